@@ -1,0 +1,3 @@
+module github.com/biocore-id/biocore
+
+go 1.26.0
