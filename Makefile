@@ -40,7 +40,7 @@ lint: ## gofmt, golangci-lint, shell syntax
 
 # What is generated, from what, into what. proto/proto.mk adds its own to GENERATED.
 GENERATED += sqlc templ
--include proto/proto.mk
+-include proto/proto.mk sdk/js/sdk.mk
 
 sqlc.inputs  := sqlc.yaml db/migrations/*.sql db/queries .ci/tools/sqlc
 sqlc.outputs := db/tenantq db/platformq
