@@ -1,0 +1,166 @@
+// Package db is the only room that speaks to Postgres, and it hands out no pool.
+//
+// Rows of a tenant are reached through a *TenantTx, which only Store.InTenant and
+// Store.ReadTenant make, from a scope. Work that crosses tenants goes through
+// Store.InPlatform, with a reason that is logged and counted. Sign-ins of many
+// requests share commits through the writer (signin.go), tenant by tenant.
+//
+// The tenant is set in one place, begin, and it is local to the transaction: a
+// pooled connection carries nothing from one tenant to the next.
+//
+// Domain packages own their transactions: fn is the whole of one, it may run twice
+// (a serialization failure or a deadlock is tried again), and nothing slow or
+// outside of Postgres happens in it.
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options configures a Store. The three URLs log in as three roles of one
+// database (migrations make the roles, Bootstrap their logins).
+type Options struct {
+	AppURL     string // role bc_app: a tenant's rows, behind the wall
+	WriterURL  string // role bc_writer: sign-ins; must reach Postgres directly, not through a pooler
+	ControlURL string // role bc_control: the platform plane, and the change feed
+
+	// AppConns bounds the pool of bc_app; 0 means 16. The writer holds two
+	// connections, the platform plane at most four, the change feed one.
+	AppConns int
+
+	// Tracer observes queries when tracing is on; nil for none.
+	Tracer pgx.QueryTracer
+
+	Log *slog.Logger     // nil means slog.Default
+	Now func() time.Time // this machine's clock; nil means time.Now
+}
+
+// Store is a connection to one database, with all roles that a server needs.
+// It is safe for concurrent use.
+type Store struct {
+	app     *pgxpool.Pool
+	writer  *pgxpool.Pool
+	control *pgxpool.Pool
+	feed    *feed
+	log     *slog.Logger
+	clock   func() time.Time
+	skew    atomic.Int64 // nanoseconds to add to clock to get Postgres's time
+
+	platformCalls atomic.Int64
+}
+
+// Open connects, and fails when a role cannot log in. It starts no goroutine of
+// its own beyond the pools': call Run for the change feed and Close at the end.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{log: o.Log, clock: o.Now}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if o.AppConns == 0 {
+		o.AppConns = 16
+	}
+	var err error
+	if s.app, err = open(ctx, o.AppURL, o.AppConns, o.Tracer, nil); err != nil {
+		return nil, fmt.Errorf("connect as bc_app: %w", err)
+	}
+	if s.control, err = open(ctx, o.ControlURL, 4, o.Tracer, nil); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connect as bc_control: %w", err)
+	}
+	if s.writer, err = open(ctx, o.WriterURL, maxWriters, o.Tracer, writerSettings); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connect as bc_writer: %w", err)
+	}
+	s.feed = newFeed(s.control.Config().ConnConfig, s.log)
+	return s, nil
+}
+
+// Bounds on what one statement may take of the server, for every role: a request
+// has given up long before. lock_timeout keeps one stuck row from filling a pool.
+var settings = map[string]string{
+	"application_name":                    "biocore",
+	"statement_timeout":                   "10s",
+	"lock_timeout":                        "2s",
+	"idle_in_transaction_session_timeout": "15s",
+	"timezone":                            "UTC",
+}
+
+func open(ctx context.Context, url string, conns int, tracer pgx.QueryTracer, extra map[string]string) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("the database URL cannot be read") // pgx's text would show the password
+	}
+	cfg.MaxConns = int32(min(conns, 1000)) //nolint:gosec // bounded on this line
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.HealthCheckPeriod = 30 * time.Second
+	cfg.ConnConfig.ConnectTimeout = 2 * time.Second
+	cfg.ConnConfig.Tracer = tracer
+	for _, set := range []map[string]string{settings, extra} {
+		for k, v := range set {
+			if _, given := cfg.ConnConfig.RuntimeParams[k]; !given || k == "application_name" {
+				cfg.ConnConfig.RuntimeParams[k] = v
+			}
+		}
+	}
+	cfg.AfterConnect = utc
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, classify(err)
+	}
+	return pool, nil
+}
+
+// utc makes every timestamp that is read a UTC time, whatever zone the machine
+// is in: times are compared and printed.
+func utc(_ context.Context, c *pgx.Conn) error {
+	c.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID,
+		Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
+
+// Run keeps the change feed until ctx ends, then returns nil. Without it cached
+// things are never fresh and every read goes to Postgres.
+func (s *Store) Run(ctx context.Context) error { return s.feed.run(ctx, s) }
+
+// Close closes all connections, after what runs on them has ended.
+func (s *Store) Close() {
+	for _, p := range []*pgxpool.Pool{s.app, s.writer, s.control} {
+		if p != nil {
+			p.Close()
+		}
+	}
+}
+
+// Ping reports whether Postgres answers, within ctx.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.app.Ping(ctx); err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+// Now is Postgres's time as this server knows it: its own clock corrected by the
+// difference that the change feed measures. UTC, to the microsecond, which is
+// Postgres's grain. Expiries are judged by it, so that servers whose clocks
+// differ agree.
+func (s *Store) Now() time.Time {
+	return s.clock().Add(time.Duration(s.skew.Load())).UTC().Truncate(time.Microsecond)
+}

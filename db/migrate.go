@@ -1,0 +1,278 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// The roles of a Biocore database. bc_owner owns everything and cannot log in;
+// bc_migrator acts as it. No role bypasses row-level security.
+const (
+	RoleOwner    = "bc_owner"
+	RoleMigrator = "bc_migrator"
+	RoleApp      = "bc_app"
+	RoleWriter   = "bc_writer"
+	RoleControl  = "bc_control"
+	RoleJobs     = "bc_jobs"
+)
+
+// LoginRoles are the roles that need a password.
+func LoginRoles() []string {
+	return []string{RoleMigrator, RoleApp, RoleWriter, RoleControl, RoleJobs}
+}
+
+// JobSchema is where River keeps its tables.
+const JobSchema = "river"
+
+// NewPassword returns a random password for a role: 256 bits, hex.
+func NewPassword() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
+	return hex.EncodeToString(b)
+}
+
+// Bootstrap prepares a database for Migrate: the roles with their passwords, the
+// owner of the schema. adminURL logs in as a superuser, or as a role that may create
+// roles and owns the database. It may be run again; it then sets the passwords anew.
+// passwords must name every one of LoginRoles.
+func Bootstrap(ctx context.Context, adminURL string, passwords map[string]string) error {
+	conn, err := pgx.Connect(ctx, adminURL)
+	if err != nil {
+		return classify(fmt.Errorf("connect as administrator: %w", err))
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	// Roles belong to the whole server: two databases may be prepared at once.
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(7163093016)"); err != nil {
+		return classify(err)
+	}
+	if err := makeRole(ctx, tx, RoleOwner, "NOLOGIN", ""); err != nil {
+		return err
+	}
+	for _, role := range LoginRoles() {
+		if len(passwords[role]) < 16 {
+			return fmt.Errorf("the password of %s has under 16 characters", role)
+		}
+		if err := makeRole(ctx, tx, role, "LOGIN", passwords[role]); err != nil {
+			return err
+		}
+	}
+	var database string
+	if err := tx.QueryRow(ctx, "SELECT current_database()").Scan(&database); err != nil {
+		return classify(err)
+	}
+	name := pgx.Identifier{database}.Sanitize()
+	for _, sql := range []string{
+		"GRANT bc_owner TO bc_migrator",
+		"GRANT bc_owner TO CURRENT_USER",
+		"REVOKE ALL ON DATABASE " + name + " FROM PUBLIC",
+		"GRANT CONNECT ON DATABASE " + name + " TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs",
+		"GRANT CREATE, TEMPORARY ON DATABASE " + name + " TO bc_owner",
+		"ALTER SCHEMA public OWNER TO bc_owner",
+		"CREATE SCHEMA IF NOT EXISTS " + JobSchema + " AUTHORIZATION bc_owner",
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return classify(fmt.Errorf("%s: %w", sql, err))
+		}
+	}
+	return classify(tx.Commit(ctx))
+}
+
+func makeRole(ctx context.Context, tx pgx.Tx, role, login, password string) error {
+	var exists bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role).Scan(&exists); err != nil {
+		return classify(err)
+	}
+	verb := "CREATE"
+	if exists {
+		verb = "ALTER"
+	}
+	sql := verb + " ROLE " + role + " " + login + " NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT"
+	if password != "" {
+		if strings.ContainsAny(password, `'\`) {
+			return fmt.Errorf("the password of %s has a quote or backslash", role)
+		}
+		sql += " PASSWORD '" + password + "'"
+	}
+	if _, err := tx.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("make role %s: %w", role, classify(err)) // the statement holds the password: not in the text
+	}
+	return nil
+}
+
+// Status is one migration of the schema.
+type Status struct {
+	Version   int64
+	Name      string
+	AppliedAt time.Time // zero: pending
+}
+
+// Migrate brings the schema up to this binary's version: forward only, one server
+// at a time. migratorURL logs in as bc_migrator. It returns what it applied.
+func Migrate(ctx context.Context, migratorURL string, log *slog.Logger) ([]Status, error) {
+	provider, done, err := migrator(migratorURL, log)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return nil, classify(fmt.Errorf("migrate: %w", err))
+	}
+	applied := make([]Status, 0, len(results))
+	for _, r := range results {
+		applied = append(applied, Status{Version: r.Source.Version, Name: r.Source.Path, AppliedAt: time.Now().UTC()})
+	}
+	if err := migrateJobs(ctx, migratorURL, log); err != nil {
+		return nil, err
+	}
+	return applied, nil
+}
+
+// MigrationStatus lists every migration that this binary knows, oldest first.
+func MigrationStatus(ctx context.Context, migratorURL string, log *slog.Logger) ([]Status, error) {
+	provider, done, err := migrator(migratorURL, log)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	rows, err := provider.Status(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	out := make([]Status, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, Status{Version: r.Source.Version, Name: r.Source.Path, AppliedAt: r.AppliedAt})
+	}
+	return out, nil
+}
+
+func migrator(migratorURL string, log *slog.Logger) (*goose.Provider, func(), error) {
+	cfg, err := ownerConfig(migratorURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool := stdlib.OpenDB(*cfg)
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, nil, err
+	}
+	if log == nil {
+		log = slog.Default()
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, pool, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	if err != nil {
+		_ = pool.Close()
+		return nil, nil, err
+	}
+	return p, func() { _ = p.Close() }, nil
+}
+
+// ownerConfig logs in as bc_migrator and acts as bc_owner, who thereby owns what
+// migrations make.
+func ownerConfig(migratorURL string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(migratorURL)
+	if err != nil {
+		return nil, errors.New("the migrator's database URL cannot be read")
+	}
+	cfg.RuntimeParams["role"] = RoleOwner
+	cfg.RuntimeParams["lock_timeout"] = "5s" // a migration that waits stops everybody behind it
+	cfg.RuntimeParams["application_name"] = "biocore migrate"
+	cfg.ConnectTimeout = 5 * time.Second
+	return cfg, nil
+}
+
+// grantJobs gives bc_jobs River's tables, and bc_app what inserting a job in its
+// own transaction takes. Job arguments always name their tenant: the policy keeps
+// one tenant's session from seeing or making another's jobs.
+var grantJobs = []string{
+	"GRANT USAGE ON SCHEMA river TO bc_jobs, bc_app",
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO bc_jobs",
+	"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO bc_jobs",
+	"GRANT SELECT, INSERT, UPDATE ON river.river_job TO bc_app", // River's insert is an upsert that returns the row
+	"GRANT USAGE ON SEQUENCE river.river_job_id_seq TO bc_app",
+	"ALTER TABLE river.river_job ENABLE ROW LEVEL SECURITY",
+	"DROP POLICY IF EXISTS jobs_all ON river.river_job",
+	"CREATE POLICY jobs_all ON river.river_job FOR ALL TO bc_jobs, bc_owner USING (true) WITH CHECK (true)",
+	"DROP POLICY IF EXISTS tenant_isolation ON river.river_job",
+	`CREATE POLICY tenant_isolation ON river.river_job FOR ALL TO bc_app
+	   USING ((args->>'tenantId')::uuid = NULLIF(current_setting('app.tenant_id', true), '')::uuid)
+	   WITH CHECK ((args->>'tenantId')::uuid = NULLIF(current_setting('app.tenant_id', true), '')::uuid)`,
+}
+
+func migrateJobs(ctx context.Context, migratorURL string, log *slog.Logger) error {
+	cfg, err := pgxpool.ParseConfig(migratorURL)
+	if err != nil {
+		return errors.New("the migrator's database URL cannot be read")
+	}
+	cfg.ConnConfig.RuntimeParams["role"] = RoleOwner
+	cfg.MaxConns = 4
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return classify(err)
+	}
+	defer pool.Close()
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(7163093018)"); err != nil {
+		return classify(err)
+	}
+	m, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: JobSchema, Logger: log})
+	if err != nil {
+		return fmt.Errorf("river migrations: %w", err)
+	}
+	// Each of River's steps is a transaction of its own (a new enum value cannot be
+	// used in the one that made it); ours holds the lock meanwhile.
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return classify(fmt.Errorf("migrate jobs: %w", err))
+	}
+	for _, sql := range grantJobs {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return classify(fmt.Errorf("%s: %w", sql, err))
+		}
+	}
+	return classify(tx.Commit(ctx))
+}
+
+// RoleURL returns base with another role's login: for the places that know one
+// server and all of its passwords (the dev server, tests).
+func RoleURL(base, role, password string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", errors.New("the database URL cannot be read")
+	}
+	u.User = url.UserPassword(role, password)
+	return u.String(), nil
+}

@@ -1,0 +1,71 @@
+-- name: InsertCredential :one
+-- Answers no row when the tenant has a credential of this id already (WebAuthn L3
+-- #sctn-registering-a-new-credential: refuse it). Index: credentials_pkey.
+INSERT INTO credentials (id, user_id, sign_count, backed_up, backup_eligible, public_key, algorithm, aaguid,
+  attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at)
+VALUES (sqlc.arg(id), sqlc.arg(user_id), sqlc.arg(sign_count), sqlc.arg(backed_up), sqlc.arg(backup_eligible),
+  sqlc.arg(public_key), sqlc.arg(algorithm), sqlc.arg(aaguid), sqlc.arg(attestation_format), sqlc.arg(attestation_type),
+  sqlc.arg(transports), sqlc.arg(attachment), sqlc.narg(discoverable), sqlc.arg(nickname), sqlc.arg(registered_via),
+  sqlc.arg(now), sqlc.arg(now))
+ON CONFLICT (tenant_id, id) DO NOTHING
+RETURNING *;
+
+-- name: GetCredential :one
+-- Index: credentials_pkey.
+SELECT * FROM credentials WHERE id = $1;
+
+-- name: GetCredentialForSignIn :one
+-- All that finish needs to verify an assertion, when the cache has not got it.
+-- Index: credentials_pkey, users_pkey.
+SELECT c.id, c.user_id, c.state, c.user_blocked, c.sign_count, c.backed_up, c.backup_eligible, c.public_key, c.algorithm, c.aaguid,
+  c.attestation_format, c.attestation_type, c.transports, c.attachment, c.discoverable, c.nickname, c.registered_via, c.created_at, c.updated_at,
+  c.last_used_at, c.revoked_at, c.version,
+  u.handle, u.profile_sealed, u.state AS user_state, u.created_at AS user_created_at, u.updated_at AS user_updated_at, u.version AS user_version
+FROM credentials c JOIN users u ON u.id = c.user_id AND u.tenant_id = c.tenant_id
+WHERE c.id = $1;
+
+-- name: LockUserOfCredential :one
+-- FOR UPDATE on the owning user: two revocations at once could each count the other's
+-- credential. Answers the user's id. Index: credentials_pkey, users_pkey.
+SELECT u.id FROM users u JOIN credentials c ON c.user_id = u.id AND c.tenant_id = u.tenant_id
+WHERE c.id = $1 FOR UPDATE OF u;
+
+-- name: ListCredentialsOfUser :many
+-- All of a user's credentials, oldest first: bounded by the policy's limit a user. Index: credentials_user.
+SELECT * FROM credentials WHERE user_id = $1 ORDER BY created_at, id;
+
+-- name: ListDescriptorsOfUser :many
+-- For allowCredentials and excludeCredentials: live credentials, newest first. Index: credentials_user.
+SELECT id, transports, state, created_at FROM credentials
+WHERE user_id = $1 AND state <> 'REVOKED' ORDER BY created_at DESC, id;
+
+-- name: CountLiveCredentials :one
+-- Under LockUser or LockUserOfCredential. Index: credentials_user.
+SELECT count(*)::integer FROM credentials WHERE user_id = $1 AND state = 'ACTIVE';
+
+-- name: CountKeptCredentials :one
+-- What counts against the policy's limit a user: all but revoked. Index: credentials_user.
+SELECT count(*)::integer FROM credentials WHERE user_id = $1 AND state <> 'REVOKED';
+
+-- name: RenameCredential :one
+-- Index: credentials_pkey.
+UPDATE credentials SET nickname = sqlc.arg(nickname), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: RevokeCredential :one
+-- Index: credentials_pkey.
+UPDATE credentials SET state = 'REVOKED', revoked_at = sqlc.arg(now), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: SetCredentialState :one
+-- Suspends or resumes; never leaves REVOKED. Index: credentials_pkey.
+UPDATE credentials SET state = sqlc.arg(state), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) AND state <> 'REVOKED' RETURNING *;
+
+-- name: SetUserBlocked :exec
+-- Repeats users.state for the sign-in statement, in the transaction that changes it. Index: credentials_user.
+UPDATE credentials SET user_blocked = sqlc.arg(blocked) WHERE user_id = sqlc.arg(user_id);
+
+-- name: DeleteCredentialsOfUser :execrows
+-- Erasure. Index: credentials_user.
+DELETE FROM credentials WHERE user_id = $1;

@@ -1,0 +1,49 @@
+-- name: InsertSession :exec
+-- Sessions outside the sign-in batch. Index: sessions_pkey, sessions_user.
+INSERT INTO sessions (id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at)
+VALUES (sqlc.arg(id), sqlc.arg(user_id), sqlc.arg(credential_id), sqlc.arg(aal), sqlc.arg(user_verified), sqlc.narg(address),
+  sqlc.arg(user_agent), sqlc.arg(created_at), sqlc.arg(created_at), sqlc.arg(expires_at));
+
+-- name: GetSession :one
+-- Index: sessions_pkey.
+SELECT * FROM sessions WHERE id = $1;
+
+-- name: GetSessionState :one
+-- What verify asks on each call. Index: sessions_pkey.
+SELECT expires_at, revoked_at FROM sessions WHERE id = $1;
+
+-- name: LockSession :one
+-- FOR UPDATE: two refreshes with one token at once: one rotates, the other is reuse. Index: sessions_pkey.
+SELECT * FROM sessions WHERE id = $1 FOR UPDATE;
+
+-- name: RotateRefresh :one
+-- Under LockSession. Index: sessions_pkey.
+UPDATE sessions SET refresh_generation = refresh_generation + 1, last_used_at = sqlc.arg(now)
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: ListSessionsOfUser :many
+-- Keyset by id, newest first. Index: sessions_user, backwards.
+SELECT * FROM sessions
+WHERE user_id = sqlc.arg(user_id) AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
+ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: RevokeSession :one
+-- Keeps the first revocation. Index: sessions_pkey.
+UPDATE sessions SET revoked_at = COALESCE(revoked_at, sqlc.arg(now)::timestamptz), revoke_reason = COALESCE(revoke_reason, sqlc.arg(reason)::text)
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: RevokeSessionsOfUser :many
+-- Live ones only; answers their ids. Index: sessions_user.
+UPDATE sessions SET revoked_at = sqlc.arg(now)::timestamptz, revoke_reason = sqlc.arg(reason)::text
+WHERE user_id = sqlc.arg(user_id) AND revoked_at IS NULL AND expires_at > sqlc.arg(now)::timestamptz
+RETURNING id;
+
+-- name: RevokeSessionsOfCredential :many
+-- Live ones only; answers their ids. Index: sessions_user.
+UPDATE sessions SET revoked_at = sqlc.arg(now)::timestamptz, revoke_reason = sqlc.arg(reason)::text
+WHERE user_id = sqlc.arg(user_id) AND credential_id = sqlc.arg(credential_id) AND revoked_at IS NULL AND expires_at > sqlc.arg(now)::timestamptz
+RETURNING id;
+
+-- name: DeleteSessionsOfUser :execrows
+-- Erasure. Index: sessions_user.
+DELETE FROM sessions WHERE user_id = $1;
