@@ -233,8 +233,9 @@ type CreateApiKeyRequest struct {
 	Kind ApiKey_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=biocore.admin.v1.ApiKey_Kind" json:"kind,omitempty"`
 	// What people call it: 1 to 64 characters.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// What the key may do, such as `users:read` or `admin:*`. Required for SECRET
-	// and PLATFORM, refused for PUBLISHABLE.
+	// What the key may do, such as `users:read`, `*` for all of the auth plane or
+	// `admin:*` for all of the admin plane. Required for SECRET and PLATFORM,
+	// refused for PUBLISHABLE.
 	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Networks the key may be used from, as CIDR: up to 64; empty for any.
 	AllowedCidrs []string `protobuf:"bytes,4,rep,name=allowed_cidrs,json=allowedCidrs,proto3" json:"allowed_cidrs,omitempty"`
@@ -560,12 +561,12 @@ const file_biocore_admin_v1_api_key_proto_rawDesc = "" +
 	"\x06SECRET\x10\x01\x12\x0f\n" +
 	"\vPUBLISHABLE\x10\x02\x12\f\n" +
 	"\bPLATFORM\x10\x03B\x06\n" +
-	"\x04_key\"\xb2\x02\n" +
+	"\x04_key\"\xb7\x02\n" +
 	"\x13CreateApiKeyRequest\x12=\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.biocore.admin.v1.ApiKey.KindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1d\n" +
-	"\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12J\n" +
-	"\x06scopes\x18\x03 \x03(\tB2\xbaH/\x92\x01,\x10@\x18\x01\"&r$\x10\x01\x18@2\x1e^[A-Za-z]+(:[A-Za-z]+)*(:\\*)?$R\x06scopes\x126\n" +
+	"\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12O\n" +
+	"\x06scopes\x18\x03 \x03(\tB7\xbaH4\x92\x011\x10@\x18\x01\"+r)\x10\x01\x18@2#^(\\*|[A-Za-z]+(:[A-Za-z]+)*(:\\*)?)$R\x06scopes\x126\n" +
 	"\rallowed_cidrs\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\x18\x01\"\x05r\x03\xe8\x01\x01R\fallowedCidrs\x129\n" +
 	"\n" +
 	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x9b\x01\n" +
