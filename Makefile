@@ -38,7 +38,7 @@ lint: ## gofmt, golangci-lint, shell syntax
 	@for script in .ci/setup .ci/test .ci/generated .ci/run; do bash -n "$$script"; done
 	$(call tool,golangci-lint) run ./... ./.ci/testreport
 
-# What is generated, from what, into what. proto/proto.mk adds its own to GENERATED.
+# What is generated, from what, into what. Rooms with generators of their own add them to GENERATED.
 GENERATED += sqlc templ
 -include proto/proto.mk sdk/js/sdk.mk
 

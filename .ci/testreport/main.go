@@ -7,6 +7,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,17 +18,16 @@ import (
 func main() {
 	if err := report(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stdout, "FAIL\t"+err.Error())
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
 // event is a line of `go test -json`; see `go doc test2json`.
 type event struct {
-	Action     string
-	Package    string
-	ImportPath string // of build-output events
-	Test       string
-	Output     string
+	Action  string `json:"Action"`
+	Package string `json:"Package"`
+	Test    string `json:"Test"`
+	Output  string `json:"Output"`
 }
 
 // reporter holds what tests said until it is known whether anybody wants it.
@@ -54,7 +54,7 @@ func report(events io.Reader, out io.Writer) error {
 				r.take(e)
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
