@@ -1,0 +1,51 @@
+package event
+
+// Type says what happened: noun.past, stable API for webhooks.
+type Type string
+
+// The types. A new one goes here, and into docs, before it is sent.
+const (
+	TenantCreated   Type = "tenant.created"
+	TenantUpdated   Type = "tenant.updated"
+	TenantSuspended Type = "tenant.suspended"
+	TenantResumed   Type = "tenant.resumed"
+
+	PolicyChanged Type = "policy.changed"
+
+	APIKeyCreated Type = "apikey.created"
+	APIKeyRevoked Type = "apikey.revoked"
+
+	UserCreated   Type = "user.created"
+	UserUpdated   Type = "user.updated"
+	UserBlocked   Type = "user.blocked"
+	UserUnblocked Type = "user.unblocked"
+	UserDeleted   Type = "user.deleted"
+
+	CredentialCreated             Type = "credential.created"
+	CredentialUpdated             Type = "credential.updated"
+	CredentialSuspended           Type = "credential.suspended"
+	CredentialResumed             Type = "credential.resumed"
+	CredentialRevoked             Type = "credential.revoked"
+	CredentialSignCountRolledBack Type = "credential.sign_count_rolled_back" // a copy of its key may exist
+
+	AuthenticationSucceeded Type = "authentication.succeeded"
+	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
+
+	SessionCreated       Type = "session.created"
+	SessionRevoked       Type = "session.revoked"
+	SessionRefreshReused Type = "session.refresh_reused" // an old refresh token came back: somebody copied it
+)
+
+// Types lists every type.
+func Types() []Type {
+	return []Type{
+		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed,
+		PolicyChanged,
+		APIKeyCreated, APIKeyRevoked,
+		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,
+		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked,
+		CredentialSignCountRolledBack,
+		AuthenticationSucceeded, AuthenticationDenied,
+		SessionCreated, SessionRevoked, SessionRefreshReused,
+	}
+}
