@@ -1,0 +1,191 @@
+// Package ceremony is the begin and finish of registration and authentication
+// (WebAuthn L3 #sctn-registering-a-new-credential, §7.1, and
+// #sctn-verifying-assertion, §7.2): everything around the verification of a
+// response that needs to remember, to look up, to decide or to write.
+//
+// A sign-in is begun without any store: its challenge and all that was promised
+// with it are sealed in the id that the client brings back. A registration can be
+// cancelled, so its state is in Redis. Either way a challenge is one-time because
+// the transaction of its result spends it by a unique row, whatever Redis remembers.
+//
+// What breaks the protocol is a fault. What policy makes of a valid signature is a
+// Decision. Both leave a ceremony row that tells what was known.
+package ceremony
+
+import (
+	"time"
+
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/authcore/webauthn"
+	"github.com/biocore-id/biocore/tenancy/fault"
+)
+
+// Errors returned by Service beside those of webauthn, user, credential, tenant
+// and db. Each Reason is part of the public API.
+var (
+	ErrChallengeUnknown = fault.New(fault.Invalid, "CHALLENGE_UNKNOWN", "this ceremony was not begun here, or not with this key")
+	ErrChallengeExpired = fault.New(fault.Precondition, "CHALLENGE_EXPIRED", "this ceremony has expired: begin again")
+	ErrChallengeSpent   = fault.New(fault.Precondition, "CHALLENGE_ALREADY_USED", "this ceremony was finished before: begin again")
+
+	ErrCredentialExists    = fault.New(fault.Conflict, "CREDENTIAL_EXISTS", "this credential is registered already")
+	ErrCredentialSuspended = fault.New(fault.Precondition, "CREDENTIAL_SUSPENDED", "this credential is suspended")
+	ErrTooManyCredentials  = fault.New(fault.Precondition, "TOO_MANY_CREDENTIALS", "this user has as many credentials as the policy allows")
+
+	ErrRegistrationToken   = fault.New(fault.Invalid, "REGISTRATION_TOKEN_INVALID", "this is no registration token of this tenant")
+	ErrRegistrationExpired = fault.New(fault.Precondition, "REGISTRATION_TOKEN_EXPIRED", "this registration token has expired")
+	ErrRegistrationSpent   = fault.New(fault.Precondition, "REGISTRATION_TOKEN_ALREADY_USED", "a credential was registered with this token before")
+	ErrNeedsServerKey      = fault.New(fault.Forbidden, "SERVER_KEY_REQUIRED", "a browser registers with a registration token; naming the user takes a server key")
+
+	ErrCode        = fault.New(fault.Invalid, "CODE_INVALID", "this is no code of this tenant")
+	ErrCodeExpired = fault.New(fault.Precondition, "CODE_EXPIRED", "this code has expired: sign in again")
+	ErrCodeSpent   = fault.New(fault.Precondition, "CODE_ALREADY_USED", "this code was exchanged before")
+
+	ErrStepUpToken = fault.New(fault.Invalid, "STEP_UP_TOKEN_INVALID", "this is no step-up token of this tenant, or it has expired")
+	ErrPolicy      = fault.New(fault.Invalid, "POLICY_LOOSENED", "the request asks for less than the tenant's policy requires")
+)
+
+// Reasons of decisions other than Allow. They stand in answers and in ceremony rows.
+const (
+	ReasonSignCountRollback     = "SIGN_COUNT_ROLLBACK"
+	ReasonBackupEligibleChanged = "BACKUP_ELIGIBILITY_CHANGED"
+)
+
+// RegistrationTokenRequest says who may enroll. Exactly one of UserID and User is set.
+type RegistrationTokenRequest struct {
+	UserID *user.ID      // an existing user
+	User   *user.Profile // an existing externalId means that user; else one is created when the registration finishes
+	Life   time.Duration // one minute to 24 hours; 0 means an hour
+}
+
+// RegistrationToken lets a browser with only the publishable key enroll one
+// credential for one user.
+type RegistrationToken struct {
+	Token     string
+	ExpiresAt time.Time
+}
+
+// BeginRegistrationRequest says who enrolls. Exactly one of UserID, User and Token
+// is set; a caller with a publishable key can only set Token.
+type BeginRegistrationRequest struct {
+	UserID *user.ID
+	User   *user.Profile // an existing externalId means that user; else one is created when the registration finishes
+	Token  string
+
+	Publishable bool // the caller's key is a publishable one
+
+	// Attestation and Selection may ask for more than the tenant's policy, never
+	// for less; empty and nil mean the policy's.
+	Attestation string
+	Selection   *webauthn.AuthenticatorSelection
+
+	Conditional bool // mediation "conditional": the browser creates the passkey without a prompt of its own
+}
+
+// BegunRegistration is what the browser needs to create a credential.
+type BegunRegistration struct {
+	ID        string // comes back in FinishRegistrationRequest
+	Options   webauthn.CreationOptions
+	ExpiresAt time.Time
+}
+
+// FinishRegistrationRequest is what the browser's authenticator made.
+type FinishRegistrationRequest struct {
+	ID          string
+	Response    webauthn.RegistrationResponse
+	Nickname    *string // nil: the authenticator's name, where it is known
+	Publishable bool    // the caller's key is a publishable one
+}
+
+// Registered is an enrolled credential.
+type Registered struct {
+	User        user.User
+	Credential  credential.Credential
+	Attestation webauthn.Attestation
+}
+
+// BeginAuthenticationRequest says who signs in. At most one of UserID and
+// ExternalID is set; with neither it is a discoverable sign-in.
+type BeginAuthenticationRequest struct {
+	UserID     string // as the client sent it: what is no id is answered like an unknown user
+	ExternalID string
+
+	// UserVerification may ask for more than the tenant's policy; empty means the policy's.
+	UserVerification string
+
+	Purpose     string // what the sign-in is for, in the tenant's words: [A-Za-z0-9._-]{0,64}
+	StepUpToken string // from a sign-in that was decided StepUp
+}
+
+// BegunAuthentication is what the browser needs to sign in.
+type BegunAuthentication struct {
+	ID        string // comes back in FinishAuthenticationRequest
+	Options   webauthn.RequestOptions
+	ExpiresAt time.Time
+}
+
+// FinishAuthenticationRequest is what the browser's authenticator signed.
+type FinishAuthenticationRequest struct {
+	ID          string
+	Response    webauthn.AssertionResponse
+	Publishable bool // the caller's key is a publishable one
+}
+
+// Decision is what policy made of a valid signature.
+type Decision string
+
+// The decisions, spelled as in the API and in the ceremony's row.
+const (
+	Allow  Decision = "ALLOW"
+	StepUp Decision = "STEP_UP"
+	Deny   Decision = "DENY"
+)
+
+// Authenticated says who proved what, and what was decided.
+type Authenticated struct {
+	User       user.User
+	Credential credential.Credential
+	Decision   Decision
+	Reason     string // why the decision is not Allow; "" on Allow
+	Assurance  Assurance
+
+	// On Allow: Session and Tokens, or, for a caller with a publishable key whose
+	// tenant does not allow direct tokens, Code.
+	Session *session.Session
+	Tokens  *Tokens
+	Code    string
+
+	StepUp *StepUpDemand // on StepUp
+}
+
+// Tokens are what a session is used with.
+type Tokens struct {
+	Access          string
+	AccessExpiresAt time.Time
+	Refresh         string // "" for callers with a publishable key
+}
+
+// StepUpDemand says what more a sign-in needs: another one, with user
+// verification, begun with Token.
+type StepUpDemand struct {
+	Token     string
+	ExpiresAt time.Time
+}
+
+// Assurance says how strong a sign-in was.
+type Assurance struct {
+	AAL               uint8 // authenticator assurance level, 1 or 2 (NIST SP 800-63B-4)
+	UserVerified      bool
+	PhishingResistant bool // true for every passkey: it signs the origin
+	BackedUp          bool // at this sign-in
+}
+
+// Exchanged is what a code was worth.
+type Exchanged struct {
+	User       user.User
+	Credential credential.Credential
+	Session    session.Session
+	Tokens     Tokens
+	Assurance  Assurance
+}
