@@ -1,0 +1,38 @@
+// What the bank says when something does not work: what happened, and what to do. Keyed by the reasons of the SDK and
+// of Biocore's error catalogue; a reason that is not here is shown with the server's own message.
+
+const words = {
+  USER_CANCELLED: ["No passkey was used", "The prompt was closed, or no passkey fitted. Nothing has changed; try again when you like."],
+  CREDENTIAL_EXISTS: ["This device has one already", "A passkey of yours is kept here. Sign in with it, or choose another device."],
+  WEBAUTHN_UNSUPPORTED: ["No passkeys in this browser", "Use a current browser, on https or on localhost, or another device."],
+  WEBAUTHN_FAILED: ["Your device could not do it", "It gave no reason. Try again, or use another device."],
+  RP_ID_MISMATCH: ["Passkeys do not work at this address", "They belong to one site. Open the bank at its own address."],
+  ORIGIN_NOT_ALLOWED: ["This is not the bank’s address", "Biocore answers pages of the bank’s own sites only, and this is none of them."],
+  CREDENTIAL_UNKNOWN: ["The bank does not know this passkey", "It may belong to an account that is gone. Use another one, or open an account."],
+  CREDENTIAL_REVOKED: ["This passkey was removed", "It no longer opens your account. Use another one."],
+  CREDENTIAL_SUSPENDED: ["This passkey is suspended", "It will work again when the bank lifts it. Use another one until then."],
+  SIGNATURE_INVALID: ["The passkey did not fit", "Its signature is not that of an account here. Use another one."],
+  SIGN_COUNT_ROLLBACK: ["This passkey may have been copied", "Its counter went backwards, so the bank stopped the sign-in. Use another passkey, then remove this one."],
+  USER_VERIFICATION_REQUIRED: ["Your device did not check that it is you", "Set up a PIN, a fingerprint or your face on it, then try again."],
+  USER_BLOCKED: ["This account is blocked", "Nobody can sign in to it for now."],
+  CHALLENGE_EXPIRED: ["That took too long", "The question to your device was only good for a few minutes. Try again."],
+  CHALLENGE_ALREADY_USED: ["That sign-in was used already", "Each one works once. Try again."],
+  RATE_LIMITED: ["Too many tries", "Wait a moment, then try again."],
+  TENANT_SUSPENDED: ["The bank is closed for now", "Its sign-ins are suspended. Nothing of yours is lost."],
+  NETWORK: ["No connection", "The bank’s sign-in service could not be reached. Check your connection, then try again."],
+  TIMEOUT: ["No answer in time", "The sign-in service is slow right now. Try again in a moment."],
+};
+
+/** Puts any error in words: {title, message, reason, field}. */
+export function explain(error) {
+  const reason = error.reason ?? "";
+  const field = error.field ?? "";
+  if (error.title !== undefined) return { title: error.title, message: error.message, reason, field };
+  const [title, message] = words[reason] ?? ["That did not work", `${sentence(error.message)} Try again.`];
+  return { title, message, reason, field };
+}
+
+function sentence(text) {
+  const trimmed = (text || "Something went wrong").replace(/[.\s]+$/, "");
+  return `${trimmed[0].toUpperCase()}${trimmed.slice(1)}.`;
+}
