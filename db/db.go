@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,8 @@ type Options struct {
 	WriterURL  string // role bc_writer: sign-ins; must reach Postgres directly, not through a pooler
 	ControlURL string // role bc_control: the platform plane, and the change feed
 
-	// AppConns bounds the pool of bc_app; 0 means 16. The writer holds two
-	// connections, the platform plane at most four, the change feed one.
+	// AppConns bounds the pool of bc_app; 0 means 16. The writer holds up to
+	// four connections, the platform plane at most four, the change feed one.
 	AppConns int
 
 	// Tracer observes queries when tracing is on; nil for none.
@@ -51,6 +52,7 @@ type Store struct {
 	writer  *pgxpool.Pool
 	control *pgxpool.Pool
 	feed    *feed
+	signIns *signInQueue
 	log     *slog.Logger
 	clock   func() time.Time
 	skew    atomic.Int64 // nanoseconds to add to clock to get Postgres's time
@@ -59,9 +61,10 @@ type Store struct {
 }
 
 // Open connects, and fails when a role cannot log in. It starts no goroutine of
-// its own beyond the pools': call Run for the change feed and Close at the end.
+// its own beyond the pools': call Run for the change feed and the writers of
+// sign-ins, and Close at the end.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{log: o.Log, clock: o.Now}
+	s := &Store{log: o.Log, clock: o.Now, signIns: newSignInQueue()}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -136,9 +139,15 @@ func utc(_ context.Context, c *pgx.Conn) error {
 	return nil
 }
 
-// Run keeps the change feed until ctx ends, then returns nil. Without it cached
-// things are never fresh and every read goes to Postgres.
-func (s *Store) Run(ctx context.Context) error { return s.feed.run(ctx, s) }
+// Run keeps the change feed and writes sign-ins until ctx ends, then answers the
+// sign-ins that still wait and returns nil. Without it cached things are never
+// fresh, every read goes to Postgres, and SignIn waits. Call it once.
+func (s *Store) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	running.Go(func() { s.runWriters(ctx) })
+	defer running.Wait()
+	return s.feed.run(ctx, s)
+}
 
 // Close closes all connections, after what runs on them has ended.
 func (s *Store) Close() {

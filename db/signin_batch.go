@@ -1,0 +1,163 @@
+package db
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// The statements of a batch. Columns are named once, in signInColumns, whose order
+// is that of the parameters.
+const (
+	// signInGiven is what the requests bring, one row each.
+	signInGiven = `WITH i AS (SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::int[], $4::bytea[], $5::uuid[], $6::bigint[], $7::boolean[],
+    $8::boolean[], $9::boolean[], $10::smallint[], $11::boolean[], $12::inet[], $13::text[], $14::int[], $15::timestamptz[], $16::int[],
+    $17::text[], $18::text[], $19::text[])
+  AS r(id, hash, slot, credential_id, user_id, sign_count, any_count, backup_eligible, backed_up, aal, user_verified, address, user_agent,
+    lifetime, at, policy_version, facts, entry, event)),
+x AS (INSERT INTO spent_challenges AS s (hash, slot, spender) SELECT hash, slot, id FROM i ON CONFLICT DO NOTHING RETURNING s.spender),
+`
+	// signInUpdate decides: what it does not return has failed. A stale cache admits
+	// nothing that is not in this WHERE. Index: credentials_pkey.
+	signInUpdate = `u AS (UPDATE credentials c SET sign_count = i.sign_count, last_used_at = now(), backed_up = i.backed_up
+  FROM i JOIN x ON x.spender = i.id
+  WHERE c.id = i.credential_id AND c.user_id = i.user_id AND c.state = 'ACTIVE' AND NOT c.user_blocked AND c.backup_eligible = i.backup_eligible
+    AND (c.sign_count < i.sign_count OR c.sign_count = 0 AND i.sign_count = 0)
+  RETURNING i.*, false AS rolled_back),
+`
+	// signInUpdateAny is signInUpdate for batches in which some row takes any count. It
+	// locks first, since an UPDATE does not return what it replaces. The higher count
+	// stays, so that the lower of two authenticators is reported each time.
+	signInUpdateAny = `o AS (SELECT c.id, c.sign_count, i.id AS request FROM i JOIN x ON x.spender = i.id JOIN credentials c ON c.id = i.credential_id
+  WHERE c.user_id = i.user_id AND c.state = 'ACTIVE' AND NOT c.user_blocked AND c.backup_eligible = i.backup_eligible
+  FOR NO KEY UPDATE OF c),
+u AS (UPDATE credentials c SET sign_count = GREATEST(c.sign_count, i.sign_count), last_used_at = now(), backed_up = i.backed_up
+  FROM o JOIN i ON i.id = o.request
+  WHERE c.id = o.id AND (i.any_count OR o.sign_count < i.sign_count OR o.sign_count = 0 AND i.sign_count = 0)
+  RETURNING i.*, (o.sign_count >= i.sign_count AND o.sign_count <> 0) AS rolled_back),
+`
+	// signInWrite follows from what the update returned. The session's times are
+	// Postgres's own.
+	signInWrite = `s AS (INSERT INTO sessions (id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at)
+  SELECT id, user_id, credential_id, aal, user_verified, address, user_agent, now(), now(), now() + lifetime * interval '1 second' FROM u),
+a AS (INSERT INTO audit_inbox (id, at, action, entry) SELECT id, at, '` + SignInAction + `', entry FROM u),
+e AS (INSERT INTO event_outbox (at, id, type, payload) SELECT at, id, '` + SignInEvent + `', event FROM u),
+f AS (INSERT INTO ceremonies (at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts)
+  SELECT at, id, 'AUTHENTICATION', 'ALLOW', '', user_id, credential_id, policy_version, facts FROM u)
+SELECT id, now(), rolled_back FROM u`
+)
+
+// The prepared statements of a writer's connection, by their place in
+// signInStatements.
+const (
+	statementTenant = iota
+	statementSignIn
+	statementSignInAny
+	statementPatience
+	statementCount
+)
+
+var signInStatements = [statementCount]struct{ name, sql string }{
+	statementTenant:    {"tenant", setTenant},
+	statementSignIn:    {"sign_in", signInGiven + signInUpdate + signInWrite},
+	statementSignInAny: {"sign_in_any", signInGiven + signInUpdateAny + signInWrite},
+	statementPatience:  {"patience", `SELECT set_config('lock_timeout', $1, true)`},
+}
+
+var (
+	textFormat   = []int16{pgtype.TextFormatCode}
+	binaryFormat = []int16{pgtype.BinaryFormatCode}
+)
+
+// write sends rows, which are sorted by tenant, as one transaction: one Sync, no
+// BEGIN. An error anywhere rolls back everything. It fills in each row's outcome,
+// which counts only when write returned nil: that is after the commit.
+func (w *writer) write(ctx context.Context, rows []*signInRow) error {
+	pg, err := w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { w.used = time.Now() }()
+	var batch pgconn.Batch
+	if w.lane == lanePatient {
+		batch.ExecStatement(w.statements[statementPatience], [][]byte{[]byte(patience)}, textFormat, binaryFormat)
+	}
+	eachTenant(rows, func(pair []*signInRow) {
+		statement := w.statements[statementSignIn]
+		for _, r := range pair {
+			if r.AnySignCount {
+				statement = w.statements[statementSignInAny]
+			}
+		}
+		var tenant [36]byte
+		encodeUUID(&tenant, pair[0].tenant)
+		batch.ExecStatement(w.statements[statementTenant], [][]byte{tenant[:]}, textFormat, binaryFormat)
+		batch.ExecStatement(statement, w.encoder.encode(pair), binaryFormat, binaryFormat)
+	})
+	results := pg.ExecBatch(ctx, &batch)
+	if w.lane == lanePatient {
+		skip(results)
+	}
+	eachTenant(rows, func(pair []*signInRow) {
+		skip(results)
+		if results.NextResult() {
+			rr := results.ResultReader()
+			for rr.NextRow() {
+				if e := accept(pair, rr.Values()); e != nil && err == nil {
+					err = e
+				}
+			}
+		}
+	})
+	// Close reads up to ReadyForQuery: it carries the error of any statement and of
+	// the commit itself.
+	if e := results.Close(); e != nil {
+		return e
+	}
+	return err
+}
+
+func skip(results *pgconn.MultiResultReader) {
+	if results.NextResult() {
+		_, _ = results.ResultReader().Close() // its error is the batch's, which Close returns
+	}
+}
+
+// eachTenant calls fn with each run of rows of one tenant.
+func eachTenant(rows []*signInRow, fn func(pair []*signInRow)) {
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].tenant == rows[0].tenant {
+			n++
+		}
+		fn(rows[:n])
+		rows = rows[n:]
+	}
+}
+
+// postgresEpoch is where timestamptz counts from.
+const postgresEpoch = 946684800 * int64(time.Second/time.Microsecond)
+
+// accept reads one returned row: id, created_at, rolled_back.
+func accept(pair []*signInRow, values [][]byte) error {
+	if len(values) != 3 || len(values[0]) != 16 || len(values[1]) != 8 || len(values[2]) != 1 {
+		return fmt.Errorf("db: the sign-in statement returned %d columns of other types", len(values))
+	}
+	for _, r := range pair {
+		if string(r.ID[:]) != string(values[0]) {
+			continue
+		}
+		micros := int64(binary.BigEndian.Uint64(values[1])) //nolint:gosec // two's complement, as Postgres sends it
+		created := time.UnixMicro(micros + postgresEpoch).UTC()
+		r.outcome = SignInOutcome{
+			Accepted: true, RolledBack: values[2][0] != 0,
+			CreatedAt: created, ExpiresAt: created.Add(r.Lifetime.Truncate(time.Second)),
+		}
+		return nil
+	}
+	return fmt.Errorf("db: the sign-in statement returned a row that was not asked for")
+}
