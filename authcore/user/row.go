@@ -9,6 +9,7 @@ import (
 
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/keys"
 )
 
 // ID names a user within its tenant. It is opaque to clients, and it is not the
@@ -66,12 +67,45 @@ type Profile struct {
 	DisplayName string `json:"displayName,omitempty"`
 }
 
-func parseProfile(plaintext []byte) (Profile, error) {
+// What is sealed, and what is indexed. Renaming either loses what is stored.
+var (
+	profileField = keys.Field{Table: "users", Column: "profile"}
+	externalID   = keys.Field{Table: "users", Column: "external_id"}
+)
+
+func (p Profile) seal(ring *keys.Ring, id ID) ([]byte, error) {
+	plaintext, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode profile: %w", err)
+	}
+	sealed, err := ring.Seal(profileField, id[:], plaintext)
+	if err != nil {
+		return nil, fmt.Errorf("seal profile: %w", err)
+	}
+	return sealed, nil
+}
+
+// OpenProfile opens the sealed profile in the row of user id.
+func OpenProfile(ring *keys.Ring, id ID, sealed []byte) (Profile, error) {
+	plaintext, err := ring.Open(profileField, id[:], sealed)
+	if err != nil {
+		return Profile{}, fmt.Errorf("open profile of user %s: %w", id, err)
+	}
 	var p Profile
 	if err := json.Unmarshal(plaintext, &p); err != nil {
-		return Profile{}, fmt.Errorf("parse profile: %w", err)
+		return Profile{}, fmt.Errorf("parse profile of user %s: %w", id, err)
 	}
 	return p, nil
+}
+
+// FromRow is the user in a row, with the profile opened by the tenant's ring. Rows
+// of other queries convert: tenantq.GetUserRow(row).
+func FromRow(ring *keys.Ring, row tenantq.GetUserRow) (User, error) {
+	p, err := OpenProfile(ring, ID(row.ID), row.ProfileSealed)
+	if err != nil {
+		return User{}, err
+	}
+	return newUser(row, p), nil
 }
 
 // newUser joins a row with its opened profile.

@@ -243,6 +243,79 @@ func (q *Queries) InsertCredential(ctx context.Context, arg InsertCredentialPara
 	return i, err
 }
 
+const ListCredentials = `-- name: ListCredentials :many
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version FROM credentials
+WHERE user_id = $1 AND state = ANY($2::text[])
+  AND ($3::timestamptz IS NULL OR (created_at, id) < ($3::timestamptz, $4::bytea))
+  AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
+  AND ($6::timestamptz IS NULL OR created_at < $6::timestamptz)
+ORDER BY created_at DESC, id DESC LIMIT $7
+`
+
+type ListCredentialsParams struct {
+	UserID        uuid.UUID
+	States        []string
+	BeforeAt      *time.Time
+	BeforeID      []byte
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	MaxRows       int32
+}
+
+// One page of a user's, revoked ones included. Keyset by (created_at, id), newest first: ids are the
+// authenticators'. Index: credentials_user; what one user has is sorted.
+func (q *Queries) ListCredentials(ctx context.Context, arg ListCredentialsParams) ([]Credential, error) {
+	rows, err := q.db.Query(ctx, ListCredentials,
+		arg.UserID,
+		arg.States,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Credential{}
+	for rows.Next() {
+		var i Credential
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.UserID,
+			&i.State,
+			&i.UserBlocked,
+			&i.SignCount,
+			&i.BackedUp,
+			&i.BackupEligible,
+			&i.LastUsedAt,
+			&i.PublicKey,
+			&i.Algorithm,
+			&i.Aaguid,
+			&i.AttestationFormat,
+			&i.AttestationType,
+			&i.Transports,
+			&i.Attachment,
+			&i.Discoverable,
+			&i.Nickname,
+			&i.RegisteredVia,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.RevokedAt,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListCredentialsOfUser = `-- name: ListCredentialsOfUser :many
 SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version FROM credentials WHERE user_id = $1 ORDER BY created_at, id
 `

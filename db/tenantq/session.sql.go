@@ -107,18 +107,37 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) er
 const ListSessionsOfUser = `-- name: ListSessionsOfUser :many
 SELECT tenant_id, id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at, revoked_at, revoke_reason, refresh_generation FROM sessions
 WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2::uuid)
-ORDER BY id DESC LIMIT $3
+  AND ($3::bytea IS NULL OR credential_id = $3::bytea)
+  AND ($4::timestamptz IS NULL OR created_at >= $4::timestamptz)
+  AND ($5::timestamptz IS NULL OR created_at < $5::timestamptz)
+  AND ($6::timestamptz IS NULL OR expires_at >= $6::timestamptz)
+  AND ($7::timestamptz IS NULL OR expires_at < $7::timestamptz)
+ORDER BY id DESC LIMIT $8
 `
 
 type ListSessionsOfUserParams struct {
-	UserID   uuid.UUID
-	BeforeID *uuid.UUID
-	MaxRows  int32
+	UserID        uuid.UUID
+	BeforeID      *uuid.UUID
+	CredentialID  []byte
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	ExpiresFrom   *time.Time
+	ExpiresBefore *time.Time
+	MaxRows       int32
 }
 
-// Keyset by id, newest first. Index: sessions_user, backwards.
+// Keyset by id, newest first; the filters are exact. Index: sessions_user, backwards.
 func (q *Queries) ListSessionsOfUser(ctx context.Context, arg ListSessionsOfUserParams) ([]Session, error) {
-	rows, err := q.db.Query(ctx, ListSessionsOfUser, arg.UserID, arg.BeforeID, arg.MaxRows)
+	rows, err := q.db.Query(ctx, ListSessionsOfUser,
+		arg.UserID,
+		arg.BeforeID,
+		arg.CredentialID,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.ExpiresFrom,
+		arg.ExpiresBefore,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}

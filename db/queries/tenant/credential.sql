@@ -34,6 +34,16 @@ WHERE c.id = $1 FOR UPDATE OF u;
 -- All of a user's credentials, oldest first: bounded by the policy's limit a user. Index: credentials_user.
 SELECT * FROM credentials WHERE user_id = $1 ORDER BY created_at, id;
 
+-- name: ListCredentials :many
+-- One page of a user's, revoked ones included. Keyset by (created_at, id), newest first: ids are the
+-- authenticators'. Index: credentials_user; what one user has is sorted.
+SELECT * FROM credentials
+WHERE user_id = sqlc.arg(user_id) AND state = ANY(sqlc.arg(states)::text[])
+  AND (sqlc.narg(before_at)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before_at)::timestamptz, sqlc.narg(before_id)::bytea))
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR created_at < sqlc.narg(created_before)::timestamptz)
+ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max_rows);
+
 -- name: ListDescriptorsOfUser :many
 -- For allowCredentials and excludeCredentials: live credentials, newest first. Index: credentials_user.
 SELECT id, transports, state, created_at FROM credentials

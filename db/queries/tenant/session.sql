@@ -22,9 +22,14 @@ UPDATE sessions SET refresh_generation = refresh_generation + 1, last_used_at = 
 WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: ListSessionsOfUser :many
--- Keyset by id, newest first. Index: sessions_user, backwards.
+-- Keyset by id, newest first; the filters are exact. Index: sessions_user, backwards.
 SELECT * FROM sessions
 WHERE user_id = sqlc.arg(user_id) AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
+  AND (sqlc.narg(credential_id)::bytea IS NULL OR credential_id = sqlc.narg(credential_id)::bytea)
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(expires_from)::timestamptz IS NULL OR expires_at >= sqlc.narg(expires_from)::timestamptz)
+  AND (sqlc.narg(expires_before)::timestamptz IS NULL OR expires_at < sqlc.narg(expires_before)::timestamptz)
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: RevokeSession :one

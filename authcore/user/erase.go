@@ -1,0 +1,72 @@
+package user
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// DeleteRequest names the user to erase.
+type DeleteRequest struct {
+	ID      ID
+	IfMatch string // an etag that must still be current; empty for any
+}
+
+// Erasure says what an erasure deleted.
+type Erasure struct {
+	ID          ID
+	Credentials int64
+	Sessions    int64
+}
+
+// Delete erases a user with all credentials and sessions, revoked ones included. It
+// cannot be undone. Audit entries and events of the user stay: they hold ids alone.
+// The answer to a call with an Idempotency-Key may hold the names for up to 24 hours
+// more. ErrNotFound (also the second time), etag.ErrMismatch.
+func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest) (Erasure, error) {
+	var erased Erasure
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		// A registration that finishes meanwhile takes the same lock, and afterwards finds
+		// no user to add its credential to.
+		row, err := tx.LockUser(ctx, req.ID.UUID())
+		if db.IsNoRows(err) {
+			return ErrNotFound
+		} else if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		if err := etag.Match(req.IfMatch, etag.Of("user", row.ID[:], row.Version)); err != nil {
+			return err
+		}
+		if err := changed(ctx, tx, req.ID); err != nil {
+			return err
+		}
+		// Credentials before sessions: a sign-in under way holds its credential's row, so
+		// its session is committed by the time that sessions are deleted.
+		erased = Erasure{ID: req.ID}
+		if erased.Credentials, err = tx.DeleteCredentialsOfUser(ctx, req.ID.UUID()); err != nil {
+			return fmt.Errorf("delete credentials: %w", err)
+		}
+		if erased.Sessions, err = tx.DeleteSessionsOfUser(ctx, req.ID.UUID()); err != nil {
+			return fmt.Errorf("delete sessions: %w", err)
+		}
+		if erased.Sessions > 0 {
+			if err := tx.Changed(ctx, db.NounSession, ""); err != nil { // many: all of the tenant's are read again
+				return err
+			}
+		}
+		if _, err := tx.DeleteUser(ctx, req.ID.UUID()); err != nil {
+			return fmt.Errorf("delete user: %w", err)
+		}
+		tx.Result(erased)
+		return record(ctx, tx, req.ID, audit.Entry{Action: "user.delete", Detail: []attr.Attr{
+			attr.Int("credentials", erased.Credentials), attr.Int("sessions", erased.Sessions),
+		}}, event.Event{Type: event.UserDeleted})
+	})
+	return erased, err
+}
