@@ -69,6 +69,16 @@ bench: ## Go benchmarks with allocations (BENCH=regexp, BENCHTIME=2s)
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime $(or $(BENCHTIME),1s) -benchmem \
 		$$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
+.PHONY: conformance
+conformance: ## WebAuthn vectors: the specification's, or those in VECTORS=folder; MDS=file adds a FIDO metadata BLOB
+	BIOCORE_VECTORS='$(abspath $(VECTORS))' BIOCORE_MDS='$(abspath $(MDS))' \
+		go test -count=1 -v -run '^TestConformance$$' ./authcore/webauthn
+
+.PHONY: shots
+shots: ## Pictures of every page into shots/, in both themes, 1440 and 390 px wide
+	@.ci/setup
+	@mkdir -p shots && BIOCORE_SHOTS='$(CURDIR)/shots' GOFLAGS="$$GOFLAGS -count=1" .ci/test browser
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target in turn (FUZZTIME=30s each)
 	@for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
@@ -80,4 +90,4 @@ fuzz: ## Every fuzz target in turn (FUZZTIME=30s each)
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
