@@ -1,0 +1,206 @@
+// Package jobs runs work outside of requests, on the same Postgres (River, in a
+// schema and under a role of its own).
+//
+// A job is inserted in the tenant's transaction that makes it necessary, so that it
+// exists exactly if the change does. Its arguments name the tenant and hold ids
+// rather than personal data; a worker rebuilds its scope from them and goes through
+// the same doors as a request. The queue's table is walled for bc_app: a tenant's
+// session can neither see nor make another's jobs.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/platformq"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// maxAttempts is how often a failing job is tried before it is kept as discarded:
+// with River's backoff (attempts⁴ seconds) the last try is about an hour in.
+const maxAttempts = 8
+
+// Of is what the arguments of a tenant's job embed.
+type Of struct {
+	TenantID uuid.UUID `json:"tenantId"`
+}
+
+// Tenant returns whose job it is.
+func (o Of) Tenant() uuid.UUID { return o.TenantID }
+
+// Args are the arguments of a tenant's job: a struct that embeds Of and has a
+// method Kind with a name that is never reused. They are JSON in a table: ids only.
+type Args interface {
+	Kind() string
+	Tenant() uuid.UUID
+}
+
+// Queue inserts jobs. It is safe for concurrent use.
+type Queue struct{ client *river.Client[pgx.Tx] }
+
+// NewQueue returns a queue.
+func NewQueue() (*Queue, error) {
+	client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: db.JobSchema, MaxAttempts: maxAttempts})
+	if err != nil {
+		return nil, fmt.Errorf("job queue: %w", err)
+	}
+	return &Queue{client: client}, nil
+}
+
+// Insert makes args a job if tx commits. The job must be of tx's tenant; Postgres
+// refuses another's as well.
+func (q *Queue) Insert(ctx context.Context, tx *db.TenantTx, args Args) error {
+	if args.Tenant() != tx.Scope().Tenant() {
+		return errors.New("jobs: the arguments name another tenant")
+	}
+	if _, err := q.client.InsertTx(ctx, tx.Pgx(), args, nil); err != nil {
+		return fmt.Errorf("insert job %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// Options configures a Runner.
+type Options struct {
+	URL string           // logs in as bc_jobs; must reach Postgres directly, for LISTEN
+	Log *slog.Logger     // nil means slog.Default
+	Now func() time.Time // nil means time.Now
+}
+
+// Runner works off jobs. Register handlers with Handle, then Run.
+type Runner struct {
+	url     string
+	log     *slog.Logger
+	now     func() time.Time
+	workers *river.Workers
+}
+
+// NewRunner returns a runner that does the platform's own housekeeping and nothing
+// else until handlers are registered.
+func NewRunner(o Options) *Runner {
+	r := &Runner{url: o.URL, log: o.Log, now: o.Now, workers: river.NewWorkers()}
+	if r.log == nil {
+		r.log = slog.Default()
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	return r
+}
+
+// Handle registers what to do with jobs of A's kind. fn runs in the job's tenant, as
+// a system actor; it may run more than once for one job. An error or a panic is
+// tried again, up to maxAttempts times.
+func Handle[A Args](r *Runner, fn func(ctx context.Context, sc scope.Scope, args A) error) {
+	river.AddWorker(r.workers, river.WorkFunc(func(ctx context.Context, job *river.Job[A]) error {
+		sc := scope.New(job.Args.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "job:" + job.Args.Kind()})
+		if sc.IsZero() {
+			return river.JobCancel(errors.New("the job names no tenant"))
+		}
+		return fn(ctx, sc, job.Args)
+	}))
+}
+
+// Run works until ctx ends, then waits for what is running, at most ten seconds.
+func (r *Runner) Run(ctx context.Context) error {
+	cfg, err := pgxpool.ParseConfig(r.url)
+	if err != nil {
+		return errors.New("the jobs' database URL cannot be read")
+	}
+	cfg.MaxConns = 6
+	cfg.ConnConfig.RuntimeParams["application_name"] = "biocore jobs"
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("connect as bc_jobs: %w", err)
+	}
+	defer pool.Close()
+	river.AddWorker(r.workers, &housekeeper{queries: platformq.New(pool), now: r.now, log: r.log})
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Schema:       db.JobSchema,
+		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Workers:      r.workers,
+		MaxAttempts:  maxAttempts,
+		JobTimeout:   time.Minute,
+		Logger:       r.log,
+		ErrorHandler: failures{r.log},
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(
+			river.PeriodicInterval(30*time.Minute),
+			func() (river.JobArgs, *river.InsertOpts) {
+				return housekeeping{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
+			},
+			&river.PeriodicJobOpts{RunOnStart: true},
+		)},
+	})
+	if err != nil {
+		return fmt.Errorf("job client: %w", err)
+	}
+	// Start's context ends the work as soon as it ends; Stop lets it finish.
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start jobs: %w", err)
+	}
+	<-ctx.Done()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := client.Stop(stopping); err != nil {
+		return errors.Join(err, client.StopAndCancel(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// housekeeping makes partitions ahead and drops what is old. It is the platform's:
+// it has no tenant.
+type housekeeping struct{}
+
+// Kind implements river.JobArgs.
+func (housekeeping) Kind() string { return "housekeeping" }
+
+type housekeeper struct {
+	river.WorkerDefaults[housekeeping]
+	queries *platformq.Queries
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// Work implements river.Worker.
+func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) error {
+	now := h.now()
+	made, err := h.queries.MakePartitions(ctx, now)
+	if err != nil {
+		return fmt.Errorf("make partitions: %w", err)
+	}
+	dropped, err := h.queries.DropPartitions(ctx, now)
+	if err != nil {
+		return fmt.Errorf("drop partitions: %w", err)
+	}
+	expired, err := h.queries.DeleteExpiredIdempotencyKeys(ctx, now.Add(-24*time.Hour))
+	if err != nil {
+		return fmt.Errorf("delete expired idempotency keys: %w", err)
+	}
+	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "partitions_dropped", dropped, "idempotency_keys_deleted", expired)
+	return nil
+}
+
+// failures logs what jobs end with. River keeps the error beside the job.
+type failures struct{ log *slog.Logger }
+
+// HandleError implements river.ErrorHandler.
+func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	f.log.WarnContext(ctx, "job failed", "kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "err", err)
+	return nil
+}
+
+// HandlePanic implements river.ErrorHandler.
+func (f failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
+	f.log.ErrorContext(ctx, "job panicked", "kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "panic", fmt.Sprint(value), "stack", trace)
+	return nil
+}
