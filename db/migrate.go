@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -215,6 +216,7 @@ func ownerConfig(migratorURL string) (*pgx.ConnConfig, error) {
 // own transaction takes. Job arguments always name their tenant: the policy keeps
 // one tenant's session from seeing or making another's jobs.
 var grantJobs = []string{
+	"GRANT SELECT ON goose_db_version TO bc_control", // a server asks at its start whether the schema is its own
 	"GRANT USAGE ON SCHEMA river TO bc_jobs, bc_app",
 	"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO bc_jobs",
 	"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO bc_jobs",
@@ -275,4 +277,33 @@ func RoleURL(base, role, password string) (string, error) {
 	}
 	u.User = url.UserPassword(role, password)
 	return u.String(), nil
+}
+
+// SchemaBehind reports which of this binary's migrations the database lacks: a
+// server refuses to start on any. Migrations of a newer binary don't count, since
+// each release runs on the schema of the next.
+func (s *Store) SchemaBehind(ctx context.Context) ([]string, error) {
+	entries, err := fs.ReadDir(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.control.Query(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
+	if err != nil {
+		return nil, classify(fmt.Errorf("read schema version: %w", err))
+	}
+	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, classify(fmt.Errorf("read schema version: %w", err))
+	}
+	var behind []string
+	for _, e := range entries {
+		version, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("migration %s: %w", e.Name(), err)
+		}
+		if !slices.Contains(applied, version) {
+			behind = append(behind, e.Name())
+		}
+	}
+	return behind, nil
 }

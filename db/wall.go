@@ -1,0 +1,242 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// platformTables are the tables that hold no tenant's rows, or that wall them off
+// by other means, each with the reason. Everything else must be walled.
+var platformTables = map[string]string{
+	"public.goose_db_version":  "which migrations ran",
+	"river.river_job":          "jobs of all tenants: bc_app sees and makes its own tenant's alone, by a policy on args (migrate.go)",
+	"river.river_leader":       "which worker leads; no grant to bc_app",
+	"river.river_migration":    "which of River's migrations ran",
+	"river.river_notification": "wakes workers; no grant to bc_app",
+	"river.river_queue":        "queues and their pauses; no grant to bc_app",
+}
+
+// extraPolicies are the policies beside tenant_isolation and owner_backfill.
+var extraPolicies = map[string]string{
+	"public.tenants platform_plane":   "bc_control runs tenants",
+	"public.idempotency_keys expired": "bc_jobs deletes what is over a day old",
+}
+
+// definers are the functions that run with their owner's rights.
+var definers = map[string]string{
+	"public.make_partitions": "takes a time, answers a count",
+	"public.drop_partitions": "takes a time, answers a count",
+}
+
+// appSequences are the sequences that bc_app may read: each tells how often it is
+// used, by whomever.
+var appSequences = map[string]string{
+	"river.river_job_id_seq": "River's insert needs it; job ids are shown to nobody",
+}
+
+// WallFinding is one way in which the schema does not keep tenants apart.
+type WallFinding struct {
+	Object  string // schema.name, with the policy, index or role where it matters
+	Problem string
+}
+
+// CheckWall walks pg_catalog and reports every hole in the tenant wall: tables
+// without forced row-level security, policies that say something else, keys that
+// do not start with the tenant, partitions that can be queried directly, roles
+// that could step over. No findings means that the schema is as it was designed;
+// a test runs it after each migration, and `biocore doctor` in production.
+func (s *Store) CheckWall(ctx context.Context) ([]WallFinding, error) {
+	var found []WallFinding
+	for _, check := range wallChecks {
+		rows, err := s.control.Query(ctx, check.sql)
+		if err != nil {
+			return nil, classify(fmt.Errorf("walk %s: %w", check.name, err))
+		}
+		for rows.Next() {
+			var object, detail string
+			if err := rows.Scan(&object, &detail); err != nil {
+				rows.Close()
+				return nil, fmt.Errorf("walk %s: %w", check.name, err)
+			}
+			if problem := check.judge(object, detail); problem != "" {
+				found = append(found, WallFinding{Object: object, Problem: problem})
+			}
+		}
+		rows.Close()
+		if err := rows.Err(); err != nil {
+			return nil, classify(fmt.Errorf("walk %s: %w", check.name, err))
+		}
+	}
+	return found, nil
+}
+
+// wallCheck asks the catalog for (object, detail) rows and judges each: "" is good.
+type wallCheck struct {
+	name  string
+	sql   string
+	judge func(object, detail string) string
+}
+
+// ours are the relations of all schemas but Postgres's own.
+const ours = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%' AND n.nspname NOT LIKE 'pg\_temp%'`
+
+func isPlatform(table string) bool { return platformTables[table] != "" }
+
+var wallChecks = []wallCheck{
+	{
+		name: "tables",
+		sql: `SELECT n.nspname || '.' || c.relname, concat_ws(' ', CASE WHEN c.relrowsecurity THEN 'rls' END, CASE WHEN c.relforcerowsecurity THEN 'forced' END, pg_get_userbyid(c.relowner))
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relkind IN ('r', 'p', 'f') AND ` + ours,
+		judge: func(table, detail string) string {
+			switch {
+			case isPlatform(table):
+				return ""
+			case !strings.Contains(detail, "rls"):
+				return "row-level security is off"
+			case !strings.Contains(detail, "forced"):
+				return "row-level security does not bind the table's owner"
+			case !strings.HasSuffix(detail, " "+RoleOwner):
+				return "not owned by " + RoleOwner
+			}
+			return ""
+		},
+	},
+	{
+		// The policy must say exactly what wall() writes, on every table and partition.
+		name: "isolation",
+		sql: `SELECT n.nspname || '.' || c.relname,
+				coalesce((SELECT concat_ws(' | ', p.polpermissive, p.polcmd, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
+					(SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)))
+				FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_isolation'), 'none')
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relkind IN ('r', 'p', 'f') AND ` + ours,
+		judge: func(table, detail string) string {
+			if isPlatform(table) {
+				return ""
+			}
+			column := "tenant_id"
+			if table == "public.tenants" {
+				column = "id"
+			}
+			same := "(" + column + " = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"
+			if detail != "t | * | "+same+" | "+same+" | bc_app,bc_control,bc_writer" {
+				return "policy tenant_isolation is not the wall's: " + detail
+			}
+			return ""
+		},
+	},
+	{
+		name: "policies",
+		sql: `SELECT n.nspname || '.' || c.relname || ' ' || p.polname, (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles))
+			FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE p.polname <> 'tenant_isolation' AND ` + ours,
+		judge: func(object, roles string) string {
+			table, policy, _ := strings.Cut(object, " ")
+			if isPlatform(table) || extraPolicies[object] != "" || (policy == "owner_backfill" && roles == RoleOwner) {
+				return ""
+			}
+			return "a policy that is not listed admits " + roles
+		},
+	},
+	{
+		// Unique indexes and the checks of foreign keys see all rows, whatever the
+		// policies say: a global key tells one tenant of another's row.
+		name: "keys",
+		sql: `SELECT n.nspname || '.' || c.relname || ' ' || i.relname, coalesce(a.attname, 'an expression')
+			FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0] AND x.indkey[0] <> 0
+			WHERE x.indisunique AND ` + ours,
+		judge: func(object, first string) string {
+			table, _, _ := strings.Cut(object, " ")
+			if isPlatform(table) || table == "public.tenants" || first == "tenant_id" {
+				return "" // tenants: written by the platform plane alone
+			}
+			return "a unique key that starts with " + first + " and not with tenant_id"
+		},
+	},
+	{
+		name: "references",
+		sql: `SELECT n.nspname || '.' || c.relname || ' ' || k.conname, a.attname || ' -> ' || k.confrelid::regclass::text || ' ' || b.attname
+			FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+			JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[1]
+			WHERE k.contype = 'f' AND ` + ours,
+		judge: func(object, detail string) string {
+			table, _, _ := strings.Cut(object, " ")
+			if isPlatform(table) || detail == "tenant_id -> tenants id" ||
+				(strings.HasPrefix(detail, "tenant_id -> ") && strings.HasSuffix(detail, " tenant_id")) {
+				return ""
+			}
+			return "a foreign key that does not start with the tenant: " + detail
+		},
+	},
+	{
+		name: "partitions",
+		sql: `SELECT n.nspname || '.' || c.relname, c.relacl::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relispartition AND c.relkind IN ('r', 'p') AND EXISTS (SELECT FROM aclexplode(c.relacl) g WHERE g.grantee <> c.relowner) AND ` + ours,
+		judge: func(_, acl string) string { return "grants on a partition: " + acl },
+	},
+	{
+		name: "views",
+		sql: `SELECT n.nspname || '.' || c.relname, c.relkind || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND ` + ours,
+		judge: func(_, detail string) string {
+			if strings.HasPrefix(detail, "v ") && strings.Contains(detail, "security_invoker=true") {
+				return ""
+			}
+			return "a view that reads with its owner's rights"
+		},
+	},
+	{
+		name: "functions",
+		sql: `SELECT n.nspname || '.' || p.proname, coalesce(array_to_string(p.proconfig, ','), '')
+			FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prosecdef AND ` + ours,
+		judge: func(function, settings string) string {
+			switch {
+			case definers[function] == "":
+				return "a function with its owner's rights that is not listed"
+			case !strings.Contains(settings, "search_path=pg_catalog"):
+				return "a function with its owner's rights and the caller's search_path"
+			}
+			return ""
+		},
+	},
+	{
+		name: "sequences",
+		sql: `SELECT n.nspname || '.' || c.relname, '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relkind = 'S' AND has_sequence_privilege('bc_app', c.oid, 'USAGE, SELECT') AND ` + ours,
+		judge: func(sequence, _ string) string {
+			if appSequences[sequence] != "" {
+				return ""
+			}
+			return "a sequence that tells tenants of each other's activity"
+		},
+	},
+	{
+		name: "roles",
+		sql: `SELECT r.rolname, concat_ws(',', CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolbypassrls THEN 'bypassrls' END,
+				CASE WHEN r.rolcreaterole THEN 'createrole' END, CASE WHEN r.rolreplication THEN 'replication' END,
+				CASE WHEN r.rolname NOT IN ('bc_owner', 'bc_migrator') AND pg_has_role(r.rolname, 'bc_owner', 'MEMBER') THEN 'acts as bc_owner' END,
+				CASE WHEN r.rolname = 'bc_owner' AND r.rolcanlogin THEN 'login' END)
+			FROM pg_roles r WHERE r.rolname LIKE 'bc\_%'`,
+		judge: func(_, powers string) string {
+			if powers == "" {
+				return ""
+			}
+			return "a role that could step over the wall: " + powers
+		},
+	},
+	{
+		name: "river",
+		sql: `SELECT n.nspname || '.' || c.relname, CASE WHEN c.relrowsecurity THEN 'rls' ELSE '' END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = '` + JobSchema + `' AND c.relkind IN ('r', 'p') AND has_table_privilege('bc_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE')`,
+		judge: func(table, detail string) string {
+			if table == "river.river_job" && detail == "rls" {
+				return ""
+			}
+			return "bc_app reaches a table of the queue without a policy"
+		},
+	},
+}
