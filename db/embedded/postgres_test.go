@@ -37,7 +37,11 @@ func TestColdAndWarmStart(t *testing.T) {
 	}
 	began = time.Now()
 	stopPostgres(t, pg)
-	t.Logf("stop %v", time.Since(began))
+	took := time.Since(began)
+	t.Logf("stop %v", took)
+	if took > 2*time.Second {
+		t.Errorf("Stop took %v; Ctrl-C in `biocore dev` has 2 s for everything", took)
+	}
 	if err := pg.Stop(t.Context()); err != nil {
 		t.Errorf("second Stop: %v", err)
 	}
