@@ -90,7 +90,8 @@ type Authenticator struct {
 	issuer *issuer // nil without certificates
 
 	mu          sync.Mutex
-	credentials []*credential // the newest last
+	credentials []*credential            // the newest last
+	byID        map[string][]*credential // a load test has thousands
 }
 
 // credential is a public key credential source. All but signCount is constant.
@@ -116,7 +117,7 @@ func New(opts Options) (*Authenticator, error) {
 	if opts.BackedUp {
 		opts.BackupEligible = true
 	}
-	a := &Authenticator{opts: opts}
+	a := &Authenticator{opts: opts, byID: map[string][]*credential{}}
 	if opts.Attestation == FIDOU2F {
 		a.opts.AAGUID = [16]byte{}
 	}
@@ -187,6 +188,7 @@ func (a *Authenticator) CreateWith(optionsJSON []byte, origin string, dev Deviat
 	}
 	a.mu.Lock()
 	a.credentials = append(a.credentials, c)
+	a.byID[string(c.id)] = append(a.byID[string(c.id)], c)
 	a.mu.Unlock()
 
 	answer := RegistrationResponse{
@@ -257,14 +259,15 @@ func (a *Authenticator) Forget(credentialID []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.credentials = slices.DeleteFunc(a.credentials, func(c *credential) bool { return bytes.Equal(c.id, credentialID) })
+	delete(a.byID, string(credentialID))
 }
 
 // find returns the credential with this ID, nil if it is not here.
 func (a *Authenticator) find(rpID string, id []byte) *credential {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, c := range slices.Backward(a.credentials) {
-		if c.rpID == rpID && bytes.Equal(c.id, id) {
+	for _, c := range slices.Backward(a.byID[string(id)]) {
+		if c.rpID == rpID {
 			return c
 		}
 	}

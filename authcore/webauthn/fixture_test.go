@@ -2,7 +2,9 @@ package webauthn_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
@@ -197,6 +199,19 @@ func authenticatorData(edit func(authData []byte) []byte) func(*webauthn.Registr
 func clientData(text string) authenticatortest.Deviation {
 	right := webauthn.EncodeBase64URL(challenge)
 	return authenticatortest.Deviation{
-		ClientDataJSON: bytes.ReplaceAll([]byte(text), []byte("CHALLENGE"), []byte(right)),
+		ClientDataJSON: append([]byte{}, strings.ReplaceAll(text, "CHALLENGE", right)...), // never nil
 	}
+}
+
+// assertionSignedBy returns a good assertion with the signature that sign makes
+// of the message.
+func assertionSignedBy(t testing.TB, sign func(message []byte) []byte) webauthn.AssertionResponse {
+	t.Helper()
+	var resp webauthn.AssertionResponse
+	if _, err := (request{response: func(r *webauthn.AssertionResponse) { resp = *r }}).run(t); err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256(resp.ClientDataJSON)
+	resp.Signature = sign(append(bytes.Clone(resp.AuthenticatorData), hash[:]...))
+	return resp
 }
