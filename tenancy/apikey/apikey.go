@@ -1,0 +1,407 @@
+// Package apikey keeps the keys that tenants' servers and pages call the API with.
+//
+// A key names its tenant, so that authentication opens that tenant's scope and no
+// look-up crosses tenants. Only a hash of its secret is stored; the secret is 256
+// random bits, so a fast hash is right. A revoked key stops within a second on
+// every server.
+package apikey
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// Errors of this package. Each Reason is part of the public API.
+var (
+	// ErrKey is one answer for a malformed key, an unknown one and a wrong secret.
+	ErrKey            = fault.New(fault.Unauthenticated, "API_KEY_INVALID", "the API key is not valid")
+	ErrRevoked        = fault.New(fault.Unauthenticated, "API_KEY_REVOKED", "the API key is revoked")
+	ErrExpired        = fault.New(fault.Unauthenticated, "API_KEY_EXPIRED", "the API key has expired")
+	ErrAddress        = fault.New(fault.Forbidden, "ADDRESS_NOT_ALLOWED", "the API key is not allowed from this address")
+	ErrScopeMissing   = fault.New(fault.Forbidden, "SCOPE_MISSING", "the API key lacks the scope that this call needs")
+	ErrNotFound       = fault.New(fault.NotFound, "API_KEY_UNKNOWN", "no such API key")
+	ErrScopeUnknown   = fault.New(fault.Invalid, "SCOPE_UNKNOWN", "a key of this kind cannot have this scope")
+	ErrScopeExceeds   = fault.New(fault.Forbidden, "SCOPE_EXCEEDS_OWN", "a key can only grant the scopes that it has")
+	ErrKindNotAllowed = fault.New(fault.Invalid, "API_KEY_KIND_INVALID", "this tenant cannot have keys of this kind")
+	ErrExpiry         = fault.New(fault.Invalid, "API_KEY_EXPIRY_INVALID", "the expiry must be in the future")
+)
+
+// Kind is what a key is for.
+type Kind string
+
+// The kinds of keys, by their prefixes bk_, pk_ and pf_.
+const (
+	Secret      Kind = "SECRET"      // a tenant's server; has scopes
+	Publishable Kind = "PUBLISHABLE" // a tenant's page: anybody can read it there
+	Platform    Kind = "PLATFORM"    // the operators of this installation
+)
+
+// Key is an API key without its secret.
+type Key struct {
+	ID           uuid.UUID
+	Kind         Kind
+	Name         string
+	Prefix       string // what may be shown of it
+	Scopes       []string
+	AllowedCIDRs []netip.Prefix // empty: from anywhere
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time // to the minute
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+}
+
+// Created is a new key with its secret, which nobody can read again.
+type Created struct {
+	Key
+	Plain Plain
+}
+
+// currentTenant answers the tenant of a scope.
+type currentTenant interface {
+	Current(ctx context.Context, sc scope.Scope) (*tenant.Snapshot, error)
+}
+
+// Options configures a Service.
+type Options struct {
+	Store   *db.Store       // required
+	Keys    *keys.Service   // required: page tokens are sealed
+	Tenants *tenant.Service // required
+}
+
+// Service keeps API keys. It is safe for concurrent use.
+type Service struct {
+	store   *db.Store
+	keys    *keys.Service
+	tenants currentTenant
+	known   *db.Cache[*record]
+	absent  *db.Cache[struct{}]
+	uses    uses
+}
+
+// Bounds of what one server remembers. Keys that do not exist are remembered apart
+// and in small number, so that guessing cannot push out those that do.
+const (
+	maxKnown  = 20_000
+	maxAbsent = 2_000
+	cacheLife = 10 * time.Minute
+	// absentLife is short: a key that is made while a guess at it is being looked up
+	// may be remembered as absent although it is there.
+	absentLife = 2 * time.Second
+)
+
+// New returns a Service. Run keeps its keys' last uses.
+func New(o Options) *Service {
+	return &Service{
+		store: o.Store, keys: o.Keys, tenants: o.Tenants,
+		known:  db.NewCache[*record](o.Store, db.NounAPIKey, maxKnown, cacheLife),
+		absent: db.NewCache[struct{}](o.Store, db.NounAPIKey, maxAbsent, absentLife),
+		uses:   uses{at: map[use]time.Time{}},
+	}
+}
+
+// CreateRequest describes a key to be.
+type CreateRequest struct {
+	Kind         Kind
+	Name         string
+	Scopes       []string // empty for a server or platform key: all of its plane
+	AllowedCIDRs []netip.Prefix
+	ExpiresAt    *time.Time
+
+	// Within are the scopes of the key that asks: it can grant no more. nil: the
+	// operator on the command line, who can grant all.
+	Within []string
+}
+
+// Create makes a key and returns it with its secret, for the only time.
+func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest) (Created, error) {
+	t, err := s.tenants.Current(ctx, sc)
+	if err != nil {
+		return Created{}, err
+	}
+	if (req.Kind == Platform) != (sc.Tenant() == scope.PlatformTenant) {
+		return Created{}, ErrKindNotAllowed
+	}
+	var made Created
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		made, err = s.CreateIn(ctx, tx, string(t.Mode), req)
+		return err
+	})
+	return made, err
+}
+
+// CreateIn is Create in a transaction of the caller's: that which makes the tenant
+// itself. mode is the tenant's, LIVE or TEST.
+func (s *Service) CreateIn(ctx context.Context, tx *db.TenantTx, mode string, req CreateRequest) (Created, error) {
+	scopes, err := checkScopes(req)
+	if err != nil {
+		return Created{}, err
+	}
+	if req.ExpiresAt != nil && !req.ExpiresAt.After(tx.Now()) {
+		return Created{}, ErrExpiry
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Created{}, fmt.Errorf("mint API key id: %w", err)
+	}
+	word := "test"
+	if mode == string(tenant.Live) {
+		word = "live"
+	}
+	plain, p := newPlain(req.Kind, word, tx.Scope().Tenant())
+	if req.AllowedCIDRs == nil {
+		req.AllowedCIDRs = []netip.Prefix{}
+	}
+	actor := tx.Scope().Actor()
+	row, err := tx.InsertAPIKey(ctx, tenantq.InsertAPIKeyParams{
+		ID: id, KeyID: p.keyID, Kind: string(req.Kind), Name: req.Name, Prefix: shown(plain.text), SecretHash: p.hash[:],
+		Scopes: scopes, AllowedCidrs: req.AllowedCIDRs, CreatedBy: string(actor.Kind) + ":" + actor.ID,
+		CreatedAt: tx.Now(), ExpiresAt: req.ExpiresAt,
+	})
+	if err != nil {
+		return Created{}, fmt.Errorf("insert API key: %w", err)
+	}
+	made := Created{Key: fromRow(tenantq.ListAPIKeysRow(row)), Plain: plain}
+	if err := tx.Changed(ctx, db.NounAPIKey, cacheID(p.keyID)); err != nil { // it may be remembered as absent
+		return Created{}, err
+	}
+	if err := audit.Append(ctx, tx, audit.Entry{
+		Action: "apikey.create", Target: audit.Target{Kind: "apikey", ID: id.String()},
+		After: []attr.Attr{attr.Text("kind", string(made.Kind)), attr.Text("prefix", made.Prefix), attr.Texts("scopes", scopes)},
+	}); err != nil {
+		return Created{}, err
+	}
+	return made, event.Append(ctx, tx, event.Event{Type: event.APIKeyCreated, Data: []attr.Attr{attr.Text("apiKeyId", id.String())}})
+}
+
+func checkScopes(req CreateRequest) ([]string, error) {
+	if req.Kind == Publishable {
+		if len(req.Scopes) > 0 {
+			return nil, ErrScopeUnknown.WithMessage("a publishable key has no scopes")
+		}
+		return []string{}, nil
+	}
+	scopes := req.Scopes
+	if len(scopes) == 0 {
+		scopes = []string{ScopeAuthPlane}
+		if req.Kind == Platform {
+			scopes = []string{ScopeAdminPlane}
+		}
+	}
+	for _, wanted := range scopes {
+		if !allowed(req.Kind, wanted) {
+			return nil, ErrScopeUnknown.With("scope", wanted)
+		}
+		if req.Within != nil && !slices.ContainsFunc(req.Within, func(own string) bool { return covers(own, wanted) }) {
+			return nil, ErrScopeExceeds.With("scope", wanted)
+		}
+	}
+	return scopes, nil
+}
+
+// List returns the tenant's keys, revoked ones too, newest first.
+func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[Key], error) {
+	ring, err := s.keys.Ring(ctx, sc)
+	if err != nil {
+		return listing.Page[Key]{}, err
+	}
+	q := listing.Query{List: "apiKeys", Filter: req.Filter}
+	if req.Filter != "" {
+		return listing.Page[Key]{}, listing.ErrFilter.WithMessage("API keys have no filter")
+	}
+	cursor, err := listing.Open(ring, q, req.PageToken)
+	if err != nil {
+		return listing.Page[Key]{}, err
+	}
+	var before *uuid.UUID
+	if cursor != nil {
+		id, err := uuid.FromBytes(cursor)
+		if err != nil {
+			return listing.Page[Key]{}, listing.ErrPageToken
+		}
+		before = &id
+	}
+	var page listing.Page[Key]
+	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListAPIKeys(ctx, tenantq.ListAPIKeysParams{BeforeID: before, MaxRows: int32(req.Limit() + 1)}) //nolint:gosec // at most 201
+		if err != nil {
+			return fmt.Errorf("list API keys: %w", err)
+		}
+		if len(rows) > req.Limit() {
+			rows = rows[:req.Limit()]
+			last := rows[len(rows)-1].ID
+			page.NextToken = listing.Seal(ring, q, last[:])
+		}
+		for _, row := range rows {
+			page.Items = append(page.Items, fromRow(row))
+		}
+		return nil
+	})
+	return page, err
+}
+
+// RevokeRequest names a key.
+type RevokeRequest struct {
+	ID     uuid.UUID
+	Reason string // for the audit log; may be empty
+}
+
+// Revoke stops a key for good, and returns it. Revoking twice keeps the first time.
+// Another tenant's key is ErrNotFound.
+func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeRequest) (Key, error) {
+	var revoked Key
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.RevokeAPIKey(ctx, tenantq.RevokeAPIKeyParams{ID: req.ID, RevokedAt: tx.Now()})
+		if db.IsNoRows(err) {
+			return ErrNotFound
+		} else if err != nil {
+			return fmt.Errorf("revoke API key: %w", err)
+		}
+		revoked = fromRow(tenantq.ListAPIKeysRow(row))
+		tx.Result(revoked)
+		if !row.RevokedAt.Equal(tx.Now()) {
+			return nil // it was revoked before
+		}
+		if err := tx.Changed(ctx, db.NounAPIKey, cacheID(row.KeyID)); err != nil {
+			return err
+		}
+		if err := audit.Append(ctx, tx, audit.Entry{
+			Action: "apikey.revoke", Target: audit.Target{Kind: "apikey", ID: req.ID.String()}, Reason: req.Reason,
+		}); err != nil {
+			return err
+		}
+		return event.Append(ctx, tx, event.Event{Type: event.APIKeyRevoked, Data: []attr.Attr{attr.Text("apiKeyId", req.ID.String())}})
+	})
+	return revoked, err
+}
+
+// Caller is who called: a key that is good.
+type Caller struct {
+	Scope  scope.Scope // the key's tenant, with the key as actor
+	ID     uuid.UUID
+	Kind   Kind
+	Scopes []string
+}
+
+// Allows reports whether the key has the scope wanted. Publishable keys have none.
+func (c *Caller) Allows(wanted string) bool {
+	return slices.ContainsFunc(c.Scopes, func(granted string) bool { return covers(granted, wanted) })
+}
+
+// record is a stored key as authentication needs it.
+type record struct {
+	id        uuid.UUID
+	kind      Kind
+	hash      [32]byte
+	scopes    []string
+	cidrs     []netip.Prefix
+	expiresAt *time.Time
+	revokedAt *time.Time
+	actor     scope.Actor
+}
+
+// Authenticate returns who holds the key bearer, calling from the address from. What
+// is wrong with a key is told only to who knows its secret: everybody else gets
+// ErrKey. A suspended tenant's keys are tenant.ErrSuspended.
+func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Addr) (Caller, error) {
+	p, ok := parse(bearer)
+	if !ok {
+		return Caller{}, ErrKey
+	}
+	rec, err := s.find(ctx, p)
+	if err != nil {
+		return Caller{}, err
+	}
+	var stored [32]byte
+	if rec != nil {
+		stored = rec.hash
+	}
+	// An unknown key is compared too: with a hash that no secret has.
+	if subtle.ConstantTimeCompare(stored[:], p.hash[:]) != 1 || rec == nil || rec.kind != p.kind {
+		return Caller{}, ErrKey
+	}
+	switch {
+	case rec.revokedAt != nil:
+		return Caller{}, ErrRevoked
+	case rec.expiresAt != nil && !s.store.Now().Before(*rec.expiresAt):
+		return Caller{}, ErrExpired
+	case len(rec.cidrs) > 0 && !slices.ContainsFunc(rec.cidrs, func(c netip.Prefix) bool { return c.Contains(from) }):
+		return Caller{}, ErrAddress
+	}
+	sc := scope.New(p.tenant, rec.actor)
+	t, err := s.tenants.Current(ctx, sc)
+	if err != nil {
+		return Caller{}, err
+	}
+	if err := t.Usable(); err != nil {
+		return Caller{}, err
+	}
+	s.uses.note(p.tenant, p.keyID, s.store.Now())
+	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes}, nil
+}
+
+// find returns the stored key, or nil when there is none.
+func (s *Service) find(ctx context.Context, p parsed) (*record, error) {
+	id := cacheID(p.keyID)
+	if rec, ok := s.known.Peek(p.tenant, id); ok {
+		return rec, nil
+	}
+	if _, ok := s.absent.Peek(p.tenant, id); ok {
+		return nil, nil //nolint:nilnil // documented: there is none
+	}
+	rec, err := s.known.Get(ctx, p.tenant, id, func(ctx context.Context) (*record, error) { return s.load(ctx, p) })
+	if db.IsNoRows(err) {
+		_, err := s.absent.Get(ctx, p.tenant, id, func(context.Context) (struct{}, error) { return struct{}{}, nil })
+		return nil, err
+	}
+	return rec, err
+}
+
+func (s *Service) load(ctx context.Context, p parsed) (*record, error) {
+	var rec *record
+	// The key is not known yet, so nobody acts but the server itself.
+	sc := scope.New(p.tenant, scope.Actor{Kind: scope.ActorSystem, ID: "authenticate"})
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetAPIKeyForAuthentication(ctx, p.keyID)
+		if err != nil {
+			return fmt.Errorf("get API key: %w", err)
+		}
+		actor := scope.Actor{Kind: scope.ActorAPIKey, ID: row.ID.String(), Name: row.Name}
+		if Kind(row.Kind) == Platform {
+			actor.Kind = scope.ActorPlatform
+		}
+		rec = &record{
+			id: row.ID, kind: Kind(row.Kind), hash: [32]byte(row.SecretHash), scopes: row.Scopes, cidrs: row.AllowedCidrs,
+			expiresAt: row.ExpiresAt, revokedAt: row.RevokedAt, actor: actor,
+		}
+		return nil
+	})
+	return rec, err
+}
+
+func cacheID(keyID int64) string { return strconv.FormatInt(keyID, 36) }
+
+func fromRow(row tenantq.ListAPIKeysRow) Key {
+	return Key{
+		ID: row.ID, Kind: Kind(row.Kind), Name: row.Name, Prefix: row.Prefix, Scopes: row.Scopes, AllowedCIDRs: row.AllowedCidrs,
+		CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt, LastUsedAt: row.LastUsedAt, ExpiresAt: row.ExpiresAt, RevokedAt: row.RevokedAt,
+	}
+}

@@ -1,0 +1,56 @@
+package apikey
+
+import (
+	"slices"
+	"strings"
+)
+
+// Scopes are what a server or platform key may do. Every scope of Biocore is here.
+// A key may also hold a noun for all of its verbs ("users" for "users:read" and
+// "users:write"), "*" for the whole auth plane, and "admin:*" for the whole admin
+// plane. Publishable keys have no scopes: what they may call is fixed.
+const (
+	ScopeRegistrations   = "registrations"
+	ScopeAuthentications = "authentications"
+	ScopeUsersRead       = "users:read"  // and credentials
+	ScopeUsersWrite      = "users:write" // and credentials
+	ScopeSessions        = "sessions"
+	ScopeAPIKeysRead     = "admin:apiKeys:read"
+	ScopeAPIKeysWrite    = "admin:apiKeys:write"
+	ScopeTenantsRead     = "admin:tenants:read"  // platform keys
+	ScopeTenantsWrite    = "admin:tenants:write" // platform keys
+
+	ScopeAuthPlane  = "*"
+	ScopeAdminPlane = "admin:*"
+)
+
+// Scopes lists every scope that a key of kind may hold one by one.
+func Scopes(kind Kind) []string {
+	switch kind {
+	case Secret:
+		return []string{ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeAPIKeysRead, ScopeAPIKeysWrite}
+	case Platform:
+		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
+	}
+	return nil
+}
+
+// covers reports whether holding granted allows wanted.
+func covers(granted, wanted string) bool {
+	switch granted {
+	case wanted:
+		return true
+	case ScopeAuthPlane:
+		return !strings.HasPrefix(wanted, "admin:")
+	}
+	if all, ok := strings.CutSuffix(granted, ":*"); ok {
+		return strings.HasPrefix(wanted, all+":")
+	}
+	return strings.HasPrefix(wanted, granted+":")
+}
+
+// allowed reports whether a key of kind may hold scope: whether it covers at least
+// one that the kind knows.
+func allowed(kind Kind, scope string) bool {
+	return slices.ContainsFunc(Scopes(kind), func(s string) bool { return covers(scope, s) })
+}
