@@ -110,7 +110,7 @@ func open(ctx context.Context, url string, conns int, tracer pgx.QueryTracer, ex
 	cfg.HealthCheckPeriod = 30 * time.Second
 	cfg.ConnConfig.ConnectTimeout = 2 * time.Second
 	cfg.ConnConfig.Tracer = tracer
-	for _, set := range []map[string]string{settings, extra} {
+	for _, set := range []map[string]string{extra, settings} { // what comes first stays
 		for k, v := range set {
 			if _, given := cfg.ConnConfig.RuntimeParams[k]; !given || k == "application_name" {
 				cfg.ConnConfig.RuntimeParams[k] = v

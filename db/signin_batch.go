@@ -81,7 +81,7 @@ func (w *writer) write(ctx context.Context, rows []*signInRow) error {
 	if err != nil {
 		return err
 	}
-	defer func() { w.used = time.Now() }()
+	defer func() { w.used = w.clock() }()
 	var batch pgconn.Batch
 	if w.lane == lanePatient {
 		batch.ExecStatement(w.statements[statementPatience], [][]byte{[]byte(patience)}, textFormat, binaryFormat)

@@ -61,6 +61,7 @@ type writer struct {
 	awake   chan struct{} // holds one
 
 	pool    *pgxpool.Pool
+	clock   func() time.Time
 	queue   *signInQueue
 	conn    *pgxpool.Conn // nil until needed
 	used    time.Time
@@ -81,7 +82,7 @@ func (s *Store) runWriters(ctx context.Context) {
 		{lane: laneAlone, least: 1, maxRows: 1},
 		{lane: lanePatient, least: 1, maxRows: 1},
 	} {
-		w.pool, w.queue, w.awake = s.writer, s.signIns, make(chan struct{}, 1)
+		w.pool, w.queue, w.clock, w.awake = s.writer, s.signIns, s.clock, make(chan struct{}, 1)
 		running.Go(func() { w.run(working) })
 	}
 	<-ctx.Done()
@@ -173,7 +174,7 @@ func (w *writer) connect(ctx context.Context) (*pgconn.PgConn, error) {
 		pg := w.conn.Conn().PgConn()
 		// Postgres may have closed it while nobody signed in. Asking costs no round
 		// trip but a millisecond, so only after a pause.
-		if !pg.IsClosed() && (time.Since(w.used) < time.Second || pg.CheckConn() == nil) {
+		if !pg.IsClosed() && (w.clock().Sub(w.used) < time.Second || pg.CheckConn() == nil) {
 			return pg, nil
 		}
 		w.release()

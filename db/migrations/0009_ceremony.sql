@@ -13,7 +13,7 @@ CREATE TABLE spent_challenges (
 ) PARTITION BY LIST (slot);
 SELECT wall('spent_challenges');
 GRANT SELECT, INSERT ON spent_challenges TO bc_app;
-GRANT SELECT, INSERT ON spent_challenges TO bc_writer;
+GRANT INSERT, SELECT (spender) ON spent_challenges TO bc_writer;
 
 -- The facts of each finished ceremony: what was known when it was decided, so
 -- that a decision can be explained, and replayed against another policy.
