@@ -3,7 +3,6 @@ package user
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"github.com/biocore-id/biocore/db"
@@ -16,7 +15,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// UpdateRequest changes the fields that are not nil, under Descriptor's rules.
+// UpdateRequest changes the fields that are not nil, under Profile's rules.
 type UpdateRequest struct {
 	ID          ID
 	ExternalID  *string
@@ -67,15 +66,15 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 
 // apply returns u with the request's values, and the names of the fields that differ.
 func (req UpdateRequest) apply(u User) (User, []string, error) {
-	d := Descriptor{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName}
+	p := Profile{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName}
 	for _, f := range []struct{ to, from *string }{
-		{&d.ExternalID, req.ExternalID}, {&d.Name, req.Name}, {&d.DisplayName, req.DisplayName},
+		{&p.ExternalID, req.ExternalID}, {&p.Name, req.Name}, {&p.DisplayName, req.DisplayName},
 	} {
 		if f.from != nil {
 			*f.to = *f.from
 		}
 	}
-	p, err := d.profile()
+	p, err := p.Clean()
 	if err != nil {
 		return User{}, nil, err
 	}
@@ -215,5 +214,3 @@ func record(ctx context.Context, tx *db.TenantTx, id ID, e audit.Entry, ev event
 	ev.UserID = id.UUID()
 	return event.Append(ctx, tx, ev)
 }
-
-func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }

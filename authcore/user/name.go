@@ -12,6 +12,26 @@ import (
 // #sctn-strings-truncation); what is stored here is not cut.
 const maxCharacters = 256
 
+// Clean returns p as it is kept. An external id is 1 to 256 characters and kept to
+// the byte; a name has 1 to 256 characters, a display name none to 256, and both may
+// come back different in spaces and normal form. ErrExternalID or ErrName, with the
+// field in its metadata.
+func (p Profile) Clean() (Profile, error) {
+	if err := checkExternalID(p.ExternalID); err != nil {
+		return Profile{}, err
+	}
+	var err error
+	if p.Name, err = cleanName("name", p.Name); err != nil {
+		return Profile{}, err
+	}
+	if p.DisplayName != "" {
+		if p.DisplayName, err = cleanName("displayName", p.DisplayName); err != nil {
+			return Profile{}, err
+		}
+	}
+	return p, nil
+}
+
 // cleanName prepares a name for display and comparison: PRECIS's FreeformClass in
 // form NFC (RFC 8264 §4.3), with spaces trimmed and collapsed as RFC 8266 §2.1 does.
 // It refuses control characters, bidirectional controls and invisible characters

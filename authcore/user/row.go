@@ -61,6 +61,7 @@ type User struct {
 }
 
 // Profile is what identifies a person: the three values that are stored only sealed.
+// See Clean for what they may be.
 type Profile struct {
 	ExternalID  string `json:"externalId"`
 	Name        string `json:"name"`

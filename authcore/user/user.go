@@ -13,6 +13,7 @@ package user
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 
@@ -61,36 +62,11 @@ func New(o Options) *Service {
 	return s
 }
 
-// Descriptor names a person by the tenant's own id. The names are cleaned as
-// cleanName says: what is answered may differ from what was given in spaces and
-// normal form.
-type Descriptor struct {
-	ExternalID  string // 1 to 256 characters, in NFC, kept to the byte
-	Name        string // 1 to 256 characters
-	DisplayName string // up to 256 characters
-}
-
-func (d Descriptor) profile() (p Profile, err error) {
-	if err := checkExternalID(d.ExternalID); err != nil {
-		return Profile{}, err
-	}
-	p.ExternalID = d.ExternalID
-	if p.Name, err = cleanName("name", d.Name); err != nil {
-		return Profile{}, err
-	}
-	if d.DisplayName != "" {
-		if p.DisplayName, err = cleanName("displayName", d.DisplayName); err != nil {
-			return Profile{}, err
-		}
-	}
-	return p, nil
-}
-
 // Create adds a user without any credential. ErrExists when the external id is
 // taken; ErrExternalID or ErrName, with the field in its metadata, for text that
 // cannot be kept.
-func (s *Service) Create(ctx context.Context, sc scope.Scope, d Descriptor) (User, error) {
-	p, err := d.profile()
+func (s *Service) Create(ctx context.Context, sc scope.Scope, p Profile) (User, error) {
+	n, err := Mint(s.rand, p)
 	if err != nil {
 		return User{}, err
 	}
@@ -100,9 +76,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, d Descriptor) (Use
 	}
 	var created User
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		if created, err = s.insert(ctx, tx, ring, p); db.IsNoRows(err) {
-			return ErrExists
-		} else if err != nil {
+		if created, err = Insert(ctx, tx, ring, n); err != nil {
 			return err
 		}
 		tx.Result(created)
@@ -111,10 +85,11 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, d Descriptor) (Use
 	return created, err
 }
 
-// Ensure returns the user whom d names: the existing one of that external id, as it
-// is, else a new one of these names. Two calls at once make one user.
-func (s *Service) Ensure(ctx context.Context, sc scope.Scope, d Descriptor) (User, error) {
-	p, err := d.profile()
+// Ensure returns the user of p's external id: the existing one, as it is, else a new
+// one of these names. Two calls at once make one user. Errors are Create's, without
+// ErrExists.
+func (s *Service) Ensure(ctx context.Context, sc scope.Scope, p Profile) (User, error) {
+	n, err := Mint(s.rand, p)
 	if err != nil {
 		return User{}, err
 	}
@@ -122,54 +97,84 @@ func (s *Service) Ensure(ctx context.Context, sc scope.Scope, d Descriptor) (Use
 	if err != nil {
 		return User{}, fmt.Errorf("keys: %w", err)
 	}
-	index := ring.Index(externalID, p.ExternalID)
-	found, err := s.byIndex(ctx, sc, ring, index)
-	if err == nil || !isNotFound(err) {
-		return found, err
+	u, err := s.lookup(ctx, sc, ring, p.ExternalID)
+	if !errors.Is(err, ErrNotFound) {
+		return u, err
 	}
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		if found, err = s.insert(ctx, tx, ring, p); !db.IsNoRows(err) {
+		if u, err = Insert(ctx, tx, ring, n); errors.Is(err, ErrExists) {
+			// Somebody else was first: the insert has waited for that commit.
+			u, err = Find(ctx, tx, ring, p.ExternalID)
+		}
+		if err != nil {
 			return err
 		}
-		// Somebody else was first. The insert waited for that commit, and this
-		// statement sees it.
-		row, err := tx.GetUserByExternalIndex(ctx, index)
-		if err != nil {
-			return fmt.Errorf("get user by external id: %w", err)
-		}
-		found, err = FromRow(ring, tenantq.GetUserRow(row))
-		return err
+		tx.Result(u)
+		return nil
 	})
-	return found, err
+	return u, err
 }
 
-// insert answers pgx's "no rows" when the external id is taken.
-func (s *Service) insert(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, p Profile) (User, error) {
-	raw, err := uuid.NewV7FromReader(s.rand)
+// Newcomer is a user who is not in the table yet. A registration makes one when it
+// begins, since the authenticator is told the handle, and inserts it when it ends.
+type Newcomer struct {
+	ID      ID
+	Handle  []byte
+	Profile Profile
+}
+
+// Mint returns a newcomer with a new id and handle and the cleaned profile. rand is
+// crypto/rand's Reader outside of tests. ErrExternalID, ErrName.
+func Mint(rand io.Reader, p Profile) (Newcomer, error) {
+	clean, err := p.Clean()
 	if err != nil {
-		return User{}, fmt.Errorf("mint user id: %w", err)
+		return Newcomer{}, err
+	}
+	id, err := uuid.NewV7FromReader(rand)
+	if err != nil {
+		return Newcomer{}, fmt.Errorf("mint user id: %w", err)
 	}
 	// WebAuthn L3 #sctn-user-handle-privacy: 64 random bytes, so that a lost
 	// authenticator tells nobody who its owner is.
 	handle := make([]byte, 64)
-	if _, err := io.ReadFull(s.rand, handle); err != nil {
-		return User{}, fmt.Errorf("mint user handle: %w", err)
+	if _, err := io.ReadFull(rand, handle); err != nil {
+		return Newcomer{}, fmt.Errorf("mint user handle: %w", err)
 	}
-	sealed, err := p.seal(ring, ID(raw))
+	return Newcomer{ID: ID(id), Handle: handle, Profile: clean}, nil
+}
+
+// Insert adds n in tx, with its audit entry and event. ErrExists when the external id
+// is taken: tx goes on, and Find finds who has it.
+func Insert(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, n Newcomer) (User, error) {
+	sealed, err := n.Profile.seal(ring, n.ID)
 	if err != nil {
 		return User{}, err
 	}
 	row, err := tx.InsertUser(ctx, tenantq.InsertUserParams{
-		ID: raw, Handle: handle, ExternalIndex: ring.Index(externalID, p.ExternalID), ProfileSealed: sealed, Now: tx.Now(),
+		ID: n.ID.UUID(), Handle: n.Handle, ExternalIndex: ring.Index(externalID, n.Profile.ExternalID),
+		ProfileSealed: sealed, Now: tx.Now(),
 	})
-	if err != nil {
+	if db.IsNoRows(err) {
+		return User{}, ErrExists
+	} else if err != nil {
 		return User{}, fmt.Errorf("insert user: %w", err)
 	}
 	u := newUser(tenantq.GetUserRow{
 		ID: row.ID, Handle: row.Handle, State: row.State,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, Version: row.Version,
-	}, p)
+	}, n.Profile)
 	return u, record(ctx, tx, u.ID, audit.Entry{Action: "user.create"}, event.Event{Type: event.UserCreated})
+}
+
+// Find returns the user of an external id in tx. ErrNotFound when there is none.
+func Find(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, external string) (User, error) {
+	row, err := tx.GetUserByExternalIndex(ctx, ring.Index(externalID, external))
+	if db.IsNoRows(err) {
+		return User{}, ErrNotFound
+	} else if err != nil {
+		return User{}, fmt.Errorf("get user by external id: %w", err)
+	}
+	return FromRow(ring, tenantq.GetUserRow(row))
 }
 
 // Get returns one user. ErrNotFound also for another tenant's.
@@ -193,19 +198,13 @@ func (s *Service) Lookup(ctx context.Context, sc scope.Scope, external string) (
 	if err != nil {
 		return User{}, fmt.Errorf("keys: %w", err)
 	}
-	return s.byIndex(ctx, sc, ring, ring.Index(externalID, external))
+	return s.lookup(ctx, sc, ring, external)
 }
 
-func (s *Service) byIndex(ctx context.Context, sc scope.Scope, ring *keys.Ring, index []byte) (User, error) {
+func (s *Service) lookup(ctx context.Context, sc scope.Scope, ring *keys.Ring, external string) (User, error) {
 	var u User
-	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		row, err := tx.GetUserByExternalIndex(ctx, index)
-		if db.IsNoRows(err) {
-			return ErrNotFound
-		} else if err != nil {
-			return fmt.Errorf("get user by external id: %w", err)
-		}
-		u, err = FromRow(ring, tenantq.GetUserRow(row))
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		u, err = Find(ctx, tx, ring, external)
 		return err
 	})
 	return u, err

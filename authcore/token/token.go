@@ -1,0 +1,240 @@
+// Package token makes and checks the tokens that a session is used with.
+//
+// An access token is a JWT (RFC 7519) signed with the tenant's key, made by append
+// and without reflection, since each sign-in makes one. A refresh token is opaque:
+// it names a session and a generation under a MAC, and nothing of it is stored.
+//
+// Access tokens have the explicit type at+jwt (RFC 9068 §2.1, RFC 8725 §3.11), so
+// that no receipt or other JWT under the same key passes for one. They are not of
+// the whole RFC 9068 profile: Biocore is no OAuth authorization server, and there is
+// no client_id. Most JWT libraries check the type only when told to.
+package token
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/keys"
+)
+
+// ErrInvalid says that a token is not one of ours, or not any more. Its text is for
+// logs: whoever sent the token learns no more than that it is not good.
+var ErrInvalid = errors.New("the token is not valid")
+
+// Claims is what an access token says. Times are whole seconds.
+type Claims struct {
+	Issuer       string    // iss: see Issuer
+	Subject      uuid.UUID // sub: the user
+	Audience     string    // aud: the RP ID
+	Session      uuid.UUID // sid
+	Tenant       uuid.UUID // tid
+	UserVerified bool      // amr holds mfa: possession, and a PIN or biometry
+	AAL          uint8     // acr: aal1 to aal3 (NIST SP 800-63B-4)
+	AuthTime     time.Time // auth_time: of the sign-in, not of the refresh
+	ID           uuid.UUID // jti
+	IssuedAt     time.Time // iat
+	ExpiresAt    time.Time // exp: the first second at which it is not good
+}
+
+// Issuer returns the iss of a tenant's tokens; beside it stands
+// /.well-known/jwks.json. publicURL is the installation's, with or without a final
+// slash.
+func Issuer(publicURL, slug string) string {
+	return strings.TrimSuffix(publicURL, "/") + "/t/" + slug
+}
+
+// The header of an access token, around the kid, in the order of JSON's canonical
+// form. There is one spelling for each key.
+const (
+	headerBefore = `{"alg":"` + keys.ES256 + `","kid":"`
+	headerAfter  = `","typ":"at+jwt"}`
+)
+
+// MaxBytes bounds an access token. What we make is a third of it at most: the RP ID
+// and the issuer are names in DNS, a slug has 63 characters.
+const MaxBytes = 4096
+
+// AppendAccess appends to dst an access token of these claims, signed with the
+// ring's active key. The claims must be of the ring's tenant.
+func AppendAccess(dst []byte, ring *keys.Ring, c Claims) ([]byte, error) {
+	signer := ring.Signer()
+	if signer == nil {
+		return nil, errors.New("the tenant has no active signing key")
+	}
+	if signer.Algorithm != keys.ES256 {
+		return nil, fmt.Errorf("no access token header for algorithm %s", signer.Algorithm)
+	}
+	if c.Tenant != ring.Tenant() {
+		return nil, errors.New("the claims are of another tenant than the key")
+	}
+	var scratch [1024]byte // on the stack: a longer payload moves to the heap and stays right
+	b64 := base64.RawURLEncoding
+
+	start := len(dst)
+	part := append(append(append(scratch[:0], headerBefore...), signer.KID...), headerAfter...)
+	dst = append(b64.AppendEncode(dst, part), '.')
+	dst = b64.AppendEncode(dst, AppendClaims(scratch[:0], c))
+	end := len(dst)
+	dst = append(dst, '.')
+	return signer.Sign(dst, dst[start:end])
+}
+
+// AppendClaims appends c as a JSON object, as it stands in the token.
+func AppendClaims(dst []byte, c Claims) []byte {
+	dst = append(dst, `{"iss":`...)
+	dst = attr.AppendText(dst, c.Issuer)
+	dst = append(dst, `,"sub":`...)
+	dst = attr.AppendUUID(dst, c.Subject)
+	dst = append(dst, `,"aud":`...)
+	dst = attr.AppendText(dst, c.Audience)
+	dst = append(dst, `,"sid":`...)
+	dst = attr.AppendUUID(dst, c.Session)
+	dst = append(dst, `,"tid":`...)
+	dst = attr.AppendUUID(dst, c.Tenant)
+	// RFC 8176 §2: pop for the key's signature, user for the test of user presence,
+	// mfa when the authenticator verified its user too.
+	dst = append(dst, `,"amr":["pop","user"`...)
+	if c.UserVerified {
+		dst = append(dst, `,"mfa"`...)
+	}
+	dst = append(dst, `],"acr":"aal`...)
+	dst = strconv.AppendUint(dst, uint64(c.AAL), 10)
+	dst = append(dst, `","auth_time":`...)
+	dst = strconv.AppendInt(dst, c.AuthTime.Unix(), 10)
+	dst = append(dst, `,"jti":`...)
+	dst = attr.AppendUUID(dst, c.ID)
+	dst = append(dst, `,"iat":`...)
+	dst = strconv.AppendInt(dst, c.IssuedAt.Unix(), 10)
+	dst = append(dst, `,"exp":`...)
+	dst = strconv.AppendInt(dst, c.ExpiresAt.Unix(), 10)
+	return append(dst, '}')
+}
+
+// Want is what an access token must say to be good here and now.
+type Want struct {
+	Issuer   string
+	Audience string
+	Now      time.Time
+}
+
+// VerifyAccess returns the claims of an access token that the ring's tenant signed,
+// that is meant for want.Audience and good at want.Now. Everything else is
+// ErrInvalid. Whether its session still stands is not the token's to say.
+//
+// The header must be the one that we write, to the byte. So there is nothing to
+// interpret in it: no algorithm to choose, no key to fetch or to trust (jwk, jku,
+// x5u, x5c), no extension to understand (crit, b64), no member that two readers
+// read differently (RFC 8725 §3.1, §3.10).
+func VerifyAccess(ring *keys.Ring, token string, want Want) (Claims, error) {
+	if len(token) > MaxBytes {
+		return Claims{}, fmt.Errorf("%w: %d bytes", ErrInvalid, len(token))
+	}
+	header, rest, ok := strings.Cut(token, ".")
+	payload, signature, ok2 := strings.Cut(rest, ".")
+	if !ok || !ok2 || !isBase64URL(header) || !isBase64URL(payload) || !isBase64URL(signature) {
+		return Claims{}, fmt.Errorf("%w: not a JWS in compact form", ErrInvalid)
+	}
+	kid, ok := kidOf(header)
+	if !ok {
+		return Claims{}, fmt.Errorf("%w: not our header", ErrInvalid)
+	}
+	input := token[:len(header)+1+len(payload)]
+	if err := ring.Verify(kid, []byte(input), []byte(signature)); err != nil {
+		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	// From here on the bytes are what a holder of the tenant's key wrote.
+	text, err := base64.RawURLEncoding.Strict().DecodeString(payload)
+	if err != nil {
+		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	c, err := parseClaims(text, want.Now)
+	if err != nil {
+		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	// The keys are the tenant's own; tid, iss and aud are held against the expected
+	// all the same, for the day on which two tenants' keys are mixed up.
+	if c.Tenant != ring.Tenant() || c.Issuer != want.Issuer || c.Audience != want.Audience {
+		return Claims{}, fmt.Errorf("%w: of another tenant, issuer or audience", ErrInvalid)
+	}
+	return c, nil
+}
+
+// isBase64URL holds for one or more characters of the alphabet. Go's decoder would
+// skip over line breaks, so that one token had many spellings.
+func isBase64URL(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// kidOf returns the kid of a header that is ours to the byte.
+func kidOf(header string) (string, bool) {
+	var buf [192]byte // kids are thumbprints of 43 characters
+	if base64.RawURLEncoding.DecodedLen(len(header)) > len(buf) {
+		return "", false
+	}
+	n, err := base64.RawURLEncoding.Strict().Decode(buf[:], []byte(header))
+	if err != nil {
+		return "", false
+	}
+	kid, ok := strings.CutPrefix(string(buf[:n]), headerBefore)
+	if !ok {
+		return "", false
+	}
+	kid, ok = strings.CutSuffix(kid, headerAfter)
+	return kid, ok && isBase64URL(kid) // without quotes and escapes it is one string
+}
+
+// wireClaims is for reading alone. Numbers are NumericDates in whole seconds.
+type wireClaims struct {
+	Issuer    string    `json:"iss"`
+	Subject   uuid.UUID `json:"sub"`
+	Audience  string    `json:"aud"`
+	Session   uuid.UUID `json:"sid"`
+	Tenant    uuid.UUID `json:"tid"`
+	AMR       []string  `json:"amr"`
+	ACR       string    `json:"acr"`
+	AuthTime  int64     `json:"auth_time"`
+	ID        uuid.UUID `json:"jti"`
+	IssuedAt  int64     `json:"iat"`
+	NotBefore int64     `json:"nbf"`
+	ExpiresAt int64     `json:"exp"`
+}
+
+// parseClaims reads claims that are good at now. Claims that it does not know may be
+// there: a newer server wrote them.
+func parseClaims(text []byte, now time.Time) (Claims, error) {
+	var w wireClaims
+	if err := json.Unmarshal(text, &w); err != nil {
+		return Claims{}, errors.New("unreadable claims")
+	}
+	// exp is the first instant at which the token must not be accepted (RFC 7519
+	// §4.1.4). Missing, it is 0 and long past. No leeway: the clock is Postgres's.
+	if at := now.Unix(); at >= w.ExpiresAt || at < w.NotBefore {
+		return Claims{}, errors.New("expired or not yet valid")
+	}
+	aal, ok := strings.CutPrefix(w.ACR, "aal")
+	level, err := strconv.ParseUint(aal, 10, 8)
+	if !ok || err != nil {
+		return Claims{}, errors.New("unreadable acr")
+	}
+	return Claims{
+		Issuer: w.Issuer, Subject: w.Subject, Audience: w.Audience, Session: w.Session, Tenant: w.Tenant,
+		UserVerified: slices.Contains(w.AMR, "mfa"), AAL: uint8(level),
+		AuthTime: time.Unix(w.AuthTime, 0).UTC(), ID: w.ID,
+		IssuedAt: time.Unix(w.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(w.ExpiresAt, 0).UTC(),
+	}, nil
+}
