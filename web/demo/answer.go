@@ -46,11 +46,11 @@ var problems = map[string]problem{
 	},
 	"EMAIL_NEEDED": {
 		status: http.StatusUnprocessableEntity, Title: "An email is needed", Field: "email",
-		Message: "Use the form name@example.com. Nothing is sent to it.",
+		Message: "It looks like name@example.com.",
 	},
 	"NAME_NEEDED": {
-		status: http.StatusUnprocessableEntity, Title: "A name is needed", Field: "name",
-		Message: "Up to 64 characters. It is shown when you sign in.",
+		status: http.StatusUnprocessableEntity, Title: "Your name is needed", Field: "name",
+		Message: "Up to 64 characters.",
 	},
 	"NICKNAME_NEEDED": {
 		status: http.StatusUnprocessableEntity, Title: "A name is needed", Field: "nickname",

@@ -16,10 +16,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -158,7 +158,7 @@ func toLocalhost(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		host := net.JoinHostPort("localhost", strings.TrimPrefix(addr.String(), addr.Addr().String()+":"))
+		host := "localhost:" + strconv.Itoa(int(addr.Port()))
 		http.Redirect(w, r, "http://"+host+r.URL.RequestURI(), http.StatusTemporaryRedirect) //nolint:gosec // the host is a constant
 	})
 }

@@ -41,11 +41,11 @@ func (b *Bank) openAccount(w http.ResponseWriter, r *http.Request) {
 	}](r)
 	email, name := strings.ToLower(strings.TrimSpace(posted.Email)), strings.TrimSpace(posted.Name)
 	switch {
-	case err != nil || !plausibleEmail(email):
-		b.reply(w, r, api, answer{Problem: because("EMAIL_NEEDED")})
-		return
-	case !plausibleName(name):
+	case err != nil || !plausibleName(name):
 		b.reply(w, r, api, answer{Problem: because("NAME_NEEDED")})
+		return
+	case !plausibleEmail(email):
+		b.reply(w, r, api, answer{Problem: because("EMAIL_NEEDED")})
 		return
 	}
 	taken, err := accountExists(r.Context(), api, email)

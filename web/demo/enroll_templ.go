@@ -108,7 +108,7 @@ func (b *Bank) enrollPage() templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = b.layout(page{Title: "Create your passkey", Script: "enroll", Status: "No call yet"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = b.layout(page{Title: "Create your passkey", Script: "enroll", Status: "Ready"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -99,7 +99,7 @@ func (b *Bank) signInPage(notice string) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = b.layout(page{Title: "Sign in", Script: "signin", Status: "No call yet"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = b.layout(page{Title: "Sign in", Script: "signin", Status: "Ready"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -146,6 +146,14 @@ func since(t, now time.Time) string {
 	}
 }
 
+// signedInWith begins the line below the greeting.
+func signedInWith(nickname string) string {
+	if nickname == "" {
+		return "Signed in "
+	}
+	return "Signed in with " + nickname + ", "
+}
+
 func firstWord(name string) string {
 	if fields := strings.Fields(name); len(fields) > 0 {
 		return fields[0]

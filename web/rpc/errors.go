@@ -16,14 +16,15 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/web/rest"
 )
 
 // Errors that belong to the call itself and not to any noun. Each Reason is
-// part of the public API. web/rest answers with the same.
+// part of the public API.
 var (
-	ErrMalformed     = fault.New(fault.Invalid, "REQUEST_MALFORMED", "the request cannot be read")
+	ErrMalformed     = rest.ErrMalformed
+	ErrTooLarge      = rest.ErrTooLarge
 	ErrInvalid       = fault.New(fault.Invalid, "REQUEST_INVALID", "the request breaks a rule of its fields")
-	ErrTooLarge      = fault.New(fault.TooLarge, "REQUEST_TOO_LARGE", "the request is larger than 64 KiB")
 	ErrUnimplemented = fault.New(fault.Unimplemented, "METHOD_UNIMPLEMENTED", "this server does not have the method")
 )
 
@@ -34,9 +35,6 @@ const (
 	ReasonCanceled         = "REQUEST_CANCELED"
 	ReasonDeadlineExceeded = "DEADLINE_EXCEEDED"
 )
-
-// ErrorDomain is the domain of every google.rpc.ErrorInfo that leaves.
-const ErrorDomain = "biocore"
 
 // minRetryAfter goes out where a fault asks to wait but does not say how long:
 // the shortest Retry-After there is, since it counts in whole seconds.
@@ -145,7 +143,7 @@ func setRetryAfter(ctx context.Context, f *fault.Error) {
 
 // errorInfo packs a reason as google.rpc.ErrorInfo (AIP-193).
 func errorInfo(reason string, metadata map[string]string) *connect.ErrorDetail {
-	detail, err := connectproto.NewErrorDetail(&errdetails.ErrorInfo{Reason: reason, Domain: ErrorDomain, Metadata: metadata})
+	detail, err := connectproto.NewErrorDetail(&errdetails.ErrorInfo{Reason: reason, Domain: rest.ErrorDomain, Metadata: metadata})
 	if err != nil {
 		return nil // text that is not UTF-8 in the metadata: the error goes out without its detail
 	}

@@ -5,29 +5,43 @@ import { biocore, bank, busy, clearProblem, go, showProblem } from "./page.js";
 import { setStatus } from "./panel.js";
 
 const menu = document.getElementById("passkey-menu");
-let row; // the passkey that the menu was opened for
+let opener; // the button that opened the menu
+let row; // and its passkey
 
 for (const button of document.querySelectorAll("[popovertarget=passkey-menu]")) {
   button.addEventListener("click", () => {
+    opener = button;
     row = button.closest("[data-passkey]");
-    // Anchor positioning is younger than the browsers that have passkeys.
-    const box = button.getBoundingClientRect();
-    menu.style.top = `${box.bottom + 4}px`;
-    menu.style.right = `${document.documentElement.clientWidth - box.right}px`;
+    placeMenu();
   });
 }
+addEventListener("resize", placeMenu);
+addEventListener("scroll", () => menu.hidePopover(), { passive: true });
+
+/** Puts the menu below its button. Anchor positioning is younger than the browsers that have passkeys. */
+function placeMenu() {
+  if (opener === undefined) return;
+  const box = opener.getBoundingClientRect();
+  menu.style.top = `${box.bottom + 4}px`;
+  menu.style.right = `${document.documentElement.clientWidth - box.right}px`;
+}
+
 menu.addEventListener("toggle", (event) => {
   if (event.newState === "open") menu.querySelector("button").focus();
 });
-addEventListener("scroll", () => menu.hidePopover(), { passive: true });
 
-/** Opens a dialog for the chosen passkey; work runs on submit, with a signal that closing fires. */
+/** Prepares a dialog and returns what opens it; work runs on submit, with a signal that giving up fires. */
 function dialog(id, label, work) {
   const element = document.getElementById(id);
   const form = element.querySelector("form");
   let controller;
-  element.querySelector("[data-close]").addEventListener("click", () => element.close());
-  element.addEventListener("close", () => controller?.abort());
+  // Not on "close": Chromium fires that with the next frame, which may be after the dialog was opened again.
+  const giveUp = () => controller?.abort();
+  element.addEventListener("cancel", giveUp); // Escape, or Android's back
+  element.querySelector("[data-close]").addEventListener("click", () => {
+    giveUp();
+    element.close();
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearProblem(form);

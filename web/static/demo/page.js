@@ -86,12 +86,12 @@ export function showProblem(scope, error) {
   const { title, message, reason, field } = explain(error);
   const input = field === "" ? null : scope.querySelector(`[name="${field}"]`);
   if (input !== null) {
-    const line = element("small", "err");
+    const line = element("span", "err");
     line.id = `${input.id}-error`;
-    line.append(icon("warn"), `${title}. ${message}`);
-    input.after(line);
+    line.append(icon("warn"), element("span", "", `${title}. ${message}`));
+    hintOf(input)?.replaceWith(line);
+    if (!line.isConnected) input.after(line);
     input.setAttribute("aria-invalid", "true");
-    input.dataset.hint = input.getAttribute("aria-describedby") ?? "";
     input.setAttribute("aria-describedby", line.id);
     input.focus();
     return;
@@ -106,11 +106,26 @@ export function showProblem(scope, error) {
 export function clearProblem(scope) {
   scope.querySelector(".problem").replaceChildren();
   for (const input of scope.querySelectorAll("[aria-invalid]")) {
+    const line = document.getElementById(`${input.id}-error`);
+    const hint = hintOf(input);
     input.removeAttribute("aria-invalid");
-    document.getElementById(`${input.id}-error`)?.remove();
-    if (input.dataset.hint === "") input.removeAttribute("aria-describedby");
-    else input.setAttribute("aria-describedby", input.dataset.hint);
+    input.removeAttribute("aria-describedby");
+    if (hint === undefined) {
+      line.remove();
+      continue;
+    }
+    line.replaceWith(hint);
+    input.setAttribute("aria-describedby", hint.id);
   }
+}
+
+const hints = new Map();
+
+/** The hint below an input, whose place an error takes meanwhile. */
+function hintOf(input) {
+  const hint = input.parentElement.querySelector(".hint");
+  if (hint !== null) hints.set(input, hint);
+  return hints.get(input);
 }
 
 function toast(text) {

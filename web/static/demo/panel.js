@@ -77,9 +77,11 @@ function refresh() {
 /** Shows the newest call open and the others as lines. */
 function open(details) {
   for (const other of list.querySelectorAll("details[open]")) other.open = false;
+  draw(details);
   details.open = true;
-  chosen = details;
-  list.scrollTop = details.offsetTop - list.offsetTop - list.clientHeight / 2;
+  // The line before it stays in sight, so that the order can be seen.
+  const before = details.previousElementSibling?.offsetHeight ?? 0;
+  list.scrollTop = details.offsetTop - list.offsetTop - before;
 }
 
 function callElement(call) {
@@ -93,13 +95,16 @@ function callElement(call) {
   ms.append(`${call.ms < 10 ? call.ms : Math.round(call.ms)} ms`, statusBadge(call));
   summary.append(icon("right"), path, ms, element("small", "", call.origin === "server" ? "server, secret key" : "browser, publishable key"));
   details.append(summary);
-  // Drawn when first opened: most calls never are.
   details.addEventListener("toggle", () => {
-    if (!details.open) return;
-    chosen = details;
-    if (details.children.length === 1) details.append(callBody(call));
+    if (details.open) draw(details);
   });
   return details;
+}
+
+/** Draws a call's bodies when it is first opened: most never are. */
+function draw(details) {
+  chosen = details;
+  if (details.children.length === 1) details.append(callBody(details.call));
 }
 
 function callBody(call) {
@@ -108,7 +113,7 @@ function callBody(call) {
   body.append(element("h3", "", "Response"), call.response === undefined || call.response === null
     ? element("p", "muted", call.status === 0 ? "No answer came." : "Empty.")
     : jsonElement(call.response));
-  if (call.requestId) body.append(element("p", "muted small", `Request id ${call.requestId}`));
+  if (call.requestId) body.append(element("p", "id", `Request id ${call.requestId}`));
   return body;
 }
 
@@ -117,13 +122,14 @@ function statusBadge(call) {
   return element("span", `badge plain ${kind}`, call.status === 0 ? "none" : String(call.status));
 }
 
-/** Ids in the middle of a path are cut, so that its verb stays in sight. */
+/** Ids in the middle of a path are cut, and the query, so that its verb stays in sight. */
 function shortPath(path) {
-  return path.replace(/([0-9A-Za-z_-]{8})[0-9A-Za-z_-]{12,}/g, "$1…");
+  return path.replace(/\?.*/, "?…").replace(/([0-9A-Za-z_-]{8})[0-9A-Za-z_-]{12,}/g, "$1…");
 }
 
 function jsonElement(value) {
   const pre = element("pre", "code fold");
+  pre.tabIndex = 0; // long ones scroll, and keys must reach that
   pre.append(...tokens(value, ""));
   return pre;
 }
@@ -222,5 +228,6 @@ document.getElementById("forget-calls").addEventListener("click", () => {
 });
 
 list.replaceChildren(...calls.map(callElement));
+list.scrollTop = list.scrollHeight;
 refresh();
 addServerCalls(JSON.parse(panel.dataset.calls) ?? []);

@@ -24,7 +24,9 @@ async function offerAutofill() {
     clearProblem(form);
     await openSession(result);
   } catch (error) {
-    if (error.reason !== "ABORTED") {
+    // The person asked for nothing here: an offer that was not taken is no failure of theirs.
+    if (error.reason === "USER_CANCELLED") setStatus("Ready");
+    else if (error.reason !== "ABORTED") {
       showProblem(form, error);
       setStatus("Not signed in");
     }

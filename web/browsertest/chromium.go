@@ -1,0 +1,65 @@
+// Package browsertest lets a test be a person at a browser: a real headless
+// Chromium with virtual authenticators (WebAuthn L3 #sctn-automation), against
+// a real Biocore started as a newcomer starts it.
+//
+// StartBiocore and StartChromium take seconds, so a test starts them once and
+// gives each of its parts a Visitor of its own: a fresh profile and tab, with
+// no cookie and no authenticator of anybody else's. A Visitor fails its test on
+// every uncaught exception and every breach of the content security policy.
+package browsertest
+
+import (
+	"context"
+	"os/exec"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// chromiumNames are the browsers that will do, the first found first.
+var chromiumNames = []string{
+	"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+	"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	"/Applications/Chromium.app/Contents/MacOS/Chromium",
+}
+
+// Chromium is one browser process.
+type Chromium struct {
+	ctx context.Context //nolint:containedctx // chromedp keeps the browser in it
+}
+
+// StartChromium starts a browser that ends with the test. It fails the test
+// when there is none, with the line that installs one.
+func StartChromium(t testing.TB) *Chromium {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(findChromium(t)),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.DisableGPU,
+		chromedp.WindowSize(1440, 900),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		// A test that hangs for want of a prompt's answer must end by itself.
+		chromedp.Flag("noerrdialogs", true),
+		chromedp.Flag("hide-scrollbars", true),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	return &Chromium{ctx: ctx}
+}
+
+func findChromium(t testing.TB) string {
+	t.Helper()
+	for _, name := range chromiumNames {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("no Chromium found. On Debian or Ubuntu: sudo apt-get install chromium fonts-liberation")
+	return ""
+}

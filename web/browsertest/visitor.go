@@ -1,0 +1,223 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// visitTimeout bounds all of one visit; the longest takes a tenth of it on
+	// two quiet cores.
+	visitTimeout = 4 * time.Minute
+	// sightTimeout is how long a page may take to show what was asked for.
+	sightTimeout = 20 * time.Second
+	// lookInterval is how often a page is looked at meanwhile.
+	lookInterval = 25 * time.Millisecond
+)
+
+// Visitor is a person with a browser profile and a tab of their own. Methods
+// fail the test when the page does not do what was expected in time.
+type Visitor struct {
+	t   testing.TB
+	ctx context.Context //nolint:containedctx // chromedp keeps the tab in it
+
+	mu       sync.Mutex
+	problems []string // what the console said that it shouldn't
+}
+
+// Visitor opens a tab in a fresh profile. It closes with the test.
+func (c *Chromium) Visitor(t testing.TB) *Visitor {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
+	ctx, stop := context.WithTimeout(ctx, visitTimeout)
+	v := &Visitor{t: t, ctx: ctx}
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
+		t.Fatalf("enable virtual authenticators: %v", err)
+	}
+	var listening sync.WaitGroup
+	console := chromedp.Console(ctx)
+	listening.Go(func() {
+		for message, err := range console {
+			if err != nil {
+				return
+			}
+			v.hear(message)
+		}
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			v.leavePicture()
+		}
+		stop()
+		cancel()
+		listening.Wait()
+		for _, problem := range v.problems {
+			t.Errorf("the browser's console says: %s", problem)
+		}
+	})
+	return v
+}
+
+// hear keeps what a page must never cause. A refused request is logged as an
+// error too, but it is often what a test is about.
+func (v *Visitor) hear(m chromedp.ConsoleMessage) {
+	if !m.IsException() && string(m.Type) != "error" {
+		return
+	}
+	if strings.HasPrefix(m.Text, "Failed to load resource") {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.problems = append(v.problems, m.String())
+}
+
+// do runs steps that must succeed.
+func (v *Visitor) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(v.ctx, sightTimeout)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		v.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// Open goes to a URL and waits until it has loaded.
+func (v *Visitor) Open(url string) {
+	v.t.Helper()
+	v.do("open "+url, chromedp.Navigate(url))
+}
+
+// Click clicks the first visible element that matches a CSS selector.
+func (v *Visitor) Click(selector string) {
+	v.t.Helper()
+	v.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+// Type writes text into an input, in place of what is there.
+func (v *Visitor) Type(selector, text string) {
+	v.t.Helper()
+	v.do("type into "+selector,
+		chromedp.Clear(chromedp.CSS(selector), chromedp.NodeVisible),
+		chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+}
+
+// Press sends keys to whatever has the focus.
+func (v *Visitor) Press(keys string) {
+	v.t.Helper()
+	v.do("press keys", chromedp.KeyEvent(keys))
+}
+
+// See waits until a visible element that matches the selector contains text.
+func (v *Visitor) See(selector, text string) {
+	v.t.Helper()
+	var seen string
+	v.await(func() bool {
+		seen = v.Read(selector)
+		return strings.Contains(seen, text)
+	}, func() string { return fmt.Sprintf("%s shows %q, want %q in it", selector, seen, text) })
+}
+
+// SeeNothing waits until no visible element matches the selector.
+func (v *Visitor) SeeNothing(selector string) {
+	v.t.Helper()
+	v.await(func() bool { return !v.shows(selector) }, func() string { return selector + " is still to be seen" })
+}
+
+// SeeURL waits until the address ends in suffix.
+func (v *Visitor) SeeURL(suffix string) {
+	v.t.Helper()
+	var at string
+	v.await(func() bool {
+		at, _ = chromedp.Run(v.ctx, chromedp.Location())
+		return strings.HasSuffix(at, suffix)
+	}, func() string { return fmt.Sprintf("the address is %s, want it to end in %s", at, suffix) })
+}
+
+// visible is a function that finds the visible elements of a selector.
+const visible = `(selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility({visibilityProperty: true}))`
+
+// Read returns the text of the visible elements that match, joined by spaces;
+// empty while a page is being replaced.
+func (v *Visitor) Read(selector string) string {
+	text, _ := eval[string](v.ctx, fmt.Sprintf(`(%s)(%q).map((e) => e.innerText).join(" ").replace(/\s+/g, " ").trim()`, visible, selector))
+	return text
+}
+
+func (v *Visitor) shows(selector string) bool {
+	shown, err := eval[bool](v.ctx, fmt.Sprintf(`(%s)(%q).length > 0`, visible, selector))
+	return err != nil || shown
+}
+
+// Eval runs an expression in the page and returns what it gives, or what the
+// promise that it gives resolves to.
+func Eval[T any](v *Visitor, expression string) T {
+	v.t.Helper()
+	value, err := eval[T](v.ctx, expression)
+	if err != nil {
+		v.t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return value
+}
+
+func eval[T any](ctx context.Context, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, sightTimeout)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// await looks until something holds. The page is a program that tells nobody
+// when it is done, so looking again is all there is.
+func (v *Visitor) await(holds func() bool, complaint func() string) {
+	v.t.Helper()
+	deadline, stop := context.WithTimeout(v.ctx, sightTimeout)
+	defer stop()
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-deadline.Done():
+			v.t.Fatalf("%s (after %s, at %s)", complaint(), sightTimeout, v.where())
+		case <-ticker.C:
+		}
+	}
+}
+
+func (v *Visitor) where() string {
+	at, err := chromedp.Run(v.ctx, chromedp.Location())
+	if err != nil {
+		return "no page: " + err.Error()
+	}
+	return at
+}
+
+// leavePicture keeps what was on the screen when the test failed.
+func (v *Visitor) leavePicture() {
+	picture, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		v.t.Logf("no picture of the failure: %v", err)
+		return
+	}
+	folder := os.Getenv(shotsVariable)
+	if folder == "" {
+		folder = os.TempDir()
+	}
+	name := filepath.Join(folder, "failed-"+strings.NewReplacer("/", "-", " ", "_").Replace(v.t.Name())+".png")
+	if err := writePicture(name, picture); err != nil {
+		v.t.Logf("no picture of the failure: %v", err)
+		return
+	}
+	v.t.Logf("what the page looked like: %s", name)
+}

@@ -1,0 +1,104 @@
+package edge
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+)
+
+// Options is what the public port serves.
+type Options struct {
+	RPC       *connect.Server // every method of both planes, with its interceptors
+	REST      http.Handler    // the same methods by their google.api.http paths
+	Reference http.Handler    // /openapi/*.yaml and /docs/api
+	Static    http.Handler    // /static/
+	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
+	Demo      http.Handler    // /demo; nil: not served
+
+	Ready func(*http.Request) map[string]error // each dependency by name; nil error: fine
+
+	// TrustedHops is how many reverse proxies stand in front and append to
+	// X-Forwarded-For. 0: none, and the header is ignored.
+	TrustedHops int
+	// HSTS says that the public URL is https.
+	HSTS bool
+	Log  *slog.Logger
+}
+
+// New returns the handler of the public port: all of its routes.
+func New(o Options) http.Handler {
+	api := http.NewServeMux()
+	connecthttp.Mount(api, o.RPC, connecthttp.WithReadMaxBytes(maxBodyBytes))
+	api.Handle("/v1/", o.REST)
+	api.Handle("/admin/v1/", o.REST)
+	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
+
+	mux := http.NewServeMux()
+	mux.Handle("/", crossOrigin(api))
+	mux.Handle("GET /openapi/", o.Reference)
+	mux.Handle("GET /docs/api", o.Reference)
+	mux.Handle("GET /docs/api/", o.Reference)
+	mux.Handle("GET /static/", o.Static)
+	mux.Handle("GET /healthz", status(nil))
+	mux.Handle("GET /readyz", status(o.Ready))
+	if o.Demo != nil {
+		mux.Handle("/demo", o.Demo)
+		mux.Handle("/demo/", o.Demo)
+		mux.Handle("GET /{$}", http.RedirectHandler("/demo", http.StatusFound))
+	}
+	return arrive(mux, o.TrustedHops, o.HSTS, o.Log)
+}
+
+// OpsOptions is what the operations port serves: to operators alone, on loopback
+// unless it is configured otherwise.
+type OpsOptions struct {
+	Metrics http.Handler
+	Ready   func(*http.Request) map[string]error
+}
+
+// NewOps returns the handler of the operations port.
+func NewOps(o OpsOptions) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", o.Metrics)
+	mux.Handle("GET /healthz", status(nil))
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		out, code := map[string]string{}, http.StatusOK
+		for name, err := range o.Ready(r) {
+			out[name] = "ok"
+			if err != nil {
+				out[name], code = err.Error(), http.StatusServiceUnavailable
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(out) // the client is gone
+	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	return mux
+}
+
+// status answers a load balancer: 200 or 503, and nothing that tells of the inside.
+func status(ready func(*http.Request) map[string]error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if ready != nil {
+			for _, err := range ready(r) {
+				if err != nil {
+					w.Header().Set("Retry-After", "2")
+					w.WriteHeader(http.StatusServiceUnavailable)
+					_, _ = w.Write([]byte(`{"status":"unavailable"}` + "\n"))
+					return
+				}
+			}
+		}
+		_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
+	})
+}

@@ -1,0 +1,549 @@
+package rest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
+	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/web/rest"
+)
+
+// golden compares got with a file of testdata; UPDATE=1 rewrites it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := "testdata/" + name
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (UPDATE=1 rewrites it):\n%s", path, got)
+	}
+}
+
+// The routing table is the API: API.md, the clients and the docs name its lines.
+func TestRoutes(t *testing.T) {
+	var b strings.Builder
+	for _, r := range newWorld(t).handler.Routes() {
+		b.WriteString(r.Method + " " + r.Path + " " + r.Procedure + "\n")
+	}
+	golden(t, "routes.txt", b.String())
+}
+
+func TestRequests(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		name, method, target, body string
+		want                       string // the message that reaches the handler
+	}{
+		{"a body", "POST", "/v1/users", `{"externalId":"u-1","name":"Ana","displayName":""}`,
+			`{"externalId":"u-1","name":"Ana","displayName":""}`},
+		{"unknown fields are ignored", "POST", "/v1/users", `{"externalId":"u-1","name":"Ana","later":{"a":[1]}}`,
+			`{"externalId":"u-1","name":"Ana"}`},
+		{"no body is an empty one", "POST", "/v1/authentications:begin", ``, `{}`},
+		{"a path variable", "GET", "/v1/users/u-1", ``, `{"userId":"u-1"}`},
+		{"a path variable, escaped", "GET", "/v1/users/a%2Fb%3Ac%20%C3%BC", ``, `{"userId":"a/b:c ü"}`},
+		{"the path wins over the body", "POST", "/v1/users/u-1:block", `{"userId":"u-2","reason":"lost"}`, `{"userId":"u-1","reason":"lost"}`},
+		{"query parameters", "GET", "/v1/users?pageSize=3&pageToken=abc&filter=state%20%3D%20ACTIVE&later=1", ``,
+			`{"pageSize":3,"pageToken":"abc","filter":"state = ACTIVE"}`},
+		{"query parameters by their other name", "GET", "/v1/users?page_size=3", ``, `{"pageSize":3}`},
+		{"a verb with a query", "GET", "/v1/users:lookup?externalId=u%2B1", ``, `{"externalId":"u+1"}`},
+		{"the path and the query", "GET", "/v1/users/u-1/sessions?pageSize=200", ``, `{"userId":"u-1","pageSize":200}`},
+		{"a parameter does not replace the path", "GET", "/v1/users/u-1?userId=u-2", ``, `{"userId":"u-1"}`},
+		{"parameters beside a whole body are ignored", "POST", "/v1/users/u-1:block?reason=x", `{}`, `{"userId":"u-1"}`},
+		{"PATCH of one field", "PATCH", "/v1/users/u-1", `{"name":"Ana"}`, `{"userId":"u-1","name":"Ana"}`},
+		{"PATCH to empty is not PATCH of nothing", "PATCH", "/v1/users/u-1", `{"displayName":""}`, `{"userId":"u-1","displayName":""}`},
+		{"PATCH of nothing", "PATCH", "/v1/users/u-1", `{}`, `{"userId":"u-1"}`},
+		{"null is absent", "PATCH", "/v1/users/u-1", `{"name":null}`, `{"userId":"u-1"}`},
+		{"DELETE", "DELETE", "/v1/users/u-1", ``, `{"userId":"u-1"}`},
+		{"a nested message", "POST", "/v1/registrations:begin", `{"user":{"externalId":"u","name":"n"},"authenticatorSelection":{"residentKey":"required"}}`,
+			`{"user":{"externalId":"u","name":"n"},"authenticatorSelection":{"residentKey":"required"}}`},
+		{"the admin plane", "POST", "/admin/v1/tenants", `{"slug":"acme","name":"Acme","mode":"TEST","rpId":"localhost","origins":["http://localhost:8080"]}`,
+			`{"slug":"acme","name":"Acme","mode":"TEST","rpId":"localhost","origins":["http://localhost:8080"]}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := w.do(t, tt.method, tt.target, tt.body)
+			if res.StatusCode != http.StatusOK || w.got == nil {
+				t.Fatalf("%s %s", res.Status, text(t, res))
+			}
+			want := w.got.ProtoReflect().New().Interface()
+			if err := protojson.Unmarshal([]byte(tt.want), want); err != nil {
+				t.Fatal(err)
+			}
+			if !proto.Equal(w.got, want) {
+				t.Errorf("handler got %v, want %v", w.got, want)
+			}
+		})
+	}
+}
+
+func TestShapes(t *testing.T) {
+	w := newShapes(t)
+	for _, tt := range []struct {
+		name, method, target, body string
+		want                       string // "" for a refusal
+	}{
+		{"a body that is one message", "PUT", "/shape/v1/shapes/s1/inner?count=4&tags=x", `{"firstName":"Ana","inner":{"age":3}}`,
+			`{"id":"s1","count":4,"tags":["x"],"inner":{"firstName":"Ana","inner":{"age":3}}}`},
+		{"a body that is one list", "PUT", "/shape/v1/shapes/s1/tags", ` ["a","b"] `, `{"id":"s1","tags":["a","b"]}`},
+		{"the body's field is not for the query", "PUT", "/shape/v1/shapes/s1/tags?tags=q", `["a"]`, `{"id":"s1","tags":["a"]}`},
+		{"a body cannot reach beyond its field", "PUT", "/shape/v1/shapes/s1/tags", `["a"],"count":4`, ``},
+		{"a body of the wrong kind", "PUT", "/shape/v1/shapes/s1/inner", `"Ana"`, ``},
+		{"nested and repeated parameters", "GET", "/shape/v1/shapes?inner.firstName=Ana&inner.inner.age=-3&tags=a&tags=b", ``,
+			`{"inner":{"firstName":"Ana","inner":{"age":-3}},"tags":["a","b"]}`},
+		{"every type", "GET", "/shape/v1/shapes?count=-2147483648&bigCount=4294967295&flag=true&color=RED&colors=RED&colors=COLOR_UNSPECIFIED&at=2030-01-02T03:04:05Z", ``,
+			`{"count":-2147483648,"bigCount":4294967295,"flag":true,"color":"RED","colors":["RED","COLOR_UNSPECIFIED"],"at":"2030-01-02T03:04:05Z"}`},
+		{"a second binding", "GET", "/shape/v1/Ana/shapes/3?inner.age=4", ``, `{"inner":{"firstName":"Ana","age":4},"count":3}`},
+		{"one side", "GET", "/shape/v1/shapes?left=a", ``, `{"left":"a"}`},
+		{"both sides", "GET", "/shape/v1/shapes?left=a&right=b", ``, ``},
+		{"a message is not one text", "GET", "/shape/v1/shapes?inner=x", ``, `{}`},
+		{"nothing under a scalar", "GET", "/shape/v1/shapes?count.x=1", ``, `{}`},
+		{"twice", "GET", "/shape/v1/shapes?count=1&count=2", ``, ``},
+		{"not a number", "GET", "/shape/v1/shapes?count=x", ``, ``},
+		{"too large a number", "GET", "/shape/v1/shapes?bigCount=4294967296", ``, ``},
+		{"not a name", "GET", "/shape/v1/shapes?color=1", ``, ``},
+		{"not a truth", "GET", "/shape/v1/shapes?flag=yes", ``, ``},
+		{"not a time", "GET", "/shape/v1/shapes?at=noon", ``, ``},
+		{"not UTF-8", "GET", "/shape/v1/shapes?id=%FF", ``, ``},
+		{"not UTF-8 in the path", "PUT", "/shape/v1/shapes/%FF/tags", `[]`, ``},
+		{"a broken encoding", "GET", "/shape/v1/shapes?id=%zz", ``, ``},
+		{"too long", "GET", "/shape/v1/shapes?id=" + strings.Repeat("x", 8<<10), ``, ``},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := w.do(t, tt.method, tt.target, tt.body)
+			if tt.want == "" {
+				wantError(t, res, http.StatusBadRequest, "invalid_argument", "REQUEST_MALFORMED")
+				return
+			}
+			if res.StatusCode != http.StatusOK {
+				t.Fatalf("%s %s", res.Status, text(t, res))
+			}
+			want := w.got.ProtoReflect().New().Interface()
+			if err := protojson.Unmarshal([]byte(tt.want), want); err != nil {
+				t.Fatal(err)
+			}
+			if !proto.Equal(w.got, want) {
+				t.Errorf("handler got %v, want %v", w.got, want)
+			}
+		})
+	}
+}
+
+// errorBody is the error of API.md, and nothing else.
+type errorBody struct {
+	Code    string
+	Message string
+	Details []struct {
+		Type     string `json:"@type"`
+		Reason   string
+		Domain   string
+		Metadata map[string]string
+	}
+}
+
+// wantError checks every part of an error answer and returns it.
+func wantError(t *testing.T, res *http.Response, status int, code, reason string) errorBody {
+	t.Helper()
+	body := text(t, res)
+	var e errorBody
+	d := json.NewDecoder(strings.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil {
+		t.Fatalf("%s: %q: %v", res.Status, body, err)
+	}
+	if res.StatusCode != status || e.Code != code || len(e.Details) != 1 || e.Details[0].Reason != reason {
+		t.Errorf("answer = %s %s, want %d %s %s", res.Status, body, status, code, reason)
+	}
+	if len(e.Details) == 1 && (e.Details[0].Type != "type.googleapis.com/google.rpc.ErrorInfo" || e.Details[0].Domain != "biocore" || e.Details[0].Metadata == nil) {
+		t.Errorf("detail = %+v, want a whole ErrorInfo", e.Details[0])
+	}
+	if e.Message == "" {
+		t.Error("no message")
+	}
+	if got := res.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type = %q", got)
+	}
+	if got := res.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control = %q", got)
+	}
+	return e
+}
+
+func TestRefusals(t *testing.T) {
+	w := newWorld(t)
+	big := `{"externalId":"` + strings.Repeat("x", rest.DefaultMaxBodyBytes) + `"}`
+	for _, tt := range []struct {
+		name, method, target, body string
+		headers                    []string
+		status                     int
+		code, reason               string
+	}{
+		{"no such path", "GET", "/v1/nothing", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
+		{"no such verb", "POST", "/v1/users/u-1:explode", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
+		{"a trailing slash", "GET", "/v1/users/", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
+		{"no such method", "PUT", "/v1/users/u-1", "{}", nil, 405, "unimplemented", "METHOD_NOT_ALLOWED"},
+		{"a form", "POST", "/v1/users", "externalId=u", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "invalid_argument", "MEDIA_TYPE_UNSUPPORTED"},
+		{"no type", "POST", "/v1/users", "{}", []string{"Content-Type: "}, 415, "invalid_argument", "MEDIA_TYPE_UNSUPPORTED"},
+		{"another charset", "POST", "/v1/users", "{}", []string{"Content-Type: application/json; charset=latin1"}, 415, "invalid_argument", "MEDIA_TYPE_UNSUPPORTED"},
+		{"a compressed body", "POST", "/v1/users", "{}", []string{"Content-Encoding: gzip"}, 415, "invalid_argument", "MEDIA_TYPE_UNSUPPORTED"},
+		{"too large", "POST", "/v1/users", big, nil, 413, "resource_exhausted", "REQUEST_TOO_LARGE"},
+		{"not JSON", "POST", "/v1/users", `{"externalId":hunter2}`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"not an object", "POST", "/v1/users", `[]`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"two objects", "POST", "/v1/users", `{}{}`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"the wrong type", "POST", "/v1/users", `{"externalId":{"hunter2":1}}`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"a duplicate key", "POST", "/v1/users", `{"name":"a","name":"b"}`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"a duplicate unknown key", "POST", "/v1/users", `{"x":1,"x":2}`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"too deep", "POST", "/v1/users", strings.Repeat(`{"x":`, 17) + "1" + strings.Repeat("}", 17), nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"both of a oneof", "POST", "/v1/authentications:begin", `{"userId":"a","externalId":"b"}`, nil, 400, "invalid_argument", "REQUEST_MALFORMED"},
+		{"a rule of the protos", "GET", "/v1/users?pageSize=201", "", nil, 400, "invalid_argument", "REQUEST_INVALID"},
+		{"a rule of the protos, on the hot path", "POST", "/v1/authentications:finish", `{}`, nil, 400, "invalid_argument", "REQUEST_INVALID"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := wantError(t, w.do(t, tt.method, tt.target, tt.body, tt.headers...), tt.status, tt.code, tt.reason)
+			if strings.Contains(e.Message, "hunter2") {
+				t.Errorf("the message repeats the request: %s", e.Message)
+			}
+			if w.got != nil {
+				t.Error("the handler was reached")
+			}
+		})
+	}
+	if log := w.log.String(); log != "" {
+		t.Errorf("refusing a request logged %s", log)
+	}
+}
+
+func TestAllow(t *testing.T) {
+	res := newWorld(t).do(t, http.MethodPut, "/v1/users/u-1", "{}")
+	if got := res.Header.Get("Allow"); got != "DELETE, GET, HEAD, PATCH, OPTIONS" {
+		t.Errorf("Allow = %q", got)
+	}
+}
+
+func TestContentTypes(t *testing.T) {
+	w := newWorld(t)
+	for _, contentType := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""} {
+		if res := w.do(t, http.MethodPost, "/v1/users", `{"externalId":"u","name":"n"}`, "Content-Type: "+contentType); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", contentType, res.Status)
+		}
+	}
+}
+
+// Removing the status or code of any kind turns a line red.
+func TestErrors(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		err           error
+		status        int
+		code, reason  string
+		header, value string
+	}{
+		{fault.New(fault.Invalid, "R", "m"), 400, "invalid_argument", "R", "", ""},
+		{fault.New(fault.Unauthenticated, "R", "m"), 401, "unauthenticated", "R", "Www-Authenticate", `Bearer realm="biocore"`},
+		{fault.New(fault.Forbidden, "R", "m"), 403, "permission_denied", "R", "", ""},
+		{fault.New(fault.NotFound, "R", "m"), 404, "not_found", "R", "", ""},
+		{fault.New(fault.Conflict, "R", "m"), 409, "already_exists", "R", "", ""},
+		{fault.New(fault.Precondition, "R", "m"), 400, "failed_precondition", "R", "", ""},
+		{fault.New(fault.Aborted, "R", "m"), 409, "aborted", "R", "", ""},
+		{fault.New(fault.TooLarge, "R", "m"), 413, "resource_exhausted", "R", "", ""},
+		{fault.New(fault.Exhausted, "R", "m").WithRetryAfter(90 * time.Second), 429, "resource_exhausted", "R", "Retry-After", "90"},
+		{fault.New(fault.Unavailable, "R", "m"), 503, "unavailable", "R", "Retry-After", "1"},
+		{fault.New(fault.Unimplemented, "R", "m"), 501, "unimplemented", "R", "", ""},
+		{fault.New(fault.MethodMismatch, "R", "m"), 405, "unimplemented", "R", "", ""},
+		{fault.New(fault.MediaMismatch, "R", "m"), 415, "invalid_argument", "R", "", ""},
+		{context.Canceled, 499, "canceled", "REQUEST_CANCELED", "", ""},
+		{context.DeadlineExceeded, 504, "deadline_exceeded", "DEADLINE_EXCEEDED", "", ""},
+		{errors.New("hunter2"), 500, "internal", "INTERNAL", "", ""},
+		{connect.NewError(connect.CodeUnimplemented, "x"), 501, "unimplemented", "METHOD_UNIMPLEMENTED", "", ""},
+	} {
+		w.answer = func(context.Context, string, proto.Message) (proto.Message, error) { return nil, tt.err }
+		res := w.do(t, http.MethodGet, "/v1/users/u-1", "")
+		wantError(t, res, tt.status, tt.code, tt.reason)
+		if tt.header != "" && res.Header.Get(tt.header) != tt.value {
+			t.Errorf("%v: %s = %q, want %q", tt.err, tt.header, res.Header.Get(tt.header), tt.value)
+		}
+	}
+	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) {
+		return nil, fault.New(fault.Invalid, "R", `a "quoted" message`).With("b", "\u2028").With("a", "1")
+	}
+	const want = `{"code":"invalid_argument","message":"a \"quoted\" message","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",` +
+		`"reason":"R","domain":"biocore","metadata":{"a":"1","b":"` + "\u2028" + `"}}]}`
+	if got := text(t, w.do(t, http.MethodGet, "/v1/users/u-1", "")); got != want {
+		t.Errorf("error = %s\nwant    %s", got, want)
+	}
+}
+
+// Without the mapping interceptor nothing of an error gets out.
+func TestErrorsUnmapped(t *testing.T) {
+	server := connect.NewServer()
+	authv1connect.RegisterUserServiceHandler(server, failing{})
+	h, err := rest.New(server, rest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/v1/users/u-1", nil))
+	if rec.Code != http.StatusInternalServerError || rec.Body.String() != `{"code":"internal","message":"internal error","details":[]}` {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+type failing struct {
+	authv1connect.UnimplementedUserServiceHandler
+}
+
+func (failing) GetUser(context.Context, *authv1.GetUserRequest) (*authv1.User, error) {
+	return nil, errors.New("hunter2")
+}
+
+func TestAnswers(t *testing.T) {
+	w := newWorld(t)
+	extensions, err := structpb.NewStruct(map[string]any{"credProps": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, method, target, body string
+		answer                     proto.Message
+		want                       string
+	}{
+		{"empty fields are emitted, absent ones are not", "GET", "/v1/users/u-1", "", &authv1.User{Id: "u-1", State: authv1.User_ACTIVE},
+			`{"id":"u-1","externalId":"","name":"","state":"ACTIVE","etag":""}`},
+		{"an empty answer is an object", "DELETE", "/v1/users/u-1", "", &authv1.DeleteUserResponse{}, `{}`},
+		{"an empty list is a list", "GET", "/v1/users", "", &authv1.ListUsersResponse{}, `{"users":[],"nextPageToken":""}`},
+		{"a bad token is no error", "POST", "/v1/sessions:verify", `{"accessToken":"x"}`, &authv1.VerifySessionResponse{}, `{"active":false}`},
+		{"inside options absent stays absent", "POST", "/v1/registrations:begin", `{"userId":"u"}`, &authv1.BeginRegistrationResponse{
+			RegistrationId: "r",
+			Options: &authv1.PublicKeyCredentialCreationOptions{
+				Rp:               &authv1.PublicKeyCredentialRpEntity{Name: "Bank"},
+				User:             &authv1.PublicKeyCredentialUserEntity{Id: "dQ", Name: "ana"},
+				Challenge:        "Y2g",
+				PubKeyCredParams: []*authv1.PublicKeyCredentialParameters{{Type: "public-key", Alg: -7}},
+				Extensions:       extensions,
+			},
+		}, `{"registrationId":"r","options":{"rp":{"name":"Bank"},"user":{"id":"dQ","name":"ana","displayName":""},"challenge":"Y2g",` +
+			`"pubKeyCredParams":[{"type":"public-key","alg":-7}],"extensions":{"credProps":true}}}`},
+		{"nothing but options", "POST", "/v1/registrations:begin", `{"userId":"u"}`, &authv1.BeginRegistrationResponse{},
+			`{"registrationId":""}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w.answer = func(context.Context, string, proto.Message) (proto.Message, error) { return tt.answer, nil }
+			res := w.do(t, tt.method, tt.target, tt.body)
+			got := text(t, res)
+			if res.StatusCode != http.StatusOK || got != tt.want {
+				t.Errorf("%s %s\nwant %s", res.Status, got, tt.want)
+			}
+			if length := res.Header.Get("Content-Length"); length != strconv.Itoa(len(got)) {
+				t.Errorf("Content-Length = %s, want %d", length, len(got))
+			}
+		})
+	}
+}
+
+func TestETag(t *testing.T) {
+	w := newWorld(t)
+	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) { return &authv1.User{Id: "u-1", Etag: "3f2a"}, nil }
+	for _, tt := range []struct {
+		method, ifNoneMatch string
+		want                int
+	}{
+		{http.MethodGet, ``, 200},
+		{http.MethodGet, `"3f2a"`, 304},
+		{http.MethodGet, `W/"3f2a"`, 304},
+		{http.MethodGet, `"77", "3f2a"`, 304},
+		{http.MethodGet, `*`, 304},
+		{http.MethodGet, `"77"`, 200},
+		{http.MethodGet, `3f2a`, 200},
+		{http.MethodHead, `"3f2a"`, 304},
+		{http.MethodPatch, `"3f2a"`, 200},
+	} {
+		res := w.do(t, tt.method, "/v1/users/u-1", "", "If-None-Match: "+tt.ifNoneMatch)
+		if res.StatusCode != tt.want || res.Header.Get("ETag") != `"3f2a"` {
+			t.Errorf("%s If-None-Match %s: %s, ETag %s, want %d", tt.method, tt.ifNoneMatch, res.Status, res.Header.Get("ETag"), tt.want)
+		}
+		if body := text(t, res); tt.want == http.StatusNotModified && body != "" {
+			t.Errorf("304 with %q", body)
+		}
+	}
+}
+
+// Over real connections: HEAD has the headers of GET and no body, a body over
+// the limit is refused without being read, and a slow one does not hang.
+func TestOverHTTP(t *testing.T) {
+	w := newWorld(t)
+	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) { return &authv1.User{Id: "u-1", Etag: "e"}, nil }
+	ts := httptest.NewServer(w.handler)
+	t.Cleanup(ts.Close)
+
+	get, err := http.Get(ts.URL + "/v1/users/u-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := text(t, get)
+	head, err := http.Head(ts.URL + "/v1/users/u-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if head.ContentLength != int64(len(body)) || head.Header.Get("ETag") != get.Header.Get("ETag") || text(t, head) != "" {
+		t.Errorf("HEAD: %+v, want the headers of GET and no body", head)
+	}
+
+	// Chunked, so that only reading shows that it is too large.
+	res, err := http.Post(ts.URL+"/v1/users", "application/json", endless{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, res, http.StatusRequestEntityTooLarge, "resource_exhausted", "REQUEST_TOO_LARGE")
+}
+
+// endless is a body without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// What a handler sees of the call, whichever transport brought it.
+func TestCallInfo(t *testing.T) {
+	w := newWorld(t)
+	w.answer = func(ctx context.Context, _ string, _ proto.Message) (proto.Message, error) {
+		info, _ := connect.CallInfoForServerContext(ctx)
+		info.ResponseHeader().Set("X-Answer", info.RequestHeader().Get("x-question")+" "+info.Protocol+" "+info.Codec+" "+info.PeerAddr)
+		info.ResponseHeader().Set("Cache-Control", "max-age=60")
+		return nil, nil
+	}
+	res := w.do(t, http.MethodPost, "/v1/users", `{"externalId":"u","name":"n"}`, "X-Question: why")
+	if got := res.Header.Get("X-Answer"); got != "why rest json 192.0.2.1:1234" {
+		t.Errorf("X-Answer = %q", got)
+	}
+	if got := res.Header.Get("Cache-Control"); got != "max-age=60" {
+		t.Errorf("Cache-Control = %q, want the handler's", got)
+	}
+}
+
+// Who is refused by an interceptor costs no reading and no decoding.
+func TestInterceptorsRunFirst(t *testing.T) {
+	server := connect.NewServer(func(connect.ServerFunc) connect.ServerFunc {
+		return func(context.Context, connect.Spec, connect.ServerStream) error {
+			return connect.NewError(connect.CodeUnauthenticated, "who are you")
+		}
+	})
+	authv1connect.RegisterUserServiceHandler(server, failing{})
+	h, err := rest.New(server, rest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/v1/users", unread{t})
+	r.ContentLength = -1
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Code != http.StatusUnauthorized {
+		t.Errorf("status %d, want 401", rec.Code)
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, errors.New("unread")
+}
+
+// Whatever comes in, what goes out is JSON with a status of the API.
+func FuzzServeHTTP(f *testing.F) {
+	w := newWorld(f)
+	shapes := newShapes(f)
+	for _, seed := range [][3]string{
+		{"POST", "/v1/users", `{"externalId":"u","name":"n"}`},
+		{"GET", "/v1/users?pageSize=3&filter=x%20=%20y", ``},
+		{"PATCH", "/v1/users/u%2f1", `{"name":null}`},
+		{"POST", "/v1/authentications:finish", `{"credential":{"response":{}}}`},
+		{"PUT", "/shape/v1/shapes/s/inner?tags=a&inner.age=1", `{"age":1}`},
+		{"GET", "/shape/v1/shapes?inner.inner.inner.age=1&at=2030-01-02T03:04:05Z&colors=RED", ``},
+		{"HEAD", "/v1/users/:block", ``},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, method, target, body string) {
+		r, err := http.NewRequest(method, "http://host"+target, strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		for _, h := range []http.Handler{w.handler, shapes.handler} {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r.Clone(t.Context()))
+			switch rec.Code {
+			case 200, 400, 404, 405, 413, 415:
+			default:
+				t.Fatalf("%s %s %q: %d %s", method, target, body, rec.Code, rec.Body)
+			}
+			if !json.Valid(rec.Body.Bytes()) {
+				t.Fatalf("%s %s %q: not JSON: %q", method, target, body, rec.Body)
+			}
+		}
+	})
+}
+
+// BenchmarkServe is a finish, whole but for the network and the domain.
+func BenchmarkServe(b *testing.B) {
+	w := newWorld(b)
+	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) {
+		return &authv1.FinishAuthenticationResponse{User: &authv1.User{Id: "u"}, Session: &authv1.Session{AccessToken: proto.String(strings.Repeat("x", 600))}}, nil
+	}
+	body := `{"authenticationId":"` + strings.Repeat("a", 200) + `","credential":{"id":"a","rawId":"a","type":"public-key","clientExtensionResults":{},` +
+		`"response":{"clientDataJSON":"` + strings.Repeat("c", 180) + `","authenticatorData":"YQ","signature":"` + strings.Repeat("s", 96) + `","userHandle":"aaaa"}}}`
+	r := httptest.NewRequest(http.MethodPost, "/v1/authentications:finish", nil)
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "Authorization": {"Bearer bk_test_x"}, "User-Agent": {"Mozilla/5.0"},
+		"Accept": {"*/*"}, "Origin": {"https://bank.example"}, "Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+	}
+	r.ContentLength = int64(len(body))
+	out := &discard{header: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Body = readCloser{strings.NewReader(body)}
+		clear(out.header)
+		w.handler.ServeHTTP(out, r)
+		if out.status != http.StatusOK {
+			b.Fatal(out.status)
+		}
+	}
+}
+
+type readCloser struct{ *strings.Reader }
+
+func (readCloser) Close() error { return nil }
+
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }

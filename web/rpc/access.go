@@ -1,0 +1,79 @@
+package rpc
+
+import (
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+)
+
+// keyKinds is a set of kinds of API keys.
+type keyKinds uint8
+
+const (
+	serverKey      keyKinds = 1 << iota // bk_: a tenant's server
+	publishableKey                      // pk_: a tenant's web page
+	platformKey                         // pf_: the operators of this installation
+)
+
+// repeat says what a second call with the same Idempotency-Key is answered.
+type repeat uint8
+
+const (
+	reads        repeat = iota // the call changes nothing: the key is ignored
+	replays                    // the first answer, from the transaction that gave it
+	neverKept                  // 409: the answer holds a secret, and is never stored
+	claimedFirst               // 409, and the key is claimed before the call: a challenge is for once
+)
+
+// access is who may call a method, and what a repeat of it means.
+type access struct {
+	kinds  keyKinds
+	scope  string // that a server or platform key must have; publishable keys have none
+	repeat repeat
+}
+
+// methods is the whole permission table of both planes. A procedure that is not
+// in it is refused, and a test fails on a registered one that is missing.
+var methods = map[string]access{
+	authv1connect.RegistrationServiceCreateRegistrationTokenProcedure: {serverKey, apikey.ScopeRegistrations, neverKept},
+	authv1connect.RegistrationServiceBeginRegistrationProcedure:       {serverKey | publishableKey, apikey.ScopeRegistrations, claimedFirst},
+	authv1connect.RegistrationServiceFinishRegistrationProcedure:      {serverKey | publishableKey, apikey.ScopeRegistrations, claimedFirst},
+
+	authv1connect.AuthenticationServiceBeginAuthenticationProcedure:  {serverKey | publishableKey, apikey.ScopeAuthentications, claimedFirst},
+	authv1connect.AuthenticationServiceFinishAuthenticationProcedure: {serverKey | publishableKey, apikey.ScopeAuthentications, claimedFirst},
+	authv1connect.AuthenticationServiceExchangeCodeProcedure:         {serverKey, apikey.ScopeAuthentications, neverKept},
+
+	authv1connect.UserServiceCreateUserProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.UserServiceGetUserProcedure:     {serverKey, apikey.ScopeUsersRead, reads},
+	authv1connect.UserServiceLookupUserProcedure:  {serverKey, apikey.ScopeUsersRead, reads},
+	authv1connect.UserServiceListUsersProcedure:   {serverKey, apikey.ScopeUsersRead, reads},
+	authv1connect.UserServiceUpdateUserProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.UserServiceDeleteUserProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.UserServiceBlockUserProcedure:   {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.UserServiceUnblockUserProcedure: {serverKey, apikey.ScopeUsersWrite, replays},
+
+	authv1connect.CredentialServiceListCredentialsProcedure:   {serverKey, apikey.ScopeUsersRead, reads},
+	authv1connect.CredentialServiceGetCredentialProcedure:     {serverKey, apikey.ScopeUsersRead, reads},
+	authv1connect.CredentialServiceUpdateCredentialProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.CredentialServiceRevokeCredentialProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.CredentialServiceSuspendCredentialProcedure: {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.CredentialServiceResumeCredentialProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
+	authv1connect.CredentialServiceGetSignalsProcedure:        {serverKey, apikey.ScopeUsersRead, reads},
+
+	authv1connect.SessionServiceVerifySessionProcedure:     {serverKey, apikey.ScopeSessions, reads},
+	authv1connect.SessionServiceRefreshSessionProcedure:    {serverKey, apikey.ScopeSessions, neverKept},
+	authv1connect.SessionServiceListSessionsProcedure:      {serverKey, apikey.ScopeSessions, reads},
+	authv1connect.SessionServiceRevokeSessionProcedure:     {serverKey, apikey.ScopeSessions, replays},
+	authv1connect.SessionServiceRevokeAllSessionsProcedure: {serverKey, apikey.ScopeSessions, replays},
+
+	adminv1connect.TenantServiceCreateTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, neverKept},
+	adminv1connect.TenantServiceGetTenantProcedure:     {platformKey, apikey.ScopeTenantsRead, reads},
+	adminv1connect.TenantServiceListTenantsProcedure:   {platformKey, apikey.ScopeTenantsRead, reads},
+	adminv1connect.TenantServiceUpdateTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
+	adminv1connect.TenantServiceSuspendTenantProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
+	adminv1connect.TenantServiceResumeTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
+
+	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
+	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
+	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
+}

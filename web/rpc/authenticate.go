@@ -1,0 +1,131 @@
+package rpc
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// Errors of calls that are not allowed to begin.
+var (
+	ErrKeyKind = fault.New(fault.Forbidden, "API_KEY_KIND_NOT_ALLOWED", "this kind of API key cannot call this method")
+	ErrOrigin  = fault.New(fault.Forbidden, "ORIGIN_NOT_ALLOWED", "the page's origin is not one of the tenant's origins")
+)
+
+// authenticator knows API keys.
+type authenticator interface {
+	Authenticate(ctx context.Context, bearer string, from netip.Addr) (apikey.Caller, error)
+}
+
+// tenants knows the tenant that a scope names.
+type tenants interface {
+	Current(ctx context.Context, sc scope.Scope) (*tenant.Snapshot, error)
+}
+
+// Authenticate lets a call through when its API key is good, is of a kind that
+// may call the method, has the method's scope and, for a publishable key, comes
+// from one of the tenant's origins (which is no authentication: assume that
+// attackers forge it). It puts the scope into the context: the tenant comes from
+// the key and from nowhere else.
+func Authenticate(keys authenticator, ten tenants) connect.ServerInterceptor {
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			method, ok := methods[spec.Procedure]
+			if !ok {
+				return ErrUnimplemented
+			}
+			info, ok := connect.CallInfoForServerContext(ctx)
+			if !ok {
+				return scope.ErrMissing
+			}
+			origin := OriginFromContext(ctx)
+			bearer, ok := bearerToken(info.RequestHeader().Get("Authorization"))
+			if !ok {
+				return scope.ErrMissing
+			}
+			caller, err := keys.Authenticate(ctx, bearer, origin.Address)
+			if err != nil {
+				return err
+			}
+			sc := caller.Scope.WithOrigin(origin)
+			switch kind := kindOf(caller.Kind); {
+			case method.kinds&kind == 0:
+				return ErrKeyKind
+			case kind == publishableKey:
+				if err := checkOrigin(ctx, ten, sc, info.RequestHeader().Get("Origin")); err != nil {
+					return err
+				}
+			case !caller.Allows(method.scope):
+				return apikey.ErrScopeMissing.With("scope", method.scope)
+			}
+			ctx = scope.NewContext(ctx, sc)
+			return next(context.WithValue(ctx, callerKey{}, caller), spec, stream)
+		}
+	}
+}
+
+// kindOf is positive: a kind that is not known is no kind, and calls nothing.
+func kindOf(k apikey.Kind) keyKinds {
+	switch k {
+	case apikey.Secret:
+		return serverKey
+	case apikey.Publishable:
+		return publishableKey
+	case apikey.Platform:
+		return platformKey
+	}
+	return 0
+}
+
+func checkOrigin(ctx context.Context, ten tenants, sc scope.Scope, origin string) error {
+	t, err := ten.Current(ctx, sc)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(t.Origins, origin) {
+		return ErrOrigin
+	}
+	return nil
+}
+
+// bearerToken reads "Bearer <token>" (RFC 6750 §2.1); the scheme is
+// case-insensitive (RFC 9110 §11.1).
+func bearerToken(header string) (string, bool) {
+	const scheme = "bearer "
+	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
+		return "", false
+	}
+	return header[len(scheme):], true
+}
+
+type callerKey struct{}
+
+// publishable reports whether the call was made with a publishable key, whose
+// answers carry no refresh token and no session unless the tenant allows it.
+func publishable(ctx context.Context) bool {
+	c, ok := ctx.Value(callerKey{}).(apikey.Caller)
+	return !ok || c.Kind == apikey.Publishable // who is not known gets the least
+}
+
+type originKey struct{}
+
+// NewOriginContext returns a context that tells where the request came from.
+// The edge makes it, before any transport decodes anything.
+func NewOriginContext(ctx context.Context, o scope.Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginFromContext returns where the request came from; zero if the call did not
+// pass the edge.
+func OriginFromContext(ctx context.Context) scope.Origin {
+	o, _ := ctx.Value(originKey{}).(scope.Origin)
+	return o
+}
