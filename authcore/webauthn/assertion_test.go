@@ -75,6 +75,10 @@ var requestSteps = []struct {
 		run: request{dev: authenticatortest.Deviation{UserHandle: make([]byte, 65)}},
 	},
 	{
+		step: "7.2 step 7: cData, authData, sig", name: "authenticator data with bytes left over", want: webauthn.ErrMalformed,
+		run: request{dev: authenticatortest.Deviation{Extensions: []byte{0xa0}, ClearFlags: 1 << 7}},
+	},
+	{
 		step: "7.2 step 7: cData, authData, sig", name: "no signature", want: webauthn.ErrSignature,
 		run: request{response: func(r *webauthn.AssertionResponse) { r.Signature = nil }},
 	},
@@ -142,6 +146,7 @@ var requestSteps = []struct {
 		step: "7.2 step 15: rpIdHash", name: "of the AppID, reported and not asked for", want: webauthn.ErrRPID,
 		run: request{dev: authenticatortest.Deviation{RPID: appID}, response: reportAppID},
 	},
+	{step: "7.2 step 15: rpIdHash", name: "of the RP ID, where the AppID is reported and not asked for", run: request{response: reportAppID}},
 	{
 		step: "7.2 step 15: rpIdHash", name: "of the RP ID, where the AppID is reported", want: webauthn.ErrRPID,
 		run: request{expect: expectAppID, response: reportAppID},

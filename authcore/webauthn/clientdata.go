@@ -94,9 +94,9 @@ func (c *collectedClientData) verify(rp *RP, ceremony string, challenge []byte) 
 	if !c.hasTopOrigin {
 		return nil
 	}
-	// A client sets topOrigin only when crossOrigin is true; one that claims
-	// otherwise contradicts itself.
-	if !c.CrossOrigin || !rp.AllowCrossOrigin || !slices.Contains(rp.TopOrigins, c.TopOrigin) {
+	// A client sets topOrigin only when crossOrigin is true, which was allowed
+	// above; one that claims otherwise contradicts itself.
+	if !c.CrossOrigin || !slices.Contains(rp.TopOrigins, c.TopOrigin) {
 		return ErrOrigin.WithMessage("the credential was made inside a page that may not embed this relying party").
 			WithCause(fmt.Errorf("top origin %.256q", c.TopOrigin))
 	}

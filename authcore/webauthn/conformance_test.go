@@ -192,9 +192,13 @@ func (v vector) register(models map[uuid.UUID]*metadata.Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	offered := v.Algs
+	if len(offered) == 0 {
+		offered = []webauthn.Algorithm{webauthn.Algorithm(v.Alg)}
+	}
 	reg, err := webauthn.VerifyRegistration(v.rp(), webauthn.RegistrationExpectation{
 		Challenge:               v.challenge(resp.ClientDataJSON),
-		Algorithms:              v.Algs,
+		Algorithms:              offered,
 		RequireUserVerification: v.UV == webauthn.Required,
 		Conditional:             v.UP != nil && !*v.UP,
 	}, resp)

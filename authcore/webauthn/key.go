@@ -112,9 +112,6 @@ func standardKey(algorithm Algorithm, parsed any) (any, error) {
 // must be DER, in the one encoding that DER allows (WebAuthn L3
 // #sctn-signature-attestation-types).
 func (k Key) verify(message, signature []byte) bool {
-	if len(signature) > maxSignatureBytes {
-		return false
-	}
 	switch public := k.public.(type) {
 	case *ecdsa.PublicKey:
 		if k.algorithm == ES256 { // nearly always: digest without an allocation

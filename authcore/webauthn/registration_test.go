@@ -340,6 +340,21 @@ var creationSteps = []struct {
 		run: creation{authenticator: certified, conveyance: "direct", response: compound(1)},
 	},
 	{
+		step: "7.1 step 22: attestation statement", name: "compound of more than four", want: webauthn.ErrAttestation,
+		run: creation{authenticator: certified, conveyance: "direct", response: compound(5)},
+	},
+	{
+		step: "7.1 step 22: attestation statement", name: "compound of none", want: webauthn.ErrAttestation,
+		run: creation{response: compound(2)},
+	},
+	{
+		step: "7.1 step 22: attestation statement", name: "compound of compounds", want: webauthn.ErrAttestation,
+		run: creation{response: attestationObject(func(o map[string]any) {
+			part := map[string]any{"fmt": "compound", "attStmt": map[string]any{}}
+			o["fmt"], o["attStmt"] = "compound", []any{part, part}
+		})},
+	},
+	{
 		step: "7.1 step 22: attestation statement", name: "compound with a part that does not verify", want: webauthn.ErrAttestation,
 		run: creation{authenticator: certified, conveyance: "direct", dev: authenticatortest.Deviation{WrongKey: true}, response: compound(2)},
 	},
@@ -377,6 +392,14 @@ var creationSteps = []struct {
 	{
 		step: "7.1 step 27: transports", name: "more than there can be", want: webauthn.ErrMalformed,
 		run: creation{response: func(r *webauthn.RegistrationResponse) { r.Transports = slices.Repeat([]string{"usb"}, 17) }},
+	},
+	{
+		step: "7.1 step 27: transports", name: "an empty one", want: webauthn.ErrMalformed,
+		run: creation{response: func(r *webauthn.RegistrationResponse) { r.Transports = []string{""} }},
+	},
+	{
+		step: "7.1 step 27: transports", name: "a long one", want: webauthn.ErrMalformed,
+		run: creation{response: func(r *webauthn.RegistrationResponse) { r.Transports = []string{strings.Repeat("u", 33)} }},
 	},
 	{
 		step: "7.1 step 27: transports", name: "not a name", want: webauthn.ErrMalformed,

@@ -88,7 +88,6 @@ const (
 	maxClientDataBytes        = 16 << 10 // Secure Payment Confirmation puts payment details in it
 	maxAttestationObjectBytes = 32 << 10 // the largest seen, TPM and Android chains, are below 8 KiB
 	maxAuthenticatorDataBytes = 8 << 10  // with every CTAP 2.2 extension answered, below 2 KiB
-	maxSignatureBytes         = 1 << 10  // RSA-4096 takes 512
 	maxExtensionResultsBytes  = 16 << 10 // largeBlob reads come back here
 	maxUserHandleBytes        = 64       // WebAuthn L3 #user-handle
 	maxCredentialIDBytes      = 1023     // WebAuthn L3 #sctn-registering-a-new-credential, step 25
