@@ -36,3 +36,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON credentials TO bc_app;
 -- The writer of sign-ins: columns only; it needs neither keys nor names.
 GRANT SELECT (tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible),
       UPDATE (sign_count, last_used_at, backed_up) ON credentials TO bc_writer;
+-- The platform plane asks whether a tenant has any, before its RP ID may change.
+GRANT SELECT (tenant_id) ON credentials TO bc_control;

@@ -122,20 +122,36 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 const ListTenants = `-- name: ListTenants :many
 SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
-  AND ($2::text IS NULL OR state = $2::text)
+  AND ($2::text IS NULL OR slug = $2::text)
+  AND ($3::text IS NULL OR mode = $3::text)
+  AND state = ANY ($4::text[])
+  AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
+  AND ($6::timestamptz IS NULL OR created_at < $6::timestamptz)
   AND slug <> 'platform'
-ORDER BY id DESC LIMIT $3
+ORDER BY id DESC LIMIT $7
 `
 
 type ListTenantsParams struct {
-	BeforeID *uuid.UUID
-	State    *string
-	MaxRows  int32
+	BeforeID      *uuid.UUID
+	Slug          *string
+	Mode          *string
+	States        []string
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	MaxRows       int32
 }
 
 // Keyset by id, newest first; without the reserved platform tenant. Index: tenants_pkey, backwards.
 func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Tenant, error) {
-	rows, err := q.db.Query(ctx, ListTenants, arg.BeforeID, arg.State, arg.MaxRows)
+	rows, err := q.db.Query(ctx, ListTenants,
+		arg.BeforeID,
+		arg.Slug,
+		arg.Mode,
+		arg.States,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}

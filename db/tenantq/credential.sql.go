@@ -163,6 +163,18 @@ func (q *Queries) GetCredentialForSignIn(ctx context.Context, id []byte) (GetCre
 	return i, err
 }
 
+const HasCredentials = `-- name: HasCredentials :one
+SELECT EXISTS (SELECT FROM credentials)
+`
+
+// Whether the tenant has any, revoked ones too. Runs as bc_control as well. Index: credentials_pkey.
+func (q *Queries) HasCredentials(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, HasCredentials)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const InsertCredential = `-- name: InsertCredential :one
 INSERT INTO credentials (id, user_id, sign_count, backed_up, backup_eligible, public_key, algorithm, aaguid,
   attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at)

@@ -21,7 +21,11 @@ SELECT * FROM tenants WHERE id = $1 FOR UPDATE;
 -- Keyset by id, newest first; without the reserved platform tenant. Index: tenants_pkey, backwards.
 SELECT * FROM tenants
 WHERE (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
-  AND (sqlc.narg(state)::text IS NULL OR state = sqlc.narg(state)::text)
+  AND (sqlc.narg(slug)::text IS NULL OR slug = sqlc.narg(slug)::text)
+  AND (sqlc.narg(mode)::text IS NULL OR mode = sqlc.narg(mode)::text)
+  AND state = ANY (sqlc.arg(states)::text[])
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR created_at < sqlc.narg(created_before)::timestamptz)
   AND slug <> 'platform'
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 

@@ -79,3 +79,7 @@ UPDATE credentials SET user_blocked = sqlc.arg(blocked) WHERE user_id = sqlc.arg
 -- name: DeleteCredentialsOfUser :execrows
 -- Erasure. Index: credentials_user.
 DELETE FROM credentials WHERE user_id = $1;
+
+-- name: HasCredentials :one
+-- Whether the tenant has any, revoked ones too. Runs as bc_control as well. Index: credentials_pkey.
+SELECT EXISTS (SELECT FROM credentials);
