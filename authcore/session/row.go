@@ -46,7 +46,9 @@ type Session struct {
 	LastUsedAt   time.Time // the last refresh, or the sign-in
 	ExpiresAt    time.Time // not to be refreshed past this
 	RevokedAt    *time.Time
-	RevokeReason string
+	RevokeReason string // one of ours, not the caller's words: those are in the audit log
+
+	Generation uint32 // of the refresh token that is current
 }
 
 // FromRow is the session in a row.
@@ -56,7 +58,8 @@ func FromRow(row tenantq.Session) Session {
 		AAL:          uint8(row.Aal), //nolint:gosec // 1 to 3: checked by the table
 		UserVerified: row.UserVerified, UserAgent: row.UserAgent,
 		CreatedAt: row.CreatedAt, LastUsedAt: row.LastUsedAt, ExpiresAt: row.ExpiresAt,
-		RevokedAt: row.RevokedAt,
+		RevokedAt:  row.RevokedAt,
+		Generation: uint32(row.RefreshGeneration), //nolint:gosec // counts from 0
 	}
 	if row.Address != nil {
 		s.Address = *row.Address

@@ -42,7 +42,7 @@ func (p Profile) Clean() (Profile, error) {
 // which has no spaces: tenants do use names of people here, so spaces stay.
 func cleanName(field, s string) (string, error) {
 	clean, err := precis.OpaqueString.String(s)
-	if err != nil {
+	if err != nil || !utf8.ValidString(s) { // PRECIS replaces what is not UTF-8
 		return "", ErrName.With("field", field)
 	}
 	clean = strings.Join(strings.Fields(clean), " ")
