@@ -1,20 +1,51 @@
 package tenant
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // Options configures a Service.
 type Options struct {
-	Store *db.Store // required
+	Store *db.Store     // required
+	Keys  *keys.Service // required for all but Current and Resolve
+
+	// FirstKeys makes a new tenant's first API keys in the transaction that makes the
+	// tenant: apikey.First. It is a parameter since apikey is built on this package.
+	FirstKeys func(ctx context.Context, tx *db.TenantTx, mode Mode) (FirstKeys, error)
 }
+
+// FirstKeys are the plain API keys of a new tenant, which nobody can read again.
+// They print as nothing but their kind.
+type FirstKeys struct {
+	Secret      string
+	Publishable string
+}
+
+// String keeps the keys out of logs.
+func (FirstKeys) String() string { return "[API keys]" }
+
+// GoString keeps the keys out of %#v.
+func (FirstKeys) GoString() string { return "[API keys]" }
+
+// LogValue implements slog.LogValuer.
+func (FirstKeys) LogValue() slog.Value { return slog.StringValue("[API keys]") }
 
 // Service keeps tenants. It is safe for concurrent use.
 type Service struct {
-	store   *db.Store
-	current *db.Cache[*Snapshot]
+	store     *db.Store
+	keys      *keys.Service
+	firstKeys func(context.Context, *db.TenantTx, Mode) (FirstKeys, error)
+	current   *db.Cache[*Snapshot]
+	slugs     slugs
 }
 
 const (
@@ -26,7 +57,27 @@ const (
 // New returns a Service.
 func New(o Options) *Service {
 	return &Service{
-		store:   o.Store,
+		store: o.Store, keys: o.Keys, firstKeys: o.FirstKeys,
 		current: db.NewCache[*Snapshot](o.Store, db.NounTenant, maxCached, cacheLife),
+		slugs:   slugs{known: map[string]uuid.UUID{}, absent: map[string]time.Time{}},
 	}
+}
+
+// platform refuses whoever is not of the platform plane. The edge has refused them
+// already; this is the second lock on verbs that reach into every tenant.
+func platform(sc scope.Scope) error {
+	if sc.Tenant() != scope.PlatformTenant {
+		return ErrPlatformOnly
+	}
+	return nil
+}
+
+// within opens the tenant id in a transaction of the platform plane, as the same
+// actor: the audit entry of what is done to a tenant stands in its own log.
+func within(ctx context.Context, tx *db.PlatformTx, sc scope.Scope, id uuid.UUID) (*db.TenantTx, error) {
+	t, err := tx.AsTenant(ctx, scope.New(id, sc.Actor()).WithOrigin(sc.Origin()))
+	if err != nil {
+		return nil, fmt.Errorf("open tenant %s: %w", id, err)
+	}
+	return t, nil
 }

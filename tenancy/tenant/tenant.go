@@ -11,13 +11,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/etag"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -29,9 +29,11 @@ var (
 	ErrSuspended = fault.New(fault.Forbidden, "TENANT_SUSPENDED", "this tenant is suspended")
 	ErrExists    = fault.New(fault.Conflict, "TENANT_EXISTS", "this slug is, or ever was, in use")
 	ErrInvalid   = fault.New(fault.Invalid, "TENANT_INVALID", "the tenant is not valid")
-	ErrEtag      = fault.New(fault.Aborted, "ETAG_MISMATCH", "it has changed since it was read")
+	ErrDeleting  = fault.New(fault.Precondition, "TENANT_DELETING", "this tenant is being deleted")
 	ErrRPIDInUse = fault.New(fault.Precondition, "RP_ID_IN_USE", "the tenant has credentials, which another RP ID would orphan")
-	ErrReserved  = fault.New(fault.Precondition, "TENANT_RESERVED", "the platform tenant cannot be changed this way")
+
+	// ErrPlatformOnly refuses a verb of the platform plane to a tenant's own actor.
+	ErrPlatformOnly = fault.New(fault.Forbidden, "PLATFORM_ONLY", "only the platform's own keys may do this")
 )
 
 // Mode is what a tenant is for; it never changes.
@@ -133,7 +135,7 @@ func fromRow(row tenantq.Tenant) Tenant {
 		ID: row.ID, Slug: row.Slug, Name: row.Name, Mode: Mode(row.Mode), State: State(row.State),
 		SuspendReason: text(row.SuspendReason), RPID: row.RpID, RPName: row.RpName, Origins: row.Origins,
 		DirectTokens: row.DirectTokens, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
-		DeleteAfter: row.DeleteAfter, ETag: etag(row.Version),
+		DeleteAfter: row.DeleteAfter, ETag: etag.Of("tenant", row.ID[:], row.Version),
 	}
 }
 
@@ -143,5 +145,3 @@ func text(s *string) string {
 	}
 	return *s
 }
-
-func etag(version int32) string { return strconv.Itoa(int(version)) }

@@ -1,0 +1,128 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/platformq"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// Get returns one tenant, as it is now. ErrNotFound for the platform's own.
+func (s *Service) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Tenant, error) {
+	if err := platform(sc); err != nil {
+		return Tenant{}, err
+	}
+	if id == scope.PlatformTenant {
+		return Tenant{}, ErrNotFound
+	}
+	var t Tenant
+	err := s.store.InPlatform(ctx, "get tenant", func(tx *db.PlatformTx) error {
+		row, err := tx.GetTenant(ctx, id)
+		if db.IsNoRows(err) {
+			return ErrNotFound
+		} else if err != nil {
+			return fmt.Errorf("get tenant: %w", err)
+		}
+		t = fromRow(tenantq.Tenant(row))
+		return nil
+	})
+	return t, err
+}
+
+// List returns one page of the tenants, the newest first, without the platform's own.
+//
+// Filters: slug (=), mode (=, !=), state (=, !=), createdAt (= < <= > >=).
+// listing.ErrFilter, listing.ErrPageToken.
+func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[Tenant], error) {
+	var page listing.Page[Tenant]
+	if err := platform(sc); err != nil {
+		return page, err
+	}
+	params, some, err := listParams(req.Filter)
+	if err != nil {
+		return page, err
+	}
+	ring, err := s.keys.Ring(ctx, sc)
+	if err != nil {
+		return page, fmt.Errorf("keys: %w", err)
+	}
+	query := listing.Query{List: "tenants", Filter: req.Filter}
+	cursor, err := listing.Open(ring, query, req.PageToken)
+	if err != nil {
+		return page, err
+	}
+	if cursor != nil {
+		before, err := uuid.FromBytes(cursor)
+		if err != nil {
+			return page, listing.ErrPageToken.WithCause(err)
+		}
+		params.BeforeID = &before
+	}
+	if !some {
+		return page, nil
+	}
+	limit := req.Limit()
+	params.MaxRows = int32(limit) + 1 //nolint:gosec // at most listing.MaxPageSize; one more tells whether there is a next page
+	err = s.store.InPlatform(ctx, "list tenants", func(tx *db.PlatformTx) error {
+		rows, err := tx.ListTenants(ctx, params)
+		if err != nil {
+			return fmt.Errorf("list tenants: %w", err)
+		}
+		page = listing.Page[Tenant]{}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			page.NextToken = listing.Seal(ring, query, rows[limit-1].ID[:])
+		}
+		page.Items = make([]Tenant, len(rows))
+		for i, row := range rows {
+			page.Items[i] = fromRow(tenantq.Tenant(row))
+		}
+		return nil
+	})
+	return page, err
+}
+
+// listParams turns a filter into the query's; some is false when nothing can match.
+func listParams(filter string) (params platformq.ListTenantsParams, some bool, err error) {
+	terms, err := listing.Parse(filter)
+	if err != nil {
+		return params, false, err
+	}
+	var slug listing.Exact
+	var created listing.Span
+	modes := listing.NewChoice(string(Live), string(Test))
+	states := listing.NewChoice(string(Active), string(Suspended), string(Deleting))
+	for _, t := range terms {
+		switch t.Field {
+		case "slug":
+			err = slug.Narrow(t)
+		case "mode":
+			err = modes.Narrow(t)
+		case "state":
+			err = states.Narrow(t)
+		case "createdAt":
+			err = created.Narrow(t)
+		default:
+			err = t.Refuse("expected one of slug, mode, state, createdAt")
+		}
+		if err != nil {
+			return params, false, err
+		}
+	}
+	if slug.Set {
+		params.Slug = &slug.Value
+	}
+	mode := modes.Left()
+	if len(mode) == 1 {
+		params.Mode = &mode[0]
+	}
+	params.States = states.Left()
+	params.CreatedFrom, params.CreatedBefore = created.From, created.Before
+	return params, !slug.Conflict && len(mode) > 0 && len(params.States) > 0, nil
+}
