@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -21,8 +22,8 @@ import (
 // Reading: unknown fields are ignored; a key that stands twice, nesting beyond
 // 16 levels and text that is not UTF-8 are refused with ErrMalformed. Writing:
 // lowerCamelCase, empty fields included unless they are optional or messages;
-// inside WebAuthn options nothing is added, since there an empty member means
-// something else than an absent one.
+// inside WebAuthn options empty lists are left out as well, since there an empty
+// member may mean something else than an absent one.
 type Codec struct{}
 
 var _ connect.Codec = Codec{}
@@ -116,17 +117,17 @@ func appendMessage(b []byte, m proto.Message) ([]byte, error) {
 	return appendGeneric(b, m)
 }
 
-// sparse are the messages in which nothing is added: WebAuthn's dictionaries.
-var sparse = map[protoreflect.FullName]bool{
+// dictionaries are WebAuthn's: see writer.dictionary.
+var dictionaries = map[protoreflect.FullName]bool{
 	(&authv1.PublicKeyCredentialCreationOptions{}).ProtoReflect().Descriptor().FullName(): true,
 	(&authv1.PublicKeyCredentialRequestOptions{}).ProtoReflect().Descriptor().FullName():  true,
 }
 
 // appendGeneric is appendMessage by reflection.
 func appendGeneric(b []byte, m proto.Message) ([]byte, error) {
-	options := sparseField(m.ProtoReflect())
+	options := dictionaryField(m.ProtoReflect())
 	if options == nil {
-		return appendJSON(b, m, protojson.MarshalOptions{EmitDefaultValues: true})
+		return appendJSON(b, m)
 	}
 	// The message without its options, then the options by themselves.
 	rest := m.ProtoReflect().New()
@@ -136,41 +137,98 @@ func appendGeneric(b []byte, m proto.Message) ([]byte, error) {
 		}
 		return true
 	})
-	b, err := appendJSON(b, rest.Interface(), protojson.MarshalOptions{EmitDefaultValues: true})
+	start := len(b)
+	b, err := appendJSON(b, rest.Interface())
 	if err != nil {
 		return b, err
 	}
-	b = b[:len(b)-1] // the closing brace
-	if b[len(b)-1] != '{' {
-		b = append(b, ',')
-	}
-	b = append(appendString(b, options.JSONName()), ':')
-	b, err = appendJSON(b, m.ProtoReflect().Get(options).Message().Interface(), protojson.MarshalOptions{})
-	return append(b, '}'), err
+	w := writer{b: b[:len(b)-1]} // without the closing brace
+	w.name(options.JSONName())
+	w.dictionary(m.ProtoReflect().Get(options).Message())
+	w.close()
+	return w.done(start, m)
 }
 
-// appendJSON appends m as protojson writes it, without spaces.
-func appendJSON(b []byte, m proto.Message, opts protojson.MarshalOptions) ([]byte, error) {
+// appendJSON appends m as protojson writes it, empty fields included, without
+// spaces.
+func appendJSON(b []byte, m proto.Message) ([]byte, error) {
 	start := len(b)
-	text, err := opts.MarshalAppend(b, m)
+	text, err := protojson.MarshalOptions{EmitDefaultValues: true}.MarshalAppend(b, m)
 	if err != nil {
 		return b, fmt.Errorf("encode %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
 	return append(b, compact(text[start:])...), nil
 }
 
-// sparseField returns the field of m that holds WebAuthn options, nil if there
+// dictionaryField returns the field of m that holds WebAuthn options, nil if there
 // is none or it is not set. A message has at most one.
-func sparseField(m protoreflect.Message) protoreflect.FieldDescriptor {
+func dictionaryField(m protoreflect.Message) protoreflect.FieldDescriptor {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.Message() != nil && !f.IsList() && !f.IsMap() && sparse[f.Message().FullName()] && m.Has(f) {
+		if f.Message() != nil && !f.IsList() && !f.IsMap() && dictionaries[f.Message().FullName()] && m.Has(f) {
 			return f
 		}
 	}
 	return nil
 }
+
+// dictionary appends a WebAuthn dictionary: what the specification requires
+// (fields without presence) also when it is empty, since parseCreationOptionsFromJSON
+// throws without a displayName; what it calls optional, lists among them, only
+// when it is there.
+func (w *writer) dictionary(m protoreflect.Message) {
+	if m.Descriptor().FullName() == structName {
+		b, err := appendJSON(w.b, m.Interface())
+		if w.b = b; err != nil {
+			w.fail(err)
+		}
+		return
+	}
+	w.open()
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if (f.HasPresence() || f.IsList()) && !m.Has(f) {
+			continue
+		}
+		w.name(f.JSONName())
+		if !f.IsList() {
+			w.member(f, m.Get(f))
+			continue
+		}
+		w.b = append(w.b, '[')
+		for list, i := m.Get(f).List(), 0; i < list.Len(); i++ {
+			if i > 0 {
+				w.b = append(w.b, ',')
+			}
+			w.member(f, list.Get(i))
+		}
+		w.b = append(w.b, ']')
+	}
+	w.close()
+}
+
+// member appends one value of a dictionary. Kinds that none of them has are an
+// error.
+func (w *writer) member(f protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		w.text(v.String())
+	case protoreflect.Sint32Kind, protoreflect.Int32Kind:
+		w.b = strconv.AppendInt(w.b, v.Int(), 10)
+	case protoreflect.Uint32Kind:
+		w.b = strconv.AppendUint(w.b, v.Uint(), 10)
+	case protoreflect.BoolKind:
+		w.b = strconv.AppendBool(w.b, v.Bool())
+	case protoreflect.MessageKind:
+		w.dictionary(v.Message())
+	default:
+		w.fail(fmt.Errorf("%s: a %s in a dictionary", f.FullName(), f.Kind()))
+	}
+}
+
+const structName = protoreflect.FullName("google.protobuf.Struct")
 
 // compact removes the spaces between the tokens of valid JSON, in place:
 // protojson adds some at random, so that nobody relies on its bytes.

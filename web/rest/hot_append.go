@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -40,6 +39,10 @@ func (w *writer) name(name string) {
 
 func (w *writer) str(name, text string) {
 	w.name(name)
+	w.text(text)
+}
+
+func (w *writer) text(text string) {
 	if !validText(text) {
 		w.fail(errors.New("text is not UTF-8"))
 		return
@@ -81,11 +84,7 @@ func (w *writer) strs(name string, texts []string) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		if !validText(text) {
-			w.fail(errors.New("text is not UTF-8"))
-			return
-		}
-		w.b = appendString(w.b, text)
+		w.text(text)
 	}
 	w.b = append(w.b, ']')
 }
@@ -131,7 +130,7 @@ func (w *writer) extensions(name string, s *structpb.Struct) {
 		return
 	}
 	w.name(name)
-	b, err := appendJSON(w.b, s, protojson.MarshalOptions{})
+	b, err := appendJSON(w.b, s)
 	if w.b = b; err != nil {
 		w.fail(err)
 	}
@@ -163,13 +162,11 @@ func appendBeginAuthenticationResponse(b []byte, m *authv1.BeginAuthenticationRe
 	return w.done(len(b), m)
 }
 
-// requestOptions leaves out what is empty: see sparse.
+// requestOptions is a dictionary by hand.
 func (w *writer) requestOptions(name string, m *authv1.PublicKeyCredentialRequestOptions) {
 	w.name(name)
 	w.open()
-	if m.Challenge != "" {
-		w.str("challenge", m.Challenge)
-	}
+	w.str("challenge", m.Challenge)
 	if m.Timeout != nil {
 		w.number("timeout", int64(*m.Timeout))
 	}
@@ -195,12 +192,8 @@ func (w *writer) requestOptions(name string, m *authv1.PublicKeyCredentialReques
 
 func (w *writer) descriptor(m *authv1.PublicKeyCredentialDescriptor) {
 	w.open()
-	if m.GetId() != "" {
-		w.str("id", m.Id)
-	}
-	if m.GetType() != "" {
-		w.str("type", m.Type)
-	}
+	w.str("id", m.GetId())
+	w.str("type", m.GetType())
 	if len(m.GetTransports()) > 0 {
 		w.strs("transports", m.Transports)
 	}

@@ -362,7 +362,9 @@ func TestAnswers(t *testing.T) {
 
 func TestETag(t *testing.T) {
 	w := newWorld(t)
-	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) { return &authv1.User{Id: "u-1", Etag: "3f2a"}, nil }
+	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) {
+		return &authv1.User{Id: "u-1", Etag: "3f2a"}, nil
+	}
 	for _, tt := range []struct {
 		method, ifNoneMatch string
 		want                int
@@ -391,7 +393,9 @@ func TestETag(t *testing.T) {
 // the limit is refused without being read, and a slow one does not hang.
 func TestOverHTTP(t *testing.T) {
 	w := newWorld(t)
-	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) { return &authv1.User{Id: "u-1", Etag: "e"}, nil }
+	w.answer = func(context.Context, string, proto.Message) (proto.Message, error) {
+		return &authv1.User{Id: "u-1", Etag: "e"}, nil
+	}
 	ts := httptest.NewServer(w.handler)
 	t.Cleanup(ts.Close)
 
