@@ -41,6 +41,7 @@ var (
 	ErrScopeUnknown   = fault.New(fault.Invalid, "SCOPE_UNKNOWN", "a key of this kind cannot have this scope")
 	ErrScopeExceeds   = fault.New(fault.Forbidden, "SCOPE_EXCEEDS_OWN", "a key can only grant the scopes that it has")
 	ErrKindNotAllowed = fault.New(fault.Invalid, "API_KEY_KIND_INVALID", "this tenant cannot have keys of this kind")
+	ErrCIDR           = fault.New(fault.Invalid, "CIDR_INVALID", "an allowed network is an IPv4 or IPv6 prefix, such as 192.0.2.0/24")
 	ErrExpiry         = fault.New(fault.Invalid, "API_KEY_EXPIRY_INVALID", "the expiry must be in the future")
 )
 
@@ -85,6 +86,12 @@ type Options struct {
 	Store   *db.Store       // required
 	Keys    *keys.Service   // required: page tokens are sealed
 	Tenants *tenant.Service // required
+	Denials *audit.Denials  // records refused keys; nil: nobody does
+}
+
+// denials records refusals: *audit.Denials.
+type denials interface {
+	Record(ctx context.Context, sc scope.Scope, e audit.Entry)
 }
 
 // Service keeps API keys. It is safe for concurrent use.
@@ -94,6 +101,7 @@ type Service struct {
 	tenants currentTenant
 	known   *db.Cache[*record]
 	absent  *db.Cache[struct{}]
+	denials denials
 	uses    uses
 }
 
@@ -110,20 +118,24 @@ const (
 
 // New returns a Service. Run keeps its keys' last uses.
 func New(o Options) *Service {
-	return &Service{
+	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants,
 		known:  db.NewCache[*record](o.Store, db.NounAPIKey, maxKnown, cacheLife),
 		absent: db.NewCache[struct{}](o.Store, db.NounAPIKey, maxAbsent, absentLife),
 		uses:   uses{at: map[use]time.Time{}},
 	}
+	if o.Denials != nil {
+		s.denials = o.Denials
+	}
+	return s
 }
 
 // CreateRequest describes a key to be.
 type CreateRequest struct {
 	Kind         Kind
-	Name         string
-	Scopes       []string // empty for a server or platform key: all of its plane
-	AllowedCIDRs []netip.Prefix
+	Name         string         // 1 to 64 characters
+	Scopes       []string       // at least one for a server or platform key, none for a publishable one
+	AllowedCIDRs []netip.Prefix // at most 64; none: from anywhere
 	ExpiresAt    *time.Time
 
 	// Within are the scopes of the key that asks: it can grant no more. nil: the
@@ -142,7 +154,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 	}
 	var made Created
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-		made, err = s.CreateIn(ctx, tx, string(t.Mode), req)
+		made, err = create(ctx, tx, t.Mode, req)
 		return err
 	})
 	return made, err
@@ -150,9 +162,29 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 
 // CreateIn is Create in a transaction of the caller's: that which makes the tenant
 // itself. mode is the tenant's, LIVE or TEST.
-func (s *Service) CreateIn(ctx context.Context, tx *db.TenantTx, mode string, req CreateRequest) (Created, error) {
-	scopes, err := checkScopes(req)
+func (s *Service) CreateIn(ctx context.Context, tx *db.TenantTx, mode tenant.Mode, req CreateRequest) (Created, error) {
+	return create(ctx, tx, mode, req)
+}
+
+// First makes the first keys of a new tenant, in the transaction that makes it: a
+// server key that may do everything and a publishable key. It is
+// tenant.Options.FirstKeys.
+func First(ctx context.Context, tx *db.TenantTx, mode tenant.Mode) (tenant.FirstKeys, error) {
+	secret, err := create(ctx, tx, mode, CreateRequest{
+		Kind: Secret, Name: "First server key", Scopes: []string{ScopeAuthPlane, ScopeAdminPlane},
+	})
 	if err != nil {
+		return tenant.FirstKeys{}, err
+	}
+	publishable, err := create(ctx, tx, mode, CreateRequest{Kind: Publishable, Name: "First publishable key"})
+	if err != nil {
+		return tenant.FirstKeys{}, err
+	}
+	return tenant.FirstKeys{Secret: secret.Plain.Reveal(), Publishable: publishable.Plain.Reveal()}, nil
+}
+
+func create(ctx context.Context, tx *db.TenantTx, mode tenant.Mode, req CreateRequest) (Created, error) {
+	if err := req.clean(); err != nil {
 		return Created{}, err
 	}
 	if req.ExpiresAt != nil && !req.ExpiresAt.After(tx.Now()) {
@@ -162,18 +194,11 @@ func (s *Service) CreateIn(ctx context.Context, tx *db.TenantTx, mode string, re
 	if err != nil {
 		return Created{}, fmt.Errorf("mint API key id: %w", err)
 	}
-	word := "test"
-	if mode == string(tenant.Live) {
-		word = "live"
-	}
-	plain, p := newPlain(req.Kind, word, tx.Scope().Tenant())
-	if req.AllowedCIDRs == nil {
-		req.AllowedCIDRs = []netip.Prefix{}
-	}
+	plain, p := newPlain(req.Kind, word(mode), tx.Scope().Tenant())
 	actor := tx.Scope().Actor()
 	row, err := tx.InsertAPIKey(ctx, tenantq.InsertAPIKeyParams{
 		ID: id, KeyID: p.keyID, Kind: string(req.Kind), Name: req.Name, Prefix: shown(plain.text), SecretHash: p.hash[:],
-		Scopes: scopes, AllowedCidrs: req.AllowedCIDRs, CreatedBy: string(actor.Kind) + ":" + actor.ID,
+		Scopes: req.Scopes, AllowedCidrs: req.AllowedCIDRs, CreatedBy: string(actor.Kind) + ":" + actor.ID,
 		CreatedAt: tx.Now(), ExpiresAt: req.ExpiresAt,
 	})
 	if err != nil {
@@ -185,36 +210,69 @@ func (s *Service) CreateIn(ctx context.Context, tx *db.TenantTx, mode string, re
 	}
 	if err := audit.Append(ctx, tx, audit.Entry{
 		Action: "apikey.create", Target: audit.Target{Kind: "apikey", ID: id.String()},
-		After: []attr.Attr{attr.Text("kind", string(made.Kind)), attr.Text("prefix", made.Prefix), attr.Texts("scopes", scopes)},
+		After: []attr.Attr{attr.Text("kind", string(made.Kind)), attr.Text("prefix", made.Prefix), attr.Texts("scopes", req.Scopes)},
 	}); err != nil {
 		return Created{}, err
 	}
 	return made, event.Append(ctx, tx, event.Event{Type: event.APIKeyCreated, Data: []attr.Attr{attr.Text("apiKeyId", id.String())}})
 }
 
-func checkScopes(req CreateRequest) ([]string, error) {
-	if req.Kind == Publishable {
-		if len(req.Scopes) > 0 {
-			return nil, ErrScopeUnknown.WithMessage("a publishable key has no scopes")
-		}
-		return []string{}, nil
+// word is how a key tells its tenant's mode.
+func word(mode tenant.Mode) string {
+	if mode == tenant.Live {
+		return "live"
 	}
-	scopes := req.Scopes
-	if len(scopes) == 0 {
-		scopes = []string{ScopeAuthPlane}
-		if req.Kind == Platform {
-			scopes = []string{ScopeAdminPlane}
+	return "test"
+}
+
+const (
+	maxNameCharacters = 64
+	maxCIDRs          = 64
+)
+
+// clean brings the request into the form that is stored, or refuses it.
+func (r *CreateRequest) clean() (err error) {
+	if r.Name, err = tenant.CleanName("name", r.Name, maxNameCharacters); err != nil {
+		return err
+	}
+	if len(r.AllowedCIDRs) > maxCIDRs {
+		return ErrCIDR.WithMessage("at most 64 networks")
+	}
+	cidrs := make([]netip.Prefix, 0, len(r.AllowedCIDRs))
+	for _, c := range r.AllowedCIDRs {
+		if !c.IsValid() || c.Addr().Zone() != "" || c.Addr().Is4In6() {
+			return ErrCIDR
+		}
+		cidrs = append(cidrs, c.Masked()) // Postgres's cidr refuses bits right of the mask
+	}
+	r.AllowedCIDRs = cidrs
+	return r.cleanScopes()
+}
+
+func (r *CreateRequest) cleanScopes() error {
+	switch r.Kind {
+	case Publishable:
+		if len(r.Scopes) > 0 {
+			return ErrScopeUnknown.WithMessage("a publishable key has no scopes")
+		}
+		r.Scopes = []string{}
+		return nil
+	case Secret, Platform:
+	default:
+		return ErrKindNotAllowed
+	}
+	if len(r.Scopes) == 0 { // nobody gets everything by forgetting to say what
+		return ErrScopeUnknown.WithMessage("a key of this kind has at least one scope")
+	}
+	for _, wanted := range r.Scopes {
+		if !allowed(r.Kind, wanted) {
+			return ErrScopeUnknown.With("scope", wanted)
+		}
+		if r.Within != nil && !slices.ContainsFunc(r.Within, func(own string) bool { return covers(own, wanted) }) {
+			return ErrScopeExceeds.With("scope", wanted)
 		}
 	}
-	for _, wanted := range scopes {
-		if !allowed(req.Kind, wanted) {
-			return nil, ErrScopeUnknown.With("scope", wanted)
-		}
-		if req.Within != nil && !slices.ContainsFunc(req.Within, func(own string) bool { return covers(own, wanted) }) {
-			return nil, ErrScopeExceeds.With("scope", wanted)
-		}
-	}
-	return scopes, nil
+	return nil
 }
 
 // List returns the tenant's keys, revoked ones too, newest first.
@@ -299,6 +357,7 @@ type Caller struct {
 	ID     uuid.UUID
 	Kind   Kind
 	Scopes []string
+	Mode   tenant.Mode
 }
 
 // Allows reports whether the key has the scope wanted. Publishable keys have none.
@@ -336,8 +395,22 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Ad
 	}
 	// An unknown key is compared too: with a hash that no secret has.
 	if subtle.ConstantTimeCompare(stored[:], p.hash[:]) != 1 || rec == nil || rec.kind != p.kind {
+		if rec != nil {
+			s.deny(ctx, p, rec, ErrKey)
+		}
 		return Caller{}, ErrKey
 	}
+	c, err := s.admit(ctx, p, rec, from.Unmap())
+	if err != nil {
+		s.deny(ctx, p, rec, err)
+		return Caller{}, err
+	}
+	s.uses.note(p.tenant, p.keyID, s.store.Now())
+	return c, nil
+}
+
+// admit judges a key whose holder knows its secret.
+func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.Addr) (Caller, error) {
 	switch {
 	case rec.revokedAt != nil:
 		return Caller{}, ErrRevoked
@@ -351,11 +424,29 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Ad
 	if err != nil {
 		return Caller{}, err
 	}
+	if p.mode != word(t.Mode) { // the secret is the key's, but the key is not spelled so
+		return Caller{}, ErrKey
+	}
 	if err := t.Usable(); err != nil {
 		return Caller{}, err
 	}
-	s.uses.note(p.tenant, p.keyID, s.store.Now())
-	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes}, nil
+	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode}, nil
+}
+
+// deny records that a key that exists was refused. One that does not exist leaves no
+// entry: its tenant may be made up.
+func (s *Service) deny(ctx context.Context, p parsed, rec *record, err error) {
+	f, ok := fault.As(err)
+	if s.denials == nil || !ok || f.Kind == fault.Unavailable {
+		return
+	}
+	actor := rec.actor
+	if f.Reason == ErrKey.Reason {
+		actor = scope.Actor{Kind: rec.actor.Kind} // somebody who names the key, and does not have it
+	}
+	s.denials.Record(ctx, scope.New(p.tenant, actor), audit.Entry{
+		Action: "apikey.authenticate", Target: audit.Target{Kind: "apikey", ID: rec.id.String()}, Reason: f.Reason,
+	})
 }
 
 // find returns the stored key, or nil when there is none.

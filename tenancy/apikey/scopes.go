@@ -41,7 +41,7 @@ func covers(granted, wanted string) bool {
 	case wanted:
 		return true
 	case ScopeAuthPlane:
-		return !strings.HasPrefix(wanted, "admin:")
+		return wanted != "admin" && !strings.HasPrefix(wanted, "admin:")
 	}
 	if all, ok := strings.CutSuffix(granted, ":*"); ok {
 		return strings.HasPrefix(wanted, all+":")
