@@ -96,6 +96,7 @@ func appendEnd(out []byte, attachment string, extensions json.RawMessage) []byte
 // base64url is a binary member of the options.
 type base64url []byte
 
+// UnmarshalText decodes without padding.
 func (b *base64url) UnmarshalText(text []byte) error {
 	decoded, err := base64.RawURLEncoding.DecodeString(string(text))
 	*b = decoded

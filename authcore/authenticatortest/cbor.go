@@ -38,7 +38,7 @@ func appendHead(out []byte, major byte, n uint64) []byte {
 
 func appendInt(out []byte, n int) []byte {
 	if n < 0 {
-		return appendHead(out, cborNint, uint64(-1-n)) //nolint:gosec // -1-n is not negative
+		return appendHead(out, cborNint, uint64(-1-n))
 	}
 	return appendHead(out, cborUint, uint64(n))
 }

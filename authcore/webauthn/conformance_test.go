@@ -119,6 +119,7 @@ const (
 )
 
 func (v vector) run(t *testing.T, models map[uuid.UUID]*metadata.Entry) (line, verdict string) {
+	t.Helper()
 	var detail string
 	var err error
 	// The library judges certificates by time.Now; a bubble has its own clock.

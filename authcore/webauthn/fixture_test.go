@@ -2,6 +2,7 @@ package webauthn_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"strings"
@@ -77,10 +78,7 @@ func (c creation) runOn(t testing.TB, a *authenticatortest.Authenticator) (webau
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.origin == "" {
-		c.origin = origin
-	}
-	answer, err := a.CreateWith(options, c.origin, c.dev)
+	answer, err := a.CreateWith(options, cmp.Or(c.origin, origin), c.dev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +134,11 @@ func (r request) runOn(t testing.TB, a *authenticatortest.Authenticator, reg web
 	if r.expect != nil {
 		r.expect(&exp)
 	}
-	if r.origin == "" {
-		r.origin = origin
-	}
 	options, err := json.Marshal(webauthn.RequestOptions{Challenge: challenge, RPID: rpID})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := a.GetWith(options, r.origin, r.dev)
+	answer, err := a.GetWith(options, cmp.Or(r.origin, origin), r.dev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,13 +179,23 @@ func attestationObject(edit func(object map[string]any)) func(*webauthn.Registra
 
 // statement rewrites the attestation statement of a response.
 func statement(edit func(attStmt map[any]any)) func(*webauthn.RegistrationResponse) {
-	return attestationObject(func(object map[string]any) { edit(object["attStmt"].(map[any]any)) })
+	return attestationObject(func(object map[string]any) {
+		attStmt, ok := object["attStmt"].(map[any]any)
+		if !ok {
+			panic("attStmt is not a map")
+		}
+		edit(attStmt)
+	})
 }
 
 // authenticatorData rewrites the authenticator data of a registration.
 func authenticatorData(edit func(authData []byte) []byte) func(*webauthn.RegistrationResponse) {
 	return attestationObject(func(object map[string]any) {
-		object["authData"] = edit(bytes.Clone(object["authData"].([]byte)))
+		authData, ok := object["authData"].([]byte)
+		if !ok {
+			panic("authData is not a byte string")
+		}
+		object["authData"] = edit(bytes.Clone(authData))
 	})
 }
 

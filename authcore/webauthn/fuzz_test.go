@@ -105,7 +105,7 @@ func FuzzAuthenticatorData(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add([]byte(object.RawAuthData))
+		f.Add(object.RawAuthData)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		ours, err := parseAuthenticatorData(raw)

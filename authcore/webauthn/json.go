@@ -3,6 +3,7 @@ package webauthn
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -106,10 +107,8 @@ func (r *jsonReader) object(depth int, visit func(name, value string) error) err
 		if err != nil {
 			return err
 		}
-		for _, s := range seen {
-			if s == name {
-				return errors.New("duplicate name")
-			}
+		if slices.Contains(seen, name) {
+			return errors.New("duplicate name")
 		}
 		if len(seen) == maxJSONMembers {
 			return errors.New("too many members")

@@ -8,11 +8,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
-
-	_ "crypto/sha512" // ES384, ES512 and their RSA siblings digest with it
 
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
@@ -50,10 +50,10 @@ func ParsePublicKey(cose []byte) (Key, error) {
 	if err := webauthncbor.Unmarshal(cose, &head); err != nil {
 		return Key{}, ErrMalformed.WithCause(fmt.Errorf("public key: %w", err))
 	}
-	algorithm := Algorithm(head.Algorithm)
-	if int64(algorithm) != head.Algorithm || !algorithm.Supported() {
+	if head.Algorithm < math.MinInt32 || head.Algorithm > math.MaxInt32 || !Algorithm(head.Algorithm).Supported() {
 		return Key{}, ErrAlgorithm.WithCause(fmt.Errorf("algorithm %d", head.Algorithm))
 	}
+	algorithm := Algorithm(head.Algorithm)
 	parsed, err := webauthncose.ParsePublicKey(cose)
 	if err != nil {
 		return Key{}, ErrMalformed.WithCause(fmt.Errorf("public key: %w", err))
@@ -114,10 +114,6 @@ func standardKey(algorithm Algorithm, parsed any) (any, error) {
 func (k Key) verify(message, signature []byte) bool {
 	switch public := k.public.(type) {
 	case *ecdsa.PublicKey:
-		if k.algorithm == ES256 { // nearly always: digest without an allocation
-			digest := sha256.Sum256(message)
-			return ecdsa.VerifyASN1(public, digest[:], signature)
-		}
 		return ecdsa.VerifyASN1(public, k.digest(message), signature)
 	case ed25519.PublicKey:
 		return ed25519.Verify(public, message, signature)
@@ -130,20 +126,29 @@ func (k Key) verify(message, signature []byte) bool {
 			return rsa.VerifyPKCS1v15(public, hash, k.digest(message), signature) == nil
 		}
 	case webauthncose.EC2PublicKeyData:
-		ok, err := public.Verify(message, signature)
+		ok, err := public.Verify(bytes.Clone(message), signature)
 		return ok && err == nil
 	}
 	return false
 }
 
+// digest returns the hash that the algorithm signs. It calls the functions
+// themselves: through an interface, every message would go to the heap.
 func (k Key) digest(message []byte) []byte {
-	hash, ok := k.algorithm.hash()
-	if !ok || hash == crypto.Hash(0) {
+	hash, _ := k.algorithm.hash()
+	switch hash {
+	case crypto.SHA256:
+		sum := sha256.Sum256(message)
+		return sum[:]
+	case crypto.SHA384:
+		sum := sha512.Sum384(message)
+		return sum[:]
+	case crypto.SHA512:
+		sum := sha512.Sum512(message)
+		return sum[:]
+	default:
 		return nil // never verifies
 	}
-	h := hash.New()
-	h.Write(message)
-	return h.Sum(nil)
 }
 
 // DecoyKey returns an ES256 key whose private half nobody has: its point was

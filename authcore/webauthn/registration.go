@@ -52,8 +52,8 @@ type Registration struct {
 	Extensions []byte
 }
 
-// VerifyRegistration does the steps of §7.1 that need no store, 3 to 21 and
-// 22, 25, 28, in the specification's order. What it returns is bound to the
+// VerifyRegistration does the steps of §7.1 that need no store: 3 to 17, 20 to
+// 22, 25 and 28. What it returns is bound to the
 // challenge, the origin and the RP ID; nothing is said yet about who made it
 // (see Attestation) or whether the credential ID is taken. The Registration
 // refers to the memory of resp.

@@ -326,7 +326,11 @@ var creationSteps = []struct {
 	{
 		step: "7.1 step 22: attestation statement", name: "packed, basic, more certificates than any chain has", want: webauthn.ErrAttestation,
 		run: creation{authenticator: certified, conveyance: "direct", response: statement(func(s map[any]any) {
-			s["x5c"] = slices.Repeat(s["x5c"].([]any), 11)
+			leaf, ok := s["x5c"].([]any)
+			if !ok {
+				panic("no x5c")
+			}
+			s["x5c"] = slices.Repeat(leaf, 11)
 		})},
 	},
 	{step: "7.1 step 22: attestation statement", name: "fido-u2f", run: creation{authenticator: u2f, conveyance: "direct"}},

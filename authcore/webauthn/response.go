@@ -58,12 +58,14 @@ func EncodeBase64URL(b []byte) string { return base64.RawURLEncoding.EncodeToStr
 // base64url is a binary member of a JSON form.
 type base64url []byte
 
+// UnmarshalText is DecodeBase64URL.
 func (b *base64url) UnmarshalText(text []byte) error {
 	decoded, err := DecodeBase64URL(string(text))
 	*b = decoded
 	return err
 }
 
+// MarshalText is EncodeBase64URL.
 func (b base64url) MarshalText() ([]byte, error) {
 	return base64.RawURLEncoding.AppendEncode(nil, b), nil
 }
