@@ -64,9 +64,25 @@ var problems = map[string]problem{
 		status: http.StatusConflict, Title: "This is your only passkey",
 		Message: "Without it you could not sign in again. Add another one first, then remove this one.",
 	},
+	"TOO_MANY_CREDENTIALS": {
+		status: http.StatusConflict, Title: "You have as many passkeys as the bank allows",
+		Message: "Remove one that you no longer use, then add this one.",
+	},
+	"USER_BLOCKED": {
+		status: http.StatusForbidden, Title: "This account is blocked",
+		Message: "Nothing can be changed in it for now.",
+	},
 	"CODE_INVALID": {
+		status: http.StatusBadRequest, Title: "The bank could not pick up your sign-in",
+		Message: "Sign in again.",
+	},
+	"CODE_EXPIRED": {
 		status: http.StatusBadRequest, Title: "The sign-in took too long",
-		Message: "The bank has a minute to pick up your sign-in, once. Sign in again.",
+		Message: "The bank has a minute to pick it up. Sign in again.",
+	},
+	"CODE_ALREADY_USED": {
+		status: http.StatusConflict, Title: "That sign-in was used already",
+		Message: "Each one works once. Sign in again.",
 	},
 	"RATE_LIMITED": {
 		status: http.StatusTooManyRequests, Title: "Too many tries",

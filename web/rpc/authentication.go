@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/biocore-id/biocore/authcore/ceremony"
-	"github.com/biocore-id/biocore/authcore/session"
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -102,13 +101,6 @@ func (h *AuthenticationHandler) ExchangeCode(
 		User: toUser(done.User), Credential: toCredential(done.Credential),
 		Session: toSessionWithTokens(done.Session, done.Tokens), Assurance: toAssurance(done.Assurance),
 	}, nil
-}
-
-func toSessionWithTokens(s session.Session, t ceremony.Tokens) *authv1.Session {
-	out := toSession(s)
-	out.AccessToken, out.AccessTokenExpiresAt = optional(t.Access), timestamp(t.AccessExpiresAt)
-	out.RefreshToken = optional(t.Refresh)
-	return out
 }
 
 func toDecision(d ceremony.Decision) authv1.FinishAuthenticationResponse_Decision {

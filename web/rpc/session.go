@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -18,10 +20,10 @@ import (
 // sessions is what the handler needs of session.Service.
 type sessions interface {
 	Verify(ctx context.Context, sc scope.Scope, accessToken string) (session.Verification, error)
-	Refresh(ctx context.Context, sc scope.Scope, refreshToken string) (session.Issued, error)
+	Refresh(ctx context.Context, sc scope.Scope, refreshToken string) (session.Refreshed, error)
 	ListOfUser(ctx context.Context, sc scope.Scope, id user.ID, req listing.Request) (listing.Page[session.Session], error)
-	Revoke(ctx context.Context, sc scope.Scope, id session.ID, reason string) (session.Session, error)
-	RevokeAllOfUser(ctx context.Context, sc scope.Scope, id user.ID, reason string) (int, error)
+	Revoke(ctx context.Context, sc scope.Scope, req session.RevokeRequest) (session.Session, error)
+	RevokeAllOfUser(ctx context.Context, sc scope.Scope, req session.RevokeAllRequest) (int, error)
 }
 
 // SessionHandler serves SessionService.
@@ -47,9 +49,9 @@ func (h *SessionHandler) VerifySession(ctx context.Context, req *authv1.VerifySe
 	if !v.Active {
 		return &authv1.VerifySessionResponse{}, nil
 	}
-	claims, err := structpb.NewStruct(v.Claims.Map())
+	claims, err := claimsOf(req.GetAccessToken())
 	if err != nil {
-		return nil, fmt.Errorf("claims: %w", err)
+		return nil, err
 	}
 	return &authv1.VerifySessionResponse{Active: true, Claims: claims}, nil
 }
@@ -60,11 +62,11 @@ func (h *SessionHandler) RefreshSession(ctx context.Context, req *authv1.Refresh
 	if err != nil {
 		return nil, err
 	}
-	issued, err := h.sessions.Refresh(ctx, sc, req.GetRefreshToken())
+	r, err := h.sessions.Refresh(ctx, sc, req.GetRefreshToken())
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.RefreshSessionResponse{Session: toIssued(issued)}, nil
+	return &authv1.RefreshSessionResponse{Session: toSessionWithTokens(r.Session, r.Tokens)}, nil
 }
 
 // ListSessions translates: one call, one answer.
@@ -103,7 +105,7 @@ func (h *SessionHandler) RevokeSession(ctx context.Context, req *authv1.RevokeSe
 	answers(ctx, func(s session.Session) proto.Message {
 		return &authv1.RevokeSessionResponse{Session: toSession(s)}
 	})
-	s, err := h.sessions.Revoke(ctx, sc, id, req.GetReason())
+	s, err := h.sessions.Revoke(ctx, sc, session.RevokeRequest{ID: id, Reason: req.GetReason()})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func (h *SessionHandler) RevokeAllSessions(ctx context.Context, req *authv1.Revo
 		return nil, err
 	}
 	answers(ctx, func(n int) proto.Message { return toRevokedCount(n) })
-	n, err := h.sessions.RevokeAllOfUser(ctx, sc, id, req.GetReason())
+	n, err := h.sessions.RevokeAllOfUser(ctx, sc, session.RevokeAllRequest{UserID: id, Reason: req.GetReason()})
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +147,27 @@ func toSession(s session.Session) *authv1.Session {
 	return out
 }
 
-// toIssued is a session together with its tokens.
-func toIssued(i session.Issued) *authv1.Session {
-	out := toSession(i.Session)
-	out.AccessToken, out.AccessTokenExpiresAt = optional(i.AccessToken), timestamp(i.AccessTokenExpiresAt)
-	out.RefreshToken = optional(i.RefreshToken)
+// toSessionWithTokens is a session in an answer that issues its tokens.
+func toSessionWithTokens(s session.Session, t session.Tokens) *authv1.Session {
+	out := toSession(s)
+	out.AccessToken, out.AccessTokenExpiresAt = optional(t.Access), timestamp(t.AccessExpiresAt)
+	out.RefreshToken = optional(t.Refresh)
 	return out
+}
+
+// claimsOf reads the claims of a token that has been verified, as they stand in it.
+func claimsOf(accessToken string) (*structpb.Struct, error) {
+	_, rest, _ := strings.Cut(accessToken, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return nil, fmt.Errorf("decode claims: %w", err)
+	}
+	claims := new(structpb.Struct)
+	if err := claims.UnmarshalJSON(raw); err != nil {
+		return nil, fmt.Errorf("read claims: %w", err)
+	}
+	return claims, nil
 }
 
 func toAAL(level uint8) authv1.Assurance_Aal {

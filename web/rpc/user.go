@@ -14,7 +14,7 @@ import (
 
 // users is what the handler needs of user.Service.
 type users interface {
-	Create(ctx context.Context, sc scope.Scope, d user.Descriptor) (user.User, error)
+	Create(ctx context.Context, sc scope.Scope, p user.Profile) (user.User, error)
 	Get(ctx context.Context, sc scope.Scope, id user.ID) (user.User, error)
 	Lookup(ctx context.Context, sc scope.Scope, externalID string) (user.User, error)
 	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[user.User], error)
@@ -40,7 +40,7 @@ func (h *UserHandler) CreateUser(ctx context.Context, req *authv1.CreateUserRequ
 		return nil, err
 	}
 	answers(ctx, func(u user.User) proto.Message { return toUser(u) })
-	u, err := h.users.Create(ctx, sc, user.Descriptor{
+	u, err := h.users.Create(ctx, sc, user.Profile{
 		ExternalID: req.GetExternalId(), Name: req.GetName(), DisplayName: req.GetDisplayName(),
 	})
 	if err != nil {

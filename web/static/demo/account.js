@@ -61,6 +61,7 @@ function dialog(id, label, work) {
     clearProblem(form);
     prepare?.(form);
     element.showModal();
+    form.querySelector("input")?.select();
   };
 }
 
@@ -97,7 +98,6 @@ const openRemove = dialog("remove-dialog", "Removing…", async () => {
 document.getElementById("add-passkey").addEventListener("click", () => openAdd());
 document.getElementById("menu-rename").addEventListener("click", () => openRename((form) => {
   form.elements.nickname.value = row.dataset.nickname;
-  form.elements.nickname.select();
 }));
 document.getElementById("menu-remove").addEventListener("click", () => openRemove((form) => {
   form.querySelector("#remove-name").textContent = `“${row.dataset.nickname}”`;

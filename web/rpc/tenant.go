@@ -1,0 +1,152 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// tenantAdmin is what the handler needs of tenant.Service.
+type tenantAdmin interface {
+	Create(ctx context.Context, sc scope.Scope, req tenant.CreateRequest) (tenant.Tenant, tenant.FirstKeys, error)
+	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (tenant.Tenant, error)
+	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[tenant.Tenant], error)
+	Update(ctx context.Context, sc scope.Scope, req tenant.UpdateRequest) (tenant.Tenant, error)
+	Suspend(ctx context.Context, sc scope.Scope, req tenant.SuspendRequest) (tenant.Tenant, error)
+	Resume(ctx context.Context, sc scope.Scope, req tenant.SuspendRequest) (tenant.Tenant, error)
+}
+
+// TenantHandler serves TenantService.
+type TenantHandler struct {
+	adminv1connect.UnimplementedTenantServiceHandler
+	tenants tenantAdmin
+}
+
+// NewTenantHandler returns a handler over s.
+func NewTenantHandler(s *tenant.Service) *TenantHandler { return &TenantHandler{tenants: s} }
+
+// CreateTenant answers the tenant's first two keys, which nobody can read again.
+func (h *TenantHandler) CreateTenant(ctx context.Context, req *adminv1.CreateTenantRequest) (*adminv1.CreateTenantResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, first, err := h.tenants.Create(ctx, sc, tenant.CreateRequest{
+		Slug: req.GetSlug(), Name: req.GetName(), Mode: tenant.Mode(req.GetMode().String()), RPID: req.GetRpId(), Origins: req.GetOrigins(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateTenantResponse{
+		Tenant: toTenant(t), SecretKey: first.Secret, PublishableKey: first.Publishable,
+	}, nil
+}
+
+// GetTenant translates: one call, one answer.
+func (h *TenantHandler) GetTenant(ctx context.Context, req *adminv1.GetTenantRequest) (*adminv1.Tenant, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.tenants.Get(ctx, sc, id)
+	if err != nil {
+		return nil, err
+	}
+	return toTenant(t), nil
+}
+
+// ListTenants translates: one call, one answer.
+func (h *TenantHandler) ListTenants(ctx context.Context, req *adminv1.ListTenantsRequest) (*adminv1.ListTenantsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.tenants.List(ctx, sc, listing.Request{
+		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ListTenantsResponse{NextPageToken: page.NextToken}
+	for _, t := range page.Items {
+		res.Tenants = append(res.Tenants, toTenant(t))
+	}
+	return res, nil
+}
+
+// UpdateTenant changes the fields that are present; If-Match guards.
+func (h *TenantHandler) UpdateTenant(ctx context.Context, req *adminv1.UpdateTenantRequest) (*adminv1.Tenant, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message { return toTenant(t) })
+	t, err := h.tenants.Update(ctx, sc, tenant.UpdateRequest{
+		ID: id, Name: req.Name, RPID: req.RpId, Origins: req.GetOrigins(), IfMatch: etag,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return toTenant(t), nil
+}
+
+// SuspendTenant translates: one call, one answer.
+func (h *TenantHandler) SuspendTenant(ctx context.Context, req *adminv1.SuspendTenantRequest) (*adminv1.SuspendTenantResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message { return &adminv1.SuspendTenantResponse{Tenant: toTenant(t)} })
+	t, err := h.tenants.Suspend(ctx, sc, tenant.SuspendRequest{ID: id, Reason: req.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.SuspendTenantResponse{Tenant: toTenant(t)}, nil
+}
+
+// ResumeTenant translates: one call, one answer.
+func (h *TenantHandler) ResumeTenant(ctx context.Context, req *adminv1.ResumeTenantRequest) (*adminv1.ResumeTenantResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message { return &adminv1.ResumeTenantResponse{Tenant: toTenant(t)} })
+	t, err := h.tenants.Resume(ctx, sc, tenant.SuspendRequest{ID: id, Reason: req.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ResumeTenantResponse{Tenant: toTenant(t)}, nil
+}
+
+// tenantCall reads what every call about one tenant has: who asks, and about whom.
+func tenantCall(ctx context.Context, tenantID string) (scope.Scope, uuid.UUID, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return scope.Scope{}, uuid.Nil, err
+	}
+	id, err := uuid.Parse(tenantID)
+	if err != nil {
+		return scope.Scope{}, uuid.Nil, tenant.ErrNotFound
+	}
+	return sc, id, nil
+}
+
+func toTenant(t tenant.Tenant) *adminv1.Tenant {
+	return &adminv1.Tenant{
+		Id: t.ID.String(), Slug: t.Slug, Name: t.Name,
+		Mode:  adminv1.Tenant_Mode(adminv1.Tenant_Mode_value[string(t.Mode)]),
+		State: adminv1.Tenant_State(adminv1.Tenant_State_value[string(t.State)]),
+		RpId:  t.RPID, Origins: t.Origins, CreatedAt: timestamp(t.CreatedAt), Etag: t.ETag,
+	}
+}
