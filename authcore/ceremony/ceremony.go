@@ -48,8 +48,8 @@ var (
 
 // Reasons of decisions other than Allow. They stand in answers and in ceremony rows.
 const (
-	ReasonSignCountRollback     = "SIGN_COUNT_ROLLBACK"
-	ReasonBackupEligibleChanged = "BACKUP_ELIGIBILITY_CHANGED"
+	ReasonSignCountRollback     = "SIGN_COUNT_ROLLBACK"        // the signature counter did not grow: the credential may have been copied
+	ReasonBackupEligibleChanged = "BACKUP_ELIGIBILITY_CHANGED" // the credential's backup eligibility is not what it was when it was registered
 )
 
 // RegistrationTokenRequest says who may enroll. Exactly one of UserID and User is set.

@@ -130,10 +130,7 @@ var owners = []owner{
 }
 
 func TestImportLaw(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := top(t)
 	imports, err := productImports(root)
 	if err != nil {
 		t.Fatal(err)

@@ -31,9 +31,9 @@ var (
 // Reasons of answers that are no fault: nothing the caller did wrong, or
 // nothing the caller may know.
 const (
-	ReasonInternal         = "INTERNAL"
-	ReasonCanceled         = "REQUEST_CANCELED"
-	ReasonDeadlineExceeded = "DEADLINE_EXCEEDED"
+	ReasonInternal         = "INTERNAL"          // an error that is no refusal: the log tells it by the request id
+	ReasonCanceled         = "REQUEST_CANCELED"  // the client went away
+	ReasonDeadlineExceeded = "DEADLINE_EXCEEDED" // the call took longer than its deadline
 )
 
 // minRetryAfter goes out where a fault asks to wait but does not say how long:
