@@ -13,13 +13,20 @@ import (
 // The statements of a batch. Columns are named once, in signInColumns, whose order
 // is that of the parameters.
 const (
-	// signInGiven is what the requests bring, one row each.
+	// signInGiven is what the requests bring, one row each; signInLone is the same for
+	// one request, whose values the planner then sees as such (a fifth cheaper).
 	signInGiven = `WITH i AS (SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::int[], $4::bytea[], $5::uuid[], $6::bigint[], $7::boolean[],
     $8::boolean[], $9::boolean[], $10::smallint[], $11::boolean[], $12::inet[], $13::text[], $14::int[], $15::timestamptz[], $16::int[],
     $17::text[], $18::text[], $19::text[])
   AS r(id, hash, slot, credential_id, user_id, sign_count, any_count, backup_eligible, backed_up, aal, user_verified, address, user_agent,
     lifetime, at, policy_version, facts, entry, event)),
-x AS (INSERT INTO spent_challenges AS s (hash, slot, spender) SELECT hash, slot, id FROM i ON CONFLICT DO NOTHING RETURNING s.spender),
+`
+	signInLone = `WITH i AS NOT MATERIALIZED (SELECT $1::uuid AS id, $2::bytea AS hash, $3::int AS slot, $4::bytea AS credential_id, $5::uuid AS user_id,
+    $6::bigint AS sign_count, $7::boolean AS any_count, $8::boolean AS backup_eligible, $9::boolean AS backed_up, $10::smallint AS aal,
+    $11::boolean AS user_verified, $12::inet AS address, $13::text AS user_agent, $14::int AS lifetime, $15::timestamptz AS at,
+    $16::int AS policy_version, $17::text AS facts, $18::text AS entry, $19::text AS event),
+`
+	signInSpend = `x AS (INSERT INTO spent_challenges AS s (hash, slot, spender) SELECT hash, slot, id FROM i ON CONFLICT DO NOTHING RETURNING s.spender),
 `
 	// signInUpdate decides: what it does not return has failed. A stale cache admits
 	// nothing that is not in this WHERE. Index: credentials_pkey.
@@ -55,17 +62,21 @@ SELECT id, now(), rolled_back FROM u`
 // signInStatements.
 const (
 	statementTenant = iota
-	statementSignIn
-	statementSignInAny
 	statementPatience
+	statementLone
+	statementLoneAny
+	statementMany
+	statementManyAny
 	statementCount
 )
 
 var signInStatements = [statementCount]struct{ name, sql string }{
-	statementTenant:    {"tenant", setTenant},
-	statementSignIn:    {"sign_in", signInGiven + signInUpdate + signInWrite},
-	statementSignInAny: {"sign_in_any", signInGiven + signInUpdateAny + signInWrite},
-	statementPatience:  {"patience", `SELECT set_config('lock_timeout', $1, true)`},
+	statementTenant:   {"tenant", setTenant},
+	statementPatience: {"patience", `SELECT set_config('lock_timeout', $1, true)`},
+	statementLone:     {"sign_in", signInLone + signInSpend + signInUpdate + signInWrite},
+	statementLoneAny:  {"sign_in_any", signInLone + signInSpend + signInUpdateAny + signInWrite},
+	statementMany:     {"sign_ins", signInGiven + signInSpend + signInUpdate + signInWrite},
+	statementManyAny:  {"sign_ins_any", signInGiven + signInSpend + signInUpdateAny + signInWrite},
 }
 
 var (
@@ -87,12 +98,7 @@ func (w *writer) write(ctx context.Context, rows []*signInRow) error {
 		batch.ExecStatement(w.statements[statementPatience], [][]byte{[]byte(patience)}, textFormat, binaryFormat)
 	}
 	eachTenant(rows, func(pair []*signInRow) {
-		statement := w.statements[statementSignIn]
-		for _, r := range pair {
-			if r.AnySignCount {
-				statement = w.statements[statementSignInAny]
-			}
-		}
+		statement := w.statements[statementFor(pair)]
 		var tenant [36]byte
 		encodeUUID(&tenant, pair[0].tenant)
 		batch.ExecStatement(w.statements[statementTenant], [][]byte{tenant[:]}, textFormat, binaryFormat)
@@ -119,6 +125,22 @@ func (w *writer) write(ctx context.Context, rows []*signInRow) error {
 		return e
 	}
 	return err
+}
+
+func statementFor(pair []*signInRow) int {
+	lone := len(pair) == 1
+	for _, r := range pair {
+		switch {
+		case r.AnySignCount && lone:
+			return statementLoneAny
+		case r.AnySignCount:
+			return statementManyAny
+		}
+	}
+	if lone {
+		return statementLone
+	}
+	return statementMany
 }
 
 func skip(results *pgconn.MultiResultReader) {

@@ -21,10 +21,11 @@ type signInEncoder struct {
 
 const signInColumns = 19
 
-// encode returns the arrays in the order of signInGiven's parameters. They are
-// valid until the next call.
+// encode returns the arrays in the order of signInGiven's parameters, or, for one
+// row, its values. They are valid until the next call.
 func (e *signInEncoder) encode(rows []*signInRow) [][]byte {
 	e.buf = e.buf[:0]
+	lone := len(rows) == 1
 	n := 0
 	column := func(oid uint32, value func(b []byte, r *signInRow) []byte) {
 		b := binary.BigEndian.AppendUint32(e.buf, 1) // dimensions
@@ -60,10 +61,27 @@ func (e *signInEncoder) encode(rows []*signInRow) [][]byte {
 	start := 0
 	for i, end := range e.ends {
 		e.args[i] = e.buf[start:end]
+		if lone {
+			e.args[i] = element(e.args[i])
+		}
 		start = end
 	}
 	return e.args[:]
 }
+
+// arrayHeader is what precedes the elements of a binary array, in bytes.
+const arrayHeader = 20
+
+// element returns the only element of an array; nil for NULL.
+func element(array []byte) []byte {
+	if binary.BigEndian.Uint32(array[arrayHeader:]) == null {
+		return nil
+	}
+	return array[arrayHeader+4:]
+}
+
+// null is the length of an element that is NULL.
+const null = 1<<32 - 1
 
 // The elements of a binary array: a length and the value in network byte order.
 
@@ -94,7 +112,7 @@ func appendBool(b []byte, v bool) []byte {
 func appendInet(b []byte, r *signInRow) []byte {
 	switch a := r.address; {
 	case !a.IsValid():
-		return append(b, 255, 255, 255, 255) // NULL
+		return binary.BigEndian.AppendUint32(b, null)
 	case a.Is4():
 		v := a.As4()
 		return append(append(b, 0, 0, 0, 8, 2, 32, 0, 4), v[:]...)
