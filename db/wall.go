@@ -180,7 +180,7 @@ var wallChecks = []wallCheck{
 	},
 	{
 		name: "views",
-		sql: `SELECT n.nspname || '.' || c.relname, c.relkind || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
+		sql: `SELECT n.nspname || '.' || c.relname, c.relkind::text || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
 			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND ` + ours,
 		judge: func(_, detail string) string {
 			if strings.HasPrefix(detail, "v ") && strings.Contains(detail, "security_invoker=true") {
@@ -206,7 +206,7 @@ var wallChecks = []wallCheck{
 	{
 		name: "sequences",
 		sql: `SELECT n.nspname || '.' || c.relname, '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE c.relkind = 'S' AND has_sequence_privilege('bc_app', c.oid, 'USAGE, SELECT') AND ` + ours,
+			WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege('bc_app', c.oid, 'USAGE, SELECT') END AND ` + ours,
 		judge: func(sequence, _ string) string {
 			if appSequences[sequence] != "" {
 				return ""
@@ -231,7 +231,7 @@ var wallChecks = []wallCheck{
 	{
 		name: "river",
 		sql: `SELECT n.nspname || '.' || c.relname, CASE WHEN c.relrowsecurity THEN 'rls' ELSE '' END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE n.nspname = '` + JobSchema + `' AND c.relkind IN ('r', 'p') AND has_table_privilege('bc_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE')`,
+			WHERE n.nspname = '` + JobSchema + `' AND CASE WHEN c.relkind IN ('r', 'p') THEN has_table_privilege('bc_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE') END`,
 		judge: func(table, detail string) string {
 			if table == "river.river_job" && detail == "rls" {
 				return ""
