@@ -43,7 +43,7 @@ func checkSlug(slug string) error {
 // passes for another. It has 1 to maxCharacters characters. ErrInvalid names field.
 func CleanName(field, name string, maxCharacters int) (string, error) {
 	clean, err := precis.OpaqueString.String(name)
-	if err != nil {
+	if err != nil || !utf8.ValidString(name) { // precis would mend it
 		return "", invalid(field, "is empty or has characters that cannot be seen")
 	}
 	clean = strings.Join(strings.Fields(clean), " ")
