@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -44,14 +45,14 @@ func StartBiocore(t testing.TB) *Biocore {
 	t.Helper()
 	folder := t.TempDir()
 	binary := filepath.Join(folder, "biocore")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/biocore")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/biocore") //nolint:gosec // G204: a folder of the test
 	build.Dir = moduleRoot(t)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build biocore: %v\n%s", err, out)
 	}
 
 	// Rate limits are per address, and all visitors come from one.
-	arguments := []string{"dev", "--no-limits"}
+	arguments := []string{"dev", "--no-limits", "--port", "0", "--ops-port", "0"}
 	if bin := os.Getenv("BIOCORE_PG_BIN"); bin != "" {
 		arguments = append(arguments, "--pg-bin", bin)
 	}
@@ -63,8 +64,13 @@ func StartBiocore(t testing.TB) *Biocore {
 	if err := server.Start(); err != nil {
 		t.Fatalf("start biocore: %v", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- server.Wait() }()
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		if err := server.Wait(); err != nil {
+			_, _ = fmt.Fprintf(output, "it ended: %v\n", err)
+		}
+	}()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("biocore dev said:\n%s", output)
@@ -75,7 +81,7 @@ func StartBiocore(t testing.TB) *Biocore {
 }
 
 // await returns when the server answers that it is ready.
-func await(t testing.TB, told string, exited chan error, output *log) *Biocore {
+func await(t testing.TB, told string, exited <-chan struct{}, output *log) *Biocore {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
@@ -83,14 +89,13 @@ func await(t testing.TB, told string, exited chan error, output *log) *Biocore {
 	defer ticker.Stop()
 	for {
 		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("biocore dev ended: %v\n%s", err, output)
+		case <-exited:
+			t.Fatalf("biocore dev ended before it was ready:\n%s", output)
 		case <-ctx.Done():
 			t.Fatalf("biocore dev is not ready after %s:\n%s", startTimeout, output)
 		case <-ticker.C:
 		}
-		raw, err := os.ReadFile(told) //nolint:gosec // a path of our own
+		raw, err := os.ReadFile(told)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -117,7 +122,7 @@ func ready(ctx context.Context, apiURL string) bool {
 	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
-func stop(t testing.TB, server *exec.Cmd, exited chan error) {
+func stop(t testing.TB, server *exec.Cmd, exited <-chan struct{}) {
 	t.Helper()
 	if err := server.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("interrupt biocore dev: %v", err)
@@ -175,7 +180,7 @@ func (b *Biocore) Call(t testing.TB, method, path string, body, out any) {
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end
+	defer res.Body.Close()
 	var answer bytes.Buffer
 	if _, err := answer.ReadFrom(res.Body); err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)

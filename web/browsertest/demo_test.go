@@ -25,32 +25,25 @@ type bank struct {
 // Server and browser start once; each part is a visitor of its own.
 func TestDemo(t *testing.T) {
 	b := bank{biocore: browsertest.StartBiocore(t), chromium: browsertest.StartChromium(t)}
-	for _, part := range []struct {
-		name string
-		run  func(*testing.T, bank)
-	}{
-		{"enroll, and sign in for the first time", testEnroll},
-		{"sign in by button while autofill waits", testButton},
-		{"sign in by autofill", testAutofill},
-		{"sign in by email", testEmail},
-		{"sign in by keyboard alone", testKeyboard},
-		{"sign in on a second device", testSecondDevice},
-		{"an email that has an account is refused", testTaken},
-		{"a wrong origin is refused", testWrongOrigin},
-		{"an IP address leads to localhost", testAddress},
-		{"user verification that fails ends in the browser", testVerificationFails},
-		{"user verification that was skipped is refused by the server", testVerificationSkipped},
-		{"a cloned counter is refused", testClonedCounter},
-		{"a revoked passkey is refused", testRevoked},
-		{"the last passkey stays", testLast},
-		{"a passkey gets another name", testRename},
-		{"another customer's passkey looks absent", testForeign},
-		{"a session that Biocore ended is over at the bank", testSessionEnded},
-		{"the panel tells all and hides secrets", testPanel},
-		{"every page, by day and night, at a desk and on a phone", testLooks},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.run(t, b) })
-	}
+	t.Run("enroll, and sign in for the first time", b.enroll)
+	t.Run("sign in by button while autofill waits", b.button)
+	t.Run("sign in by autofill", b.autofill)
+	t.Run("sign in by email", b.email)
+	t.Run("sign in by keyboard alone", b.keyboard)
+	t.Run("sign in on a second device", b.secondDevice)
+	t.Run("an email that has an account is refused", b.taken)
+	t.Run("a wrong origin is refused", b.wrongOrigin)
+	t.Run("an IP address leads to localhost", b.address)
+	t.Run("user verification that fails ends in the browser", b.verificationFails)
+	t.Run("user verification that was skipped is refused by the server", b.verificationSkipped)
+	t.Run("a cloned counter is refused", b.clonedCounter)
+	t.Run("a revoked passkey is refused", b.revoked)
+	t.Run("the last passkey stays", b.last)
+	t.Run("a passkey gets another name", b.rename)
+	t.Run("another customer's passkey looks absent", b.foreign)
+	t.Run("a session that Biocore ended is over at the bank", b.sessionEnded)
+	t.Run("the panel tells all and hides secrets", b.panel)
+	t.Run("every page, by day and night, at a desk and on a phone", b.looks)
 }
 
 // customer is somebody with an account.
@@ -109,7 +102,7 @@ func (c customer) openMenu(row string) {
 	c.See("#passkey-menu", "Rename")
 }
 
-func testEnroll(t *testing.T, b bank) {
+func (b bank) enroll(t *testing.T) {
 	c := b.openAccount(t)
 	if passkeys := c.device.Passkeys(); len(passkeys) != 1 || !passkeys[0].IsResidentCredential {
 		t.Errorf("the authenticator holds %d passkeys, want one, discoverable", len(passkeys))
@@ -120,7 +113,7 @@ func testEnroll(t *testing.T, b bank) {
 	c.signOut()
 }
 
-func testButton(t *testing.T, b bank) {
+func (b bank) button(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetPresence(true) // answers what comes, not what waits
@@ -128,7 +121,7 @@ func testButton(t *testing.T, b bank) {
 	c.seeAccount()
 }
 
-func testAutofill(t *testing.T, b bank) {
+func (b bank) autofill(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetPresence(true)
@@ -136,7 +129,7 @@ func testAutofill(t *testing.T, b bank) {
 	c.seeAccount()
 }
 
-func testEmail(t *testing.T, b bank) {
+func (b bank) email(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetPresence(true)
@@ -145,7 +138,7 @@ func testEmail(t *testing.T, b bank) {
 	c.seeAccount()
 }
 
-func testKeyboard(t *testing.T, b bank) {
+func (b bank) keyboard(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetPresence(true)
@@ -193,7 +186,7 @@ func (c customer) tabTo(t *testing.T, selector string) {
 
 func quote(text string) string { return "`" + text + "`" }
 
-func testSecondDevice(t *testing.T, b bank) {
+func (b bank) secondDevice(t *testing.T) {
 	first := b.openAccount(t)
 	key := first.addSecurityKey()
 
@@ -214,7 +207,7 @@ func testSecondDevice(t *testing.T, b bank) {
 	first.seeAccount()
 }
 
-func testTaken(t *testing.T, b bank) {
+func (b bank) taken(t *testing.T) {
 	c := b.openAccount(t)
 	v := b.chromium.Visitor(t)
 	device := v.PlatformAuthenticator()
@@ -228,7 +221,7 @@ func testTaken(t *testing.T, b bank) {
 	}
 }
 
-func testWrongOrigin(t *testing.T, b bank) {
+func (b bank) wrongOrigin(t *testing.T) {
 	c := b.openAccount(t)
 	passkey := c.device.Passkeys()[0]
 	// The same pages on another port: RP ID and host fit, the origin doesn't.
@@ -250,14 +243,14 @@ func testWrongOrigin(t *testing.T, b bank) {
 	v.SeeURL("/demo")
 }
 
-func testAddress(t *testing.T, b bank) {
+func (b bank) address(t *testing.T) {
 	v := b.chromium.Visitor(t)
 	v.Open(strings.Replace(b.biocore.DemoURL, "localhost", "127.0.0.1", 1))
 	v.SeeURL(b.biocore.DemoURL)
 	v.See("h1", "Your bank, one glance away.")
 }
 
-func testVerificationFails(t *testing.T, b bank) {
+func (b bank) verificationFails(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetPresence(true)
@@ -267,7 +260,7 @@ func testVerificationFails(t *testing.T, b bank) {
 	c.SeeURL("/demo?after=sign-out")
 }
 
-func testVerificationSkipped(t *testing.T, b bank) {
+func (b bank) verificationSkipped(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetPresence(true)
@@ -278,7 +271,7 @@ func testVerificationSkipped(t *testing.T, b bank) {
 	c.SeeURL("/demo?after=sign-out")
 }
 
-func testClonedCounter(t *testing.T, b bank) {
+func (b bank) clonedCounter(t *testing.T) {
 	c := b.openAccount(t)
 	c.signOut()
 	c.device.SetSignCount(c.device.Passkeys()[0], 0) // the next answer says 1, which was said before
@@ -290,7 +283,7 @@ func testClonedCounter(t *testing.T, b bank) {
 	c.SeeURL("/demo?after=sign-out")
 }
 
-func testRevoked(t *testing.T, b bank) {
+func (b bank) revoked(t *testing.T) {
 	c := b.openAccount(t)
 	key := c.addSecurityKey()
 	removed := c.device.Passkeys()[0]
@@ -320,7 +313,7 @@ func testRevoked(t *testing.T, b bank) {
 	c.SeeURL("/demo?after=removal")
 }
 
-func testLast(t *testing.T, b bank) {
+func (b bank) last(t *testing.T) {
 	c := b.openAccount(t)
 	c.openMenu("[data-in-use]")
 	c.Click("#menu-remove")
@@ -332,7 +325,7 @@ func testLast(t *testing.T, b bank) {
 	c.seeAccount()
 }
 
-func testRename(t *testing.T, b bank) {
+func (b bank) rename(t *testing.T) {
 	c := b.openAccount(t)
 	c.openMenu("[data-in-use]")
 	c.Click("#menu-rename")
@@ -351,7 +344,7 @@ func testRename(t *testing.T, b bank) {
 
 // The bank's secret key may touch every customer's passkey, so the bank itself
 // must look whose it is. Removing that check from ownPasskey turns this red.
-func testForeign(t *testing.T, b bank) {
+func (b bank) foreign(t *testing.T) {
 	mallory, victim := b.openAccount(t), b.openAccount(t)
 	id := browsertest.Eval[string](victim.Visitor, `document.querySelector("[data-passkey]").dataset.passkey`)
 	for _, request := range []string{
@@ -370,7 +363,7 @@ func testForeign(t *testing.T, b bank) {
 	}
 }
 
-func testSessionEnded(t *testing.T, b bank) {
+func (b bank) sessionEnded(t *testing.T) {
 	c := b.openAccount(t)
 	var user struct {
 		ID string `json:"id"`
@@ -389,7 +382,7 @@ func testSessionEnded(t *testing.T, b bank) {
 	c.See(".notice", "Your session ended")
 }
 
-func testPanel(t *testing.T, b bank) {
+func (b bank) panel(t *testing.T) {
 	c := b.openAccount(t)
 	for _, want := range []string{
 		"POST /v1/registrationTokens", "POST /v1/registrations:begin", "POST /v1/registrations:finish",
@@ -415,7 +408,7 @@ func testPanel(t *testing.T, b bank) {
 	}
 }
 
-func testLooks(t *testing.T, b bank) {
+func (b bank) looks(t *testing.T) {
 	v := b.chromium.Visitor(t)
 	v.Open(b.biocore.DemoURL)
 	v.See("#calls", "/v1/authentications:begin")

@@ -54,11 +54,14 @@ func hideSecrets(v any) any {
 		for name, member := range v {
 			// An error's `code` is a word everybody may read; it stands beside a message.
 			_, isError := v["message"]
-			if _, isText := member.(string); isText && secretMembers[name] && !(name == "code" && isError) {
+			_, isText := member.(string)
+			switch {
+			case isError && name == "code":
+			case isText && secretMembers[name]:
 				v[name] = hidden
-				continue
+			default:
+				v[name] = hideSecrets(member)
 			}
-			v[name] = hideSecrets(member)
 		}
 	case []any:
 		for i := range v {

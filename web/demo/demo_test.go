@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,23 +30,21 @@ func newBank(t *testing.T, o Options) *Bank {
 	return b
 }
 
-func do(t *testing.T, b *Bank, r *http.Request) (*http.Response, string) {
+func do(t *testing.T, b *Bank, r *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, r)
-	body, err := io.ReadAll(w.Result().Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.Result(), string(body)
+	return w
 }
 
-func request(t *testing.T, method, path, body string, header ...string) *http.Request {
+// request makes a request with headers written "Name: value".
+func request(t *testing.T, method, path string, header ...string) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
 	r.Host = "localhost:8080"
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
 	}
 	return r
 }
@@ -98,23 +95,23 @@ func TestEveryAnswerIsLockedDown(t *testing.T) {
 		{"POST", "/demo/customers", 422},
 	} {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
-			res, body := do(t, b, request(t, tt.method, tt.path, ""))
-			if res.StatusCode != tt.want {
-				t.Errorf("status = %d, want %d", res.StatusCode, tt.want)
+			res := do(t, b, request(t, tt.method, tt.path))
+			if res.Code != tt.want {
+				t.Errorf("status = %d, want %d", res.Code, tt.want)
 			}
 			for name, want := range map[string]string{
 				"Content-Security-Policy": contentSecurityPolicy,
 				"X-Content-Type-Options":  "nosniff",
 				"Cache-Control":           "no-store",
 			} {
-				if got := res.Header.Get(name); got != want {
+				if got := res.Header().Get(name); got != want {
 					t.Errorf("%s = %q, want %q", name, got, want)
 				}
 			}
-			if strings.Contains(body, b.options.SecretKey) {
+			if strings.Contains(res.Body.String(), b.options.SecretKey) {
 				t.Error("the page holds the secret key")
 			}
-			if strings.Contains(body, " style=") || strings.Contains(body, " onclick=") {
+			if body := res.Body.String(); strings.Contains(body, " style=") || strings.Contains(body, " onclick=") {
 				t.Error("the page has an inline style or handler")
 			}
 		})
@@ -126,18 +123,18 @@ func TestOtherSitesCannotPost(t *testing.T) {
 	b := newBank(t, Options{})
 	for _, tt := range []struct {
 		name   string
-		header []string
+		header string
 		want   int
 	}{
-		{"another site", []string{"Sec-Fetch-Site", "cross-site"}, 403},
-		{"another port of localhost, which is the same site", []string{"Sec-Fetch-Site", "same-site"}, 403},
-		{"an old browser, by its Origin", []string{"Origin", "http://localhost:9999"}, 403},
-		{"the bank's own page", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"another site", "Sec-Fetch-Site: cross-site", 403},
+		{"another port of localhost, which is the same site", "Sec-Fetch-Site: same-site", 403},
+		{"an old browser, by its Origin", "Origin: http://localhost:9999", 403},
+		{"the bank's own page", "Sec-Fetch-Site: same-origin", 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			res, _ := do(t, b, request(t, "DELETE", "/demo/session", "", tt.header...))
-			if res.StatusCode != tt.want {
-				t.Errorf("status = %d, want %d", res.StatusCode, tt.want)
+			res := do(t, b, request(t, "DELETE", "/demo/session", tt.header))
+			if res.Code != tt.want {
+				t.Errorf("status = %d, want %d", res.Code, tt.want)
 			}
 		})
 	}
@@ -157,10 +154,10 @@ func TestLoopbackAddressesGoToLocalhost(t *testing.T) {
 		{"127.0.0.1.evil.example:80", ""},
 	} {
 		t.Run(tt.host, func(t *testing.T) {
-			r := request(t, "GET", "/demo/enroll?x=1", "")
+			r := request(t, "GET", "/demo/enroll?x=1")
 			r.Host = tt.host
-			res, _ := do(t, b, r)
-			if got := res.Header.Get("Location"); got != tt.want {
+			res := do(t, b, r)
+			if got := res.Header().Get("Location"); got != tt.want {
 				t.Errorf("Location = %q, want %q", got, tt.want)
 			}
 		})
@@ -173,23 +170,23 @@ func TestWithoutBiocore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := cookieName + "=" + one.id
+	cookie := "Cookie: " + cookieName + "=" + one.id
 
-	res, body := do(t, b, request(t, "GET", "/demo/account", "", "Cookie", cookie))
-	if res.StatusCode != http.StatusBadGateway || !strings.Contains(body, unreachable.Title) {
-		t.Errorf("account = %d, want 502 with %q", res.StatusCode, unreachable.Title)
+	res := do(t, b, request(t, "GET", "/demo/account", cookie))
+	if res.Code != http.StatusBadGateway || !strings.Contains(res.Body.String(), unreachable.Title) {
+		t.Errorf("account = %d, want 502 with %q", res.Code, unreachable.Title)
 	}
-	if _, err := b.sessions.find(request(t, "GET", "/", "", "Cookie", cookie)); err != nil {
+	if _, err := b.sessions.find(request(t, "GET", "/", cookie)); err != nil {
 		t.Errorf("an outage ended the session: %v", err)
 	}
-	if res, _ = do(t, b, request(t, "POST", "/demo/passkeys", "", "Cookie", cookie)); res.StatusCode != http.StatusBadGateway {
-		t.Errorf("add a passkey = %d, want 502", res.StatusCode)
+	if res = do(t, b, request(t, "POST", "/demo/passkeys", cookie)); res.Code != http.StatusBadGateway {
+		t.Errorf("add a passkey = %d, want 502", res.Code)
 	}
 	// Signing out must work all the same.
-	if res, _ = do(t, b, request(t, "DELETE", "/demo/session", "", "Cookie", cookie)); res.StatusCode != http.StatusOK {
-		t.Errorf("sign out = %d, want 200", res.StatusCode)
+	if res = do(t, b, request(t, "DELETE", "/demo/session", cookie)); res.Code != http.StatusOK {
+		t.Errorf("sign out = %d, want 200", res.Code)
 	}
-	if _, err := b.sessions.find(request(t, "GET", "/", "", "Cookie", cookie)); err == nil {
+	if _, err := b.sessions.find(request(t, "GET", "/", cookie)); err == nil {
 		t.Error("still signed in after signing out")
 	}
 }
@@ -214,7 +211,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	find := func(id string) error {
-		_, err := b.sessions.find(request(t, "GET", "/", "", "Cookie", cookieName+"="+id))
+		_, err := b.sessions.find(request(t, "GET", "/", "Cookie: "+cookieName+"="+id))
 		return err
 	}
 	now = now.Add(sessionLifetime - time.Nanosecond)

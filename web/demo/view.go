@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -86,14 +87,7 @@ func newAccountView(one *session, passkeys []credential, now time.Time) accountV
 // names the model where Biocore knows it.
 func kindOf(c credential) kind {
 	k := kind{Name: "Passkey", Icon: "key", Class: ""}
-	has := func(transport string) bool {
-		for _, t := range c.Transports {
-			if t == transport {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(transport string) bool { return slices.Contains(c.Transports, transport) }
 	switch {
 	case c.BackupEligible:
 		k = kind{Name: "Synced passkey", Icon: "cloud", Class: "blue"}

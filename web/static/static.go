@@ -170,7 +170,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // acceptsGzip reads Accept-Encoding far enough for gzip (RFC 9110 §12.5.3).
 func acceptsGzip(values []string) bool {
-	for _, item := range strings.Split(strings.Join(values, ","), ",") {
+	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		coding, params, _ := strings.Cut(item, ";")
 		if !strings.EqualFold(strings.TrimSpace(coding), "gzip") {
 			continue

@@ -12,24 +12,17 @@ import (
 	"github.com/biocore-id/biocore/web/static"
 )
 
-func get(t *testing.T, h http.Handler, path string, header ...string) *http.Response {
+// get asks for a path with headers written "Name: value".
+func get(t *testing.T, h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result()
-}
-
-func body(t *testing.T, r io.Reader) string {
-	t.Helper()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return w
 }
 
 func TestServe(t *testing.T) {
@@ -57,19 +50,19 @@ func TestServe(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			res := get(t, files, tt.path)
-			if res.StatusCode != tt.wantStatus {
-				t.Fatalf("status = %d, want %d", res.StatusCode, tt.wantStatus)
+			if res.Code != tt.wantStatus {
+				t.Fatalf("status = %d, want %d", res.Code, tt.wantStatus)
 			}
-			if got := res.Header.Get("Content-Type"); got != tt.wantType {
+			if got := res.Header().Get("Content-Type"); got != tt.wantType {
 				t.Errorf("Content-Type = %q, want %q", got, tt.wantType)
 			}
-			if got := res.Header.Get("Cache-Control"); got != tt.wantCaching {
+			if got := res.Header().Get("Cache-Control"); got != tt.wantCaching {
 				t.Errorf("Cache-Control = %q, want %q", got, tt.wantCaching)
 			}
-			if got := res.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+			if got := res.Header().Get("X-Content-Type-Options"); got != "nosniff" {
 				t.Errorf("X-Content-Type-Options = %q, want nosniff", got)
 			}
-			if got := body(t, res.Body); !strings.Contains(got, tt.wantContains) {
+			if got := res.Body.String(); !strings.Contains(got, tt.wantContains) {
 				t.Errorf("body lacks %q", tt.wantContains)
 			}
 		})
@@ -90,11 +83,11 @@ func TestCompression(t *testing.T) {
 		{"", ""},
 	} {
 		t.Run(tt.accept, func(t *testing.T) {
-			res := get(t, files, files.URL("css/components.css"), "Accept-Encoding", tt.accept)
-			if got := res.Header.Get("Content-Encoding"); got != tt.want {
+			res := get(t, files, files.URL("css/components.css"), "Accept-Encoding: "+tt.accept)
+			if got := res.Header().Get("Content-Encoding"); got != tt.want {
 				t.Fatalf("Content-Encoding = %q, want %q", got, tt.want)
 			}
-			if got := res.Header.Get("Vary"); got != "Accept-Encoding" {
+			if got := res.Header().Get("Vary"); got != "Accept-Encoding" {
 				t.Errorf("Vary = %q, want Accept-Encoding", got)
 			}
 			var content io.Reader = res.Body
@@ -105,23 +98,26 @@ func TestCompression(t *testing.T) {
 				}
 				content = unzipped
 			}
-			plain := body(t, get(t, files, files.URL("css/components.css")).Body)
-			if got := body(t, content); got != plain {
+			got, err := io.ReadAll(content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plain := get(t, files, files.URL("css/components.css")).Body.String(); string(got) != plain {
 				t.Errorf("content differs: %d bytes, want %d", len(got), len(plain))
 			}
 		})
 	}
-	if got := get(t, files, files.URL("fonts/inter-latin.woff2"), "Accept-Encoding", "gzip").Header.Get("Content-Encoding"); got != "" {
+	if got := get(t, files, files.URL("fonts/inter-latin.woff2"), "Accept-Encoding: gzip").Header().Get("Content-Encoding"); got != "" {
 		t.Errorf("a font, compressed already, has Content-Encoding %q", got)
 	}
 }
 
 func TestRevalidation(t *testing.T) {
 	files := static.New()
-	etag := get(t, files, "/static/icons.svg").Header.Get("ETag")
-	res := get(t, files, "/static/icons.svg", "If-None-Match", etag, "Accept-Encoding", "gzip")
-	if res.StatusCode != http.StatusNotModified {
-		t.Errorf("status = %d, want 304 for the same ETag in another encoding", res.StatusCode)
+	etag := get(t, files, "/static/icons.svg").Header().Get("ETag")
+	res := get(t, files, "/static/icons.svg", "If-None-Match: "+etag, "Accept-Encoding: gzip")
+	if res.Code != http.StatusNotModified {
+		t.Errorf("status = %d, want 304 for the same ETag in another encoding", res.Code)
 	}
 }
 
@@ -144,13 +140,13 @@ func TestNeighboursExist(t *testing.T) {
 		"demo/enroll.js":  regexp.MustCompile(`from "\.\.?/([^"]+)"`),
 		"demo/account.js": regexp.MustCompile(`from "\.\.?/([^"]+)"`),
 	} {
-		found := reference.FindAllStringSubmatch(body(t, get(t, files, files.URL(name)).Body), -1)
+		found := reference.FindAllStringSubmatch(get(t, files, files.URL(name)).Body.String(), -1)
 		if len(found) == 0 {
 			t.Errorf("%s names no neighbour: the pattern is wrong", name)
 		}
 		for _, m := range found {
 			here, above := files.URL("demo/"+m[1]), files.URL(m[1])
-			if get(t, files, here).StatusCode != 200 && get(t, files, above).StatusCode != 200 {
+			if get(t, files, here).Code != 200 && get(t, files, above).Code != 200 {
 				t.Errorf("%s names %s, which is not served", name, m[1])
 			}
 		}
