@@ -44,6 +44,10 @@ func (b *Bank) signIn(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, api, err)
 		return
 	}
+	if granted.AccessToken == "" { // policy let nobody in
+		b.reply(w, r, api, answer{Problem: because("CODE_INVALID")})
+		return
+	}
 	one, err := b.sessions.open(who, granted)
 	if err != nil {
 		b.refuse(w, r, api, err)

@@ -74,14 +74,20 @@ function refresh() {
   if (calls.length === 0) list.append(element("p", "none", "Nothing yet. Sign in, or create a passkey, and each request shows here with its answer."));
 }
 
-/** Shows the newest call open and the others as lines. */
+/** Shows the newest call open and the others as lines, but for a refusal: that is what a reader looks for. */
 function open(details) {
-  for (const other of list.querySelectorAll("details[open]")) other.open = false;
+  for (const other of list.querySelectorAll("details[open]")) other.open = isRefusal(other.call);
   draw(details);
   details.open = true;
   // The line before it stays in sight, so that the order can be seen.
   const before = details.previousElementSibling?.offsetHeight ?? 0;
   list.scrollTop = details.offsetTop - list.offsetTop - before;
+}
+
+/** That nobody is found by a name is an answer, no refusal. */
+function isRefusal({ method, status, response }) {
+  if (status === 200) return ["DENY", "STEP_UP"].includes(response?.decision);
+  return !(method === "GET" && status === 404);
 }
 
 function callElement(call) {
@@ -118,7 +124,7 @@ function callBody(call) {
 }
 
 function statusBadge(call) {
-  const kind = call.status === 200 ? "ok" : "bad";
+  const kind = isRefusal(call) ? "bad" : call.status === 200 ? "ok" : "";
   return element("span", `badge plain ${kind}`, call.status === 0 ? "none" : String(call.status));
 }
 
