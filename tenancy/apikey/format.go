@@ -96,13 +96,15 @@ func parse(text string) (parsed, bool) {
 	if len(text) != maxKeyBytes || text[2] != '_' || text[7] != '_' || text[8+idDigits] != '_' {
 		return parsed{}, false
 	}
-	var p parsed
-	for kind, prefix := range prefixes {
-		if text[:2] == prefix {
-			p.kind = kind
-		}
+	p := parsed{mode: text[3:7]}
+	switch text[:2] {
+	case "bk":
+		p.kind = Secret
+	case "pk":
+		p.kind = Publishable
+	case "pf":
+		p.kind = Platform
 	}
-	p.mode = text[3:7]
 	if p.kind == "" || (p.mode != "live" && p.mode != "test") {
 		return parsed{}, false
 	}
@@ -159,14 +161,20 @@ func appendBase62(dst, raw []byte, n int) []byte {
 // a number that does not fit: each number has one spelling.
 func decodeBase62(dst []byte, digits string) bool {
 	var v limbs
-	for i := range len(digits) {
-		d := strings.IndexByte(alphabet, digits[i])
-		if d < 0 {
-			return false
+	for len(digits) > 0 {
+		// Ten digits are below 2^60: they are gathered before the limbs are multiplied.
+		chunk := digits[:min(10, len(digits))]
+		digits = digits[len(chunk):]
+		carry, scale := uint64(0), uint64(1)
+		for i := range len(chunk) {
+			d, ok := digit(chunk[i])
+			if !ok {
+				return false
+			}
+			carry, scale = carry*62+d, scale*62
 		}
-		carry := uint64(d)
 		for j := range v {
-			hi, lo := bits.Mul64(v[j], 62)
+			hi, lo := bits.Mul64(v[j], scale)
 			var c uint64
 			v[j], c = bits.Add64(lo, carry, 0)
 			carry = hi + c
@@ -186,6 +194,19 @@ func decodeBase62(dst []byte, digits string) bool {
 	}
 	copy(dst, full[len(full)-len(dst):])
 	return true
+}
+
+// digit is the place of c in the alphabet.
+func digit(c byte) (uint64, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return uint64(c - '0'), true
+	case 'A' <= c && c <= 'Z':
+		return uint64(c-'A') + 10, true
+	case 'a' <= c && c <= 'z':
+		return uint64(c-'a') + 36, true
+	}
+	return 0, false
 }
 
 func toLimbs(raw []byte) limbs {
