@@ -97,14 +97,20 @@ type child struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the program has ended
 	err  error         // how it ended; read it after done
+
+	// lock is the claim on the program's data folder, if it has one. The program
+	// outlives whatever a caller drops, and so must the claim: an unreachable
+	// os.File closes itself.
+	lock *dirLock
 }
 
 // startChild starts cmd as acct, in a process group of its own: a Ctrl-C in the
-// terminal is then ours alone, and we stop children in the order we choose.
-func startChild(cmd *exec.Cmd, acct account) (*child, error) {
+// terminal is then ours alone, and we stop children in the order we choose. lock may
+// be nil.
+func startChild(cmd *exec.Cmd, acct account, lock *dirLock) (*child, error) {
 	cmd.Env = childEnv()
 	cmd.SysProcAttr = childAttr(acct)
-	c := &child{cmd: cmd, done: make(chan struct{})}
+	c := &child{cmd: cmd, done: make(chan struct{}), lock: lock}
 	started := make(chan error)
 	go func() {
 		defer close(c.done)
@@ -178,7 +184,7 @@ func runChild(cmd *exec.Cmd, acct account) (string, error) {
 	out := &tail{}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = killGrace // for grandchildren that hold our pipe
-	c, err := startChild(cmd, acct)
+	c, err := startChild(cmd, acct, nil)
 	if err != nil {
 		return "", err
 	}

@@ -177,7 +177,7 @@ func (p *Postgres) tryStart(ctx context.Context, port int, o PostgresOptions, bi
 		"-c", "hba_file="+filepath.Join(p.DataDir, hbaFile))
 	cmd.Dir = filepath.Join(p.DataDir, clusterDir)
 	cmd.Stdout, cmd.Stderr = out, out
-	if p.server, err = startChild(cmd, acct); err != nil {
+	if p.server, err = startChild(cmd, acct, p.lock); err != nil {
 		return err
 	}
 	if err := p.awaitReady(ctx); err != nil {
@@ -270,7 +270,7 @@ func (p *Postgres) configure(o PostgresOptions) error {
 	}
 	if !o.Durable {
 		settings = append(settings, [][2]string{
-			{"fsync", "off"}, {"synchronous_commit", "off"}, {"full_page_writes", "off"},
+			{"fsync", "off"}, {"full_page_writes", "off"}, // a crash of the server alone still loses nothing
 		}...)
 	}
 	var names []string

@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -119,7 +121,7 @@ func TestSettings(t *testing.T) {
 			"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
 		}},
 		{"for tests", PostgresOptions{Settings: map[string]string{"max_connections": "42", "biocore.odd": odd}}, map[string]string{
-			"fsync": "off", "listen_addresses": "127.0.0.1", "max_connections": "42", "biocore.odd": odd, "timezone": "UTC",
+			"fsync": "off", "synchronous_commit": "on", "listen_addresses": "127.0.0.1", "max_connections": "42", "biocore.odd": odd, "timezone": "UTC",
 			"server_encoding": "UTF8", "lc_collate": "C", "lc_ctype": "C",
 		}},
 	} {
@@ -160,6 +162,38 @@ func TestEnvironmentDoesNotLeak(t *testing.T) {
 	if zone != "UTC" {
 		t.Errorf("log_timezone = %q, want UTC", zone)
 	}
+}
+
+// A caller that keeps nothing of the server keeps it running all the same; the
+// garbage collector must not give its folder away.
+func TestForgottenServerKeepsItsFolder(t *testing.T) {
+	dir := dataDir(t)
+	pg, err := StartPostgres(t.Context(), PostgresOptions{DataDir: dir, Template: template(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := pg.server.cmd.Process.Pid
+	forgotten := weak.Make(pg)
+	for forgotten.Value() != nil {
+		runtime.GC()
+	}
+	runtime.GC() // runs what was queued for files that went with it
+	_, err = StartPostgres(t.Context(), PostgresOptions{DataDir: dir})
+	if _, ok := errors.AsType[*InUseError](err); !ok {
+		t.Errorf("StartPostgres error = %v, want an InUseError", err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server has ended, and its folder is free", func() bool {
+		runtime.GC()
+		lock, err := lockDir(dir)
+		if err != nil {
+			return false
+		}
+		lock.release()
+		return true
+	})
 }
 
 func TestFolderInUse(t *testing.T) {
@@ -303,7 +337,7 @@ func TestStalePidFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	innocent, err := startChild(exec.Command("sleep", "60"), acct)
+	innocent, err := startChild(exec.Command("sleep", "60"), acct, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

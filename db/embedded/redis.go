@@ -171,7 +171,7 @@ func (r *Redis) tryStart(ctx context.Context, port int, o RedisOptions, bin stri
 	r.output = &tail{}
 	cmd.Stdout, cmd.Stderr = r.output, r.output
 	var err error
-	if r.server, err = startChild(cmd, acct); err != nil {
+	if r.server, err = startChild(cmd, acct, r.lock); err != nil {
 		return err
 	}
 	r.done = r.server.done
