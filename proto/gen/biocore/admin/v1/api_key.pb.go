@@ -101,11 +101,11 @@ type ApiKey struct {
 	// When it was created.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When it was last used, to the minute; absent if never.
-	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_used_at,json=lastUsedAt,proto3,oneof" json:"last_used_at,omitempty"`
 	// When it stops working; absent if never.
-	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
 	// When it was revoked; absent unless it was.
-	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=revoked_at,json=revokedAt,proto3,oneof" json:"revoked_at,omitempty"`
 	// The plain key. Only in the answer to CreateApiKey, this once.
 	Key           *string `protobuf:"bytes,12,opt,name=key,proto3,oneof" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -240,7 +240,7 @@ type CreateApiKeyRequest struct {
 	// Networks the key may be used from, as CIDR: up to 64; empty for any.
 	AllowedCidrs []string `protobuf:"bytes,4,rep,name=allowed_cidrs,json=allowedCidrs,proto3" json:"allowed_cidrs,omitempty"`
 	// When it stops working; never if absent.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,7 +535,7 @@ var File_biocore_admin_v1_api_key_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_api_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1ebiocore/admin/v1/api_key.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x04\n" +
+	"\x1ebiocore/admin/v1/api_key.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x04\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x121\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1d.biocore.admin.v1.ApiKey.KindR\x04kind\x12\x12\n" +
@@ -546,30 +546,34 @@ const file_biocore_admin_v1_api_key_proto_rawDesc = "" +
 	"\n" +
 	"created_by\x18\a \x01(\tR\tcreatedBy\x129\n" +
 	"\n" +
-	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12<\n" +
-	"\flast_used_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"lastUsedAt\x129\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12A\n" +
+	"\flast_used_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampH\x00R\n" +
+	"lastUsedAt\x88\x01\x01\x12>\n" +
 	"\n" +
 	"expires_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x129\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampH\x01R\texpiresAt\x88\x01\x01\x12>\n" +
 	"\n" +
-	"revoked_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x15\n" +
-	"\x03key\x18\f \x01(\tH\x00R\x03key\x88\x01\x01\"G\n" +
+	"revoked_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampH\x02R\trevokedAt\x88\x01\x01\x12\x15\n" +
+	"\x03key\x18\f \x01(\tH\x03R\x03key\x88\x01\x01\"G\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06SECRET\x10\x01\x12\x0f\n" +
 	"\vPUBLISHABLE\x10\x02\x12\f\n" +
-	"\bPLATFORM\x10\x03B\x06\n" +
-	"\x04_key\"\xb7\x02\n" +
+	"\bPLATFORM\x10\x03B\x0f\n" +
+	"\r_last_used_atB\r\n" +
+	"\v_expires_atB\r\n" +
+	"\v_revoked_atB\x06\n" +
+	"\x04_key\"\xcb\x02\n" +
 	"\x13CreateApiKeyRequest\x12=\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.biocore.admin.v1.ApiKey.KindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1d\n" +
 	"\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12O\n" +
 	"\x06scopes\x18\x03 \x03(\tB7\xbaH4\x92\x011\x10@\x18\x01\"+r)\x10\x01\x18@2#^(\\*|[A-Za-z]+(:[A-Za-z]+)*(:\\*)?)$R\x06scopes\x126\n" +
-	"\rallowed_cidrs\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\x18\x01\"\x05r\x03\xe8\x01\x01R\fallowedCidrs\x129\n" +
+	"\rallowed_cidrs\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\x18\x01\"\x05r\x03\xe8\x01\x01R\fallowedCidrs\x12>\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x9b\x01\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\texpiresAt\x88\x01\x01B\r\n" +
+	"\v_expires_at\"\x9b\x01\n" +
 	"\x12ListApiKeysRequest\x12,\n" +
 	"\tpage_size\x18\x01 \x01(\rB\n" +
 	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
@@ -645,6 +649,7 @@ func file_biocore_admin_v1_api_key_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_api_key_proto_msgTypes[0].OneofWrappers = []any{}
+	file_biocore_admin_v1_api_key_proto_msgTypes[1].OneofWrappers = []any{}
 	file_biocore_admin_v1_api_key_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -379,12 +379,12 @@ type FinishAuthenticationResponse struct {
 	DecisionReason *string `protobuf:"bytes,4,opt,name=decision_reason,json=decisionReason,proto3,oneof" json:"decision_reason,omitempty"`
 	// The session, on ALLOW, for callers with a server key, or where the tenant
 	// allows direct tokens.
-	Session *Session `protobuf:"bytes,5,opt,name=session,proto3" json:"session,omitempty"`
+	Session *Session `protobuf:"bytes,5,opt,name=session,proto3,oneof" json:"session,omitempty"`
 	// On ALLOW, for callers with a publishable key: give it to your server, which
 	// trades it by ExchangeCode within 60 seconds, once.
 	Code *string `protobuf:"bytes,6,opt,name=code,proto3,oneof" json:"code,omitempty"`
 	// What more is asked for. Only on STEP_UP.
-	StepUp *StepUp `protobuf:"bytes,7,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
+	StepUp *StepUp `protobuf:"bytes,7,opt,name=step_up,json=stepUp,proto3,oneof" json:"step_up,omitempty"`
 	// How strong the sign-in was.
 	Assurance     *Assurance `protobuf:"bytes,8,opt,name=assurance,proto3" json:"assurance,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -689,25 +689,29 @@ const file_biocore_auth_v1_authentication_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x10authenticationId\x12Q\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2).biocore.auth.v1.AuthenticationCredentialB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"credential\"\xa6\x04\n" +
+	"credential\"\xc8\x04\n" +
 	"\x1cFinishAuthenticationResponse\x12)\n" +
 	"\x04user\x18\x01 \x01(\v2\x15.biocore.auth.v1.UserR\x04user\x12;\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2\x1b.biocore.auth.v1.CredentialR\n" +
 	"credential\x12R\n" +
 	"\bdecision\x18\x03 \x01(\x0e26.biocore.auth.v1.FinishAuthenticationResponse.DecisionR\bdecision\x12,\n" +
-	"\x0fdecision_reason\x18\x04 \x01(\tH\x00R\x0edecisionReason\x88\x01\x01\x122\n" +
-	"\asession\x18\x05 \x01(\v2\x18.biocore.auth.v1.SessionR\asession\x12\x17\n" +
-	"\x04code\x18\x06 \x01(\tH\x01R\x04code\x88\x01\x01\x120\n" +
-	"\astep_up\x18\a \x01(\v2\x17.biocore.auth.v1.StepUpR\x06stepUp\x128\n" +
+	"\x0fdecision_reason\x18\x04 \x01(\tH\x00R\x0edecisionReason\x88\x01\x01\x127\n" +
+	"\asession\x18\x05 \x01(\v2\x18.biocore.auth.v1.SessionH\x01R\asession\x88\x01\x01\x12\x17\n" +
+	"\x04code\x18\x06 \x01(\tH\x02R\x04code\x88\x01\x01\x125\n" +
+	"\astep_up\x18\a \x01(\v2\x17.biocore.auth.v1.StepUpH\x03R\x06stepUp\x88\x01\x01\x128\n" +
 	"\tassurance\x18\b \x01(\v2\x1a.biocore.auth.v1.AssuranceR\tassurance\"F\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ALLOW\x10\x01\x12\v\n" +
 	"\aSTEP_UP\x10\x02\x12\b\n" +
 	"\x04DENY\x10\x03B\x12\n" +
-	"\x10_decision_reasonB\a\n" +
-	"\x05_code\"\xc0\x01\n" +
+	"\x10_decision_reasonB\n" +
+	"\n" +
+	"\b_sessionB\a\n" +
+	"\x05_codeB\n" +
+	"\n" +
+	"\b_step_up\"\xc0\x01\n" +
 	"\x06StepUp\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.biocore.auth.v1.StepUp.KindR\x04kind\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x129\n" +

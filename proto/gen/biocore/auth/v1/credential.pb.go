@@ -112,9 +112,9 @@ type Credential struct {
 	// When it was registered.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When it last signed in; absent if never.
-	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_used_at,json=lastUsedAt,proto3,oneof" json:"last_used_at,omitempty"`
 	// When it was revoked; absent unless it was.
-	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=revoked_at,json=revokedAt,proto3,oneof" json:"revoked_at,omitempty"`
 	// Changes when nickname or state change; goes into `If-Match`.
 	Etag          string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1049,7 +1049,7 @@ var File_biocore_auth_v1_credential_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x05\n" +
+	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x05\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
@@ -1069,18 +1069,20 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\tbacked_up\x18\v \x01(\bR\bbackedUp\x127\n" +
 	"\x05state\x18\f \x01(\x0e2!.biocore.auth.v1.Credential.StateR\x05state\x129\n" +
 	"\n" +
-	"created_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12<\n" +
-	"\flast_used_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"lastUsedAt\x129\n" +
+	"created_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12A\n" +
+	"\flast_used_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampH\x00R\n" +
+	"lastUsedAt\x88\x01\x01\x12>\n" +
 	"\n" +
-	"revoked_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x12\n" +
+	"revoked_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampH\x01R\trevokedAt\x88\x01\x01\x12\x12\n" +
 	"\x04etag\x18\x10 \x01(\tR\x04etag\"F\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\r\n" +
 	"\tSUSPENDED\x10\x02\x12\v\n" +
-	"\aREVOKED\x10\x03\"\xc3\x01\n" +
+	"\aREVOKED\x10\x03B\x0f\n" +
+	"\r_last_used_atB\r\n" +
+	"\v_revoked_at\"\xc3\x01\n" +
 	"\x16ListCredentialsRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12,\n" +
 	"\tpage_size\x18\x02 \x01(\rB\n" +
@@ -1226,6 +1228,7 @@ func file_biocore_auth_v1_credential_proto_init() {
 	if File_biocore_auth_v1_credential_proto != nil {
 		return
 	}
+	file_biocore_auth_v1_credential_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_auth_v1_credential_proto_msgTypes[1].OneofWrappers = []any{}
 	file_biocore_auth_v1_credential_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}

@@ -601,7 +601,7 @@ type RegistrationCredential struct {
 	// `platform` or `cross-platform`, as the client reports it.
 	AuthenticatorAttachment *string `protobuf:"bytes,5,opt,name=authenticator_attachment,json=authenticatorAttachment,proto3,oneof" json:"authenticator_attachment,omitempty"`
 	// Client extension outputs.
-	ClientExtensionResults *structpb.Struct `protobuf:"bytes,6,opt,name=client_extension_results,json=clientExtensionResults,proto3" json:"client_extension_results,omitempty"`
+	ClientExtensionResults *structpb.Struct `protobuf:"bytes,6,opt,name=client_extension_results,json=clientExtensionResults,proto3,oneof" json:"client_extension_results,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
@@ -789,7 +789,7 @@ type AuthenticationCredential struct {
 	// `platform` or `cross-platform`, as the client reports it.
 	AuthenticatorAttachment *string `protobuf:"bytes,5,opt,name=authenticator_attachment,json=authenticatorAttachment,proto3,oneof" json:"authenticator_attachment,omitempty"`
 	// Client extension outputs.
-	ClientExtensionResults *structpb.Struct `protobuf:"bytes,6,opt,name=client_extension_results,json=clientExtensionResults,proto3" json:"client_extension_results,omitempty"`
+	ClientExtensionResults *structpb.Struct `protobuf:"bytes,6,opt,name=client_extension_results,json=clientExtensionResults,proto3,oneof" json:"client_extension_results,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
@@ -1005,7 +1005,7 @@ const file_biocore_auth_v1_public_key_credential_proto_rawDesc = "" +
 	"\x19_authenticator_attachmentB\x0f\n" +
 	"\r_resident_keyB\x17\n" +
 	"\x15_require_resident_keyB\x14\n" +
-	"\x12_user_verification\"\xb2\x03\n" +
+	"\x12_user_verification\"\xd4\x03\n" +
 	"\x16RegistrationCredential\x12,\n" +
 	"\x02id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18\xd4\n" +
 	"2\x10^[A-Za-z0-9_-]+$R\x02id\x123\n" +
@@ -1015,9 +1015,10 @@ const file_biocore_auth_v1_public_key_credential_proto_rawDesc = "" +
 	"\n" +
 	"public-keyR\x04type\x12U\n" +
 	"\bresponse\x18\x04 \x01(\v21.biocore.auth.v1.AuthenticatorAttestationResponseB\x06\xbaH\x03\xc8\x01\x01R\bresponse\x12G\n" +
-	"\x18authenticator_attachment\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\x17authenticatorAttachment\x88\x01\x01\x12Q\n" +
-	"\x18client_extension_results\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x16clientExtensionResultsB\x1b\n" +
-	"\x19_authenticator_attachment\"\xb7\x03\n" +
+	"\x18authenticator_attachment\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\x17authenticatorAttachment\x88\x01\x01\x12V\n" +
+	"\x18client_extension_results\x18\x06 \x01(\v2\x17.google.protobuf.StructH\x01R\x16clientExtensionResults\x88\x01\x01B\x1b\n" +
+	"\x19_authenticator_attachmentB\x1b\n" +
+	"\x19_client_extension_results\"\xb7\x03\n" +
 	" AuthenticatorAttestationResponse\x12G\n" +
 	"\x10client_data_json\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x80\x012\x10^[A-Za-z0-9_-]+$R\x0eclientDataJSON\x12L\n" +
 	"\x12attestation_object\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x80\x042\x10^[A-Za-z0-9_-]+$R\x11attestationObject\x122\n" +
@@ -1030,7 +1031,7 @@ const file_biocore_auth_v1_public_key_credential_proto_rawDesc = "" +
 	"\x14public_key_algorithm\x18\x06 \x01(\x11H\x02R\x12publicKeyAlgorithm\x88\x01\x01B\x15\n" +
 	"\x13_authenticator_dataB\r\n" +
 	"\v_public_keyB\x17\n" +
-	"\x15_public_key_algorithm\"\xb2\x03\n" +
+	"\x15_public_key_algorithm\"\xd4\x03\n" +
 	"\x18AuthenticationCredential\x12,\n" +
 	"\x02id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18\xd4\n" +
 	"2\x10^[A-Za-z0-9_-]+$R\x02id\x123\n" +
@@ -1040,9 +1041,10 @@ const file_biocore_auth_v1_public_key_credential_proto_rawDesc = "" +
 	"\n" +
 	"public-keyR\x04type\x12S\n" +
 	"\bresponse\x18\x04 \x01(\v2/.biocore.auth.v1.AuthenticatorAssertionResponseB\x06\xbaH\x03\xc8\x01\x01R\bresponse\x12G\n" +
-	"\x18authenticator_attachment\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\x17authenticatorAttachment\x88\x01\x01\x12Q\n" +
-	"\x18client_extension_results\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x16clientExtensionResultsB\x1b\n" +
-	"\x19_authenticator_attachment\"\xc5\x02\n" +
+	"\x18authenticator_attachment\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\x17authenticatorAttachment\x88\x01\x01\x12V\n" +
+	"\x18client_extension_results\x18\x06 \x01(\v2\x17.google.protobuf.StructH\x01R\x16clientExtensionResults\x88\x01\x01B\x1b\n" +
+	"\x19_authenticator_attachmentB\x1b\n" +
+	"\x19_client_extension_results\"\xc5\x02\n" +
 	"\x1eAuthenticatorAssertionResponse\x12G\n" +
 	"\x10client_data_json\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x80\x012\x10^[A-Za-z0-9_-]+$R\x0eclientDataJSON\x12L\n" +
 	"\x12authenticator_data\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x80\x012\x10^[A-Za-z0-9_-]+$R\x11authenticatorData\x12;\n" +

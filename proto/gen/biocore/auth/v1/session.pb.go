@@ -47,11 +47,11 @@ type Session struct {
 	// When the session ends and cannot be refreshed any more.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// When the session was revoked; absent unless it was.
-	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=revoked_at,json=revokedAt,proto3,oneof" json:"revoked_at,omitempty"`
 	// A JWT for the tenant's own services. Only in answers that issue one.
 	AccessToken *string `protobuf:"bytes,11,opt,name=access_token,json=accessToken,proto3,oneof" json:"access_token,omitempty"`
 	// When the access token expires. Only beside one.
-	AccessTokenExpiresAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=access_token_expires_at,json=accessTokenExpiresAt,proto3" json:"access_token_expires_at,omitempty"`
+	AccessTokenExpiresAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=access_token_expires_at,json=accessTokenExpiresAt,proto3,oneof" json:"access_token_expires_at,omitempty"`
 	// Trades once for new tokens. Only in answers that issue one, and never for
 	// callers with a publishable key.
 	RefreshToken  *string `protobuf:"bytes,13,opt,name=refresh_token,json=refreshToken,proto3,oneof" json:"refresh_token,omitempty"`
@@ -233,7 +233,7 @@ type VerifySessionResponse struct {
 	Active bool `protobuf:"varint,1,opt,name=active,proto3" json:"active,omitempty"`
 	// The token's claims: `iss`, `sub`, `aud`, `sid`, `tid`, `amr`, `acr`,
 	// `auth_time`, `jti`, `iat`, `exp`. Only when active.
-	Claims        *structpb.Struct `protobuf:"bytes,2,opt,name=claims,proto3" json:"claims,omitempty"`
+	Claims        *structpb.Struct `protobuf:"bytes,2,opt,name=claims,proto3,oneof" json:"claims,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -709,7 +709,7 @@ var File_biocore_auth_v1_session_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/auth/v1/session.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x04\n" +
+	"\x1dbiocore/auth/v1/session.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x05\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12#\n" +
@@ -723,20 +723,23 @@ const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	"\flast_used_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"lastUsedAt\x129\n" +
 	"\n" +
-	"expires_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x129\n" +
+	"expires_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12>\n" +
 	"\n" +
 	"revoked_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12&\n" +
-	"\faccess_token\x18\v \x01(\tH\x00R\vaccessToken\x88\x01\x01\x12Q\n" +
-	"\x17access_token_expires_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x14accessTokenExpiresAt\x12(\n" +
-	"\rrefresh_token\x18\r \x01(\tH\x01R\frefreshToken\x88\x01\x01B\x0f\n" +
-	"\r_access_tokenB\x10\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampH\x00R\trevokedAt\x88\x01\x01\x12&\n" +
+	"\faccess_token\x18\v \x01(\tH\x01R\vaccessToken\x88\x01\x01\x12V\n" +
+	"\x17access_token_expires_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x02R\x14accessTokenExpiresAt\x88\x01\x01\x12(\n" +
+	"\rrefresh_token\x18\r \x01(\tH\x03R\frefreshToken\x88\x01\x01B\r\n" +
+	"\v_revoked_atB\x0f\n" +
+	"\r_access_tokenB\x1a\n" +
+	"\x18_access_token_expires_atB\x10\n" +
 	"\x0e_refresh_token\"F\n" +
 	"\x14VerifySessionRequest\x12.\n" +
-	"\faccess_token\x18\x01 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x01R\vaccessToken\"`\n" +
+	"\faccess_token\x18\x01 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x01R\vaccessToken\"p\n" +
 	"\x15VerifySessionResponse\x12\x16\n" +
-	"\x06active\x18\x01 \x01(\bR\x06active\x12/\n" +
-	"\x06claims\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06claims\"H\n" +
+	"\x06active\x18\x01 \x01(\bR\x06active\x124\n" +
+	"\x06claims\x18\x02 \x01(\v2\x17.google.protobuf.StructH\x00R\x06claims\x88\x01\x01B\t\n" +
+	"\a_claims\"H\n" +
 	"\x15RefreshSessionRequest\x12/\n" +
 	"\rrefresh_token\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\frefreshToken\"L\n" +
@@ -836,6 +839,7 @@ func file_biocore_auth_v1_session_proto_init() {
 	}
 	file_biocore_auth_v1_assurance_proto_init()
 	file_biocore_auth_v1_session_proto_msgTypes[0].OneofWrappers = []any{}
+	file_biocore_auth_v1_session_proto_msgTypes[2].OneofWrappers = []any{}
 	file_biocore_auth_v1_session_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

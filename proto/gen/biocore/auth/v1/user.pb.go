@@ -95,7 +95,7 @@ type User struct {
 	// When the user was last changed.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// When the user last signed in; absent if never.
-	LastSignInAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_sign_in_at,json=lastSignInAt,proto3" json:"last_sign_in_at,omitempty"`
+	LastSignInAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_sign_in_at,json=lastSignInAt,proto3,oneof" json:"last_sign_in_at,omitempty"`
 	// Changes with every change of the user; goes into `If-Match`.
 	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -900,7 +900,7 @@ var File_biocore_auth_v1_user_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1abiocore/auth/v1/user.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x03\n" +
+	"\x1abiocore/auth/v1/user.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x03\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
@@ -911,15 +911,16 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12A\n" +
-	"\x0flast_sign_in_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\flastSignInAt\x12\x12\n" +
+	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12F\n" +
+	"\x0flast_sign_in_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x01R\flastSignInAt\x88\x01\x01\x12\x12\n" +
 	"\x04etag\x18\t \x01(\tR\x04etag\"7\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\v\n" +
 	"\aBLOCKED\x10\x02B\x0f\n" +
-	"\r_display_name\"\xa0\x01\n" +
+	"\r_display_nameB\x12\n" +
+	"\x10_last_sign_in_at\"\xa0\x01\n" +
 	"\x0eUserDescriptor\x12+\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\n" +
