@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -55,6 +56,9 @@ var start = time.Now()
 // with ?addr=host:port for each further node of a cluster. It does not fail when
 // Redis is away: a server must start without it.
 func Open(url string) (*Client, error) {
+	// The library writes lines of its own to stderr, past our logger and for errors
+	// that it returns as well. Only this package uses it, so it is silenced here.
+	logging.Disable()
 	if strings.Contains(url, "addr=") {
 		o, err := redis.ParseClusterURL(url)
 		if err != nil {
@@ -81,9 +85,9 @@ func (c *Client) Close() error { return c.rdb.Close() }
 
 // Ping reports whether Redis answers. It asks although the breaker is open.
 func (c *Client) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	bounded, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	return c.judge(c.rdb.Ping(ctx).Err())
+	return c.judge(ctx, c.rdb.Ping(bounded).Err())
 }
 
 // Put stores value under (sc, kind, id) for life, over what was there. id is
@@ -137,22 +141,27 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, fn func(context.Context
 	if int64(time.Since(start)) < c.open.Load() {
 		return ErrUnavailable
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	bounded, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	return c.judge(fn(ctx))
+	return c.judge(ctx, fn(bounded))
 }
 
 // judge tells apart what Redis answered from that it did not, and trips or resets
-// the breaker.
-func (c *Client) judge(err error) error {
-	var ne net.Error
-	switch {
-	case err == nil, errors.Is(err, redis.Nil):
+// the breaker. ctx is the caller's.
+func (c *Client) judge(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, redis.Nil) {
 		c.failures.Store(0)
 		return err
-	case errors.Is(err, context.Canceled):
-		return err // the caller went away: that says nothing of Redis
 	}
+	// That a caller went away or could not wait says nothing of Redis. Callers choose
+	// their deadlines: counted as failures, a few short ones would shut out everybody.
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded // the connection's timer was faster than the context's
+	}
+	var ne net.Error
 	var answered redis.Error
 	if errors.As(err, &answered) && !errors.As(err, &ne) && !isAway(answered) {
 		return fmt.Errorf("redis: %w", err)
