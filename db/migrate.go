@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -57,6 +58,22 @@ func NewPassword() string {
 // roles and owns the database. It may be run again; it then sets the passwords anew.
 // passwords must name every one of LoginRoles.
 func Bootstrap(ctx context.Context, adminURL string, passwords map[string]string) error {
+	for attempt := 1; ; attempt++ {
+		err := bootstrap(ctx, adminURL, passwords)
+		if attempt == 5 || !roleRace(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// roleRace reports that another database of the same server was prepared at the
+// same moment: roles belong to the whole server, and no lock reaches that far.
+func roleRace(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Code == "42710" || pe.Code == "XX000" && strings.Contains(pe.Message, "concurrently updated"))
+}
+
+func bootstrap(ctx context.Context, adminURL string, passwords map[string]string) error {
 	conn, err := pgx.Connect(ctx, adminURL)
 	if err != nil {
 		return classify(fmt.Errorf("connect as administrator: %w", err))
@@ -67,10 +84,6 @@ func Bootstrap(ctx context.Context, adminURL string, passwords map[string]string
 		return classify(err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	// Roles belong to the whole server: two databases may be prepared at once.
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(7163093016)"); err != nil {
-		return classify(err)
-	}
 	if err := makeRole(ctx, tx, RoleOwner, "NOLOGIN", ""); err != nil {
 		return err
 	}
@@ -120,7 +133,7 @@ func makeRole(ctx context.Context, tx pgx.Tx, role, login, password string) erro
 		sql += " PASSWORD '" + password + "'"
 	}
 	if _, err := tx.Exec(ctx, sql); err != nil {
-		return fmt.Errorf("make role %s: %w", role, classify(err)) // the statement holds the password: not in the text
+		return fmt.Errorf("make role %s: %w", role, err) // the statement holds the password: not in the text
 	}
 	return nil
 }
