@@ -72,9 +72,12 @@ func (q *Queue) Insert(ctx context.Context, tx *db.TenantTx, args Args) error {
 
 // Options configures a Runner.
 type Options struct {
-	URL string           // logs in as bc_jobs; must reach Postgres directly, for LISTEN
-	Log *slog.Logger     // nil means slog.Default
-	Now func() time.Time // nil means time.Now
+	URL string       // logs in as bc_jobs; must reach Postgres directly, for LISTEN
+	Log *slog.Logger // nil means slog.Default
+
+	// Now is Postgres's time: Store.Now. Required: by a clock that is ahead the
+	// housekeeping would drop what still guards against replays.
+	Now func() time.Time
 }
 
 // Runner works off jobs. Register handlers with Handle, then Run.
@@ -91,9 +94,6 @@ func NewRunner(o Options) *Runner {
 	r := &Runner{url: o.URL, log: o.Log, now: o.Now, workers: river.NewWorkers()}
 	if r.log == nil {
 		r.log = slog.Default()
-	}
-	if r.now == nil {
-		r.now = time.Now
 	}
 	return r
 }
@@ -113,6 +113,9 @@ func Handle[A Args](r *Runner, fn func(ctx context.Context, sc scope.Scope, args
 
 // Run works until ctx ends, then waits for what is running, at most ten seconds.
 func (r *Runner) Run(ctx context.Context) error {
+	if r.now == nil {
+		return errors.New("jobs: Options.Now is required")
+	}
 	cfg, err := pgxpool.ParseConfig(r.url)
 	if err != nil {
 		return errors.New("the jobs' database URL cannot be read")
@@ -133,13 +136,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		JobTimeout:   time.Minute,
 		Logger:       r.log,
 		ErrorHandler: failures{r.log},
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(
-			river.PeriodicInterval(30*time.Minute),
-			func() (river.JobArgs, *river.InsertOpts) {
-				return housekeeping{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
-			},
-			&river.PeriodicJobOpts{RunOnStart: true},
-		)},
+		// River would reindex its tables at midnight, which only their owner may do.
+		ReindexerIndexNames: []string{},
+		PeriodicJobs:        []*river.PeriodicJob{housekeepingJob()},
 	})
 	if err != nil {
 		return fmt.Errorf("job client: %w", err)
@@ -151,42 +150,15 @@ func (r *Runner) Run(ctx context.Context) error {
 	<-ctx.Done()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := client.Stop(stopping); err != nil {
-		return errors.Join(err, client.StopAndCancel(context.WithoutCancel(ctx)))
+	if client.Stop(stopping) == nil {
+		return nil
 	}
-	return nil
-}
-
-// housekeeping makes partitions ahead and drops what is old. It is the platform's:
-// it has no tenant.
-type housekeeping struct{}
-
-// Kind implements river.JobArgs.
-func (housekeeping) Kind() string { return "housekeeping" }
-
-type housekeeper struct {
-	river.WorkerDefaults[housekeeping]
-	queries *platformq.Queries
-	now     func() time.Time
-	log     *slog.Logger
-}
-
-// Work implements river.Worker.
-func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) error {
-	now := h.now()
-	made, err := h.queries.MakePartitions(ctx, now)
-	if err != nil {
-		return fmt.Errorf("make partitions: %w", err)
+	// What does not end by itself is canceled, and tried again by another server.
+	canceling, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := client.StopAndCancel(canceling); err != nil {
+		return fmt.Errorf("stop jobs: %w", err)
 	}
-	dropped, err := h.queries.DropPartitions(ctx, now)
-	if err != nil {
-		return fmt.Errorf("drop partitions: %w", err)
-	}
-	expired, err := h.queries.DeleteExpiredIdempotencyKeys(ctx, now.Add(-24*time.Hour))
-	if err != nil {
-		return fmt.Errorf("delete expired idempotency keys: %w", err)
-	}
-	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "partitions_dropped", dropped, "idempotency_keys_deleted", expired)
 	return nil
 }
 
@@ -195,12 +167,12 @@ type failures struct{ log *slog.Logger }
 
 // HandleError implements river.ErrorHandler.
 func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	f.log.WarnContext(ctx, "job failed", "kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "err", err)
+	f.log.WarnContext(ctx, "job failed", "job", job.Kind, "attempt", job.Attempt, "err", fmt.Errorf("job %d: %w", job.ID, err))
 	return nil
 }
 
 // HandlePanic implements river.ErrorHandler.
 func (f failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
-	f.log.ErrorContext(ctx, "job panicked", "kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "panic", fmt.Sprint(value), "stack", trace)
+	f.log.ErrorContext(ctx, "job panicked", "job", job.Kind, "attempt", job.Attempt, "err", fmt.Errorf("job %d: %v\n%s", job.ID, value, trace))
 	return nil
 }

@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/biocore-id/biocore/db/platformq"
+)
+
+// housekeeping makes partitions ahead and drops what is old. It is the platform's:
+// it has no tenant, and no tenant's transaction could insert it.
+type housekeeping struct{}
+
+// housekeepingEvery: partitions are made days ahead, so many runs may fail before
+// anybody notices.
+const housekeepingEvery = 30 * time.Minute
+
+// housekeepingJob runs when a server becomes the leader of the queue, and then every
+// housekeepingEvery. Servers that start together make one job of it.
+func housekeepingJob() *river.PeriodicJob {
+	return river.NewPeriodicJob(
+		river.PeriodicInterval(housekeepingEvery),
+		func() (river.JobArgs, *river.InsertOpts) {
+			return housekeeping{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
+		},
+		&river.PeriodicJobOpts{RunOnStart: true},
+	)
+}
+
+// Kind implements river.JobArgs.
+func (housekeeping) Kind() string { return "housekeeping" }
+
+type housekeeper struct {
+	river.WorkerDefaults[housekeeping]
+	queries *platformq.Queries
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// Work implements river.Worker.
+func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) error {
+	now := h.now()
+	made, err := h.queries.MakePartitions(ctx, now)
+	if err != nil {
+		return fmt.Errorf("make partitions: %w", err)
+	}
+	dropped, err := h.queries.DropPartitions(ctx, now)
+	if err != nil {
+		return fmt.Errorf("drop partitions: %w", err)
+	}
+	expired, err := h.queries.DeleteExpiredIdempotencyKeys(ctx, now.Add(-24*time.Hour))
+	if err != nil {
+		return fmt.Errorf("delete expired idempotency keys: %w", err)
+	}
+	if n := int64(made) + int64(dropped) + expired; n > 0 {
+		h.log.InfoContext(ctx, "housekeeping made and dropped partitions and expired keys", "count", n)
+	}
+	return nil
+}
