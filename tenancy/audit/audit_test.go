@@ -1,0 +1,225 @@
+package audit_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+var (
+	tenantID = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
+	entryID  = uuid.MustParse("01890a5d-ac97-7000-8000-000000000001")
+	at       = time.Date(2030, 1, 2, 3, 4, 5, 6000, time.FixedZone("", 3600))
+)
+
+func fullScope() scope.Scope {
+	return scope.New(tenantID, scope.Actor{Kind: scope.ActorAPIKey, ID: "key1", Name: "web shop"}).WithOrigin(scope.Origin{
+		Address: netip.MustParseAddr("2001:db8::1%eth0"), UserAgent: "Mozilla/5.0 (\"x\")",
+		RequestID: "req-1", TraceID: "0af7651916cd43dd8448eb211c80319c",
+	})
+}
+
+func fullEntry() audit.Entry {
+	return audit.Entry{
+		Action: "credential.rename", Target: audit.Target{Kind: "credential", ID: "AQID"}, Reason: "asked \u2028 by phone",
+		OnBehalfOf: scope.Actor{Kind: scope.ActorOperator, ID: "op1"},
+		Before:     []audit.Attr{attr.Bytes("nickname", []byte{1, 2, 0xff}), attr.Int("signCount", 7)},
+		After:      []audit.Attr{attr.Texts("transports", []string{"internal", "hybrid"}), attr.Bool("backedUp", true)},
+		Detail:     []audit.Attr{attr.UUID("userId", tenantID), attr.Text("note", "tab\tline\n\x01")},
+		Salt:       [16]byte{1, 2, 3},
+	}
+}
+
+// The golden text is hashed by tenants' logs: a change of it needs a new Version.
+func TestAppendJSONIsCanonical(t *testing.T) {
+	const want = `{"v":1,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
+		`"at":"2030-01-02T02:04:05.000006Z","action":"credential.rename","outcome":"success","reason":"asked ` + "\u2028" + ` by phone",` +
+		`"actor":{"kind":"api_key","id":"key1","name":"web shop"},"onBehalfOf":{"kind":"operator","id":"op1"},` +
+		`"target":{"kind":"credential","id":"AQID"},"address":"2001:db8::1","userAgent":"Mozilla/5.0 (\"x\")","requestId":"req-1",` +
+		`"traceId":"0af7651916cd43dd8448eb211c80319c","before":{"nickname":"AQL_","signCount":7},` +
+		`"after":{"transports":["internal","hybrid"],"backedUp":true},` +
+		`"detail":{"userId":"01890a5d-ac96-774b-bcce-b302099a8057","note":"tab\tline\n\u0001"},"salt":"AQIDAAAAAAAAAAAAAAAAAA"}`
+	if got := string(audit.AppendJSON(nil, fullScope(), entryID, at, fullEntry())); got != want {
+		t.Errorf("entry:\n%s\nwant:\n%s", got, want)
+	}
+	const least = `{"v":1,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
+		`"at":"2030-01-02T02:04:05.000006Z","action":"a.b","outcome":"denied","actor":{"kind":"system","id":""},"salt":"AQAAAAAAAAAAAAAAAAAAAA"}`
+	sc := scope.New(tenantID, scope.Actor{Kind: scope.ActorSystem})
+	if got := string(audit.AppendJSON(nil, sc, entryID, at, audit.Entry{Action: "a.b", Outcome: audit.Denied, Salt: [16]byte{1}})); got != least {
+		t.Errorf("entry:\n%s\nwant:\n%s", got, least)
+	}
+}
+
+func TestSaltsDiffer(t *testing.T) {
+	one := audit.AppendJSON(nil, fullScope(), entryID, at, audit.Entry{Action: "a.b"})
+	two := audit.AppendJSON(nil, fullScope(), entryID, at, audit.Entry{Action: "a.b"})
+	if string(one) == string(two) {
+		t.Error("two entries have the same salt")
+	}
+}
+
+// Whatever a caller sends, an entry is JSON that Postgres takes, one line, and
+// says the same to every reader.
+func FuzzAppendJSON(f *testing.F) {
+	for _, s := range []string{"", "plain", "\x00", "\xff\xfe", "\"\\/\b\f\n\r\t", "\u2028\u2029", "é🙂", "\xed\xa0\x80", strings.Repeat("🙂", 1000), "\x7f\x1f"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		sc := scope.New(tenantID, scope.Actor{Kind: scope.ActorUser, ID: s, Name: s}).WithOrigin(scope.Origin{UserAgent: s, RequestID: s})
+		text := audit.AppendJSON(nil, sc, entryID, at, audit.Entry{
+			Action: s, Reason: s, Target: audit.Target{Kind: "user", ID: s}, Detail: []audit.Attr{attr.Text("k", s), attr.Texts("l", []string{s, s})},
+		})
+		if !utf8.Valid(text) || strings.ContainsAny(string(text), "\x00\n\r") || strings.Contains(string(text), `\u0000`) {
+			t.Fatalf("not clean: %q", text)
+		}
+		var entry struct {
+			Action string `json:"action"`
+			Actor  struct {
+				ID string `json:"id"`
+			} `json:"actor"`
+			Detail map[string]any `json:"detail"`
+		}
+		if err := json.Unmarshal(text, &entry); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		want := strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
+		got := strings.ReplaceAll(entry.Action, "\uFFFD", "")
+		if want = strings.ReplaceAll(want, "\uFFFD", ""); !strings.HasPrefix(want, got) || len(want) < attr.MaxBytes/4 && got != want {
+			t.Fatalf("%q became %q", want, got)
+		}
+		if entry.Action != entry.Actor.ID || entry.Detail["k"] != entry.Action {
+			t.Fatal("one string was written in two ways")
+		}
+	})
+}
+
+func TestAppendCommitsWithItsTransaction(t *testing.T) {
+	store := dbtest.New(t)
+	acme, globex := store.Tenant(t), store.Tenant(t)
+	broken := errors.New("broken")
+	for _, fail := range []error{nil, broken} {
+		err := store.InTenant(t.Context(), acme, func(tx *db.TenantTx) error {
+			if err := audit.Append(t.Context(), tx, audit.Entry{Action: "credential.revoke"}); err != nil {
+				return err
+			}
+			return fail
+		})
+		if !errors.Is(err, fail) {
+			t.Fatalf("InTenant = %v, want %v", err, fail)
+		}
+	}
+	got := entries(t, store.Store, acme)
+	if len(got) != 1 || got[0]["action"] != "credential.revoke" || got[0]["tenantId"] != acme.Tenant().String() {
+		t.Fatalf("entries = %v, want one", got)
+	}
+	if foreign := entries(t, store.Store, globex); len(foreign) != 0 {
+		t.Errorf("another tenant sees %v", foreign)
+	}
+}
+
+func TestDenials(t *testing.T) {
+	store := dbtest.New(t)
+	acme, globex := store.Tenant(t), store.Tenant(t)
+	d := audit.NewDenials(audit.DenialsOptions{Store: store.Store, PerMinute: 3})
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp() // the client is gone: it is recorded all the same
+	denied := audit.Entry{Action: "authentication.finish", Reason: "SIGNATURE_INVALID", Target: audit.Target{Kind: "credential", ID: "x"}}
+	for range 10 {
+		d.Record(ctx, acme.WithOrigin(scope.Origin{RequestID: "r"}), denied)
+	}
+	other := denied
+	other.Reason = "ORIGIN_NOT_ALLOWED"
+	d.Record(ctx, acme, other)    // another reason has a cap of its own
+	d.Record(ctx, globex, denied) // and so has another tenant
+
+	if n := len(entries(t, store.Store, acme)); n != 4 {
+		t.Errorf("recorded one by one = %d, want 3 and 1", n)
+	}
+	if n := len(entries(t, store.Store, globex)); n != 1 {
+		t.Errorf("another tenant's = %d, want 1", n)
+	}
+
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := d.Run(ended); err != nil { // the end of a process records what it has counted
+		t.Fatal(err)
+	}
+	got := entries(t, store.Store, acme)
+	if len(got) != 5 {
+		t.Fatalf("after the minute = %d entries, want 5", len(got))
+	}
+	last := got[0]
+	if last["outcome"] != "denied" || last["reason"] != "SIGNATURE_INVALID" || last["target"] != nil || last["requestId"] != nil {
+		t.Errorf("the entry of the rest = %v", last)
+	}
+	if detail, _ := last["detail"].(map[string]any); detail["count"] != 7.0 {
+		t.Errorf("its count = %v, want 7", detail["count"])
+	}
+	if err := d.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(entries(t, store.Store, acme)); n != 5 {
+		t.Errorf("a second flush recorded again: %d", n)
+	}
+}
+
+func TestDenialsRunEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- audit.NewDenials(audit.DenialsOptions{}).Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
+// entries are the tenant's inbox, newest first.
+func entries(t *testing.T, store *db.Store, sc scope.Scope) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 100})
+		for _, row := range rows {
+			var e map[string]any
+			if err := json.Unmarshal([]byte(row.Entry), &e); err != nil {
+				return err
+			}
+			if e["id"] != row.ID.String() || e["action"] != row.Action {
+				t.Errorf("row %s %s holds entry %v", row.ID, row.Action, e)
+			}
+			out = append(out, e)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	sc, e, dst := fullScope(), fullEntry(), make([]byte, 0, 2048)
+	e.Salt = [16]byte{}
+	b.ReportAllocs()
+	for b.Loop() {
+		audit.AppendJSON(dst, sc, entryID, at, e)
+	}
+}

@@ -1,0 +1,560 @@
+package tenant_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/db/platformq"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// operator is the platform's key.
+var operator = scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorPlatform, ID: "pf1", Name: "ops"}).
+	WithOrigin(scope.Origin{RequestID: "req-1"})
+
+type fixture struct {
+	store *dbtest.Store
+	keys  *keys.Service
+	svc   *tenant.Service
+	// firstKeys is what the service's FirstKeys does.
+	firstKeys func(tx *db.TenantTx) error
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{store: dbtest.New(t), firstKeys: func(*db.TenantTx) error { return nil }}
+	f.keys = keys.New(keys.Options{Store: f.store.Store, KMS: sharedKMS(t)})
+	if err := f.keys.Ensure(t.Context(), operator); err != nil {
+		t.Fatal(err)
+	}
+	f.svc = tenant.New(tenant.Options{
+		Store: f.store.Store, Keys: f.keys,
+		FirstKeys: func(_ context.Context, tx *db.TenantTx, mode tenant.Mode) (tenant.FirstKeys, error) {
+			return tenant.FirstKeys{Secret: "bk " + string(mode), Publishable: "pk " + string(mode)}, f.firstKeys(tx)
+		},
+	})
+	return f
+}
+
+// The platform's tenant is shared by the tests of this process, so its KMS key is.
+var kmsOnce struct {
+	sync.Once
+
+	kms keys.KMS
+	err error
+}
+
+func sharedKMS(t *testing.T) keys.KMS {
+	t.Helper()
+	kmsOnce.Do(func() {
+		path := filepath.Join(t.TempDir(), "kms.key")
+		if kmsOnce.err = kms.CreateLocal(path); kmsOnce.err == nil {
+			kmsOnce.kms, kmsOnce.err = kms.Open(t.Context(), "local:"+path)
+		}
+	})
+	if kmsOnce.err != nil {
+		t.Fatal(kmsOnce.err)
+	}
+	return kmsOnce.kms
+}
+
+var slugCount atomic.Int64
+
+func slug() string { return fmt.Sprintf("t%dx%d", time.Now().UnixNano(), slugCount.Add(1)) }
+
+func acmeRequest() tenant.CreateRequest {
+	return tenant.CreateRequest{
+		Slug: slug(), Name: "Acme Bank", Mode: tenant.Test, RPID: "acme.example",
+		Origins: []string{"https://acme.example", "https://login.acme.example:8443"},
+	}
+}
+
+func (f *fixture) create(t *testing.T, change ...func(*tenant.CreateRequest)) tenant.Tenant {
+	t.Helper()
+	req := acmeRequest()
+	for _, c := range change {
+		c(&req)
+	}
+	made, _, err := f.svc.Create(t.Context(), operator, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func of(made tenant.Tenant) scope.Scope {
+	return scope.New(made.ID, scope.Actor{Kind: scope.ActorSystem, ID: "test"})
+}
+
+func TestCreate(t *testing.T) {
+	f := newFixture(t)
+	req := acmeRequest()
+	req.Name = "  Ångström   Bank " // NFD, and spaces
+	made, first, err := f.svc.Create(t.Context(), operator, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Slug != req.Slug || made.Name != "Ångström Bank" || made.Mode != tenant.Test || made.State != tenant.Active ||
+		made.RPID != req.RPID || made.RPName != made.Name || len(made.Origins) != 2 || made.ETag == "" || made.CreatedAt.IsZero() {
+		t.Errorf("created %+v", made)
+	}
+	if first.Secret != "bk TEST" || first.Publishable != "pk TEST" {
+		t.Errorf("first keys = %q, %q", first.Secret, first.Publishable)
+	}
+
+	sc := of(made)
+	snap, err := f.svc.Current(t.Context(), sc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := policy.Default(); snap.PolicyVersion != 1 || fmt.Sprint(snap.Policy) != fmt.Sprint(want) {
+		t.Errorf("policy %d = %+v, want the default as version 1", snap.PolicyVersion, snap.Policy)
+	}
+	if !snap.HasOrigin("https://acme.example") || snap.HasOrigin("https://acme.example.evil.example") || snap.Usable() != nil {
+		t.Errorf("snapshot %+v", snap)
+	}
+	ring, err := f.keys.Ring(t.Context(), sc)
+	if err != nil || ring.Signer() == nil {
+		t.Errorf("keys of the new tenant: %v", err)
+	}
+
+	entry := lastAudit(t, f.store.Store, sc)
+	actor, _ := entry["actor"].(map[string]any)
+	if entry["action"] != "tenant.create" || actor["kind"] != "platform" || actor["id"] != "pf1" || entry["requestId"] != "req-1" {
+		t.Errorf("audit entry %v", entry)
+	}
+	if n := len(events(t, f.store.Store, sc)); n != 1 {
+		t.Errorf("events = %d, want 1", n)
+	}
+}
+
+func TestCreateIsAllOrNothing(t *testing.T) {
+	f := newFixture(t)
+	broken := errors.New("broken")
+	var id uuid.UUID
+	f.firstKeys = func(tx *db.TenantTx) error { id = tx.Scope().Tenant(); return broken }
+	req := acmeRequest()
+	if _, first, err := f.svc.Create(t.Context(), operator, req); !errors.Is(err, broken) || first.Secret != "" {
+		t.Fatalf("Create = %v, want %v and no keys", err, broken)
+	}
+	if _, err := f.svc.Get(t.Context(), operator, id); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	f.firstKeys = func(*db.TenantTx) error { return nil }
+	if _, _, err := f.svc.Create(t.Context(), operator, req); err != nil {
+		t.Errorf("the slug of the failed attempt is taken: %v", err)
+	}
+	if _, _, err := f.svc.Create(t.Context(), operator, req); !errors.Is(err, tenant.ErrExists) {
+		t.Errorf("the same slug again = %v, want ErrExists", err)
+	}
+	req.Slug = "platform"
+	if _, _, err := f.svc.Create(t.Context(), operator, req); !errors.Is(err, tenant.ErrExists) {
+		t.Errorf("the platform's slug = %v, want ErrExists", err)
+	}
+}
+
+// Two servers asked for one slug make one tenant.
+func TestCreateRace(t *testing.T) {
+	f := newFixture(t)
+	req := acmeRequest()
+	var made, exists atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			switch _, _, err := f.svc.Create(t.Context(), operator, req); {
+			case err == nil:
+				made.Add(1)
+			case errors.Is(err, tenant.ErrExists):
+				exists.Add(1)
+			default:
+				t.Errorf("Create = %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 || exists.Load() != 7 {
+		t.Errorf("made %d, refused %d, want 1 and 7", made.Load(), exists.Load())
+	}
+}
+
+// SECURITY 6: a tenant's own actor has no business on the platform plane, whatever
+// id it gives.
+func TestPlatformPlaneRefusesTenants(t *testing.T) {
+	f := newFixture(t)
+	acme, globex := f.create(t), f.create(t)
+	sc := of(acme)
+	calls := map[string]func(sc scope.Scope) error{
+		"Create": func(sc scope.Scope) error { _, _, err := f.svc.Create(t.Context(), sc, acmeRequest()); return err },
+		"Get":    func(sc scope.Scope) error { _, err := f.svc.Get(t.Context(), sc, globex.ID); return err },
+		"List":   func(sc scope.Scope) error { _, err := f.svc.List(t.Context(), sc, listing.Request{}); return err },
+		"Update": func(sc scope.Scope) error {
+			_, err := f.svc.Update(t.Context(), sc, tenant.UpdateRequest{ID: globex.ID})
+			return err
+		},
+		"Suspend": func(sc scope.Scope) error {
+			_, err := f.svc.Suspend(t.Context(), sc, tenant.SuspendRequest{ID: globex.ID})
+			return err
+		},
+		"Resume": func(sc scope.Scope) error {
+			_, err := f.svc.Resume(t.Context(), sc, tenant.SuspendRequest{ID: globex.ID})
+			return err
+		},
+	}
+	for name, call := range calls {
+		for who, sc := range map[string]scope.Scope{"a tenant": sc, "nobody": {}} {
+			if err := call(sc); !errors.Is(err, tenant.ErrPlatformOnly) {
+				t.Errorf("%s as %s = %v, want ErrPlatformOnly", name, who, err)
+			}
+		}
+	}
+	if got, err := f.svc.Get(t.Context(), operator, globex.ID); err != nil || got.State != tenant.Active {
+		t.Errorf("it was changed: %+v, %v", got, err)
+	}
+}
+
+func TestThePlatformTenantIsNoCustomer(t *testing.T) {
+	f := newFixture(t)
+	id := scope.PlatformTenant
+	if _, err := f.svc.Get(t.Context(), operator, id); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("Get = %v", err)
+	}
+	if _, err := f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: id}); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("Suspend = %v", err)
+	}
+	name := "x"
+	if _, err := f.svc.Update(t.Context(), operator, tenant.UpdateRequest{ID: id, Name: &name}); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("Update = %v", err)
+	}
+	snap, err := f.svc.Current(t.Context(), operator)
+	if err != nil || snap.Slug != "platform" || snap.Policy.Validate() != nil {
+		t.Errorf("Current = %+v, %v", snap, err)
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	f := newFixture(t)
+	made := f.create(t)
+	sc := of(made)
+	update := func(req tenant.UpdateRequest) (tenant.Tenant, error) {
+		req.ID = made.ID
+		return f.svc.Update(t.Context(), operator, req)
+	}
+	name, rpID := "Acme Group", "group.example"
+
+	got, err := update(tenant.UpdateRequest{Name: &name, IfMatch: made.ETag})
+	if err != nil || got.Name != name || got.RPName != name || got.ETag == made.ETag || got.Slug != made.Slug {
+		t.Fatalf("Update = %+v, %v", got, err)
+	}
+	entry := lastAudit(t, f.store.Store, sc)
+	before, _ := entry["before"].(map[string]any)
+	after, _ := entry["after"].(map[string]any)
+	if entry["action"] != "tenant.update" || before["name"] != "Acme Bank" || after["name"] != name || after["rpId"] != nil {
+		t.Errorf("audit entry %v", entry)
+	}
+
+	if _, err := update(tenant.UpdateRequest{Name: &name, IfMatch: made.ETag}); !errors.Is(err, etag.ErrMismatch) {
+		t.Errorf("an old etag = %v, want ErrMismatch", err)
+	}
+	same, err := update(tenant.UpdateRequest{Name: &name, Origins: made.Origins})
+	if err != nil || same.ETag != got.ETag || f.store.AuditCount(t, sc, "tenant.update") != 1 {
+		t.Errorf("an update that changes nothing left a trace: %v", err)
+	}
+	if _, err := update(tenant.UpdateRequest{RPID: &rpID}); !errors.Is(err, tenant.ErrInvalid) {
+		t.Errorf("an RP ID that strands the origins = %v, want ErrInvalid", err)
+	}
+	moved, err := update(tenant.UpdateRequest{RPID: &rpID, Origins: []string{"https://group.example"}})
+	if err != nil || moved.RPID != rpID {
+		t.Errorf("another RP ID with its origins = %+v, %v", moved, err)
+	}
+	f.store.User(t, sc, 1)
+	back := "acme.example"
+	if _, err := update(tenant.UpdateRequest{RPID: &back, Origins: made.Origins}); !errors.Is(err, tenant.ErrRPIDInUse) {
+		t.Errorf("another RP ID with credentials = %v, want ErrRPIDInUse", err)
+	}
+	direct := true
+	if got, err := update(tenant.UpdateRequest{DirectTokens: &direct}); err != nil || !got.DirectTokens {
+		t.Errorf("direct tokens = %+v, %v", got, err)
+	}
+	unknown := tenant.UpdateRequest{ID: uuid.New(), Name: &name}
+	if _, err := f.svc.Update(t.Context(), operator, unknown); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("an unknown tenant = %v, want ErrNotFound", err)
+	}
+}
+
+// Removing the row lock lets two writers pass one If-Match.
+func TestUpdateRace(t *testing.T) {
+	f := newFixture(t)
+	made := f.create(t)
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			name := fmt.Sprint("Name ", i)
+			_, err := f.svc.Update(t.Context(), operator, tenant.UpdateRequest{ID: made.ID, Name: &name, IfMatch: made.ETag})
+			if err == nil {
+				won.Add(1)
+			} else if !errors.Is(err, etag.ErrMismatch) {
+				t.Errorf("Update = %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d updates passed one If-Match", won.Load())
+	}
+}
+
+func TestSuspendAndResume(t *testing.T) {
+	f := newFixture(t)
+	made := f.create(t)
+	sc := of(made)
+	suspend := func(reason string) (tenant.Tenant, error) {
+		return f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: made.ID, Reason: reason})
+	}
+	got, err := suspend("unpaid")
+	if err != nil || got.State != tenant.Suspended || got.SuspendReason != "unpaid" {
+		t.Fatalf("Suspend = %+v, %v", got, err)
+	}
+	if entry := lastAudit(t, f.store.Store, sc); entry["action"] != "tenant.suspend" || entry["reason"] != "unpaid" {
+		t.Errorf("audit entry %v", entry)
+	}
+	again, err := suspend("other")
+	if err != nil || again.SuspendReason != "unpaid" || again.ETag != got.ETag || f.store.AuditCount(t, sc, "tenant.suspend") != 1 {
+		t.Errorf("suspending twice = %+v, %v", again, err)
+	}
+	resumed, err := f.svc.Resume(t.Context(), operator, tenant.SuspendRequest{ID: made.ID})
+	if err != nil || resumed.State != tenant.Active || resumed.SuspendReason != "" {
+		t.Errorf("Resume = %+v, %v", resumed, err)
+	}
+	if _, err := f.svc.Resume(t.Context(), operator, tenant.SuspendRequest{ID: made.ID}); err != nil || f.store.AuditCount(t, sc, "tenant.resume") != 1 {
+		t.Errorf("resuming twice: %v", err)
+	}
+
+	setState(t, f.store.Store, made.ID, "DELETING")
+	for name, verb := range map[string]func(context.Context, scope.Scope, tenant.SuspendRequest) (tenant.Tenant, error){
+		"Suspend": f.svc.Suspend, "Resume": f.svc.Resume,
+	} {
+		if _, err := verb(t.Context(), operator, tenant.SuspendRequest{ID: made.ID}); !errors.Is(err, tenant.ErrDeleting) {
+			t.Errorf("%s while deleting = %v, want ErrDeleting", name, err)
+		}
+	}
+}
+
+// SECURITY 47: another server refuses a suspended tenant within a second.
+func TestSuspensionIsSeenByTheOtherServer(t *testing.T) {
+	f := newFixture(t)
+	made := f.create(t)
+	other := tenant.New(tenant.Options{Store: f.store.Replica(t)})
+	usable := func() error {
+		snap, err := other.Current(t.Context(), of(made))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return snap.Usable()
+	}
+	if err := usable(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: made.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for committed := time.Now(); !errors.Is(usable(), tenant.ErrSuspended); {
+		if time.Since(committed) > time.Second {
+			t.Fatal("the other server lets the tenant work after a second")
+		}
+	}
+}
+
+func TestCurrentOfAnUnknownTenant(t *testing.T) {
+	f := newFixture(t)
+	nobody := scope.New(uuid.New(), scope.Actor{Kind: scope.ActorSystem, ID: "x"})
+	if _, err := f.svc.Current(t.Context(), nobody); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("Current = %v, want ErrNotFound", err)
+	}
+	if _, err := f.svc.Current(t.Context(), scope.Scope{}); !errors.Is(err, db.ErrScope) {
+		t.Errorf("Current of the zero scope = %v, want ErrScope", err)
+	}
+}
+
+func TestBrokenPolicyIsNotTheCallersFault(t *testing.T) {
+	f := newFixture(t)
+	sc := f.store.TenantWith(t, dbtest.TenantOptions{Policy: `{"userVerification":"maybe"}`})
+	_, err := f.svc.Current(t.Context(), sc)
+	if err == nil || errors.Is(err, policy.ErrInvalid) {
+		t.Errorf("Current = %v, want an error that no caller reads", err)
+	}
+}
+
+func TestList(t *testing.T) {
+	f := newFixture(t)
+	start := f.store.Now()
+	var made []tenant.Tenant
+	for i := range 5 {
+		made = append(made, f.create(t, func(r *tenant.CreateRequest) {
+			if i%2 == 0 {
+				r.Mode = tenant.Live
+			}
+		}))
+	}
+	if _, err := f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: made[3].ID}); err != nil {
+		t.Fatal(err)
+	}
+	since := " AND createdAt >= " + start.Format(time.RFC3339Nano)
+	list := func(req listing.Request) []uuid.UUID {
+		t.Helper()
+		var ids []uuid.UUID
+		for {
+			page, err := f.svc.List(t.Context(), operator, req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, item := range page.Items {
+				if item.ID == scope.PlatformTenant {
+					t.Error("the platform's own tenant is listed")
+				}
+				for _, m := range made { // other tests make tenants too
+					if m.ID == item.ID {
+						ids = append(ids, item.ID)
+					}
+				}
+			}
+			if req.PageToken = page.NextToken; req.PageToken == "" {
+				return ids
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		filter string
+		want   []int
+	}{
+		{"all, newest first", "state != DELETING" + since, []int{4, 3, 2, 1, 0}},
+		{"by mode", "mode = LIVE" + since, []int{4, 2, 0}},
+		{"by another mode", "mode != LIVE" + since, []int{3, 1}},
+		{"by state", "state = SUSPENDED" + since, []int{3}},
+		{"by slug", "slug = " + made[2].Slug, []int{2}},
+		{"by a slug in another mode", "mode = TEST AND slug = " + made[2].Slug, nil},
+		{"contradiction", "mode = LIVE AND mode = TEST", nil},
+		{"two slugs", "slug = a AND slug = b", nil},
+		{"before", "createdAt < " + made[2].CreatedAt.Format(time.RFC3339Nano) + since, []int{1, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := list(listing.Request{PageSize: 2, Filter: tt.filter})
+			var want []uuid.UUID
+			for _, i := range tt.want {
+				want = append(want, made[i].ID)
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("listed %v, want %v", got, want)
+			}
+		})
+	}
+	for _, bad := range []string{"name = x", "slug != x", "mode = DEV", "state", "createdAt = yesterday"} {
+		if _, err := f.svc.List(t.Context(), operator, listing.Request{Filter: bad}); !errors.Is(err, listing.ErrFilter) {
+			t.Errorf("filter %q = %v, want ErrFilter", bad, err)
+		}
+	}
+	first, err := f.svc.List(t.Context(), operator, listing.Request{PageSize: 1, Filter: "mode = LIVE"})
+	if err != nil || first.NextToken == "" {
+		t.Fatal(err)
+	}
+	if _, err := f.svc.List(t.Context(), operator, listing.Request{PageToken: first.NextToken, Filter: "mode = TEST"}); !errors.Is(err, listing.ErrPageToken) {
+		t.Errorf("the token of another filter = %v, want ErrPageToken", err)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	f := newFixture(t)
+	req := acmeRequest()
+	if _, err := f.svc.Resolve(t.Context(), req.Slug); !errors.Is(err, tenant.ErrNotFound) {
+		t.Fatalf("Resolve before Create = %v", err)
+	}
+	made, _, err := f.svc.Create(t.Context(), operator, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := tenant.New(tenant.Options{Store: f.store.Store}) // has not looked for it before
+	for range 2 {
+		if id, err := other.Resolve(t.Context(), req.Slug); err != nil || id != made.ID {
+			t.Errorf("Resolve = %v, %v, want %v", id, err, made.ID)
+		}
+	}
+	before := f.store.PlatformCalls()
+	for range 10 {
+		for _, s := range []string{req.Slug, "No/Slug", "", strings.Repeat("a", 41), "nobody-has-this"} {
+			_, _ = other.Resolve(t.Context(), s)
+		}
+	}
+	if n := f.store.PlatformCalls() - before; n != 1 {
+		t.Errorf("a flood of slugs asked Postgres %d times, want once", n)
+	}
+}
+
+func TestFirstKeysDoNotPrint(t *testing.T) {
+	k := tenant.FirstKeys{Secret: "bk_secret", Publishable: "pk_secret"}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "keys", k) //nolint:sloglint // what a mistake would print
+	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %s", k, k, k, &k), log.String()} {
+		if strings.Contains(text, "_secret") {
+			t.Errorf("printed %s", text)
+		}
+	}
+}
+
+func setState(t *testing.T, store *db.Store, id uuid.UUID, state string) {
+	t.Helper()
+	if err := store.InPlatform(t.Context(), "test", func(tx *db.PlatformTx) error {
+		_, err := tx.SetTenantState(t.Context(), platformq.SetTenantStateParams{ID: id, State: state, Now: store.Now()})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lastAudit is the tenant's newest audit entry.
+func lastAudit(t *testing.T, store *db.Store, sc scope.Scope) map[string]any {
+	t.Helper()
+	var entry map[string]any
+	if err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 1})
+		if err != nil || len(rows) == 0 {
+			return errors.Join(err, errors.New("no entry"))
+		}
+		return json.Unmarshal([]byte(rows[0].Entry), &entry)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return entry
+}
+
+func events(t *testing.T, store *db.Store, sc scope.Scope) []tenantq.ListEventsRow {
+	t.Helper()
+	var rows []tenantq.ListEventsRow
+	if err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) (err error) {
+		rows, err = tx.ListEvents(t.Context(), tenantq.ListEventsParams{MaxRows: 10})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
