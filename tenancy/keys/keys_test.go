@@ -153,8 +153,14 @@ func TestNewDataKeyIsSeenByTheOtherServer(t *testing.T) {
 	acme := store.Tenant(t)
 	k := localKMS(t)
 	first := keys.New(keys.Options{Store: store.Store, KMS: k})
-	second := keys.New(keys.Options{Store: store.Replica(t), KMS: k})
+	replica := store.Replica(t)
+	second := keys.New(keys.Options{Store: replica, KMS: k})
 	create(t, store.Store, first, acme)
+	for !replica.Fresh() || ring(t, second, acme) != ring(t, second, acme) { // until it is cached there
+		if t.Context().Err() != nil {
+			t.Fatal(t.Context().Err())
+		}
+	}
 	old := ring(t, second, acme)
 
 	if err := store.InTenant(t.Context(), acme, func(tx *db.TenantTx) error {

@@ -99,6 +99,53 @@ func TestSealedFieldOpensInItsPlaceOnly(t *testing.T) {
 	}
 }
 
+// Each place has its own key and its own associated data: either would do alone,
+// so each is looked at alone.
+func TestPlacesDoNotRunTogether(t *testing.T) {
+	ring := testRing(t, uuid.New(), testKey(1))
+	places := []struct {
+		field Field
+		row   string
+	}{
+		{Field{"users", "profile"}, "row"}, {Field{"user", "sprofile"}, "row"}, {Field{"usersprofile", ""}, "row"},
+		{Field{"users", "profil"}, "erow"}, {Field{"users", ""}, "profilerow"}, {Field{"users", "profilerow"}, ""},
+	}
+	seen := map[string]int{}
+	for i, p := range places {
+		ad := string(ring.fieldAD(p.field, []byte(p.row)))
+		if j, ok := seen[ad]; ok {
+			t.Errorf("%v and %v have the same associated data", p, places[j])
+		}
+		seen[ad] = i
+	}
+	derived := map[[keyBytes]byte]info{}
+	for _, i := range []info{
+		fieldInfo("seal", Field{"a", "b"}), fieldInfo("index", Field{"a", "b"}), fieldInfo("seal", Field{"ab", ""}), fieldInfo("seal", Field{"a", ""}),
+		purposeInfo("token", "a"), purposeInfo("mac", "a"), purposeInfo("mac", "ab"),
+	} {
+		key := *ring.root.derive(i)
+		if j, ok := derived[key]; ok {
+			t.Errorf("%v and %v have the same key", i, j)
+		}
+		derived[key] = i
+	}
+}
+
+// The version in the header is authenticated, and not only what picks the key.
+func TestHeaderIsAuthenticated(t *testing.T) {
+	one, two := testKey(1), testKey(1)
+	two.version = 2 // the same secret
+	ring := testRing(t, uuid.New(), one, two)
+	sealed := ring.SealToken("p", nil, []byte("x"))
+	if sealed[4] != 2 {
+		t.Fatalf("sealed by version %d, want 2", sealed[4])
+	}
+	sealed[4] = 1
+	if _, err := ring.OpenToken("p", sealed); !errors.Is(err, ErrToken) {
+		t.Errorf("OpenToken = %v, want ErrToken", err)
+	}
+}
+
 func TestSealRefusesAnUnnamedPlace(t *testing.T) {
 	ring := testRing(t, uuid.New(), testKey(1))
 	for _, f := range []Field{{}, {Table: "users"}, {Column: "profile"}} {

@@ -364,16 +364,21 @@ func TestSuspendAndResume(t *testing.T) {
 func TestSuspensionIsSeenByTheOtherServer(t *testing.T) {
 	f := newFixture(t)
 	made := f.create(t)
-	other := tenant.New(tenant.Options{Store: f.store.Replica(t)})
-	usable := func() error {
+	replica := f.store.Replica(t)
+	other := tenant.New(tenant.Options{Store: replica})
+	current := func() *tenant.Snapshot {
+		t.Helper()
 		snap, err := other.Current(t.Context(), of(made))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return snap.Usable()
+		return snap
 	}
-	if err := usable(); err != nil {
-		t.Fatal(err)
+	usable := func() error { return current().Usable() }
+	for !replica.Fresh() || current() != current() { // until it is cached there
+		if t.Context().Err() != nil {
+			t.Fatal(t.Context().Err())
+		}
 	}
 	if _, err := f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: made.ID}); err != nil {
 		t.Fatal(err)
