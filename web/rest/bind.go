@@ -162,8 +162,9 @@ func parseText(m protoreflect.Message, f protoreflect.FieldDescriptor, text stri
 			return v, false
 		}
 		return v, protojson.Unmarshal(appendString(nil, text), v.Message().Interface()) == nil
+	default: // 64-bit, floating and binary fields: the API has none
+		return v, false
 	}
-	return v, false // 64-bit, floating and binary fields: the API has none
 }
 
 // typeName says what a parameter should have been.
@@ -177,8 +178,9 @@ func typeName(f protoreflect.FieldDescriptor) string {
 		return "a " + strings.ToLower(string(f.Message().Name()))
 	case protoreflect.StringKind:
 		return "UTF-8"
+	default:
+		return "a whole number in range"
 	}
-	return "a whole number in range"
 }
 
 // badParameter names the parameter in the metadata, where validation puts

@@ -113,7 +113,7 @@ func (c *call) readBody(in *buffer) error {
 		if len(b) > limit {
 			return ErrTooLarge
 		}
-		if err == io.EOF { //nolint:errorlint // io.Reader returns it bare
+		if err == io.EOF {
 			in.bytes = b
 			return nil
 		}
@@ -132,8 +132,7 @@ func (c *call) bodyError(err error) error {
 	if cause := context.Cause(c.request.Context()); cause != nil {
 		return fmt.Errorf("read body: %w", errors.Join(c.request.Context().Err(), err))
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return ErrTooLarge
 	}
 	return ErrMalformed.WithMessage("the request's body broke off").WithCause(err)

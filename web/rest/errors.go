@@ -56,17 +56,19 @@ var statuses = map[connect.Code]int{
 	connect.CodeUnauthenticated:    http.StatusUnauthorized,
 }
 
-// statusOf returns the HTTP status of an error. Where HTTP tells apart what
-// Connect does not, the fault that was mapped to the code decides.
+// statusesOfKinds are what HTTP tells apart and Connect does not.
+var statusesOfKinds = map[fault.Kind]int{
+	fault.TooLarge:       http.StatusRequestEntityTooLarge,
+	fault.MethodMismatch: http.StatusMethodNotAllowed,
+	fault.MediaMismatch:  http.StatusUnsupportedMediaType,
+}
+
+// statusOf returns the HTTP status of an error: by the kind of the fault that
+// was mapped to the code where that says more, else by the code.
 func statusOf(e *connect.Error) int {
 	if f, ok := fault.As(e); ok {
-		switch f.Kind {
-		case fault.TooLarge:
-			return http.StatusRequestEntityTooLarge
-		case fault.MethodMismatch:
-			return http.StatusMethodNotAllowed
-		case fault.MediaMismatch:
-			return http.StatusUnsupportedMediaType
+		if status, ok := statusesOfKinds[f.Kind]; ok {
+			return status
 		}
 	}
 	if status, ok := statuses[e.Code()]; ok {
@@ -96,7 +98,8 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		b = appendDetail(b, detail)
 	}
-	buf.bytes = append(b, "]}"...)
+	b = append(b, "]}"...)
+	buf.bytes = b
 	writeErrorBody(w, r, status, buf.bytes)
 }
 
@@ -112,7 +115,8 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, f refusal) {
 	defer putBuffer(buf)
 	b := appendErrorStart(buf.bytes, f.code, f.fault.Message)
 	b = appendErrorInfo(b, f.fault.Reason, ErrorDomain, f.fault.Metadata)
-	buf.bytes = append(b, "]}"...)
+	b = append(b, "]}"...)
+	buf.bytes = b
 	writeErrorBody(w, r, f.status, buf.bytes)
 }
 

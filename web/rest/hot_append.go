@@ -154,9 +154,9 @@ func appendBeginAuthenticationResponse(b []byte, m *authv1.BeginAuthenticationRe
 	w := writer{b: b}
 	w.open()
 	w.str("authenticationId", m.GetAuthenticationId())
-	w.instant("expiresAt", m.ExpiresAt)
-	if m.Options != nil {
-		w.requestOptions("options", m.Options) // last, as appendGeneric has it
+	w.instant("expiresAt", m.GetExpiresAt())
+	if m.GetOptions() != nil {
+		w.requestOptions("options", m.GetOptions()) // last, as appendGeneric has it
 	}
 	w.close()
 	return w.done(len(b), m)
@@ -166,15 +166,15 @@ func appendBeginAuthenticationResponse(b []byte, m *authv1.BeginAuthenticationRe
 func (w *writer) requestOptions(name string, m *authv1.PublicKeyCredentialRequestOptions) {
 	w.name(name)
 	w.open()
-	w.str("challenge", m.Challenge)
+	w.str("challenge", m.GetChallenge())
 	if m.Timeout != nil {
-		w.number("timeout", int64(*m.Timeout))
+		w.number("timeout", int64(m.GetTimeout()))
 	}
 	w.optionalStr("rpId", m.RpId)
-	if len(m.AllowCredentials) > 0 {
+	if len(m.GetAllowCredentials()) > 0 {
 		w.name("allowCredentials")
 		w.b = append(w.b, '[')
-		for i, d := range m.AllowCredentials {
+		for i, d := range m.GetAllowCredentials() {
 			if i > 0 {
 				w.b = append(w.b, ',')
 			}
@@ -183,10 +183,10 @@ func (w *writer) requestOptions(name string, m *authv1.PublicKeyCredentialReques
 		w.b = append(w.b, ']')
 	}
 	w.optionalStr("userVerification", m.UserVerification)
-	if len(m.Hints) > 0 {
-		w.strs("hints", m.Hints)
+	if len(m.GetHints()) > 0 {
+		w.strs("hints", m.GetHints())
 	}
-	w.extensions("extensions", m.Extensions)
+	w.extensions("extensions", m.GetExtensions())
 	w.close()
 }
 
@@ -195,7 +195,7 @@ func (w *writer) descriptor(m *authv1.PublicKeyCredentialDescriptor) {
 	w.str("id", m.GetId())
 	w.str("type", m.GetType())
 	if len(m.GetTransports()) > 0 {
-		w.strs("transports", m.Transports)
+		w.strs("transports", m.GetTransports())
 	}
 	w.close()
 }
@@ -203,23 +203,23 @@ func (w *writer) descriptor(m *authv1.PublicKeyCredentialDescriptor) {
 func appendFinishAuthenticationResponse(b []byte, m *authv1.FinishAuthenticationResponse) ([]byte, error) {
 	w := writer{b: b}
 	w.open()
-	if m.User != nil {
-		w.user("user", m.User)
+	if m.GetUser() != nil {
+		w.user("user", m.GetUser())
 	}
-	if m.Credential != nil {
-		w.credential("credential", m.Credential)
+	if m.GetCredential() != nil {
+		w.credential("credential", m.GetCredential())
 	}
 	w.enum("decision", authv1.FinishAuthenticationResponse_Decision_name, int32(m.GetDecision()))
 	w.optionalStr("decisionReason", m.DecisionReason)
-	if m.Session != nil {
-		w.session("session", m.Session)
+	if m.GetSession() != nil {
+		w.session("session", m.GetSession())
 	}
 	w.optionalStr("code", m.Code)
-	if m.StepUp != nil {
-		w.stepUp("stepUp", m.StepUp)
+	if m.GetStepUp() != nil {
+		w.stepUp("stepUp", m.GetStepUp())
 	}
-	if m.Assurance != nil {
-		w.assurance("assurance", m.Assurance)
+	if m.GetAssurance() != nil {
+		w.assurance("assurance", m.GetAssurance())
 	}
 	w.close()
 	return w.done(len(b), m)
@@ -228,55 +228,55 @@ func appendFinishAuthenticationResponse(b []byte, m *authv1.FinishAuthentication
 func (w *writer) user(name string, m *authv1.User) {
 	w.name(name)
 	w.open()
-	w.str("id", m.Id)
-	w.str("externalId", m.ExternalId)
-	w.str("name", m.Name)
+	w.str("id", m.GetId())
+	w.str("externalId", m.GetExternalId())
+	w.str("name", m.GetName())
 	w.optionalStr("displayName", m.DisplayName)
-	w.enum("state", authv1.User_State_name, int32(m.State))
-	w.instant("createdAt", m.CreatedAt)
-	w.instant("updatedAt", m.UpdatedAt)
-	w.instant("lastSignInAt", m.LastSignInAt)
-	w.str("etag", m.Etag)
+	w.enum("state", authv1.User_State_name, int32(m.GetState()))
+	w.instant("createdAt", m.GetCreatedAt())
+	w.instant("updatedAt", m.GetUpdatedAt())
+	w.instant("lastSignInAt", m.GetLastSignInAt())
+	w.str("etag", m.GetEtag())
 	w.close()
 }
 
 func (w *writer) credential(name string, m *authv1.Credential) {
 	w.name(name)
 	w.open()
-	w.str("id", m.Id)
-	w.str("userId", m.UserId)
-	w.str("nickname", m.Nickname)
-	w.str("aaguid", m.Aaguid)
-	w.str("authenticatorName", m.AuthenticatorName)
-	w.strs("transports", m.Transports)
-	w.number("algorithm", int64(m.Algorithm))
-	w.number("signCount", int64(m.SignCount))
-	w.flag("discoverable", m.Discoverable)
-	w.flag("backupEligible", m.BackupEligible)
-	w.flag("backedUp", m.BackedUp)
-	w.enum("state", authv1.Credential_State_name, int32(m.State))
-	w.instant("createdAt", m.CreatedAt)
-	w.instant("lastUsedAt", m.LastUsedAt)
-	w.instant("revokedAt", m.RevokedAt)
-	w.str("etag", m.Etag)
+	w.str("id", m.GetId())
+	w.str("userId", m.GetUserId())
+	w.str("nickname", m.GetNickname())
+	w.str("aaguid", m.GetAaguid())
+	w.str("authenticatorName", m.GetAuthenticatorName())
+	w.strs("transports", m.GetTransports())
+	w.number("algorithm", int64(m.GetAlgorithm()))
+	w.number("signCount", int64(m.GetSignCount()))
+	w.flag("discoverable", m.GetDiscoverable())
+	w.flag("backupEligible", m.GetBackupEligible())
+	w.flag("backedUp", m.GetBackedUp())
+	w.enum("state", authv1.Credential_State_name, int32(m.GetState()))
+	w.instant("createdAt", m.GetCreatedAt())
+	w.instant("lastUsedAt", m.GetLastUsedAt())
+	w.instant("revokedAt", m.GetRevokedAt())
+	w.str("etag", m.GetEtag())
 	w.close()
 }
 
 func (w *writer) session(name string, m *authv1.Session) {
 	w.name(name)
 	w.open()
-	w.str("id", m.Id)
-	w.str("userId", m.UserId)
-	w.str("credentialId", m.CredentialId)
-	w.enum("aal", authv1.Assurance_Aal_name, int32(m.Aal))
-	w.str("ip", m.Ip)
-	w.str("userAgent", m.UserAgent)
-	w.instant("createdAt", m.CreatedAt)
-	w.instant("lastUsedAt", m.LastUsedAt)
-	w.instant("expiresAt", m.ExpiresAt)
-	w.instant("revokedAt", m.RevokedAt)
+	w.str("id", m.GetId())
+	w.str("userId", m.GetUserId())
+	w.str("credentialId", m.GetCredentialId())
+	w.enum("aal", authv1.Assurance_Aal_name, int32(m.GetAal()))
+	w.str("ip", m.GetIp())
+	w.str("userAgent", m.GetUserAgent())
+	w.instant("createdAt", m.GetCreatedAt())
+	w.instant("lastUsedAt", m.GetLastUsedAt())
+	w.instant("expiresAt", m.GetExpiresAt())
+	w.instant("revokedAt", m.GetRevokedAt())
 	w.optionalStr("accessToken", m.AccessToken)
-	w.instant("accessTokenExpiresAt", m.AccessTokenExpiresAt)
+	w.instant("accessTokenExpiresAt", m.GetAccessTokenExpiresAt())
 	w.optionalStr("refreshToken", m.RefreshToken)
 	w.close()
 }
@@ -284,19 +284,19 @@ func (w *writer) session(name string, m *authv1.Session) {
 func (w *writer) stepUp(name string, m *authv1.StepUp) {
 	w.name(name)
 	w.open()
-	w.enum("kind", authv1.StepUp_Kind_name, int32(m.Kind))
-	w.str("token", m.Token)
-	w.instant("expiresAt", m.ExpiresAt)
+	w.enum("kind", authv1.StepUp_Kind_name, int32(m.GetKind()))
+	w.str("token", m.GetToken())
+	w.instant("expiresAt", m.GetExpiresAt())
 	w.close()
 }
 
 func (w *writer) assurance(name string, m *authv1.Assurance) {
 	w.name(name)
 	w.open()
-	w.enum("aal", authv1.Assurance_Aal_name, int32(m.Aal))
-	w.flag("userVerified", m.UserVerified)
-	w.flag("phishingResistant", m.PhishingResistant)
-	w.flag("backedUp", m.BackedUp)
+	w.enum("aal", authv1.Assurance_Aal_name, int32(m.GetAal()))
+	w.flag("userVerified", m.GetUserVerified())
+	w.flag("phishingResistant", m.GetPhishingResistant())
+	w.flag("backedUp", m.GetBackedUp())
 	w.close()
 }
 

@@ -21,6 +21,7 @@ package rest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -110,9 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !c.sent {
 		err = connect.NewError(connect.CodeInternal, "internal error")
 	}
-	for key, vs := range c.info.ResponseHeader().All() {
-		w.Header()[key] = vs
-	}
+	maps.Insert(w.Header(), c.info.ResponseHeader().All())
 	if err != nil {
 		writeError(w, r, err)
 		return
@@ -141,7 +140,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	noStore(header)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone: nobody is left to tell
+	_, _ = w.Write(body) //nolint:gosec // JSON with nosniff is no page; and a client that has gone cannot be told
 }
 
 // Values of headers that every answer carries, made once.

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -29,10 +30,11 @@ type scanner struct {
 func check(body string) error {
 	s := scanner{in: body}
 	s.space()
-	if s.peek() != '{' {
-		return s.fail("not a JSON object")
+	if s.peek() == '{' {
+		s.skip()
+	} else {
+		s.fail("not a JSON object")
 	}
-	s.skip()
 	return s.end()
 }
 
@@ -44,17 +46,17 @@ func checkValue(body string) error {
 	return s.end()
 }
 
-func (s *scanner) fail(what string) error {
+// fail keeps the first error.
+func (s *scanner) fail(what string) {
 	if s.err == nil {
 		s.err = malformed(what + " at byte " + strconv.Itoa(s.pos))
 	}
-	return s.err
 }
 
 // end expects nothing more than space and returns the first error.
 func (s *scanner) end() error {
-	if s.err == nil && s.pos < len(s.in) {
-		return s.fail("unexpected text")
+	if s.pos < len(s.in) {
+		s.fail("unexpected text")
 	}
 	return s.err
 }
@@ -397,10 +399,8 @@ type keySet struct {
 // add reports whether name is new.
 func (k *keySet) add(name string) bool {
 	if k.n < linearKeys {
-		for _, other := range k.few[:k.n] {
-			if other == name {
-				return false
-			}
+		if slices.Contains(k.few[:k.n], name) {
+			return false
 		}
 		k.few[k.n] = name
 		k.n++

@@ -39,9 +39,9 @@ func str(text string) *yaml.Node {
 	return n
 }
 
-// mapping is an empty map, list a list.
-func mapping() *yaml.Node                 { return &yaml.Node{Kind: yaml.MappingNode} }
-func list(items ...*yaml.Node) *yaml.Node { return &yaml.Node{Kind: yaml.SequenceNode, Content: items} }
+// mapping is an empty map, list an empty list.
+func mapping() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode} }
+func list() *yaml.Node    { return &yaml.Node{Kind: yaml.SequenceNode} }
 
 // get returns the member of a map, nil if there is none.
 func get(m *yaml.Node, key string) *yaml.Node {
