@@ -56,8 +56,6 @@ func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) erro
 	if err != nil {
 		return fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
-	if n := int64(made) + int64(dropped) + expired; n > 0 {
-		h.log.InfoContext(ctx, "housekeeping made and dropped partitions and expired keys", "count", n)
-	}
+	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "count", int64(dropped)+expired)
 	return nil
 }

@@ -167,12 +167,12 @@ type failures struct{ log *slog.Logger }
 
 // HandleError implements river.ErrorHandler.
 func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	f.log.WarnContext(ctx, "job failed", "job", job.Kind, "attempt", job.Attempt, "err", fmt.Errorf("job %d: %w", job.ID, err))
+	f.log.WarnContext(ctx, "job failed", "kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "err", err)
 	return nil
 }
 
 // HandlePanic implements river.ErrorHandler.
 func (f failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
-	f.log.ErrorContext(ctx, "job panicked", "job", job.Kind, "attempt", job.Attempt, "err", fmt.Errorf("job %d: %v\n%s", job.ID, value, trace))
+	f.log.ErrorContext(ctx, "job panicked", "kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "err", fmt.Errorf("%v\n%s", value, trace))
 	return nil
 }

@@ -200,7 +200,13 @@ func replicaAt(t *testing.T, store *dbtest.Store, ahead time.Duration) *db.Store
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; s.Close() })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		s.Close()
+	})
 	for !s.Fresh() { // the feed measures the difference
 		if t.Context().Err() != nil {
 			t.Fatal(t.Context().Err())

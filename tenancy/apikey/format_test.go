@@ -157,7 +157,7 @@ func TestPlainDoesNotPrint(t *testing.T) {
 	plain, _ := newPlain(Secret, "live", uuid.New())
 	secret := plain.Reveal()[len("bk_live_")+idDigits:]
 	var log strings.Builder
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "key", plain) //nolint:sloglint // what a mistake would print
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "key", plain)
 	asJSON, err := json.Marshal(map[string]any{"key": plain, "created": Created{Plain: plain}})
 	if err != nil {
 		t.Fatal(err)

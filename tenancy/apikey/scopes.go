@@ -31,8 +31,9 @@ func Scopes(kind Kind) []string {
 		return []string{ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeAPIKeysRead, ScopeAPIKeysWrite}
 	case Platform:
 		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
+	default: // what a publishable key may call is fixed
+		return nil
 	}
-	return nil
 }
 
 // covers reports whether holding granted allows wanted.

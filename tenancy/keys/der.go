@@ -18,13 +18,13 @@ func toDER(dst, raw []byte) []byte {
 			half = half[1:]
 		}
 		if half[0] >= 0x80 { // INTEGERs are signed
-			dst = append(dst, derInteger, byte(len(half)+1), 0)
+			dst = append(dst, derInteger, byte(len(half)+1), 0) //nolint:gosec // at most 33
 		} else {
-			dst = append(dst, derInteger, byte(len(half)))
+			dst = append(dst, derInteger, byte(len(half))) //nolint:gosec // at most 32
 		}
 		dst = append(dst, half...)
 	}
-	dst[start-1] = byte(len(dst) - start)
+	dst[start-1] = byte(len(dst) - start) //nolint:gosec // at most derMax
 	return dst
 }
 

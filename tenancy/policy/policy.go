@@ -178,8 +178,7 @@ func Parse(text []byte) (Document, error) {
 }
 
 func malformed(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return ErrInvalid.WithMessage("wrong type of value").With("field", wrong.Field)
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
