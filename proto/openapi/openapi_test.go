@@ -1,6 +1,7 @@
 package openapi_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,13 @@ func TestDescriptions(t *testing.T) {
 	for name, raw := range map[string][]byte{"auth": openapi.Auth(), "admin": openapi.Admin()} {
 		t.Run(name, func(t *testing.T) {
 			var doc map[string]any
-			if err := yaml.Unmarshal(raw, &doc); err != nil {
+			var typed struct {
+				Paths map[string]map[string]struct {
+					OperationID string `yaml:"operationId"`
+					Responses   map[string]any
+				}
+			}
+			if err := errors.Join(yaml.Unmarshal(raw, &doc), yaml.Unmarshal(raw, &typed)); err != nil {
 				t.Fatal(err)
 			}
 			if doc["openapi"] != "3.1.0" {
@@ -29,7 +36,7 @@ func TestDescriptions(t *testing.T) {
 				properties, _ := m["properties"].(map[string]any)
 				if required, ok := m["required"].([]any); ok && properties != nil {
 					for _, property := range required {
-						if _, ok := properties[property.(string)]; !ok {
+						if name, _ := property.(string); properties[name] == nil {
 							t.Errorf("%v is required and not described", property)
 						}
 					}
@@ -39,13 +46,11 @@ func TestDescriptions(t *testing.T) {
 				}
 			})
 			var ids []string
-			for path, item := range doc["paths"].(map[string]any) {
-				for verb, op := range item.(map[string]any) {
-					op := op.(map[string]any)
-					ids = append(ids, op["operationId"].(string))
-					responses := op["responses"].(map[string]any)
+			for path, item := range typed.Paths {
+				for verb, op := range item {
+					ids = append(ids, op.OperationID)
 					for _, status := range []string{"200", "400", "401", "403", "429", "503", "default"} {
-						if responses[status] == nil {
+						if op.Responses[status] == nil {
 							t.Errorf("%s %s: no %s", verb, path, status)
 						}
 					}

@@ -2,7 +2,6 @@ package rest_test
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,51 +21,37 @@ import (
 // understands them.
 func TestCodecOverConnect(t *testing.T) {
 	w := newWorld(t)
-	answer := &authv1.BeginRegistrationResponse{
+	given := &authv1.BeginRegistrationResponse{
 		RegistrationId: "r",
 		Options: &authv1.PublicKeyCredentialCreationOptions{
 			Rp: &authv1.PublicKeyCredentialRpEntity{Name: "Bank"}, User: &authv1.PublicKeyCredentialUserEntity{Id: "dQ", Name: "ana"}, Challenge: "Y2g",
 		},
 	}
-	w.answer = func(_ context.Context, procedure string, _ proto.Message) (proto.Message, error) {
+	w.respond = func(_ context.Context, procedure string, _ proto.Message) (proto.Message, error) {
 		if strings.HasSuffix(procedure, "/BeginRegistration") {
-			return answer, nil
+			return given, nil
 		}
-		return nil, nil
+		return &authv1.User{}, nil
 	}
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, w.server, connecthttp.WithCodecs(&connectproto.BinaryCodec{}, rest.Codec{}))
 	ts := httptest.NewServer(mux)
 	t.Cleanup(ts.Close)
 
-	call := func(procedure, body string) (*http.Response, string) {
-		t.Helper()
-		res, err := http.Post(ts.URL+procedure, "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res, string(b)
-	}
-
-	_, byConnect := call(authv1connect.RegistrationServiceBeginRegistrationProcedure, `{"userId":"u","unknown":1}`)
-	byREST := text(t, w.do(t, http.MethodPost, "/v1/registrations:begin", `{"userId":"u"}`))
+	byConnect := send(t, http.MethodPost, ts.URL+authv1connect.RegistrationServiceBeginRegistrationProcedure, strings.NewReader(`{"userId":"u","unknown":1}`)).body
+	byREST := w.do(t, http.MethodPost, "/v1/registrations:begin", `{"userId":"u"}`).body
 	if byConnect != byREST || !strings.Contains(byREST, `"displayName":""`) || strings.Contains(byREST, "[]") {
 		t.Errorf("by Connect: %s\nby REST:    %s", byConnect, byREST)
 	}
 
-	res, body := call(authv1connect.UserServiceCreateUserProcedure, `{"name":"a","name":"b"}`)
-	if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "duplicate key") || !strings.Contains(body, "REQUEST_MALFORMED") {
-		t.Errorf("a duplicate key: %s %s, want 400 REQUEST_MALFORMED", res.Status, body)
+	res := send(t, http.MethodPost, ts.URL+authv1connect.UserServiceCreateUserProcedure, strings.NewReader(`{"name":"a","name":"b"}`))
+	if res.status != http.StatusBadRequest || !strings.Contains(res.body, "duplicate key") || !strings.Contains(res.body, "REQUEST_MALFORMED") {
+		t.Errorf("a duplicate key: %d %s, want 400 REQUEST_MALFORMED", res.status, res.body)
 	}
 
 	client := authv1connect.NewRegistrationServiceClient(connect.NewClient(connecthttp.NewTransport(http.DefaultClient, ts.URL, connecthttp.WithProtoJSON())))
 	got, err := client.BeginRegistration(t.Context(), &authv1.BeginRegistrationRequest{Subject: &authv1.BeginRegistrationRequest_UserId{UserId: "u"}})
-	if err != nil || !proto.Equal(got, answer) {
+	if err != nil || !proto.Equal(got, given) {
 		t.Errorf("Connect's client read %v, %v", got, err)
 	}
 }

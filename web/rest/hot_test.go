@@ -104,8 +104,8 @@ func beginAnswer() *authv1.BeginAuthenticationResponse {
 	return &authv1.BeginAuthenticationResponse{
 		AuthenticationId: "v1." + strings.Repeat("Zm9v", 50),
 		Options: &authv1.PublicKeyCredentialRequestOptions{
-			Challenge: strings.Repeat("Y2hh", 11), Timeout: proto.Uint32(300000), RpId: proto.String("bank.example"),
-			UserVerification: proto.String("required"),
+			Challenge: strings.Repeat("Y2hh", 11), Timeout: proto.Uint32(300000), RpId: new("bank.example"),
+			UserVerification: new("required"),
 		},
 		ExpiresAt: noon,
 	}
@@ -114,7 +114,7 @@ func beginAnswer() *authv1.BeginAuthenticationResponse {
 func finishAnswer() *authv1.FinishAuthenticationResponse {
 	return &authv1.FinishAuthenticationResponse{
 		User: &authv1.User{
-			Id: "01890a5d-ac96-774b-bcce-b302099a8057", ExternalId: "u-1", Name: "ana@bank.example", DisplayName: proto.String("Ana \"Ä\" <b>"),
+			Id: "01890a5d-ac96-774b-bcce-b302099a8057", ExternalId: "u-1", Name: "ana@bank.example", DisplayName: new("Ana \"Ä\" <b>"),
 			State: authv1.User_ACTIVE, CreatedAt: noon, UpdatedAt: noon, LastSignInAt: noon, Etag: "3f2a",
 		},
 		Credential: &authv1.Credential{
@@ -126,8 +126,8 @@ func finishAnswer() *authv1.FinishAuthenticationResponse {
 		Session: &authv1.Session{
 			Id: "01890a5d-ac96-774b-bcce-b302099a8057", UserId: "01890a5d-ac96-774b-bcce-b302099a8057", CredentialId: strings.Repeat("Q3Jl", 11),
 			Aal: authv1.Assurance_AAL2, Ip: "2001:db8::1", UserAgent: "Mozilla/5.0 (X11; Linux x86_64)",
-			CreatedAt: noon, LastUsedAt: noon, ExpiresAt: noon, AccessToken: proto.String(strings.Repeat("eyJh", 150)),
-			AccessTokenExpiresAt: noon, RefreshToken: proto.String(strings.Repeat("cnQx", 16)),
+			CreatedAt: noon, LastUsedAt: noon, ExpiresAt: noon, AccessToken: new(strings.Repeat("eyJh", 150)),
+			AccessTokenExpiresAt: noon, RefreshToken: new(strings.Repeat("cnQx", 16)),
 		},
 		Assurance: &authv1.Assurance{Aal: authv1.Assurance_AAL2, UserVerified: true, PhishingResistant: true, BackedUp: true},
 	}
@@ -144,14 +144,14 @@ func hotAnswers(tb testing.TB) []proto.Message {
 		&authv1.BeginAuthenticationResponse{}, &authv1.FinishAuthenticationResponse{},
 		&authv1.BeginAuthenticationResponse{Options: &authv1.PublicKeyCredentialRequestOptions{}},
 		&authv1.BeginAuthenticationResponse{Options: &authv1.PublicKeyCredentialRequestOptions{
-			Challenge: "c", Timeout: proto.Uint32(0), RpId: proto.String(""), UserVerification: proto.String(""), Hints: []string{"hybrid", ""},
+			Challenge: "c", Timeout: proto.Uint32(0), RpId: new(""), UserVerification: new(""), Hints: []string{"hybrid", ""},
 			AllowCredentials: []*authv1.PublicKeyCredentialDescriptor{{Id: "a", Type: "public-key", Transports: []string{"usb"}}, {}},
 			Extensions:       extensions,
 		}},
 		&authv1.BeginAuthenticationResponse{AuthenticationId: "\xff"},
 		&authv1.FinishAuthenticationResponse{
 			User: &authv1.User{}, Credential: &authv1.Credential{}, Session: &authv1.Session{}, StepUp: &authv1.StepUp{}, Assurance: &authv1.Assurance{},
-			Decision: 77, DecisionReason: proto.String("SIGN_COUNT_ROLLBACK"), Code: proto.String("c"),
+			Decision: 77, DecisionReason: new("SIGN_COUNT_ROLLBACK"), Code: new("c"),
 		},
 		&authv1.FinishAuthenticationResponse{Credential: &authv1.Credential{Transports: []string{"\xff"}}},
 		&authv1.FinishAuthenticationResponse{StepUp: &authv1.StepUp{Kind: authv1.StepUp_USER_VERIFICATION, Token: "\x00\x1f\x7f\u2028\\\"\b\f\n\r\t"}},

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -26,16 +27,17 @@ import (
 	"github.com/biocore-id/biocore/web/rpc"
 )
 
-// world is a served API, every method of which answers what answer says. It
+// world is a served API, every method of which answers what respond says;
+// an empty answer where it says nothing. It
 // keeps the last request. It is for one test at a time.
 type world struct {
 	handler *rest.Handler
 	server  *connect.Server
 	log     *bytes.Buffer
 
-	answer func(ctx context.Context, procedure string, request proto.Message) (proto.Message, error)
-	got    proto.Message // the request that reached the handler, nil if none did
-	called string        // its procedure
+	respond func(ctx context.Context, procedure string, request proto.Message) (proto.Message, error)
+	got     proto.Message // the request that reached the handler, nil if none did
+	called  string        // its procedure
 }
 
 // newWorld serves both planes behind the interceptors that run in production.
@@ -79,20 +81,23 @@ func serve(tb testing.TB, specs []connect.Spec, interceptors ...connect.ServerIn
 }
 
 func (w *world) serve(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
-	md := spec.Schema.(protoreflect.MethodDescriptor)
+	md, ok := spec.Schema.(protoreflect.MethodDescriptor)
+	if !ok {
+		return fmt.Errorf("%s has no schema", spec.Procedure)
+	}
 	req := newMessage(md.Input())
 	if err := stream.Receive(req); err != nil {
 		return err
 	}
 	w.got, w.called = req, spec.Procedure
 	res := newMessage(md.Output())
-	if w.answer != nil {
-		answer, err := w.answer(ctx, spec.Procedure, req)
+	if w.respond != nil {
+		given, err := w.respond(ctx, spec.Procedure, req)
 		if err != nil {
 			return err
 		}
-		if answer != nil {
-			res = answer
+		if given != nil {
+			res = given
 		}
 	}
 	return stream.Send(res)
@@ -106,8 +111,15 @@ func newMessage(md protoreflect.MessageDescriptor) proto.Message {
 	return dynamicpb.NewMessage(md)
 }
 
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // do sends a request and returns the answer. Lines of headers are "Name: value".
-func (w *world) do(tb testing.TB, method, target, body string, headers ...string) *http.Response {
+func (w *world) do(tb testing.TB, method, target, body string, headers ...string) answer {
 	tb.Helper()
 	w.got, w.called = nil, ""
 	var reader io.Reader
@@ -126,16 +138,27 @@ func (w *world) do(tb testing.TB, method, target, body string, headers ...string
 	}
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
-	return rec.Result()
+	return answer{status: rec.Code, header: rec.Header(), body: rec.Body.String()}
 }
 
-func text(tb testing.TB, res *http.Response) string {
+// send is do over a real connection.
+func send(tb testing.TB, method, url string, body io.Reader) answer {
 	tb.Helper()
-	b, err := io.ReadAll(res.Body)
+	r, err := http.NewRequestWithContext(tb.Context(), method, url, body)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return string(b)
+	r.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return answer{status: res.StatusCode, header: res.Header, body: string(text)}
 }
 
 // shapeSpecs describes a service with the shapes of annotations that the API
@@ -175,31 +198,31 @@ func shapeSpecs(tb testing.TB) []connect.Spec {
 	}
 	method := func(name string, r *annotations.HttpRule) *descriptorpb.MethodDescriptorProto {
 		return &descriptorpb.MethodDescriptorProto{
-			Name: proto.String(name), InputType: proto.String(".shape.v1.Shape"), OutputType: proto.String(".shape.v1.Shape"), Options: rule(r),
+			Name: new(name), InputType: new(".shape.v1.Shape"), OutputType: new(".shape.v1.Shape"), Options: rule(r),
 		}
 	}
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("shape/v1/shape.proto"), Package: proto.String("shape.v1"), Syntax: proto.String("proto3"),
+		Name: new("shape/v1/shape.proto"), Package: new("shape.v1"), Syntax: new("proto3"),
 		Dependency: []string{"google/protobuf/timestamp.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{
 			{
-				Name: proto.String("Shape"),
+				Name: new("Shape"),
 				Field: []*descriptorpb.FieldDescriptorProto{
 					field("id", 1, str, ""), field("inner", 2, msg, ".shape.v1.Inner"), repeated(field("tags", 3, str, "")),
 					field("count", 4, i32, ""), field("big_count", 5, u32, ""), field("flag", 6, flag, ""),
 					field("color", 7, enum, ".shape.v1.Shape.Color"), repeated(field("colors", 8, enum, ".shape.v1.Shape.Color")),
 					field("at", 9, msg, ".google.protobuf.Timestamp"), oneof(field("left", 10, str, "")), oneof(field("right", 11, str, "")),
 				},
-				OneofDecl: []*descriptorpb.OneofDescriptorProto{{Name: proto.String("side")}},
-				EnumType: []*descriptorpb.EnumDescriptorProto{{Name: proto.String("Color"), Value: []*descriptorpb.EnumValueDescriptorProto{
-					{Name: proto.String("COLOR_UNSPECIFIED"), Number: proto.Int32(0)}, {Name: proto.String("RED"), Number: proto.Int32(1)},
+				OneofDecl: []*descriptorpb.OneofDescriptorProto{{Name: new("side")}},
+				EnumType: []*descriptorpb.EnumDescriptorProto{{Name: new("Color"), Value: []*descriptorpb.EnumValueDescriptorProto{
+					{Name: new("COLOR_UNSPECIFIED"), Number: proto.Int32(0)}, {Name: new("RED"), Number: proto.Int32(1)},
 				}}},
 			},
-			{Name: proto.String("Inner"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Inner"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("first_name", 1, str, ""), field("age", 2, i32, ""), field("inner", 3, msg, ".shape.v1.Inner"),
 			}},
 		},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("ShapeService"), Method: []*descriptorpb.MethodDescriptorProto{
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("ShapeService"), Method: []*descriptorpb.MethodDescriptorProto{
 			method("Query", &annotations.HttpRule{
 				Pattern:            &annotations.HttpRule_Get{Get: "/shape/v1/shapes"},
 				AdditionalBindings: []*annotations.HttpRule{{Pattern: &annotations.HttpRule_Get{Get: "/shape/v1/{inner.first_name}/shapes/{count}"}}},

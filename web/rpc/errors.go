@@ -125,8 +125,9 @@ func fromTransport(err error) (*fault.Error, bool) {
 		return ErrTooLarge.WithCause(err), true
 	case connect.CodeUnimplemented:
 		return ErrUnimplemented.WithCause(err), true
+	default:
+		return nil, false
 	}
-	return nil, false
 }
 
 // setRetryAfter tells the client when to come back, rounded up to whole seconds

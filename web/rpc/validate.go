@@ -69,6 +69,7 @@ type validatedStream struct {
 	validator protovalidate.Validator
 }
 
+// Receive receives a message and refuses one that breaks its rules.
 func (s *validatedStream) Receive(msg any) error {
 	if err := s.ServerStream.Receive(msg); err != nil {
 		return err

@@ -24,16 +24,16 @@ func validBeginAuthentication(m *authv1.BeginAuthenticationRequest) bool {
 		}
 	}
 	if m.UserVerification != nil {
-		switch *m.UserVerification {
+		switch m.GetUserVerification() {
 		case "required", "preferred", "discouraged":
 		default:
 			return false
 		}
 	}
-	if m.Purpose != nil && !(text(*m.Purpose, 0, 64) && only(&purposeBytes, *m.Purpose)) {
+	if p := m.GetPurpose(); !text(p, 0, 64) || !only(&purposeBytes, p) {
 		return false
 	}
-	return m.StepUpToken == nil || text(*m.StepUpToken, 1, 2048)
+	return m.StepUpToken == nil || text(m.GetStepUpToken(), 1, 2048)
 }
 
 func validFinishAuthentication(m *authv1.FinishAuthenticationRequest) bool {
@@ -44,11 +44,11 @@ func validFinishAuthentication(m *authv1.FinishAuthenticationRequest) bool {
 		base64URL(c.GetId(), 1, 1364) &&
 		base64URL(c.GetRawId(), 1, 1364) &&
 		c.GetType() == "public-key" &&
-		(c.AuthenticatorAttachment == nil || text(*c.AuthenticatorAttachment, 0, 64)) &&
+		text(c.GetAuthenticatorAttachment(), 0, 64) &&
 		base64URL(r.GetClientDataJson(), 1, 16384) &&
 		base64URL(r.GetAuthenticatorData(), 1, 16384) &&
 		base64URL(r.GetSignature(), 1, 16384) &&
-		(r.UserHandle == nil || base64URL(*r.UserHandle, 0, 86))
+		base64URL(r.GetUserHandle(), 0, 86)
 }
 
 // byteSet holds the bytes that a string may consist of.

@@ -77,10 +77,10 @@ func goodFinish() *authv1.FinishAuthenticationRequest {
 		AuthenticationId: strings.Repeat("a", 200),
 		Credential: &authv1.AuthenticationCredential{
 			Id: strings.Repeat("b", 43), RawId: strings.Repeat("b", 43), Type: "public-key",
-			AuthenticatorAttachment: proto.String("platform"),
+			AuthenticatorAttachment: new("platform"),
 			Response: &authv1.AuthenticatorAssertionResponse{
 				ClientDataJson: strings.Repeat("c", 180), AuthenticatorData: strings.Repeat("d", 50),
-				Signature: strings.Repeat("e", 96), UserHandle: proto.String(strings.Repeat("f", 43)),
+				Signature: strings.Repeat("e", 96), UserHandle: new(strings.Repeat("f", 43)),
 			},
 		},
 	}
@@ -92,12 +92,12 @@ func hotSeeds() []proto.Message {
 		&authv1.BeginAuthenticationRequest{},
 		&authv1.BeginAuthenticationRequest{
 			Subject:          &authv1.BeginAuthenticationRequest_UserId{UserId: strings.Repeat("ü", 64)},
-			UserVerification: proto.String("required"), Purpose: proto.String("pay.now"), StepUpToken: proto.String("t"),
+			UserVerification: new("required"), Purpose: new("pay.now"), StepUpToken: new("t"),
 		},
 		&authv1.BeginAuthenticationRequest{Subject: &authv1.BeginAuthenticationRequest_UserId{}},
 		&authv1.BeginAuthenticationRequest{Subject: &authv1.BeginAuthenticationRequest_ExternalId{ExternalId: strings.Repeat("x", 257)}},
-		&authv1.BeginAuthenticationRequest{Purpose: proto.String("a b")},
-		&authv1.BeginAuthenticationRequest{StepUpToken: proto.String("")},
+		&authv1.BeginAuthenticationRequest{Purpose: new("a b")},
+		&authv1.BeginAuthenticationRequest{StepUpToken: new("")},
 		goodFinish(),
 		&authv1.FinishAuthenticationRequest{AuthenticationId: "a", Credential: &authv1.AuthenticationCredential{}},
 	}
@@ -109,16 +109,16 @@ func hotSeeds() []proto.Message {
 		func(m *authv1.FinishAuthenticationRequest) { m.Credential.RawId = "a=" },
 		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Type = "password" },
 		func(m *authv1.FinishAuthenticationRequest) {
-			m.Credential.AuthenticatorAttachment = proto.String(strings.Repeat("ü", 65))
+			m.Credential.AuthenticatorAttachment = new(strings.Repeat("ü", 65))
 		},
 		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Response.ClientDataJson = "\n" },
 		func(m *authv1.FinishAuthenticationRequest) {
 			m.Credential.Response.AuthenticatorData = strings.Repeat("a", 16385)
 		},
 		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Response.Signature = "" },
-		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Response.UserHandle = proto.String("") },
+		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Response.UserHandle = new("") },
 		func(m *authv1.FinishAuthenticationRequest) {
-			m.Credential.Response.UserHandle = proto.String(strings.Repeat("a", 87))
+			m.Credential.Response.UserHandle = new(strings.Repeat("a", 87))
 		},
 		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Response.UserHandle = nil },
 	} {

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +24,11 @@ type received struct {
 }
 
 func (r received) Receive(msg any) error {
-	proto.Merge(msg.(proto.Message), r.msg)
+	into, ok := msg.(proto.Message)
+	if !ok {
+		return fmt.Errorf("%T is not a message", msg)
+	}
+	proto.Merge(into, r.msg)
 	return nil
 }
 
@@ -58,7 +63,7 @@ func TestValidate(t *testing.T) {
 		{"too long, in characters", &authv1.CreateUserRequest{ExternalId: "u-1", Name: long}, []string{"name"}},
 		{"two at once", &authv1.CreateUserRequest{Name: long}, []string{"externalId", "name"}},
 		{"absent is not empty", &authv1.UpdateUserRequest{UserId: "u"}, nil},
-		{"empty is not absent", &authv1.UpdateUserRequest{UserId: "u", Name: proto.String("")}, []string{"name"}},
+		{"empty is not absent", &authv1.UpdateUserRequest{UserId: "u", Name: new("")}, []string{"name"}},
 		{"a page of none", &authv1.ListUsersRequest{PageSize: proto.Uint32(0)}, []string{"pageSize"}},
 		{"a page of the default", &authv1.ListUsersRequest{}, nil},
 		{"nobody to register", &authv1.BeginRegistrationRequest{}, []string{"subject"}},
@@ -75,7 +80,7 @@ func TestValidate(t *testing.T) {
 			Slug: "acme", Name: "Acme", RpId: "localhost", Origins: []string{"https://a.example"},
 		}, []string{"mode"}},
 		{"a sign-in of nobody in particular", &authv1.BeginAuthenticationRequest{}, nil},
-		{"a sign-in with a strange wish", &authv1.BeginAuthenticationRequest{UserVerification: proto.String("maybe")}, []string{"userVerification"}},
+		{"a sign-in with a strange wish", &authv1.BeginAuthenticationRequest{UserVerification: new("maybe")}, []string{"userVerification"}},
 		{"a finish without a credential", &authv1.FinishAuthenticationRequest{AuthenticationId: "a"}, []string{"credential"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
