@@ -90,7 +90,7 @@ func listParams(filter string) (params tenantq.ListCredentialsParams, err error)
 
 // The cursor is when and what: ids are the authenticators' and in no order of time.
 func appendCursor(dst []byte, row tenantq.Credential) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, uint64(row.CreatedAt.UnixMicro())) //nolint:gosec // the same 64 bits, whatever their sign
+	dst = binary.BigEndian.AppendUint64(dst, uint64(row.CreatedAt.UnixMicro()))
 	return append(dst, row.ID...)
 }
 
@@ -98,6 +98,6 @@ func parseCursor(cursor []byte) (*time.Time, []byte, error) {
 	if len(cursor) <= 8 {
 		return nil, nil, listing.ErrPageToken
 	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(cursor))).UTC() //nolint:gosec // as above
+	at := time.UnixMicro(int64(binary.BigEndian.Uint64(cursor))).UTC() //nolint:gosec // the same 64 bits, whatever their sign
 	return &at, cursor[8:], nil
 }

@@ -114,13 +114,13 @@ func TestRefreshExpiry(t *testing.T) {
 		t.Errorf("Refresh after 5 idle minutes error = %v, want %v", err, session.ErrExpired)
 	}
 	tokens := w.tokens
-	for _, minutes := range []time.Duration{4, 8, 12, 14} {
-		later := w.Later(t, minutes*time.Minute)
+	for _, after := range []time.Duration{4 * time.Minute, 8 * time.Minute, 12 * time.Minute, 14 * time.Minute} {
+		later := w.Later(t, after)
 		r, err := later.Sessions.Refresh(t.Context(), w.acme, tokens.Refresh)
 		if err != nil {
-			t.Fatalf("Refresh after %d minutes error = %v", minutes, err)
+			t.Fatalf("Refresh after %v error = %v", after, err)
 		}
-		if tokens = r.Tokens; minutes == 14 && !tokens.AccessExpiresAt.Equal(w.sess.ExpiresAt.Truncate(time.Second)) {
+		if tokens = r.Tokens; after == 14*time.Minute && !tokens.AccessExpiresAt.Equal(w.sess.ExpiresAt.Truncate(time.Second)) {
 			t.Errorf("the last access token expires at %v, want with the session at %v", tokens.AccessExpiresAt, w.sess.ExpiresAt)
 		}
 	}

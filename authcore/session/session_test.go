@@ -276,6 +276,6 @@ func TestParseID(t *testing.T) {
 // keyed is a context whose call has an Idempotency-Key.
 func keyed(ctx context.Context, sc scope.Scope, method string) context.Context {
 	return idempotency.NewContext(ctx, &idempotency.Call{
-		Scope: sc, Method: method, Key: "k", Encode: func(v any) ([]byte, error) { return json.Marshal(v) },
+		Scope: sc, Method: method, Key: "k", Encode: json.Marshal,
 	})
 }

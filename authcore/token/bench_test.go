@@ -30,8 +30,10 @@ func TestAccessAllocations(t *testing.T) {
 	if all > signing+maxAllocs {
 		t.Errorf("allocations = %v, of which the signature has %v; want at most %d more", all, signing, maxAllocs)
 	}
-	if n := testing.AllocsPerRun(200, func() { token.AppendRefresh(dst, acme, token.Refresh{Session: c.Session}) }); n > 2 {
-		t.Errorf("allocations of a refresh token = %v, want at most 2", n)
+	// The race detector makes the MAC's pool forget at random, so it is counted apart.
+	mac := testing.AllocsPerRun(200, func() { acme.MAC("test", input[:36]) })
+	if n := testing.AllocsPerRun(200, func() { token.AppendRefresh(dst, acme, token.Refresh{Session: c.Session}) }); n > mac+3 {
+		t.Errorf("allocations of a refresh token = %v, of which the MAC has %v; want at most 3 more", n, mac)
 	}
 }
 

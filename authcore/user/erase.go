@@ -26,8 +26,8 @@ type Erasure struct {
 }
 
 // Delete erases a user with all credentials and sessions, revoked ones included. It
-// cannot be undone. Audit entries and events of the user stay: they hold ids alone.
-// The answer to a call with an Idempotency-Key may hold the names for up to 24 hours
+// cannot be undone. Audit entries and events of the user stay, and name the user by
+// id. The answer to a call with an Idempotency-Key may hold the names for up to 24 hours
 // more. ErrNotFound (also the second time), etag.ErrMismatch.
 func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest) (Erasure, error) {
 	var erased Erasure

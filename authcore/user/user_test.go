@@ -247,7 +247,7 @@ func TestIdempotency(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			keyed := func() context.Context {
 				return idempotency.NewContext(t.Context(), &idempotency.Call{
-					Scope: acme, Method: "test/" + tt.name, Key: "k", Encode: func(v any) ([]byte, error) { return json.Marshal(v) },
+					Scope: acme, Method: "test/" + tt.name, Key: "k", Encode: json.Marshal,
 				})
 			}
 			if err := tt.call(keyed()); err != nil {
