@@ -8,6 +8,9 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/connect/v2/connectproto"
+
+	"github.com/biocore-id/biocore/web/rest"
 )
 
 // Options is what the public port serves.
@@ -32,7 +35,9 @@ type Options struct {
 // New returns the handler of the public port: all of its routes.
 func New(o Options) http.Handler {
 	api := http.NewServeMux()
-	connecthttp.Mount(api, o.RPC, connecthttp.WithReadMaxBytes(maxBodyBytes))
+	// Connect's JSON calls are read and written like REST's: no duplicate keys, empty fields included.
+	codecs := connecthttp.WithCodecs(&connectproto.BinaryCodec{}, rest.Codec{})
+	connecthttp.Mount(api, o.RPC, connecthttp.WithReadMaxBytes(maxBodyBytes), codecs)
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
