@@ -13,13 +13,21 @@
 package ceremony
 
 import (
+	"crypto/rand"
+	"errors"
+	"io"
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // Errors returned by Service beside those of webauthn, user, credential, tenant
@@ -42,6 +50,13 @@ var (
 	ErrCodeExpired = fault.New(fault.Precondition, "CODE_EXPIRED", "this code has expired: sign in again")
 	ErrCodeSpent   = fault.New(fault.Precondition, "CODE_ALREADY_USED", "this code was exchanged before")
 
+	// ErrChanged: what the sign-in rests on changed while it was judged.
+	ErrChanged = fault.New(fault.Aborted, "SIGN_IN_INTERRUPTED", "the credential changed meanwhile: begin again")
+
+	ErrSubject     = fault.New(fault.Invalid, "SUBJECT_INVALID", "name the user in exactly one way")
+	ErrPurpose     = fault.New(fault.Invalid, "PURPOSE_INVALID", "a purpose is up to 64 characters of A-Z a-z 0-9 . _ -")
+	ErrLife        = fault.New(fault.Invalid, "LIFETIME_INVALID", "a registration token lives one minute to 24 hours")
+	ErrUserMoved   = fault.New(fault.Aborted, "USER_CREATED_MEANWHILE", "another registration created this user first: begin again")
 	ErrStepUpToken = fault.New(fault.Invalid, "STEP_UP_TOKEN_INVALID", "this is no step-up token of this tenant, or it has expired")
 	ErrPolicy      = fault.New(fault.Invalid, "POLICY_LOOSENED", "the request asks for less than the tenant's policy requires")
 )
@@ -153,17 +168,10 @@ type Authenticated struct {
 	// On Allow: Session and Tokens, or, for a caller with a publishable key whose
 	// tenant does not allow direct tokens, Code.
 	Session *session.Session
-	Tokens  *Tokens
+	Tokens  *session.Tokens
 	Code    string
 
 	StepUp *StepUpDemand // on StepUp
-}
-
-// Tokens are what a session is used with.
-type Tokens struct {
-	Access          string
-	AccessExpiresAt time.Time
-	Refresh         string // "" for callers with a publishable key
 }
 
 // StepUpDemand says what more a sign-in needs: another one, with user
@@ -186,6 +194,61 @@ type Exchanged struct {
 	User       user.User
 	Credential credential.Credential
 	Session    session.Session
-	Tokens     Tokens
+	Tokens     session.Tokens
 	Assurance  Assurance
+}
+
+// Options configures a Service.
+type Options struct {
+	Store     *db.Store         // required
+	Keys      *keys.Service     // required
+	Tenants   *tenant.Service   // required
+	Sessions  *session.Service  // required: it makes the tokens
+	Ephemeral *ephemeral.Client // required: registrations are kept there
+	Denials   *audit.Denials    // required: refusals are recorded by it
+	Rand      io.Reader         // of challenges; nil means crypto/rand
+}
+
+// Service runs ceremonies. It is safe for concurrent use.
+type Service struct {
+	store     *db.Store
+	keys      *keys.Service
+	tenants   *tenant.Service
+	sessions  *session.Service
+	ephemeral *ephemeral.Client
+	denials   *audit.Denials
+	rand      io.Reader
+
+	known *db.Cache[*known] // credentials as sign-in needs them
+	fakes *db.Cache[*known] // fakes that were looked for: see fake.go
+	decoy webauthn.Key
+}
+
+// Bounds of what one server remembers: an entry takes about 2 KB.
+const (
+	maxKnown  = 32_768
+	maxFakes  = 4_096
+	knownLife = 10 * time.Minute
+)
+
+// New returns a Service, or an error that names the option which is missing.
+func New(o Options) (*Service, error) {
+	for name, missing := range map[string]bool{
+		"Store": o.Store == nil, "Keys": o.Keys == nil, "Tenants": o.Tenants == nil, "Sessions": o.Sessions == nil,
+		"Ephemeral": o.Ephemeral == nil, "Denials": o.Denials == nil,
+	} {
+		if missing {
+			return nil, errors.New("ceremony: " + name + " is required")
+		}
+	}
+	s := &Service{
+		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
+		denials: o.Denials, rand: o.Rand, decoy: webauthn.DecoyKey(),
+	}
+	if s.rand == nil {
+		s.rand = rand.Reader
+	}
+	s.known = db.NewCache[*known](o.Store, db.NounCredential, maxKnown, knownLife)
+	s.fakes = db.NewCache[*known](o.Store, db.NounTenant, maxFakes, knownLife)
+	return s, nil
 }

@@ -1,0 +1,266 @@
+package ceremony
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/authcore/webauthn"
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// enrollment is one FinishRegistration on its way.
+type enrollment struct {
+	id       uuid.UUID // of the ceremony
+	ring     *keys.Ring
+	snap     *tenant.Snapshot
+	begun    *registration
+	verified webauthn.Registration
+	nickname string
+}
+
+// FinishRegistration verifies what the authenticator made (WebAuthn L3
+// #sctn-registering-a-new-credential) and stores the credential, with its user if
+// that one is new. Challenge, registration token, user, credential, ceremony, audit
+// entry and event are one transaction: whatever fails burns nothing.
+//
+// Errors: ErrChallengeUnknown, ErrChallengeExpired, ErrChallengeSpent; webauthn's;
+// ErrRegistrationSpent, ErrRegistrationExpired; ErrCredentialExists,
+// ErrTooManyCredentials, ErrUserMoved; user.ErrNotFound, user.ErrBlocked;
+// credential.ErrNickname; tenant.ErrSuspended; db.ErrUnavailable,
+// ephemeral.ErrUnavailable.
+func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req FinishRegistrationRequest) (Registered, error) {
+	id, err := mint()
+	if err != nil {
+		return Registered{}, err
+	}
+	e := enrollment{id: id}
+	done, err := s.enroll(ctx, sc, &e, &req)
+	if err != nil {
+		s.refuse(ctx, sc, actionRegister, id, err)
+		return Registered{}, err
+	}
+	return done, nil
+}
+
+func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req *FinishRegistrationRequest) (Registered, error) {
+	var err error
+	if e.ring, e.snap, err = s.tenant(ctx, sc); err != nil {
+		return Registered{}, err
+	}
+	if e.begun, err = s.recall(ctx, sc, e.ring, req.ID); err != nil {
+		return Registered{}, err
+	}
+	if err := e.open(s.store.Now(), req.Publishable); err != nil {
+		return Registered{}, err
+	}
+	algorithms := make([]webauthn.Algorithm, len(e.begun.Algorithms))
+	for i, a := range e.begun.Algorithms {
+		algorithms[i] = webauthn.Algorithm(a)
+	}
+	if e.verified, err = webauthn.VerifyRegistration(relyingParty(e.snap), webauthn.RegistrationExpectation{
+		Challenge: e.begun.Challenge, Algorithms: algorithms,
+		// What was promised at begin, and not less than what is policy by now.
+		RequireUserVerification: e.begun.RequireUV || e.snap.Policy.UserVerification == policy.Required && !e.begun.Conditional,
+		Conditional:             e.begun.Conditional,
+	}, req.Response); err != nil {
+		return Registered{}, err
+	}
+	if req.Nickname == nil {
+		e.nickname = credential.AuthenticatorName(e.verified.AAGUID)
+	} else if e.nickname, err = credential.CleanNickname(*req.Nickname); err != nil {
+		return Registered{}, err
+	}
+	var done Registered
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		done, err = e.commit(ctx, tx)
+		return err
+	})
+	return done, err
+}
+
+// open judges whether the registration may still finish, and by this caller.
+func (e *enrollment) open(now time.Time, publishable bool) error {
+	switch {
+	case publishable && e.begun.TokenHash == nil:
+		return ErrChallengeUnknown // a server began it: nobody vouched for this browser
+	case e.begun.RPID != e.snap.RPID:
+		return webauthn.ErrRPID // the tenant has moved to another domain meanwhile
+	case !now.Before(e.begun.ExpiresAt):
+		return ErrChallengeExpired
+	case e.begun.TokenExpiry != nil && !now.Before(*e.begun.TokenExpiry):
+		return ErrRegistrationExpired
+	}
+	return nil
+}
+
+// commit is the transaction. It may run twice.
+func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, error) {
+	hash := e.begun.hash()
+	if err := e.spend(ctx, tx, hash[:], e.begun.ExpiresAt, ErrChallengeSpent); err != nil {
+		return Registered{}, err
+	}
+	if e.begun.TokenHash != nil {
+		if err := e.spend(ctx, tx, e.begun.TokenHash, *e.begun.TokenExpiry, ErrRegistrationSpent); err != nil {
+			return Registered{}, err
+		}
+	}
+	u, err := e.owner(ctx, tx)
+	if err != nil {
+		return Registered{}, err
+	}
+	kept, err := tx.CountKeptCredentials(ctx, u.ID.UUID())
+	if err != nil {
+		return Registered{}, fmt.Errorf("count credentials: %w", err)
+	}
+	if int(kept) >= e.snap.Policy.MaxCredentialsPerUser {
+		return Registered{}, ErrTooManyCredentials
+	}
+	row, err := tx.InsertCredential(ctx, e.row(tx.Now(), u.ID))
+	if db.IsNoRows(err) {
+		return Registered{}, ErrCredentialExists // §7.1 step 26
+	} else if err != nil {
+		return Registered{}, fmt.Errorf("insert credential: %w", err)
+	}
+	return Registered{User: u, Credential: credential.FromRow(row), Attestation: e.verified.Attestation}, e.record(ctx, tx, u.ID)
+}
+
+// spend makes a challenge or token one-time. A concurrent finish with the same one
+// waits here for this transaction to end.
+func (e *enrollment) spend(ctx context.Context, tx *db.TenantTx, hash []byte, expiry time.Time, spent error) error {
+	n, err := tx.SpendChallenge(ctx, tenantq.SpendChallengeParams{Hash: hash, Slot: db.Slot(expiry), Spender: e.id})
+	if err != nil {
+		return fmt.Errorf("spend challenge: %w", err)
+	}
+	if n == 0 {
+		return spent
+	}
+	return nil
+}
+
+// owner returns the user, locked: two registrations at once could each count the
+// other's credential out, and together exceed the limit. A newcomer's row is locked by
+// having been inserted here.
+func (e *enrollment) owner(ctx context.Context, tx *db.TenantTx) (user.User, error) {
+	if e.begun.Newcomer != nil {
+		u, err := user.Insert(ctx, tx, e.ring, *e.begun.Newcomer)
+		if errors.Is(err, user.ErrExists) {
+			// Another registration made the user, with another handle than this one's
+			// authenticator was told.
+			return user.User{}, ErrUserMoved
+		}
+		return u, err
+	}
+	id := user.ID(*e.begun.User)
+	if _, err := tx.LockUser(ctx, id.UUID()); db.IsNoRows(err) {
+		return user.User{}, user.ErrNotFound
+	} else if err != nil {
+		return user.User{}, fmt.Errorf("lock user: %w", err)
+	}
+	u, err := get(ctx, tx, e.ring, id) // read again under the lock
+	if err == nil && u.State != user.Active {
+		err = user.ErrBlocked
+	}
+	return u, err
+}
+
+// row is the credential record (WebAuthn L3 #credential-record, §7.1 step 27).
+func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialParams {
+	v := &e.verified
+	transports := v.Transports
+	if transports == nil {
+		transports = []string{}
+	}
+	return tenantq.InsertCredentialParams{
+		ID: v.CredentialID, UserID: owner.UUID(), SignCount: int64(v.SignCount),
+		BackedUp: v.Flags.BackedUp(), BackupEligible: v.Flags.BackupEligible(),
+		PublicKey: v.PublicKey, Algorithm: int32(v.Algorithm), Aaguid: v.AAGUID,
+		AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
+		Transports: transports, Attachment: v.Attachment, Discoverable: v.Discoverable,
+		Nickname: e.nickname, RegisteredVia: string(e.via()), Now: now,
+	}
+}
+
+// attestationType is how a type stands in the row.
+func attestationType(t webauthn.AttestationType) string {
+	switch t {
+	case webauthn.AttestationNone:
+		return "NONE"
+	case webauthn.AttestationSelf:
+		return "SELF"
+	case webauthn.AttestationBasic:
+		return "BASIC"
+	case webauthn.AttestationAttCA:
+		return "ATTCA"
+	case webauthn.AttestationAnonCA:
+		return "ANONCA"
+	case webauthn.AttestationUnknown:
+		return "UNKNOWN"
+	}
+	return "UNKNOWN"
+}
+
+// via says who vouched for the person. Either way it is a server: it made the token.
+func (e *enrollment) via() credential.Via {
+	if e.begun.TokenHash != nil {
+		return credential.ViaRegistrationToken
+	}
+	return credential.ViaServerKey
+}
+
+func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID) error {
+	v, id := &e.verified, owner.UUID()
+	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
+		At: tx.Now(), ID: e.id, Kind: kindRegistration, Outcome: string(Allow), UserID: &id, CredentialID: v.CredentialID,
+		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.facts()), //nolint:gosec // an integer column
+	}); err != nil {
+		return fmt.Errorf("insert ceremony: %w", err)
+	}
+	detail := []attr.Attr{
+		attr.UUID("userId", id), attr.Text("via", string(e.via())), attr.UUID("aaguid", v.AAGUID),
+		attr.Text("attestation", v.Attestation.Format), attr.Bool("userVerified", v.Flags.UserVerified()),
+	}
+	if err := audit.Append(ctx, tx, audit.Entry{
+		Action: actionRegister, Target: audit.Target{Kind: "credential", ID: credential.ID(v.CredentialID).String()}, Detail: detail,
+	}); err != nil {
+		return err
+	}
+	return event.Append(ctx, tx, event.Event{Type: event.CredentialCreated, UserID: id, CredentialID: v.CredentialID})
+}
+
+// facts is what was known when it was decided: docs/facts.md.
+func (e *enrollment) facts() []byte {
+	v := &e.verified
+	attrs := [...]attr.Attr{
+		attr.Text("origin", v.ClientData.Origin),
+		attr.Bool("userPresent", v.Flags.UserPresent()),
+		attr.Bool("userVerified", v.Flags.UserVerified()),
+		attr.Bool("backupEligible", v.Flags.BackupEligible()),
+		attr.Bool("backedUp", v.Flags.BackedUp()),
+		attr.Int("signCount", int64(v.SignCount)),
+		attr.Int("algorithm", int64(v.Algorithm)),
+		attr.UUID("aaguid", v.AAGUID),
+		attr.Text("attestationAsked", e.begun.Attestation),
+		attr.Text("attestationFormat", v.Attestation.Format),
+		attr.Text("attestationType", attestationType(v.Attestation.Type)),
+		attr.Bool("conditional", e.begun.Conditional),
+		attr.Text("via", string(e.via())),
+		attr.Int("begunPolicyVersion", int64(e.begun.PolicyVersion)),
+		attr.Text("attachment", v.Attachment),
+		attr.Texts("transports", v.Transports),
+	}
+	return attr.AppendObject(nil, attrs[:])
+}

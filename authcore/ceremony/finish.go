@@ -1,0 +1,253 @@
+package ceremony
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/webauthn"
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// signIn is one FinishAuthentication on its way.
+type signIn struct {
+	id          uuid.UUID // of the ceremony and of everything that comes of it
+	at          time.Time
+	scope       scope.Scope
+	ring        *keys.Ring
+	snap        *tenant.Snapshot
+	begun       authentication
+	known       *known
+	assertion   webauthn.Assertion
+	publishable bool
+}
+
+// FinishAuthentication verifies what the authenticator signed (WebAuthn L3
+// #sctn-verifying-assertion) and, when policy allows it, opens a session. What is
+// wrong with the response or the credential is an error; what policy makes of a
+// valid signature is the Decision. Each sign-in finishes once: the challenge is spent
+// with the decision, and not by a response that does not verify.
+//
+// Errors: ErrChallengeUnknown, ErrChallengeExpired, ErrChallengeSpent; webauthn's;
+// credential.ErrNotFound; after a valid signature credential.ErrRevoked,
+// ErrCredentialSuspended, user.ErrBlocked, ErrChanged; tenant.ErrSuspended;
+// db.ErrUnavailable and db.ErrOverloaded.
+func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req FinishAuthenticationRequest) (Authenticated, error) {
+	id, err := mint()
+	if err != nil {
+		return Authenticated{}, err
+	}
+	in := signIn{id: id, at: s.store.Now(), scope: sc, publishable: req.Publishable}
+	done, err := s.finish(ctx, &in, &req)
+	if err != nil {
+		s.refuse(ctx, sc, actionAuthenticate, id, err)
+		return Authenticated{}, err
+	}
+	return done, nil
+}
+
+func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticationRequest) (Authenticated, error) {
+	var err error
+	if in.ring, in.snap, err = s.tenant(ctx, in.scope); err != nil {
+		return Authenticated{}, err
+	}
+	if in.begun, err = openAuthentication(in.ring, req.ID); err != nil {
+		return Authenticated{}, err
+	}
+	if !in.at.Before(in.begun.expiresAt) {
+		return Authenticated{}, ErrChallengeExpired
+	}
+	if err := s.verify(ctx, in, &req.Response); err != nil {
+		return Authenticated{}, err
+	}
+	write := in.write()
+	outcome, err := s.store.SignIn(ctx, asUser(in.scope, in.known.user.ID), write)
+	switch {
+	case err != nil:
+		return Authenticated{}, err
+	case !outcome.Accepted:
+		return s.explain(ctx, in, &write)
+	case outcome.RolledBack:
+		// Policy lets it in; nobody learns of it unless it is recorded.
+		if err := s.recordRollback(ctx, in); err != nil {
+			return Authenticated{}, err
+		}
+	}
+	return s.allow(in, outcome)
+}
+
+// verify does §7.2 up to the decisions: whose credential it is (steps 5 to 7), and
+// the rest by webauthn.VerifyAssertion. A made-up credential is verified against a key
+// that nobody has, so that it fails as any wrong signature does.
+func (s *Service) verify(ctx context.Context, in *signIn, resp *webauthn.AssertionResponse) error {
+	key, stored := s.decoy, webauthn.StoredCredential{}
+	k, err := s.find(ctx, in, resp)
+	if err != nil {
+		return err
+	}
+	if k != nil {
+		in.known, key = k, k.key
+		stored = webauthn.StoredCredential{
+			UserHandle: k.user.Handle, SignCount: k.credential.SignCount, BackupEligible: k.credential.BackupEligible,
+		}
+	}
+	in.assertion, err = webauthn.VerifyAssertion(relyingParty(in.snap), webauthn.AssertionExpectation{
+		Challenge: in.begun.challenge[:],
+		// What was promised at begin, and not less than what is policy by now.
+		RequireUserVerification: in.begun.requireUV || in.snap.Policy.UserVerification == policy.Required,
+		UserIdentified:          in.begun.identified,
+		Stored:                  stored,
+	}, key, *resp)
+	if err == nil && k == nil {
+		return errors.New("a signature verified against the decoy key") // cannot happen; must not sign in
+	}
+	return err
+}
+
+// find returns the credential that the response names, or nil for a made-up one.
+//
+// A sign-in that was begun for a user takes only what its options listed (step 5):
+// the credentials that this user had then. All else is refused alike, whether it is
+// somebody else's or nobody's.
+func (s *Service) find(ctx context.Context, in *signIn, resp *webauthn.AssertionResponse) (*known, error) {
+	k, cached := s.known.Peek(in.scope.Tenant(), resp.ID)
+	if cached && !names(resp) {
+		return nil, webauthn.ErrMalformed
+	}
+	if !cached {
+		if isFake(in.ring, resp.RawID) {
+			if err := s.missFake(ctx, in.scope, in.ring, resp); err != nil {
+				return nil, err
+			}
+			if in.begun.identified && !(in.begun.fake && isFakeOf(in.ring, resp.RawID, in.begun.user)) {
+				return nil, webauthn.ErrCredentialNotAllowed
+			}
+			return nil, nil //nolint:nilnil // documented: made up
+		}
+		var err error
+		k, err = s.lookup(ctx, in.scope, in.ring, resp)
+		if errors.Is(err, credential.ErrNotFound) && in.begun.identified {
+			return nil, webauthn.ErrCredentialNotAllowed
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if in.begun.identified && (in.begun.fake || k.user.ID != in.begun.user || k.credential.CreatedAt.After(in.begun.issuedAt)) {
+		return nil, webauthn.ErrCredentialNotAllowed
+	}
+	return k, nil
+}
+
+func relyingParty(snap *tenant.Snapshot) webauthn.RP {
+	return webauthn.RP{ID: snap.RPID, Name: snap.RPName, Origins: snap.Origins}
+}
+
+// assurance is what the sign-in was worth. A passkey proves possession; with user
+// verification it is two factors (NIST SP 800-63B-4 AAL2). AAL3 takes proof that the
+// key cannot leave its hardware, which is attestation's to bring.
+func (in *signIn) assurance() Assurance {
+	a := Assurance{AAL: 1, UserVerified: in.assertion.Flags.UserVerified(), PhishingResistant: true, BackedUp: in.assertion.Flags.BackedUp()}
+	if a.UserVerified {
+		a.AAL = 2
+	}
+	return a
+}
+
+// write is the sign-in as it is written if the credential is still good.
+func (in *signIn) write() db.SignIn {
+	a, k := in.assurance(), in.known
+	actor := asUser(in.scope, k.user.ID)
+	buf := make([]byte, 0, 1536) // facts, entry and event share one allocation, nearly always
+	facts := in.facts(buf)
+	entry := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, in.entry(audit.Success, ""))
+	happened := event.AppendJSON(entry[len(entry):], actor, in.id, in.at, event.Event{
+		Type: event.AuthenticationSucceeded, UserID: k.user.ID.UUID(), CredentialID: in.assertion.CredentialID, SessionID: in.id,
+		Data: []attr.Attr{attr.Int("aal", int64(a.AAL))},
+	})
+	return db.SignIn{
+		ID: in.id, ChallengeHash: in.begun.hash(), Expiry: in.begun.expiresAt,
+		CredentialID: in.assertion.CredentialID, UserID: k.user.ID.UUID(), SignCount: in.assertion.SignCount,
+		AnySignCount:   in.snap.Policy.SignCountRollback == policy.RollbackFlag || in.forgiven(),
+		BackupEligible: in.assertion.Flags.BackupEligible(), BackedUp: a.BackedUp,
+		AAL: int16(a.AAL), UserVerified: a.UserVerified, Lifetime: in.snap.Policy.SessionLifetime(),
+		At: in.at, PolicyVersion: int32(in.snap.PolicyVersion), Facts: facts, AuditEntry: entry, Event: happened, //nolint:gosec // an integer column
+	}
+}
+
+// forgiven: the step-up that a rollback demanded has been done.
+func (in *signIn) forgiven() bool {
+	return in.begun.steppedUp && in.snap.Policy.SignCountRollback == policy.RollbackStepUp && in.assertion.Flags.UserVerified()
+}
+
+func (in *signIn) entry(outcome audit.Outcome, reason string) audit.Entry {
+	return audit.Entry{
+		Action: actionAuthenticate, Outcome: outcome, Reason: reason,
+		Target: audit.Target{Kind: "credential", ID: in.known.credential.ID.String()},
+		Detail: []attr.Attr{attr.UUID("userId", in.known.user.ID.UUID()), attr.Bool("userVerified", in.assertion.Flags.UserVerified())},
+	}
+}
+
+// facts is what was known when it was decided: docs/facts.md.
+func (in *signIn) facts(dst []byte) []byte {
+	flags := in.assertion.Flags
+	attrs := [...]attr.Attr{
+		attr.Text("origin", in.assertion.ClientData.Origin),
+		attr.Bool("userVerified", flags.UserVerified()),
+		attr.Bool("backupEligible", flags.BackupEligible()),
+		attr.Bool("backedUp", flags.BackedUp()),
+		attr.Int("signCount", int64(in.assertion.SignCount)),
+		attr.Int("algorithm", int64(in.known.credential.Algorithm)),
+		attr.Bool("identified", in.begun.identified),
+		attr.Bool("steppedUp", in.begun.steppedUp),
+		attr.Bool("publishable", in.publishable),
+		attr.Int("begunPolicyVersion", int64(in.begun.policyVersion)),
+		attr.Text("attachment", in.assertion.Attachment),
+		attr.Text("purpose", in.begun.purpose),
+	}
+	return attr.AppendObject(dst, attrs[:])
+}
+
+// allow answers a sign-in that has been committed.
+func (s *Service) allow(in *signIn, outcome db.SignInOutcome) (Authenticated, error) {
+	a := in.assurance()
+	done := in.answer(Allow, "")
+	done.User.LastSignInAt, done.Credential.LastUsedAt = &outcome.CreatedAt, &outcome.CreatedAt
+	done.Credential.SignCount = in.assertion.SignCount
+	if outcome.RolledBack {
+		done.Credential.SignCount = max(in.assertion.SignCount, in.known.credential.SignCount)
+	}
+	done.Credential.BackedUp = a.BackedUp
+	if in.publishable && !in.snap.DirectTokens {
+		c := code{session: in.id, expiresAt: in.at.Add(codeLife), backedUp: a.BackedUp}
+		done.Code = c.seal(in.ring)
+		return done, nil
+	}
+	sess := session.Session{
+		ID: session.ID(in.id), UserID: in.known.user.ID, CredentialID: in.known.credential.ID,
+		AAL: a.AAL, UserVerified: a.UserVerified,
+		Address: in.scope.Origin().Address.Unmap().WithZone(""), UserAgent: in.scope.Origin().UserAgent,
+		CreatedAt: outcome.CreatedAt, LastUsedAt: outcome.CreatedAt, ExpiresAt: outcome.ExpiresAt,
+	}
+	tokens, err := s.sessions.Issue(in.ring, in.snap, sess, !in.publishable)
+	if err != nil {
+		return Authenticated{}, fmt.Errorf("issue tokens: %w", err)
+	}
+	done.Session, done.Tokens = &sess, &tokens
+	return done, nil
+}
+
+func (in *signIn) answer(d Decision, reason string) Authenticated {
+	return Authenticated{User: in.known.user, Credential: in.known.credential, Decision: d, Reason: reason, Assurance: in.assurance()}
+}
