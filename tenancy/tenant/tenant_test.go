@@ -207,7 +207,7 @@ func TestIdempotencyKey(t *testing.T) {
 			Scope: operator, Method: method, Key: f.store.Now().String(), Encode: encode,
 		})
 	}
-	encode := func(v any) ([]byte, error) { return json.Marshal(v) }
+	encode := json.Marshal
 	key := func(ctx context.Context) context.Context { // the same call again
 		again := *idempotency.FromContext(ctx)
 		return idempotency.NewContext(t.Context(), &again)
