@@ -18,7 +18,7 @@ var (
 	ErrReused = fault.New(fault.Conflict, "IDEMPOTENCY_KEY_REUSED",
 		"this Idempotency-Key was used with another request body")
 	ErrNotReplayable = fault.New(fault.Conflict, "IDEMPOTENCY_NOT_REPLAYABLE",
-		"this call took effect before, and its answer is not kept because it holds a secret or a one-time challenge")
+		"this call was made before, and its answer is not kept because it holds a secret or a one-time challenge")
 	ErrMalformed = fault.New(fault.Invalid, "IDEMPOTENCY_KEY_MALFORMED",
 		"an Idempotency-Key has 1 to 255 printable ASCII characters")
 )

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
+)
+
+// effect is one mutating method: how to call it, which audit entry its success
+// leaves, and what a repeat with the same Idempotency-Key is answered.
+type effect struct {
+	procedure string
+	call      func(t *testing.T, w *world, c *customer) (method, path, key string, body any)
+	action    string // of the audit entry
+	home      bool   // the entry stands in a tenant that the call makes, not in c's
+	repeat    string // "" for the first answer again, or the reason of the refusal
+}
+
+const notReplayable = "IDEMPOTENCY_NOT_REPLAYABLE"
+
+func effects() []effect {
+	post := func(path string, body map[string]any) func(*testing.T, *world, *customer) (string, string, string, any) {
+		return func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", fill(path, c), c.secret, body
+		}
+	}
+	return []effect{
+		{authv1connect.UserServiceCreateUserProcedure, post("/v1/users", map[string]any{"externalId": "new", "name": "new"}), "user.create", false, ""},
+		{authv1connect.UserServiceUpdateUserProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/v1/users/" + c.user, c.secret, map[string]any{"name": "renamed"}
+		}, "user.update", false, ""},
+		{authv1connect.UserServiceBlockUserProcedure, post("/v1/users/{user}:block", map[string]any{"reason": "fraud"}), "user.block", false, ""},
+		{authv1connect.UserServiceUnblockUserProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "POST", "/v1/users/"+c.user+":block", c.secret, map[string]any{})
+			return "POST", "/v1/users/" + c.user + ":unblock", c.secret, map[string]any{}
+		}, "user.unblock", false, ""},
+		{authv1connect.UserServiceDeleteUserProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/v1/users/" + c.user, c.secret, nil
+		}, "user.delete", false, ""},
+		{authv1connect.CredentialServiceUpdateCredentialProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/v1/credentials/" + c.credential, c.secret, map[string]any{"nickname": "Blue key"}
+		}, "credential.update", false, ""},
+		{authv1connect.CredentialServiceRevokeCredentialProcedure, post("/v1/credentials/{credential}:revoke", map[string]any{"reason": "lost", "allowLast": true}), "credential.revoke", false, ""},
+		{authv1connect.CredentialServiceSuspendCredentialProcedure, post("/v1/credentials/{credential}:suspend", map[string]any{"reason": "odd"}), "credential.suspend", false, ""},
+		{authv1connect.CredentialServiceResumeCredentialProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "POST", "/v1/credentials/"+c.credential+":suspend", c.secret, map[string]any{})
+			return "POST", "/v1/credentials/" + c.credential + ":resume", c.secret, map[string]any{}
+		}, "credential.resume", false, ""},
+		{authv1connect.SessionServiceRevokeSessionProcedure, post("/v1/sessions/{session}:revoke", map[string]any{}), "session.revoke", false, ""},
+		{authv1connect.SessionServiceRevokeAllSessionsProcedure, post("/v1/users/{user}/sessions:revoke", map[string]any{}), "session.revoke_all", false, ""},
+		{authv1connect.SessionServiceRefreshSessionProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", "/v1/sessions:refresh", c.secret, map[string]any{"refreshToken": c.refresh}
+		}, "session.refresh", false, notReplayable},
+		{authv1connect.RegistrationServiceCreateRegistrationTokenProcedure, post("/v1/registrationTokens", map[string]any{"user": map[string]any{"externalId": "u2", "name": "u2"}}), "registration.token", false, notReplayable},
+		{authv1connect.RegistrationServiceBeginRegistrationProcedure, post("/v1/registrations:begin", map[string]any{"user": map[string]any{"externalId": "u2", "name": "u2"}}), "", false, notReplayable},
+		{authv1connect.RegistrationServiceFinishRegistrationProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			begun := w.must(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"user": map[string]any{"externalId": "u3", "name": "u3"}})
+			response, err := c.authenticator.Create(marshal(t, begun.at("options")), origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return "POST", "/v1/registrations:finish", c.secret,
+				map[string]any{"registrationId": begun.text("registrationId"), "credential": json.RawMessage(marshal(t, response))}
+		}, "registration.finish", false, notReplayable},
+		{authv1connect.AuthenticationServiceBeginAuthenticationProcedure, post("/v1/authentications:begin", map[string]any{}), "", false, notReplayable},
+		{authv1connect.AuthenticationServiceFinishAuthenticationProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/v1/authentications:finish", c.secret, w.assert(t, c, c.secret, map[string]any{}, authenticatortest.Deviation{})
+		}, "authentication.finish", false, notReplayable},
+		{authv1connect.AuthenticationServiceExchangeCodeProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			a := w.must(t, "POST", "/v1/authentications:finish", c.publishable, w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{}))
+			return "POST", "/v1/authentications:exchange", c.secret, map[string]any{"code": a.text("code")}
+		}, "authentication.exchange", false, notReplayable},
+		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
+		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")
+			return "POST", "/admin/v1/apiKeys/" + id + ":revoke", c.secret, map[string]any{}
+		}, "apikey.revoke", false, ""},
+		{adminv1connect.TenantServiceCreateTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/tenants", w.platformKey, map[string]any{
+				"slug": c.slug + "-two", "name": "Two", "mode": "TEST", "rpId": "localhost", "origins": []string{"http://localhost:3000"},
+			}
+		}, "tenant.create", true, notReplayable},
+		{adminv1connect.TenantServiceUpdateTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/tenants/" + c.id, w.platformKey, map[string]any{"name": "Renamed"}
+		}, "tenant.update", false, ""},
+		{adminv1connect.TenantServiceSuspendTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/tenants/" + c.id + ":suspend", w.platformKey, map[string]any{"reason": "unpaid"}
+		}, "tenant.suspend", false, ""},
+		{adminv1connect.TenantServiceResumeTenantProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "POST", "/admin/v1/tenants/"+c.id+":suspend", w.platformKey, map[string]any{})
+			return "POST", "/admin/v1/tenants/" + c.id + ":resume", w.platformKey, map[string]any{}
+		}, "tenant.resume", false, ""},
+	}
+}
+
+func fill(path string, c *customer) string {
+	return strings.NewReplacer("{user}", c.user, "{credential}", c.credential, "{session}", c.session).Replace(path)
+}
+
+// Every mutating method leaves an audit entry when it succeeds; a repeat under the
+// same Idempotency-Key changes nothing and is answered as the table says; another
+// body under that key is refused. The audit entry removed from a service, or its
+// Result, turns its case red.
+func TestEveryMutatingMethod(t *testing.T) {
+	w := newWorld(t)
+	covered := map[string]bool{}
+	for i, e := range effects() {
+		covered[e.procedure] = true
+		t.Run(strings.TrimPrefix(e.procedure, "/biocore."), func(t *testing.T) {
+			c := w.tenant(t, fmt.Sprintf("tenant-%d", i))
+			w.enroll(t, c, "alice")
+			w.signIn(t, c)
+			method, path, key, body := e.call(t, w, c)
+			before := w.auditCount(t, c.id, e.action)
+			idempotency := uuid.NewString()
+
+			first := w.call(t, method, path, key, body, "Idempotency-Key", idempotency)
+			if first.status != http.StatusOK {
+				t.Fatalf("first call: %s", first)
+			}
+			if first.header.Get("X-Request-Id") == "" {
+				t.Error("no request id")
+			}
+			in := c.id
+			if e.home {
+				in, before = first.text("tenant", "id"), 0
+			}
+			if after := w.auditCount(t, in, e.action); e.action != "" && after != before+1 {
+				t.Errorf("audit entries %s: %d, want %d more than %d", e.action, after, 1, before)
+			}
+			settled := w.auditCount(t, in, e.action)
+
+			second := w.call(t, method, path, key, body, "Idempotency-Key", idempotency)
+			switch {
+			case e.repeat == "" && (second.status != http.StatusOK || second.raw != first.raw):
+				t.Errorf("the repeat is answered otherwise:\n%s\n%s", first, second)
+			case e.repeat != "" && (second.status != http.StatusConflict || second.reason() != e.repeat):
+				t.Errorf("the repeat: %s, want 409 %s", second, e.repeat)
+			}
+			if again := w.auditCount(t, in, e.action); again != settled {
+				t.Errorf("the repeat took effect: %d audit entries, then %d", settled, again)
+			}
+			if b, ok := body.(map[string]any); ok && method != http.MethodDelete {
+				other := map[string]any{"reason": "another"}
+				for k, v := range b {
+					other[k] = v
+				}
+				other["reason"] = "another body"
+				if _, has := b["reason"]; has {
+					if a := w.call(t, method, path, key, other, "Idempotency-Key", idempotency); a.reason() != "IDEMPOTENCY_KEY_REUSED" {
+						t.Errorf("another body under the same key: %s", a)
+					}
+				}
+			}
+		})
+	}
+	for spec := range w.rpc.Specs() {
+		if spec.IdempotencyLevel != 1 && !covered[spec.Procedure] && spec.Procedure != authv1connect.SessionServiceVerifySessionProcedure {
+			t.Errorf("%s changes something and has no case here", spec.Procedure)
+		}
+	}
+}
+
+// auditCount counts a tenant's audit entries of one action that succeeded, as
+// anybody with the database would.
+func (w *world) auditCount(t *testing.T, tenantID, action string) (n int64) {
+	t.Helper()
+	if action == "" {
+		return 0
+	}
+	if err := w.store.Superuser(t).QueryRow(t.Context(),
+		"SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND action = $2 AND entry::jsonb->>'outcome' = 'success'", tenantID, action).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A suspended tenant, a revoked key and a blocked user stop within a second, on the
+// server that was told and on the other one.
+func TestRevocationIsSeenByEveryServer(t *testing.T) {
+	w := newWorld(t)
+	other := startWorld(t, w.store, w.cfgForReplica())
+	c := w.tenant(t, "acme")
+	w.enroll(t, c, "alice")
+	w.signIn(t, c)
+	verify := func(w *world) string {
+		a := w.call(t, "POST", "/v1/sessions:verify", c.secret, map[string]any{"accessToken": c.access})
+		if a.status != http.StatusOK {
+			return a.reason()
+		}
+		return fmt.Sprint(a.at("active"))
+	}
+	within := func(what, want string, ask func() string) {
+		t.Helper()
+		deadline := time.Now().Add(time.Second)
+		for {
+			got := ask()
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: after a second the other server still answers %q, want %q", what, got, want)
+			}
+			pause(t, 10*time.Millisecond)
+		}
+	}
+	within("signed in", "true", func() string { return verify(other) })
+	w.must(t, "POST", "/v1/sessions/"+c.session+":revoke", c.secret, map[string]any{})
+	if got := verify(w); got != "false" {
+		t.Errorf("the server that revoked the session still answers %s", got)
+	}
+	within("session revoked", "false", func() string { return verify(other) })
+
+	w.must(t, "POST", "/admin/v1/tenants/"+c.id+":suspend", w.platformKey, map[string]any{})
+	within("tenant suspended", "TENANT_SUSPENDED", func() string { return verify(other) })
+	w.must(t, "POST", "/admin/v1/tenants/"+c.id+":resume", w.platformKey, map[string]any{})
+	within("tenant resumed", "false", func() string { return verify(other) })
+
+	id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "short-lived", "scopes": []string{"users:read"}})
+	short := id.text("key")
+	ask := func() string {
+		return other.call(t, "GET", "/v1/users", short, nil).reason()
+	}
+	within("key created", "", ask)
+	w.must(t, "POST", "/admin/v1/apiKeys/"+id.text("id")+":revoke", c.secret, map[string]any{})
+	within("key revoked", "API_KEY_REVOKED", ask)
+}
+
+// cfgForReplica is the configuration of a second server on the same stores.
+func (w *world) cfgForReplica() Config {
+	cfg := w.cfg
+	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
+	return cfg
+}
+
+// pause waits between two looks at what happens elsewhere.
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	<-ctx.Done()
+}

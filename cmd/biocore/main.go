@@ -1,0 +1,162 @@
+// Command biocore is the whole of Biocore: the server, its development default, and
+// the operator's tools, one subcommand a file.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// command is one subcommand. run gets the arguments after its name, and prints
+// nothing but its result to env.out: people's words by default, JSON under --json.
+type command struct {
+	name    string // as typed: "tenant create"
+	args    string // what follows the flags, for the usage line
+	summary string // one line, lower case, no period
+	example string // a line that works after `biocore dev`
+	run     func(ctx context.Context, env *environment, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"dev", "", "start everything on this machine, for development", "biocore dev", runDev},
+		{"serve", "", "serve the API", "biocore serve --config biocore.yaml", runServe},
+		{"migrate up", "", "bring the database schema up to this version", "biocore migrate up", runMigrateUp},
+		{"migrate status", "", "list the schema's migrations", "biocore migrate status --json", runMigrateStatus},
+		{"version", "", "print the version", "biocore version --json", runVersion},
+	}
+}
+
+// environment is what a command sees of the process.
+type environment struct {
+	out io.Writer
+	err io.Writer
+	dir string // the working directory: where .biocore is
+}
+
+// errUsage is returned by a command whose arguments cannot be used, after it has
+// said why.
+var errUsage = errors.New("usage")
+
+func main() {
+	// The first signal asks for a graceful end; after it the default is back, so that
+	// a second one ends a process that hangs.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() { <-ctx.Done(); stop() }()
+	os.Exit(run(ctx, &environment{out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:]))
+}
+
+// run is main without the process: 0 done, 1 failed, 2 not understood.
+func run(ctx context.Context, env *environment, args []string) int {
+	c, rest, ok := find(args)
+	if !ok {
+		usage(env.err)
+		if len(args) == 1 && (args[0] == "help" || args[0] == "--help" || args[0] == "-h") {
+			return 0
+		}
+		return 2
+	}
+	err := c.run(ctx, env, rest)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errUsage):
+		return 2
+	}
+	fmt.Fprintf(env.err, "biocore %s: %v\n", c.name, err)
+	return 1
+}
+
+func find(args []string) (command, []string, bool) {
+	for _, c := range commands() {
+		words := strings.Fields(c.name)
+		if len(args) >= len(words) && strings.Join(args[:len(words)], " ") == c.name {
+			return c, args[len(words):], true
+		}
+	}
+	return command{}, nil, false
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "Biocore: passkey authentication on your own infrastructure.\n\nUsage: biocore COMMAND [FLAGS]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, "\nbiocore COMMAND --help shows a command's flags and an example.\n")
+}
+
+// flags returns the flag set of the named command, with --json, and help that ends
+// with the command's example.
+func flags(env *environment, name string, asJSON *bool) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(env.err)
+	fs.BoolVar(asJSON, "json", false, "print JSON, for scripts")
+	fs.Usage = func() {
+		for _, c := range commands() {
+			if c.name == name {
+				fmt.Fprintf(env.err, "biocore %s: %s\n\nUsage: %s\n\n", c.name, c.summary, strings.TrimSpace("biocore "+c.name+" [FLAGS] "+c.args))
+				fs.PrintDefaults()
+				fmt.Fprintf(env.err, "\nExample:\n  %s\n", c.example)
+			}
+		}
+	}
+	return fs
+}
+
+// parse reads args and wants exactly positional arguments after the flags.
+func parse(fs *flag.FlagSet, args []string, positional int) error {
+	// Flags may stand behind positional arguments: `tenant create acme --name Acme`.
+	var rest []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return err
+			}
+			return errUsage // the flag package has said what is wrong
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(rest) != positional {
+		fs.Usage()
+		return errUsage
+	}
+	return fs.Parse(append([]string{"--"}, rest...))
+}
+
+// printJSON writes v as indented JSON.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// parseFlags reads args and refuses what is left over. Asking for help writes it
+// to out and ends the command with flag.ErrHelp, which is no failure.
+func parseFlags(flags *flag.FlagSet, out io.Writer, args []string) error {
+	flags.SetOutput(io.Discard) // run says what was wrong, once
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(out)
+		flags.Usage()
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUsage, err)
+	case flags.NArg() > 0:
+		return fmt.Errorf("%w: unexpected %q", errUsage, flags.Arg(0))
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/biocore-id/biocore/web/edge"
+	"github.com/biocore-id/biocore/web/rpc"
+)
+
+func runServe(ctx context.Context, env *environment, args []string) error {
+	var asJSON bool
+	fs := flags(env, "serve", &asJSON)
+	config := configFlag(fs)
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	cfg, err := loadConfig(*config, env.dir)
+	if err != nil {
+		return err
+	}
+	if err := cfg.validateServe(); err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	level, err := cfg.logLevel()
+	if err != nil {
+		return err
+	}
+	tel, err := startTelemetry(ctx, TelemetryConfig{Version: buildInfo().Version, LogOutput: env.err, LogLevel: level, RequestID: requestID})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = tel.Shutdown(last) // the collector is gone: nothing to do about it now
+	}()
+	s, err := newServer(ctx, cfg, tel)
+	if err != nil {
+		return err
+	}
+	s.start(ctx, s.public(nil))
+	tel.Log.Info("serving", "address", s.publicPort.Addr().String(), "ops_address", s.opsPort.Addr().String(), "public_url", cfg.PublicURL)
+	return s.wait(ctx)
+}
+
+// server is a platform with its ports.
+type server struct {
+	*platform
+	publicPort, opsPort *edge.Server
+
+	stop    context.CancelFunc // ends what goes on beside requests
+	running sync.WaitGroup
+	failed  chan error
+}
+
+// newServer wires a platform on a database of this version and opens the ports.
+// Call start, then wait.
+func newServer(ctx context.Context, cfg Config, tel *telemetry) (*server, error) {
+	tlsConfig, err := cfg.tls()
+	if err != nil {
+		return nil, err
+	}
+	publicPort, err := edge.Listen(ctx, cfg.Listen, edge.ServerOptions{TLS: tlsConfig, Log: tel.Log})
+	if err != nil {
+		return nil, err
+	}
+	opsPort, err := edge.Listen(ctx, cfg.OpsListen, edge.ServerOptions{Log: tel.Log})
+	if err != nil {
+		return nil, errors.Join(err, publicPort.Shutdown(ctx))
+	}
+	p, err := newPlatform(ctx, cfg, tel)
+	if err == nil {
+		err = p.checkSchema(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, publicPort.Shutdown(ctx), opsPort.Shutdown(ctx))
+	}
+	return &server{platform: p, publicPort: publicPort, opsPort: opsPort, failed: make(chan error, 3)}, nil
+}
+
+func (p *platform) checkSchema(ctx context.Context) error {
+	behind, err := p.store.SchemaBehind(ctx)
+	if err == nil && len(behind) > 0 {
+		err = fmt.Errorf("the database lacks %s: run `biocore migrate up` first", strings.Join(behind, ", "))
+	}
+	if err != nil {
+		p.Close()
+	}
+	return err
+}
+
+// start answers on the public port with h, and on the operations port. What goes on
+// beside requests outlives ctx by the time that draining takes.
+func (s *server) start(ctx context.Context, h http.Handler) {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	for _, part := range []func() error{
+		func() error { return s.platform.Run(background) },
+		func() error { return s.publicPort.Serve(h) },
+		func() error { return s.opsPort.Serve(s.ops()) },
+	} {
+		s.running.Go(func() {
+			if err := part(); err != nil {
+				s.failed <- err
+			}
+		})
+	}
+}
+
+// wait serves until ctx ends or a part fails, then drains: unready first, then no new
+// connections, then the requests in flight, then what goes on beside them.
+func (s *server) wait(ctx context.Context) error {
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-s.failed:
+		s.tel.Log.Error("a part of the server has failed", "err", failure)
+	}
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
+	defer cancel()
+	err := errors.Join(s.publicPort.Shutdown(drain), s.opsPort.Shutdown(drain))
+	s.stop()
+	s.running.Wait()
+	s.platform.Close()
+	return errors.Join(failure, err)
+}
+
+func requestID(ctx context.Context) string { return rpc.OriginFromContext(ctx).RequestID }
+
+func (c *Config) logLevel() (slog.Level, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return 0, errors.New("BIOCORE_LOG_LEVEL is debug, info, warn or error")
+	}
+	return level, nil
+}
+
+func (c *Config) tls() (*tls.Config, error) {
+	if c.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // plain HTTP
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/web/rest"
+)
+
+// The generator: every method of both planes, called by tenant B with what belongs
+// to tenant A, must answer as if it had never existed, and must leave A as it was.
+// The oracle is threefold: the answer equals the answer to ids that nobody has;
+// nothing of A's is in it; A's rows in every table are unchanged.
+//
+// Row-level security removed from a table that a method reads turns its case red.
+func TestEveryMethodWithAnotherTenantsIDs(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	w.enroll(t, acme, "alice")
+	w.enroll(t, globex, "bob")
+	w.signIn(t, acme)
+	theirs := possessions(t, w, acme)
+	nobodys := possessionsOfNobody(theirs)
+
+	for _, r := range w.rest.Routes() {
+		if strings.HasPrefix(r.Path, "/admin/v1/tenants") {
+			continue // the platform's own plane: TestPlatformPlaneIsClosed
+		}
+		t.Run(r.Method+" "+r.Path, func(t *testing.T) {
+			for name, requests := range foreignRequests(r, theirs, nobodys) {
+				before := fingerprint(t, w.store, acme.id)
+				foreign := w.call(t, r.Method, requests[0].path, globex.secret, requests[0].body)
+				unknown := w.call(t, r.Method, requests[1].path, globex.secret, requests[1].body)
+				if foreign.status != unknown.status || anonymous(foreign.raw, theirs, nobodys) != anonymous(unknown.raw, theirs, nobodys) {
+					t.Errorf("%s: another tenant's and nobody's are told apart:\n%s\n%s", name, foreign, unknown)
+				}
+				for what, secret := range theirs {
+					if strings.Contains(foreign.raw, secret) && !strings.Contains(fmt.Sprint(requests[0]), secret) {
+						t.Errorf("%s: the answer holds the other tenant's %s: %s", name, what, foreign)
+					}
+				}
+				if after := fingerprint(t, w.store, acme.id); after != before {
+					t.Errorf("%s: the other tenant's rows have changed:\n%s\n%s", name, before, after)
+				}
+			}
+		})
+	}
+}
+
+// possessions are one of each thing of a tenant that a request can name.
+func possessions(t *testing.T, w *world, c *customer) map[string]string {
+	t.Helper()
+	registration := w.must(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"userId": c.user})
+	token := w.must(t, "POST", "/v1/registrationTokens", c.secret, map[string]any{"userId": c.user})
+	authentication := w.must(t, "POST", "/v1/authentications:begin", c.secret, map[string]any{})
+	code := w.must(t, "POST", "/v1/authentications:finish", c.publishable,
+		w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{}))
+	page := w.must(t, "GET", "/v1/users/"+c.user+"/sessions?pageSize=1", c.secret, nil)
+	keys := w.must(t, "GET", "/admin/v1/apiKeys", c.secret, nil)
+	list, _ := keys.at("apiKeys").([]any)
+	first, _ := list[0].(map[string]any)
+	key, _ := first["id"].(string)
+	return map[string]string{
+		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key,
+		"registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
+		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
+		"accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
+	}
+}
+
+// possessionsOfNobody are of the same shape and belong to nobody.
+func possessionsOfNobody(of map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, v := range of {
+		switch name {
+		case "userId", "sessionId", "apiKeyId":
+			out[name] = uuid.NewString()
+		default:
+			// Another letter in the middle: of the same length, and of nobody.
+			b := []byte(v)
+			for i := len(b) / 2; i < len(b)/2+4 && i < len(b); i++ {
+				if b[i] == 'x' {
+					b[i] = 'y'
+				} else if b[i] != '.' && b[i] != '_' {
+					b[i] = 'x'
+				}
+			}
+			out[name] = string(b)
+		}
+	}
+	return out
+}
+
+type request struct {
+	path string
+	body map[string]any
+}
+
+var pathVariable = regexp.MustCompile(`\{(\w+)\}`)
+
+// foreignRequests builds pairs of requests for one route: with theirs, and with nobody's.
+func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string][2]request {
+	out := map[string][2]request{}
+	add := func(name string, build func(ids map[string]string) request) {
+		out[name] = [2]request{build(theirs), build(nobodys)}
+	}
+	path := func(ids map[string]string) string {
+		return pathVariable.ReplaceAllStringFunc(r.Path, func(v string) string { return ids[camel(v[1:len(v)-1])] })
+	}
+	body := func(extra map[string]any) func(map[string]string) request {
+		return func(ids map[string]string) request {
+			b := map[string]any{}
+			for k, v := range extra {
+				if s, ok := v.(string); ok && strings.HasPrefix(s, "@") {
+					v = ids[s[1:]]
+				}
+				b[k] = v
+			}
+			return request{path(ids), b}
+		}
+	}
+	switch r.Path {
+	case "/v1/registrationTokens":
+		add("user", body(map[string]any{"userId": "@userId"}))
+	case "/v1/registrations:begin":
+		add("user", body(map[string]any{"userId": "@userId"}))
+		add("token", body(map[string]any{"registrationToken": "@registrationToken"}))
+	case "/v1/registrations:finish":
+		add("registration", body(map[string]any{"registrationId": "@registrationId", "credential": emptyRegistration}))
+	case "/v1/authentications:begin":
+		return nil // answers look alike for every user, known or not: authcore/ceremony tests them
+	case "/v1/authentications:finish":
+		add("authentication", body(map[string]any{"authenticationId": "@authenticationId", "credential": emptyAssertion}))
+	case "/v1/authentications:exchange":
+		add("code", body(map[string]any{"code": "@code"}))
+	case "/v1/sessions:verify":
+		add("token", body(map[string]any{"accessToken": "@accessToken"}))
+	case "/v1/sessions:refresh":
+		add("token", body(map[string]any{"refreshToken": "@refreshToken"}))
+	case "/v1/users:lookup":
+		add("external id", func(ids map[string]string) request {
+			return request{"/v1/users:lookup?externalId=" + ids["externalId"], nil}
+		})
+	case "/v1/users":
+		if r.Method == http.MethodGet {
+			add("filter", func(ids map[string]string) request {
+				return request{"/v1/users?filter=externalId%20%3D%20%22" + ids["externalId"] + "%22", nil}
+			})
+			add("page token", func(ids map[string]string) request { return request{"/v1/users?pageToken=" + ids["pageToken"], nil} })
+			return out
+		}
+		return nil // makes a user of one's own: TestSameNamesInTwoTenants
+	case "/admin/v1/apiKeys":
+		return nil // lists and makes one's own: TestSameNamesInTwoTenants
+	default:
+		if r.Method == http.MethodGet {
+			add("id", func(ids map[string]string) request { return request{path(ids), nil} })
+			return out
+		}
+		add("id", body(map[string]any{"reason": "curious"}))
+		if r.Method == http.MethodPatch {
+			add("change", body(map[string]any{"name": "mallory", "nickname": "mine"}))
+		}
+	}
+	return out
+}
+
+var (
+	emptyRegistration = map[string]any{
+		"id": "AAAA", "rawId": "AAAA", "type": "public-key",
+		"response": map[string]any{"clientDataJSON": "AAAA", "attestationObject": "AAAA"},
+	}
+	emptyAssertion = map[string]any{
+		"id": "AAAA", "rawId": "AAAA", "type": "public-key",
+		"response": map[string]any{"clientDataJSON": "AAAA", "authenticatorData": "AAAA", "signature": "AAAA"},
+	}
+)
+
+func camel(snake string) string {
+	words := strings.Split(snake, "_")
+	for i, word := range words[1:] {
+		words[i+1] = strings.ToUpper(word[:1]) + word[1:]
+	}
+	return strings.Join(words, "")
+}
+
+// anonymous is an answer without what differs because the questions did.
+func anonymous(raw string, ids ...map[string]string) string {
+	for _, set := range ids {
+		for _, v := range set {
+			if v != "" {
+				raw = strings.ReplaceAll(raw, v, "…")
+			}
+		}
+	}
+	return raw
+}
+
+// fingerprint sums up a tenant's rows in every walled table.
+func fingerprint(t *testing.T, store *dbtest.Store, tenantID string) string {
+	t.Helper()
+	conn := store.Superuser(t)
+	defer conn.Close(t.Context()) //nolint:errcheck // of the test
+	rows, err := conn.Query(t.Context(), `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]string{}
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			t.Fatal(err)
+		}
+		sums[table] = ""
+	}
+	if err := rows.Err(); err != nil || len(sums) < 10 {
+		t.Fatalf("%d tables, error %v", len(sums), err)
+	}
+	var out strings.Builder
+	for _, table := range slices.Sorted(maps.Keys(sums)) {
+		var n int
+		var sum string
+		if err := conn.QueryRow(t.Context(), fmt.Sprintf(
+			"SELECT count(*), coalesce(md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))), '') FROM %s x WHERE tenant_id = $1", table), tenantID).
+			Scan(&n, &sum); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%s:%d:%.8s ", table, n, sum)
+	}
+	return out.String()
+}
+
+// The platform's plane takes platform keys and nothing else.
+func TestPlatformPlaneIsClosed(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t, "acme")
+	for _, r := range w.rest.Routes() {
+		if !strings.HasPrefix(r.Path, "/admin/v1/tenants") {
+			continue
+		}
+		path := strings.ReplaceAll(r.Path, "{tenant_id}", acme.id)
+		for name, key := range map[string]string{"secret": acme.secret, "publishable": acme.publishable} {
+			if a := w.call(t, r.Method, path, key, map[string]any{}); a.status != http.StatusForbidden || a.reason() != "API_KEY_KIND_NOT_ALLOWED" {
+				t.Errorf("%s %s with a %s key: %s", r.Method, path, name, a)
+			}
+		}
+	}
+}
+
+// Two tenants may use the same names: nobody learns from a conflict that another
+// tenant has a user, a credential or a key.
+func TestSameNamesInTwoTenants(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	person := map[string]any{"externalId": "alice", "name": "alice"}
+	mine := w.must(t, "POST", "/v1/users", acme.secret, person)
+	theirs := w.must(t, "POST", "/v1/users", globex.secret, person)
+	if mine.text("id") == theirs.text("id") {
+		t.Error("two tenants share a user")
+	}
+	if again := w.call(t, "POST", "/v1/users", acme.secret, person); again.status != http.StatusConflict {
+		t.Errorf("the same user twice: %s", again)
+	}
+	for _, c := range []*customer{acme, globex} {
+		list := w.must(t, "GET", "/v1/users", c.secret, nil)
+		if users, _ := list.at("users").([]any); len(users) != 1 {
+			t.Errorf("%s sees %d users", c.slug, len(users))
+		}
+		keys := w.must(t, "GET", "/admin/v1/apiKeys", c.secret, nil)
+		if all, _ := keys.at("apiKeys").([]any); len(all) != 2 {
+			t.Errorf("%s sees %d API keys", c.slug, len(all))
+		}
+	}
+}

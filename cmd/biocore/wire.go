@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/db/jobs"
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/idempotency"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/web/edge"
+	"github.com/biocore-id/biocore/web/rest"
+	"github.com/biocore-id/biocore/web/rpc"
+	"github.com/biocore-id/biocore/web/static"
+)
+
+// operator is what the operator's commands work with: the control plane's services,
+// without a network.
+type operator struct {
+	store   *db.Store
+	keys    *keys.Service
+	tenants *tenant.Service
+	apiKeys *apikey.Service
+	denials *audit.Denials // refusals: recorded while a server runs, see platform.Run
+}
+
+func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, error) {
+	k, err := kms.Open(ctx, cfg.KMSURL)
+	if err != nil {
+		return nil, fmt.Errorf("KMS: %w", err)
+	}
+	store, err := db.Open(ctx, db.Options{
+		AppURL: cfg.DatabaseURL, WriterURL: cfg.DatabaseWriterURL, ControlURL: cfg.DatabaseControlURL,
+		AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &operator{store: store}
+	o.keys = keys.New(keys.Options{Store: store, KMS: k})
+	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First})
+	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
+	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials})
+	return o, nil
+}
+
+// Close ends the connections.
+func (o *operator) Close() { o.store.Close() }
+
+// platform is one server: every service, wired.
+type platform struct {
+	*operator
+	cfg    Config
+	tel    *telemetry
+	redis  *ephemeral.Client
+	limits *ratelimit.Limiter
+	runner *jobs.Runner
+	rpc    *connect.Server
+	rest   *rest.Handler
+	static *static.Files
+
+	draining atomic.Bool // no longer ready: the load balancer sends no more
+}
+
+func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, error) {
+	op, err := newOperator(ctx, cfg, tel)
+	if err != nil {
+		return nil, err
+	}
+	p := &platform{operator: op, cfg: cfg, tel: tel, static: static.New()}
+	if err := p.wire(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// wire makes every service in the order of what it needs.
+func (p *platform) wire() error {
+	var err error
+	if p.redis, err = ephemeral.Open(p.cfg.RedisURL); err != nil {
+		return err
+	}
+	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Now: p.store.Now, Log: p.tel.Log})
+	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL, Now: p.store.Now, Log: p.tel.Log})
+
+	users := user.New(user.Options{Store: p.store, Keys: p.keys})
+	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys})
+	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL})
+	if err != nil {
+		return err
+	}
+	ceremonies, err := ceremony.New(ceremony.Options{
+		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials,
+	})
+	if err != nil {
+		return err
+	}
+
+	observe, err := p.tel.RPCInterceptor()
+	if err != nil {
+		return err
+	}
+	validate, err := rpc.Validate()
+	if err != nil {
+		return err
+	}
+	// The first is the outermost. Nothing is decoded before the key is known to be
+	// good and within its limits.
+	p.rpc = connect.NewServer(
+		observe,
+		rpc.MapErrors(p.tel.Log),
+		rpc.Authenticate(p.apiKeys, p.tenants),
+		rpc.Limit(p.limits),
+		validate,
+		rpc.Idempotency(p.claim),
+	)
+	authv1connect.RegisterRegistrationServiceHandler(p.rpc, rpc.NewRegistrationHandler(ceremonies))
+	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies))
+	authv1connect.RegisterUserServiceHandler(p.rpc, rpc.NewUserHandler(users))
+	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials))
+	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
+	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
+	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
+	p.rest, err = rest.New(p.rpc, rest.Options{})
+	return err
+}
+
+// claim claims the Idempotency-Key of a call that has no transaction to claim it in.
+func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
+	return p.store.InTenant(idempotency.NewContext(ctx, call), call.Scope, func(*db.TenantTx) error { return nil })
+}
+
+// public is the handler of the public port; demo may be nil.
+func (p *platform) public(demo http.Handler) http.Handler {
+	return edge.New(edge.Options{
+		RPC: p.rpc, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.keySet), Demo: demo,
+		Ready: p.ready, TrustedHops: p.cfg.TrustedHops, HSTS: p.cfg.PublicURL[:5] == "https", Log: p.tel.Log,
+	})
+}
+
+// ops is the handler of the operations port.
+func (p *platform) ops() http.Handler {
+	return edge.NewOps(edge.OpsOptions{Metrics: p.tel.Metrics, Ready: p.ready})
+}
+
+// keySet answers a tenant's public keys by its slug.
+func (p *platform) keySet(ctx context.Context, slug string) ([]byte, error) {
+	id, err := p.tenants.Resolve(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := p.keys.Ring(ctx, scope.New(id, scope.Actor{Kind: scope.ActorSystem, ID: "jwks"}))
+	if err != nil {
+		return nil, err
+	}
+	return ring.JWKS(), nil
+}
+
+var errDraining = errors.New("shutting down")
+
+// ready tells how each dependency is. Redis is not among what makes a server unready:
+// sign-ins, tokens and reads go on without it.
+func (p *platform) ready(r *http.Request) map[string]error {
+	out := map[string]error{"postgres": p.store.Ping(r.Context()), "server": nil}
+	if p.draining.Load() {
+		out["server"] = errDraining
+	}
+	return out
+}
+
+// Run does everything that goes on beside requests, until ctx ends. It returns
+// when all of it has stopped: the first error, or nil.
+func (p *platform) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts := []func(context.Context) error{p.store.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.runner.Run}
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() {
+			if errs[i] = part(ctx); errs[i] != nil {
+				cancel() // a server that is missing a part must not go on
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Close ends the connections, after Run has returned.
+func (p *platform) Close() {
+	if p.redis != nil {
+		_ = p.redis.Close()
+	}
+	p.operator.Close()
+}
