@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,8 +102,8 @@ func TestFeedEnds(t *testing.T) {
 	settle(t, here, store.Store, acme)
 }
 
-// A network that swallows packets closes no connection: only the silence tells.
-// Without the heartbeat's deadline this is red.
+// A network that swallows packets closes no connection: only the silence tells, and
+// nothing but a new connection helps. Without the heartbeat's deadline this is red.
 func TestFeedFallsSilent(t *testing.T) {
 	f := newFixture(t)
 	acme := f.store.Tenant(t)
@@ -110,12 +111,13 @@ func TestFeedFallsSilent(t *testing.T) {
 	network := newNetwork(t, &o.ControlURL)
 	here := f.openWith(t, o)
 	f.run(t, here)
+	t.Cleanup(network.hangUp)
 	waitFor(t, "fresh store", here.Fresh)
 	cache := db.NewCache[int64](here, db.NounCredential, 10, time.Hour)
 	var from source
 	get(t, cache, acme.Tenant(), "a", from.load)
 
-	network.swallow(true)
+	network.swallow()
 	lost := time.Now()
 	change(t, f.store.Store, acme, db.NounCredential, "a") // of which here is not told
 	waitFor(t, "silent feed", func() bool { return !here.Fresh() })
@@ -125,8 +127,8 @@ func TestFeedFallsSilent(t *testing.T) {
 	if v := get(t, cache, acme.Tenant(), "a", from.load); v != 2 {
 		t.Errorf("with a silent feed Get = %d, want a second load's", v)
 	}
-	network.swallow(false)
 	waitFor(t, "feed found again", here.Fresh)
+	settle(t, here, f.store.Store, acme)
 }
 
 // Whoever may connect may notify; what cannot be read must not stop the feed, and
@@ -178,8 +180,8 @@ func TestSkew(t *testing.T) {
 
 // network is what lies between a server and its database.
 type network struct {
-	gate sync.RWMutex // held for reading while bytes pass
-	held bool         // by swallow; the test's goroutine alone
+	made, lost atomic.Int64  // connections; those numbered up to lost deliver nothing
+	over       chan struct{} // closed: lost connections end at last
 }
 
 // newNetwork puts a network before the server of a database URL.
@@ -196,7 +198,7 @@ func newNetwork(t *testing.T, dsn *string) *network {
 	}
 	u.Host = listener.Addr().String()
 	*dsn = u.String()
-	n := new(network)
+	n := &network{over: make(chan struct{})}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -209,31 +211,25 @@ func newNetwork(t *testing.T, dsn *string) *network {
 				_ = client.Close()
 				continue
 			}
-			running.Go(func() { n.carry(client, backend) })
-			running.Go(func() { n.carry(backend, client) })
+			number := n.made.Add(1)
+			running.Go(func() { n.carry(number, client, backend) })
+			running.Go(func() { n.carry(number, backend, client) })
 		}
 	})
 	t.Cleanup(func() {
-		n.swallow(false)
 		_ = listener.Close() // the connections end with the store, whose cleanup comes first
 		running.Wait()
 	})
 	return n
 }
 
-// swallow holds back all bytes, and closes nothing, until it is called with false.
-func (n *network) swallow(yes bool) {
-	if yes == n.held {
-		return
-	}
-	if n.held = yes; yes {
-		n.gate.Lock()
-	} else {
-		n.gate.Unlock()
-	}
-}
+// swallow keeps what is sent on the connections that there are, and closes none.
+func (n *network) swallow() { n.lost.Store(n.made.Load()) }
 
-func (n *network) carry(from, to net.Conn) {
+// hangUp ends them: closing a store would wait for each.
+func (n *network) hangUp() { close(n.over) }
+
+func (n *network) carry(number int64, from, to net.Conn) {
 	defer func() { _, _ = from.Close(), to.Close() }()
 	buf := make([]byte, 32<<10)
 	for {
@@ -241,10 +237,11 @@ func (n *network) carry(from, to net.Conn) {
 		if err != nil {
 			return
 		}
-		n.gate.RLock()
-		_, err = to.Write(buf[:count])
-		n.gate.RUnlock()
-		if err != nil {
+		if number <= n.lost.Load() {
+			<-n.over
+			return
+		}
+		if _, err := to.Write(buf[:count]); err != nil {
 			return
 		}
 	}

@@ -48,7 +48,6 @@ func once(ctx context.Context, tx *TenantTx, call *idempotency.Call, fn func() e
 		}
 		return &idempotency.Replayed{Response: row.Response}
 	}
-	tx.result = nil // a second run of the transaction starts anew
 	if err := fn(); err != nil {
 		return err
 	}
