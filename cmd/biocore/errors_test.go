@@ -60,6 +60,11 @@ type reason struct {
 	packages            []string
 }
 
+// severalKinds are the reasons that come in more than one kind, and why.
+var severalKinds = map[string]string{
+	"ORIGIN_NOT_ALLOWED": "of the page that calls (403) or of the page that made the credential (400): the remedy is the same",
+}
+
 // docs/errors.md is the promise to clients: every reason that can leave, and no
 // other. `go test ./cmd/biocore -run ErrorCatalogue -update` rewrites it.
 func TestErrorCatalogue(t *testing.T) {
@@ -168,7 +173,8 @@ var reasonForm = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$`)
 // constants Reason… that stand in answers which are no faults.
 func declaredReasons(t *testing.T, root string) (faults, decisions []reason, complaints []string) {
 	t.Helper()
-	found := map[string]*reason{}
+	type key struct{ kind, name string }
+	found := map[key]*reason{}
 	listed := []string{"decision", "other"}
 	for _, k := range kinds {
 		listed = append(listed, k.name)
@@ -183,18 +189,18 @@ func declaredReasons(t *testing.T, root string) (faults, decisions []reason, com
 		if !slices.Contains(listed, r.kind) {
 			complaints = append(complaints, fmt.Sprintf("%s: %s is of kind %q, which the catalogue does not list", at, r.name, r.kind))
 		}
-		if was := found[r.name]; was != nil {
-			if was.kind != r.kind && r.kind != "decision" && was.kind != "decision" {
+		for key, was := range found {
+			if key.name == r.name && key.kind != r.kind && severalKinds[r.name] == "" {
 				complaints = append(complaints, fmt.Sprintf("%s: %s is %s here and %s in %v: one reason, one meaning", at, r.name, r.kind, was.kind, was.packages))
 			}
-			if was.kind == r.kind {
-				if !slices.Contains(was.packages, r.packages[0]) {
-					was.packages = append(was.packages, r.packages[0])
-				}
-				return
-			}
 		}
-		found[r.name] = &r
+		if was := found[key{r.kind, r.name}]; was != nil {
+			if !slices.Contains(was.packages, r.packages[0]) {
+				was.packages = append(was.packages, r.packages[0])
+			}
+			return
+		}
+		found[key{r.kind, r.name}] = &r
 		*to = append(*to, r)
 	}
 	walkProduct(t, root, func(pkg string, fset *token.FileSet, file *ast.File) {
@@ -242,7 +248,7 @@ func declaredReasons(t *testing.T, root string) (faults, decisions []reason, com
 	})
 	byName := func(a, b reason) int { return cmp.Compare(a.name, b.name) }
 	for i := range faults {
-		faults[i] = *found[faults[i].name]
+		faults[i] = *found[key{faults[i].kind, faults[i].name}]
 	}
 	slices.SortFunc(faults, byName)
 	slices.SortFunc(decisions, byName)
