@@ -81,10 +81,38 @@ func (a *Authenticator) Passkeys() []*webauthn.Credential {
 	return call(a.v, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: a.id}).Credentials
 }
 
+// credential is webauthn.Credential without what newer authenticators alone
+// take: Chromium refuses the others when they are so much as told "no".
+type credential struct {
+	CredentialID         []byte  `json:"credentialId"`
+	IsResidentCredential bool    `json:"isResidentCredential"`
+	RPID                 string  `json:"rpId"`
+	PrivateKey           []byte  `json:"privateKey"`
+	UserHandle           []byte  `json:"userHandle"`
+	SignCount            float64 `json:"signCount"`
+	BackupEligibility    bool    `json:"backupEligibility"`
+	BackupState          bool    `json:"backupState"`
+}
+
+type addCredentialParams struct {
+	AuthenticatorID webauthn.AuthenticatorID `json:"authenticatorId"`
+	Credential      credential               `json:"credential"`
+}
+
 // Add puts a passkey into the authenticator.
 func (a *Authenticator) Add(passkey *webauthn.Credential) {
 	a.v.t.Helper()
-	call(a.v, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: passkey})
+	add := cdp.Command[addCredentialParams, cdp.Empty]{Method: webauthn.CommandAddCredential}
+	call(a.v, add, addCredentialParams{AuthenticatorID: a.id, Credential: credential{
+		CredentialID:         passkey.CredentialID,
+		IsResidentCredential: passkey.IsResidentCredential,
+		RPID:                 passkey.RpID,
+		PrivateKey:           passkey.PrivateKey,
+		UserHandle:           passkey.UserHandle,
+		SignCount:            passkey.SignCount,
+		BackupEligibility:    passkey.BackupEligibility,
+		BackupState:          passkey.BackupState,
+	}})
 }
 
 // SetSignCount turns a passkey's counter to a value.

@@ -150,9 +150,9 @@ func (b bank) keyboard(t *testing.T) {
 	// The account too: open the menu, choose, type, save.
 	c.tabTo(t, "[popovertarget=passkey-menu]")
 	c.Press(kb.Enter)
-	c.See("#passkey-menu", "Rename")
+	c.SeeFocus("#menu-rename")
 	c.Press(kb.Enter)
-	c.See("#rename-h", "Rename this passkey")
+	c.SeeFocus("#nickname")
 	c.Press("By keyboard")
 	c.Press(kb.Enter)
 	c.See("#passkeys", "By keyboard")
@@ -160,12 +160,10 @@ func (b bank) keyboard(t *testing.T) {
 	// Escape closes what is open and gives the focus back.
 	c.tabTo(t, "#add-passkey")
 	c.Press(kb.Enter)
-	c.See("#add-h", "Add a passkey")
+	c.SeeFocus("#add-nickname")
 	c.Press(kb.Escape)
 	c.SeeNothing("#add-dialog")
-	if !browsertest.Eval[bool](c.Visitor, `document.activeElement.id === "add-passkey"`) {
-		t.Error("the focus did not come back to the button")
-	}
+	c.SeeFocus("#add-passkey")
 }
 
 // tabTo presses Tab until an element that matches has the focus, as who cannot
@@ -175,7 +173,7 @@ func (c customer) tabTo(t *testing.T, selector string) {
 	const most = 60
 	for range most {
 		c.Press(kb.Tab)
-		if browsertest.Eval[bool](c.Visitor, `document.activeElement.matches(`+quote(selector)+`)`) {
+		if c.HasFocus(selector) {
 			if browsertest.Eval[string](c.Visitor, `getComputedStyle(document.activeElement).outlineStyle`) == "none" {
 				t.Errorf("%s has the focus and doesn't show it", selector)
 			}
@@ -184,8 +182,6 @@ func (c customer) tabTo(t *testing.T, selector string) {
 	}
 	t.Fatalf("%s is not among the first %d stops of Tab", selector, most)
 }
-
-func quote(text string) string { return "`" + text + "`" }
 
 func (b bank) secondDevice(t *testing.T) {
 	first := b.openAccount(t)
@@ -196,7 +192,7 @@ func (b bank) secondDevice(t *testing.T) {
 	second := customer{Visitor: v, device: v.SecurityKey(), email: first.email}
 	second.device.SetPresence(false)
 	second.Open(b.biocore.DemoURL)
-	second.See("#panel-status", "Waiting for the passkey")
+	second.See("#panel-status", "Ready") // there is nothing to offer yet
 	second.device.Add(key.Passkeys()[0])
 	second.device.SetPresence(true)
 	second.Click("#sign-in-button")
@@ -392,6 +388,16 @@ func (b bank) panel(t *testing.T) {
 	} {
 		c.See("#calls", want)
 	}
+	// The newest call is the one that is open, and that is copied.
+	browsertest.Eval[bool](c.Visitor, `(navigator.clipboard.writeText = async (text) => { window.copied = text }) && true`)
+	c.Click("#copy-curl")
+	c.See("#panel-status", "Copied")
+	copied := browsertest.Eval[string](c.Visitor, `copied`)
+	command := regexp.MustCompile(`^curl -X GET 'http://localhost:\d+/v1/users/[\w-]+/credentials\?pageSize=200' \\\n  -H "Authorization: Bearer \$BIOCORE_SECRET_KEY"$`)
+	if !command.MatchString(copied) {
+		t.Errorf("copied %q, want it to match %s", copied, command)
+	}
+
 	browsertest.Eval[int](c.Visitor, `document.querySelectorAll("#calls details").forEach((d) => d.open = true) ?? 0`)
 	c.See("#calls", `"accessToken": "[hidden]"`)
 	c.See("#calls", `"refreshToken": "[hidden]"`)
@@ -411,6 +417,7 @@ func (b bank) panel(t *testing.T) {
 
 func (b bank) looks(t *testing.T) {
 	v := b.chromium.Visitor(t)
+	v.PlatformAuthenticator()
 	v.Open(b.biocore.DemoURL)
 	v.See("#calls", "/v1/authentications:begin")
 	v.Inspect("demo-signin")

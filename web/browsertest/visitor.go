@@ -146,6 +146,18 @@ func (v *Visitor) SeeURL(suffix string) {
 	}, func() string { return fmt.Sprintf("the address is %s, want it to end in %s", at, suffix) })
 }
 
+// SeeFocus waits until an element that matches has the focus.
+func (v *Visitor) SeeFocus(selector string) {
+	v.t.Helper()
+	v.await(func() bool { return v.HasFocus(selector) }, func() string { return selector + " doesn't get the focus" })
+}
+
+// HasFocus says whether an element that matches has the focus now.
+func (v *Visitor) HasFocus(selector string) bool {
+	has, err := eval[bool](v.ctx, fmt.Sprintf(`document.activeElement.matches(%q)`, selector))
+	return err == nil && has
+}
+
 // visible is a function that finds the visible elements of a selector.
 const visible = `(selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility({visibilityProperty: true}))`
 

@@ -377,7 +377,7 @@ func (b *Bank) passkeyDialogs() templ.Component {
 			templ_7745c5c3_Var16 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<dialog id=\"add-dialog\" aria-labelledby=\"add-h\"><form class=\"stack-form\" novalidate><div class=\"body\"><header class=\"person\"><span class=\"glyph violet\" aria-hidden=\"true\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<dialog id=\"add-dialog\" aria-labelledby=\"add-h\"><form novalidate><div class=\"body\"><header class=\"person\"><span class=\"glyph violet\" aria-hidden=\"true\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

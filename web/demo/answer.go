@@ -155,8 +155,10 @@ func (b *Bank) showFailure(w http.ResponseWriter, r *http.Request, api *client, 
 	b.render(w, r, p.status, b.failurePage(*p, api.calls))
 }
 
+// logFailure tells the operator of what a person couldn't help, unless that
+// person went away meanwhile.
 func (b *Bank) logFailure(r *http.Request, p *problem, err error) {
-	if p.status >= http.StatusInternalServerError {
+	if p.status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		b.options.Log.WarnContext(r.Context(), "biocore call failed", "err", err)
 	}
 }
