@@ -96,6 +96,9 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 
 // wire makes every service in the order of what it needs.
 func (p *platform) wire() error {
+	if err := p.tel.ObserveStore(p.store); err != nil {
+		return err
+	}
 	var err error
 	if p.redis, err = ephemeral.Open(p.cfg.RedisURL); err != nil {
 		return err
