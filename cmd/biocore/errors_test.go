@@ -113,16 +113,16 @@ This page is written by a test from the declarations in the code: ` + "`go test 
 	for _, k := range kinds {
 		code, status := answerOf(t, k.kind)
 		fmt.Fprintf(&b, "\n## %s: %d `%s`\n\n%s.\n", k.name, status, code, k.what)
-		table(&b, faults, k.name)
+		reasonTable(&b, faults, k.name)
 	}
 	b.WriteString("\n## Decisions\n\nA valid signature that policy does not let in is no error: the answer is 200 with a `decision`, and one of these.\n")
-	table(&b, decisions, "decision")
+	reasonTable(&b, decisions, "decision")
 	b.WriteString("\n## Other\n\nNothing that the caller did wrong, or nothing that the caller may know.\n")
-	table(&b, decisions, "other")
+	reasonTable(&b, decisions, "other")
 	return b.Bytes()
 }
 
-func table(b *bytes.Buffer, reasons []reason, kind string) {
+func reasonTable(b *bytes.Buffer, reasons []reason, kind string) {
 	first := true
 	for _, r := range reasons {
 		if r.kind != kind {
