@@ -67,6 +67,7 @@ type SignInOutcome struct {
 
 	// RolledBack: AnySignCount let a count pass that did not grow.
 	RolledBack bool
+	SignCount  uint32 // stored now: the higher of the two
 
 	CreatedAt time.Time // of the session, by Postgres's clock
 	ExpiresAt time.Time

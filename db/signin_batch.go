@@ -34,7 +34,7 @@ const (
   FROM i JOIN x ON x.spender = i.id
   WHERE c.id = i.credential_id AND c.user_id = i.user_id AND c.state = 'ACTIVE' AND NOT c.user_blocked AND c.backup_eligible = i.backup_eligible
     AND (c.sign_count < i.sign_count OR c.sign_count = 0 AND i.sign_count = 0)
-  RETURNING i.*, false AS rolled_back),
+  RETURNING i.*, c.sign_count AS kept, false AS rolled_back),
 `
 	// signInUpdateAny is signInUpdate for batches in which some row takes any count. It
 	// locks first, since an UPDATE does not return what it replaces. The higher count
@@ -45,7 +45,7 @@ const (
 u AS (UPDATE credentials c SET sign_count = GREATEST(c.sign_count, i.sign_count), last_used_at = now(), backed_up = i.backed_up
   FROM o JOIN i ON i.id = o.request
   WHERE c.id = o.id AND (i.any_count OR o.sign_count < i.sign_count OR o.sign_count = 0 AND i.sign_count = 0)
-  RETURNING i.*, (o.sign_count >= i.sign_count AND o.sign_count <> 0) AS rolled_back),
+  RETURNING i.*, c.sign_count AS kept, (o.sign_count >= i.sign_count AND o.sign_count <> 0) AS rolled_back),
 `
 	// signInWrite follows from what the update returned. The session's times are
 	// Postgres's own.
@@ -55,7 +55,7 @@ a AS (INSERT INTO audit_inbox (id, at, action, entry) SELECT id, at, '` + SignIn
 e AS (INSERT INTO event_outbox (at, id, type, payload) SELECT at, id, '` + SignInEvent + `', event FROM u),
 f AS (INSERT INTO ceremonies (at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts)
   SELECT at, id, 'AUTHENTICATION', 'ALLOW', '', user_id, credential_id, policy_version, facts FROM u)
-SELECT id, now(), rolled_back FROM u`
+SELECT id, now(), rolled_back, kept FROM u`
 )
 
 // The prepared statements of a writer's connection, by their place in
@@ -164,9 +164,9 @@ func eachTenant(rows []*signInRow, fn func(pair []*signInRow)) {
 // postgresEpoch is where timestamptz counts from.
 const postgresEpoch = 946684800 * int64(time.Second/time.Microsecond)
 
-// accept reads one returned row: id, created_at, rolled_back.
+// accept reads one returned row: id, created_at, rolled_back, sign_count.
 func accept(pair []*signInRow, values [][]byte) error {
-	if len(values) != 3 || len(values[0]) != 16 || len(values[1]) != 8 || len(values[2]) != 1 {
+	if len(values) != 4 || len(values[0]) != 16 || len(values[1]) != 8 || len(values[2]) != 1 || len(values[3]) != 8 {
 		return fmt.Errorf("db: the sign-in statement returned %d columns of other types", len(values))
 	}
 	for _, r := range pair {
@@ -177,6 +177,7 @@ func accept(pair []*signInRow, values [][]byte) error {
 		created := time.UnixMicro(micros + postgresEpoch).UTC()
 		r.outcome = SignInOutcome{
 			Accepted: true, RolledBack: values[2][0] != 0,
+			SignCount: binary.BigEndian.Uint32(values[3][4:]), // of eight bytes: the table holds 32 bits
 			CreatedAt: created, ExpiresAt: created.Add(r.Lifetime.Truncate(time.Second)),
 		}
 		return nil

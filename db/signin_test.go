@@ -331,8 +331,8 @@ func TestAnySignCountReportsARollback(t *testing.T) {
 			if err != nil || !out.Accepted || out.RolledBack != tt.wantRollback {
 				t.Errorf("SignIn = %+v, %v, want accepted, rolled back: %v", out, err, tt.wantRollback)
 			}
-			if n := f.signCount(t, p); n != tt.wantSignCount {
-				t.Errorf("stored count = %d, want %d", n, tt.wantSignCount)
+			if n := f.signCount(t, p); n != tt.wantSignCount || int64(out.SignCount) != n {
+				t.Errorf("stored count = %d, answered %d, want %d", n, out.SignCount, tt.wantSignCount)
 			}
 		})
 	}

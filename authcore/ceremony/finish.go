@@ -224,10 +224,7 @@ func (s *Service) allow(in *signIn, outcome db.SignInOutcome) (Authenticated, er
 	a := in.assurance()
 	done := in.answer(Allow, "")
 	done.User.LastSignInAt, done.Credential.LastUsedAt = &outcome.CreatedAt, &outcome.CreatedAt
-	done.Credential.SignCount = in.assertion.SignCount
-	if outcome.RolledBack {
-		done.Credential.SignCount = max(in.assertion.SignCount, in.known.credential.SignCount)
-	}
+	done.Credential.SignCount = outcome.SignCount
 	done.Credential.BackedUp = a.BackedUp
 	if in.publishable && !in.snap.DirectTokens {
 		c := code{session: in.id, expiresAt: in.at.Add(codeLife), backedUp: a.BackedUp}

@@ -116,6 +116,48 @@ func (w *world) at(t testing.TB, d time.Duration) *server {
 	return w.on(t, store)
 }
 
+// skewed is a running server whose clock is off by d.
+func (w *world) skewed(t testing.TB, d time.Duration) *server {
+	t.Helper()
+	s := w.at(t, d)
+	runUntilFresh(t, s.store)
+	if s.store.Skew() == 0 {
+		t.Fatal("the clock was not measured")
+	}
+	return s
+}
+
+// runUntilFresh runs a store until the test ends, and returns when it may cache.
+func runUntilFresh(t testing.TB, store *db.Store) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- store.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	waitFor(t, "change feed", store.Fresh)
+}
+
+// waitFor polls for what no event tells of.
+func waitFor(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	late := time.NewTimer(10 * time.Second)
+	defer late.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-late.C:
+			t.Fatalf("no %s within 10 s", what)
+		}
+	}
+}
+
 func (w *world) tenant(t testing.TB) scope.Scope {
 	t.Helper()
 	return w.tenantWith(t, dbtest.TenantOptions{})

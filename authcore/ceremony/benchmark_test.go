@@ -1,0 +1,103 @@
+package ceremony_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+func BenchmarkBeginAuthentication(b *testing.B) {
+	w := newWorld(b)
+	acme := w.tenant(b)
+	w.begin(b, acme)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.BeginAuthentication(b.Context(), acme, ceremony.BeginAuthenticationRequest{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Finishes of 20 tenants in a closed loop, without the begins and without the
+// authenticators' own work, which are done before the clock runs.
+func BenchmarkFinishAuthentication(b *testing.B) {
+	w := newWorld(b)
+	type answer struct {
+		sc  scope.Scope
+		req ceremony.FinishAuthenticationRequest
+	}
+	type person struct {
+		sc scope.Scope
+		a  *authenticatortest.Authenticator
+	}
+	var people []person
+	for range 20 {
+		sc := w.tenant(b)
+		for range 5 {
+			p := person{sc, authenticator(b, authenticatortest.Options{NoCounter: true})}
+			w.enroll(b, sc, p.a)
+			people = append(people, p)
+		}
+	}
+	prepare := func(n int) []answer {
+		out := make([]answer, n)
+		for i := range out {
+			p := people[i%len(people)]
+			begun := w.begin(b, p.sc)
+			out[i] = answer{p.sc, ceremony.FinishAuthenticationRequest{ID: begun.ID, Response: get(b, p.a, begun, authenticatortest.Deviation{})}}
+		}
+		return out
+	}
+	for _, workers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			before := w.store.SignInStats()
+			answers := make(chan answer, b.N)
+			for _, a := range prepare(b.N) {
+				answers <- a
+			}
+			close(answers)
+			done := make(chan error, workers)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range workers {
+				go func() {
+					var failed error
+					for a := range answers {
+						if got, err := w.FinishAuthentication(b.Context(), a.sc, a.req); err != nil || got.Tokens == nil {
+							failed = fmt.Errorf("finish = %+v, %w", got, err)
+						}
+					}
+					done <- failed
+				}()
+			}
+			for range workers {
+				if err := <-done; err != nil {
+					b.Error(err)
+				}
+			}
+			b.StopTimer()
+			after := w.store.SignInStats()
+			b.ReportMetric(float64(after.Rows-before.Rows)/float64(after.Batches-before.Batches), "rows/batch")
+		})
+	}
+}
+
+// The refusal of a wrong signature, which anybody can ask for: it writes nothing, once
+// the minute's denials are recorded.
+func BenchmarkRefusedSignature(b *testing.B) {
+	w := newWorld(b)
+	acme := w.tenant(b)
+	a := phone(b)
+	w.enroll(b, acme, a)
+	begun := w.begin(b, acme)
+	resp := get(b, a, begun, authenticatortest.Deviation{WrongKey: true})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.finish(b, acme, begun, resp); err == nil {
+			b.Fatal("accepted")
+		}
+	}
+}
