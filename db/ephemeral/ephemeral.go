@@ -90,6 +90,22 @@ func (c *Client) Ping(ctx context.Context) error {
 	return c.judge(ctx, c.rdb.Ping(bounded).Err())
 }
 
+// Version returns Redis's version, as 7.0.15; empty when it does not say.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	bounded, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	info, err := c.rdb.Info(bounded, "server").Result()
+	if err := c.judge(ctx, err); err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(info) {
+		if version, ok := strings.CutPrefix(line, "redis_version:"); ok {
+			return strings.TrimSpace(version), nil
+		}
+	}
+	return "", nil
+}
+
 // Put stores value under (sc, kind, id) for life, over what was there. id is
 // opaque and unguessable where that matters; life is rounded to milliseconds.
 func (c *Client) Put(ctx context.Context, sc scope.Scope, kind Kind, id string, value []byte, life time.Duration) error {

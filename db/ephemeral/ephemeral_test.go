@@ -211,6 +211,13 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
+func TestVersion(t *testing.T) {
+	c := open(t, dbtest.Redis(t))
+	if v, err := c.Version(t.Context()); err != nil || strings.Count(v, ".") != 2 {
+		t.Errorf("Version = %q, %v", v, err)
+	}
+}
+
 func TestPing(t *testing.T) {
 	if err := open(t, dbtest.Redis(t)).Ping(t.Context()); err != nil {
 		t.Errorf("Ping = %v", err)

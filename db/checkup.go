@@ -1,0 +1,86 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Login is what a role finds at its database URL.
+type Login struct {
+	Role     string        // who it is there
+	Database string        // the name of the database
+	Server   string        // Postgres's version, for people: 15.8
+	Version  int           // and for machines: 150008
+	Started  time.Time     // since when the server runs: tells two servers apart
+	Skew     time.Duration // Postgres's clock minus this machine's; half a round trip is the error
+}
+
+// Probe logs in at url and looks around: for `biocore doctor`. Within 2 s the
+// server has answered or is ErrUnavailable; a refused login is another error.
+func Probe(ctx context.Context, url string) (Login, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return Login{}, errors.New("the database URL cannot be read") // pgx's text would show the password
+	}
+	cfg.ConnectTimeout = 2 * time.Second
+	cfg.RuntimeParams["application_name"] = "biocore doctor"
+	cfg.RuntimeParams["statement_timeout"] = "2s"
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return Login{}, classify(fmt.Errorf("connect: %w", err))
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	var l Login
+	var theirs time.Time
+	asked := time.Now()
+	if err := conn.QueryRow(ctx, `SELECT session_user, current_database(), current_setting('server_version'),
+		current_setting('server_version_num')::integer, pg_postmaster_start_time(), clock_timestamp()`).
+		Scan(&l.Role, &l.Database, &l.Server, &l.Version, &l.Started, &theirs); err != nil {
+		return Login{}, classify(fmt.Errorf("look around: %w", err))
+	}
+	l.Skew = theirs.Sub(asked.Add(time.Since(asked) / 2))
+	return l, nil
+}
+
+// missingPartitions lists what make_partitions (0013_partition.sql) would have made
+// for the time from now on, and is not there.
+const missingPartitions = `
+WITH span AS (SELECT now() AS since, now() + $1::interval AS till),
+needed (parent, name) AS (
+  SELECT 'spent_challenges', 'spent_challenges_' || slot FROM span,
+    generate_series(floor(extract(epoch FROM since) / 3600)::integer, floor(extract(epoch FROM till) / 3600)::integer) slot
+  UNION ALL
+  SELECT 'ceremonies', 'ceremonies_' || to_char(month, 'YYYYMM') FROM span,
+    generate_series(date_trunc('month', since AT TIME ZONE 'UTC'), till AT TIME ZONE 'UTC', interval '1 month') month
+  UNION ALL
+  SELECT 'event_outbox', 'event_outbox_' || to_char(day, 'YYYYMMDD') FROM span,
+    generate_series(date_trunc('day', since AT TIME ZONE 'UTC'), till AT TIME ZONE 'UTC', interval '1 day') day
+)
+SELECT name FROM needed
+WHERE NOT EXISTS (
+  SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+  WHERE i.inhparent = to_regclass('public.' || parent) AND c.relname = name)
+ORDER BY name`
+
+// MissingPartitions names the partitions that will be needed within ahead and are
+// not there. Where one lacks, every sign-in fails. A job makes them (package jobs),
+// days before.
+func (s *Store) MissingPartitions(ctx context.Context, ahead time.Duration) ([]string, error) {
+	rows, err := s.control.Query(ctx, missingPartitions, ahead)
+	if err != nil {
+		return nil, classify(fmt.Errorf("look for partitions: %w", err))
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, classify(fmt.Errorf("look for partitions: %w", err))
+	}
+	return names, nil
+}
