@@ -72,6 +72,7 @@ func (b bank) openAccount(t *testing.T) customer {
 func (c customer) seeAccount() {
 	c.SeeURL("/demo/account")
 	c.See("h1", "Welcome, Ingrid")
+	c.See("#calls .call", "/credentials") // drawn by the page's script: it runs
 }
 
 // signOut leaves the customer on the front page, where autofill waits: a device
@@ -81,7 +82,7 @@ func (c customer) signOut() {
 	c.Click("#sign-out")
 	c.SeeURL("/demo?after=sign-out")
 	c.See(".notice", "You are signed out")
-	c.See("#panel-status", "Waiting for the passkey")
+	c.See("#calls .call:last-child", "/v1/authentications:begin") // and waits since
 }
 
 // addSecurityKey gives the customer a second passkey, named Blue key.
@@ -156,6 +157,7 @@ func (b bank) keyboard(t *testing.T) {
 	c.Press("By keyboard")
 	c.Press(kb.Enter)
 	c.See("#passkeys", "By keyboard")
+	c.See(".toast", "Name saved") // by script, so that the page's own runs again
 
 	// Escape closes what is open and gives the focus back.
 	c.tabTo(t, "#add-passkey")

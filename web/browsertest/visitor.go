@@ -100,10 +100,13 @@ func (v *Visitor) Open(url string) {
 	v.do("open "+url, chromedp.Navigate(url))
 }
 
-// Click clicks the first visible element that matches a CSS selector.
+// Click clicks the first element that matches a CSS selector, once it is
+// visible and not disabled.
 func (v *Visitor) Click(selector string) {
 	v.t.Helper()
-	v.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	v.do("click "+selector,
+		chromedp.WaitEnabled(chromedp.CSS(selector)),
+		chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
 // Type writes text into an input, in place of what is there.

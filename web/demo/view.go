@@ -69,7 +69,7 @@ func newAccountView(one *session, passkeys []credential, now time.Time) accountV
 			Added:    newMoment(c.CreatedAt, now),
 		}
 		if p.Nickname == "" {
-			p.Nickname = "Passkey"
+			p.Nickname = plainNickname
 		}
 		if c.LastUsedAt != nil {
 			used := newMoment(*c.LastUsedAt, now)
@@ -94,7 +94,7 @@ func kindOf(c credential) kind {
 	case has("usb") || has("nfc") || has("ble") || has("smart-card"):
 		k = kind{Name: "Security key", Icon: "usb", Class: "amber"}
 	case has("internal"):
-		k = kind{Name: "This device's own", Icon: "laptop", Class: "teal"}
+		k = kind{Name: "Built into a device", Icon: "laptop", Class: "teal"}
 	case has("hybrid"):
 		k = kind{Name: "Phone or tablet", Icon: "phone", Class: "teal"}
 	}
@@ -140,12 +140,19 @@ func since(t, now time.Time) string {
 	}
 }
 
+// plainNickname is what a passkey is called whose authenticator nobody knows.
+const plainNickname = "Passkey"
+
 // signedInWith begins the line below the greeting.
 func signedInWith(nickname string) string {
-	if nickname == "" {
+	switch nickname {
+	case "":
 		return "Signed in "
+	case plainNickname:
+		return "Signed in with your passkey, "
+	default:
+		return "Signed in with " + nickname + ", "
 	}
-	return "Signed in with " + nickname + ", "
 }
 
 func firstWord(name string) string {

@@ -61,7 +61,7 @@ func TestKindOf(t *testing.T) {
 		{"a synced one", credential{BackupEligible: true, BackedUp: true, Transports: []string{"internal", "hybrid"}}, kind{"Synced passkey", "cloud", "blue"}, "Synced"},
 		{"one that could be", credential{BackupEligible: true, Transports: []string{"internal"}}, kind{"Synced passkey", "cloud", "blue"}, "Not synced yet"},
 		{"a known model", credential{AuthenticatorName: "YubiKey 5C NFC", Transports: []string{"usb", "nfc"}}, kind{"YubiKey 5C NFC", "usb", "amber"}, "Only on one device"},
-		{"a laptop", credential{Transports: []string{"internal"}}, kind{"This device's own", "laptop", "teal"}, "Only on one device"},
+		{"a laptop", credential{Transports: []string{"internal"}}, kind{"Built into a device", "laptop", "teal"}, "Only on one device"},
 		{"a phone", credential{Transports: []string{"hybrid"}}, kind{"Phone or tablet", "phone", "teal"}, "Only on one device"},
 		{"one that tells nothing", credential{}, kind{"Passkey", "key", ""}, "Only on one device"},
 	} {

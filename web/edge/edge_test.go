@@ -214,14 +214,14 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer slow.Close() //nolint:errcheck // of the test
+	defer slow.Close()
 	if _, err := io.WriteString(slow, "GET / HTTP/1.1\r\nHost: x\r\n"); err != nil {
 		t.Fatal(err)
 	}
 
 	answer := make(chan string, 1)
 	go func() {
-		res, err := http.Get("http://" + s.Addr().String()) //nolint:noctx // of the test
+		res, err := http.Get("http://" + s.Addr().String())
 		if err != nil {
 			answer <- err.Error()
 			return

@@ -45,7 +45,7 @@ func arrive(next http.Handler, trustedHops int, hsts bool, log *slog.Logger) htt
 		if log.Enabled(ctx, level) {
 			log.LogAttrs(ctx, level, "request",
 				slog.String("request_id", o.RequestID), slog.String("method", r.Method), slog.String("path", sanitize(r.URL.Path, 256)),
-				slog.Int("status", rec.status), slog.Duration("took", time.Since(began)), slog.String("address", o.Address.String()))
+				slog.Int("status", rec.status), slog.Duration("took", time.Since(began)), slog.String("addr", o.Address.String()))
 		}
 	})
 }
@@ -72,6 +72,7 @@ type recorder struct {
 	status int
 }
 
+// WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)

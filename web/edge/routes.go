@@ -16,6 +16,7 @@ import (
 // Options is what the public port serves.
 type Options struct {
 	RPC       *connect.Server // every method of both planes, with its interceptors
+	Open      *connect.Server // what takes no key: gRPC's health check and reflection; nil: not served
 	REST      http.Handler    // the same methods by their google.api.http paths
 	Reference http.Handler    // /openapi/*.yaml and /docs/api
 	Static    http.Handler    // /static/
@@ -38,6 +39,9 @@ func New(o Options) http.Handler {
 	// Connect's JSON calls are read and written like REST's: no duplicate keys, empty fields included.
 	codecs := connecthttp.WithCodecs(&connectproto.BinaryCodec{}, rest.Codec{})
 	connecthttp.Mount(api, o.RPC, connecthttp.WithReadMaxBytes(maxBodyBytes), codecs)
+	if o.Open != nil {
+		connecthttp.Mount(api, o.Open, connecthttp.WithReadMaxBytes(maxBodyBytes), codecs)
+	}
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)

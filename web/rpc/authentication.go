@@ -109,6 +109,7 @@ func toDecision(d ceremony.Decision) authv1.FinishAuthenticationResponse_Decisio
 		return authv1.FinishAuthenticationResponse_ALLOW
 	case ceremony.StepUp:
 		return authv1.FinishAuthenticationResponse_STEP_UP
+	case ceremony.Deny:
 	}
 	return authv1.FinishAuthenticationResponse_DENY // what is not known lets nobody in
 }

@@ -77,6 +77,7 @@ type onceStream struct {
 	claim claimer
 }
 
+// Receive implements connect.ServerStream.
 func (s *onceStream) Receive(msg any) error {
 	if err := s.ServerStream.Receive(msg); err != nil {
 		return err
@@ -96,7 +97,7 @@ func (s *onceStream) Receive(msg any) error {
 	return nil
 }
 
-func sendAgain(spec connect.Spec, stream connect.ServerStream, r *idempotency.Replayed) error {
+func sendAgain(spec connect.Spec, stream connect.ServerStream, r *idempotency.ReplayedError) error {
 	md, ok := spec.Schema.(protoreflect.MethodDescriptor)
 	if !ok {
 		return errors.New("idempotency: the method has no schema")

@@ -153,6 +153,6 @@ func milliseconds(ms int64) *uint32 {
 	if ms <= 0 {
 		return nil
 	}
-	v := uint32(min(ms, 1<<31)) //nolint:gosec // bounded on this line
+	v := uint32(min(ms, 1<<31))
 	return &v
 }

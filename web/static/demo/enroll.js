@@ -4,6 +4,7 @@ import { biocore, bank, busy, clearProblem, openSession, showProblem } from "./p
 import { setStatus } from "./panel.js";
 
 const form = document.getElementById("enroll");
+const button = document.getElementById("enroll-button");
 const done = document.getElementById("enrolled");
 const stages = [...document.querySelectorAll("#stages li")];
 let token; // {value, name, email}: good until used, so a closed prompt needs no second one
@@ -28,7 +29,7 @@ async function registrationToken(name, email) {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   clearProblem(form);
-  void busy(document.getElementById("enroll-button"), "Waiting for your device…", async () => {
+  void busy(button, "Waiting for your device…", async () => {
     try {
       const value = await registrationToken(form.elements.name.value, form.elements.email.value);
       showStage(1);
@@ -62,3 +63,5 @@ document.getElementById("first-sign-in").addEventListener("click", (event) => {
     }
   });
 });
+
+button.disabled = false;

@@ -83,7 +83,7 @@ export async function busy(button, label, work) {
 /** Says what went wrong in the problem box of a form, and marks the input that is wrong. */
 export function showProblem(scope, error) {
   clearProblem(scope);
-  const { title, message, reason, field } = explain(error);
+  const { title, message, reason, field, tone } = explain(error);
   const input = field === "" ? null : scope.querySelector(`[name="${field}"]`);
   if (input !== null) {
     const line = element("span", "err");
@@ -96,14 +96,15 @@ export function showProblem(scope, error) {
     input.focus();
     return;
   }
-  const box = element("div", "callout bad");
-  box.append(icon("warn"), element("b", "", title), element("p", "", message));
+  const box = element("div", `callout ${tone}`);
+  box.append(icon(tone === "bad" ? "warn" : "info"), element("b", "", title), element("p", "", message));
   if (reason !== "") box.append(element("code", "reason", reason));
   scope.querySelector(".problem").replaceChildren(box);
 }
 
-/** Takes back what showProblem said. */
+/** Takes back what showProblem said, and what the page said when it came. */
 export function clearProblem(scope) {
+  scope.querySelector(".notice")?.remove();
   scope.querySelector(".problem").replaceChildren();
   for (const input of scope.querySelectorAll("[aria-invalid]")) {
     const line = document.getElementById(`${input.id}-error`);

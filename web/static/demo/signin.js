@@ -52,4 +52,5 @@ form.addEventListener("submit", (event) => {
 
 // A failed offer is not repeated by itself, or a refusing server would be asked in a loop: the person's next touch does.
 email.addEventListener("focus", () => void offerAutofill());
+button.disabled = false;
 void offerAutofill();

@@ -33,13 +33,14 @@ const words = {
   TIMEOUT: ["No answer in time", "The sign-in service is slow right now. Try again in a moment."],
 };
 
-/** Puts any error in words: {title, message, reason, field}. */
+/** Puts any error in words: {title, message, reason, field, tone}. To change one's mind is no failure, so it is not red. */
 export function explain(error) {
   const reason = error.reason ?? "";
   const field = error.field ?? "";
-  if (error.title !== undefined) return { title: error.title, message: error.message, reason, field };
+  const tone = reason === "USER_CANCELLED" ? "info" : "bad";
+  if (error.title !== undefined) return { title: error.title, message: error.message, reason, field, tone };
   const [title, message] = words[reason] ?? ["That did not work", `${sentence(error.message)} Try again.`];
-  return { title, message, reason, field };
+  return { title, message, reason, field, tone };
 }
 
 function sentence(text) {
