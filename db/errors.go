@@ -28,8 +28,7 @@ func classify(err error) error {
 	if err == nil || errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case strings.HasPrefix(pe.Code, "08"), // connection exceptions
 			strings.HasPrefix(pe.Code, "57P"),                          // admin or crash shutdown, cannot connect now
@@ -65,8 +64,7 @@ func (e *constraintError) Error() string {
 
 // IsConstraint reports whether err is a violation of the named constraint.
 func IsConstraint(err error, name string) bool {
-	var ce *constraintError
-	if errors.As(err, &ce) {
+	if ce, ok := errors.AsType[*constraintError](err); ok {
 		return ce.constraint == name
 	}
 	var pe *pgconn.PgError

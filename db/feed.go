@@ -104,7 +104,7 @@ func (f *feed) run(ctx context.Context, s *Store) error {
 		began := time.Now()
 		err := f.listen(ctx, s)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		if time.Since(began) > time.Second {
 			pause = 50 * time.Millisecond

@@ -46,7 +46,7 @@ func once(ctx context.Context, tx *TenantTx, call *idempotency.Call, fn func() e
 		case row.Response == nil:
 			return idempotency.ErrNotReplayable
 		}
-		return &idempotency.Replayed{Response: row.Response}
+		return &idempotency.ReplayedError{Response: row.Response}
 	}
 	if err := fn(); err != nil {
 		return err

@@ -32,7 +32,7 @@ func work(ctx context.Context, tx *db.TenantTx) error {
 func callOf(sc scope.Scope, key, body string) *idempotency.Call {
 	return &idempotency.Call{
 		Scope: sc, Method: "/biocore.test.v1.TestService/Do", Key: key, BodyHash: sha256.Sum256([]byte(body)),
-		Encode: func(result any) ([]byte, error) { return []byte(result.(string)), nil },
+		Encode: func(result any) ([]byte, error) { return []byte(fmt.Sprint(result)), nil },
 	}
 }
 

@@ -54,7 +54,7 @@ func (e *signInEncoder) encode(rows []*signInRow) [][]byte {
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.userAgent) })
 	column(pgtype.Int4OID, func(b []byte, r *signInRow) []byte { return appendInt4(b, int32(r.Lifetime/time.Second)) }) //nolint:gosec // bounded by policy
 	column(pgtype.TimestamptzOID, func(b []byte, r *signInRow) []byte { return appendInt8(b, r.At.UnixMicro()-postgresEpoch) })
-	column(pgtype.Int4OID, func(b []byte, r *signInRow) []byte { return appendInt4(b, int32(r.PolicyVersion)) }) //nolint:gosec // an integer column
+	column(pgtype.Int4OID, func(b []byte, r *signInRow) []byte { return appendInt4(b, r.PolicyVersion) })
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.Facts) })
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.AuditEntry) })
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.Event) })

@@ -33,7 +33,10 @@ func newFixture(tb testing.TB) *fixture {
 }
 
 // open opens a server that does not run yet: its sign-ins wait.
-func (f *fixture) open(tb testing.TB) *db.Store { return f.openWith(tb, f.store.Options()) }
+func (f *fixture) open(tb testing.TB) *db.Store {
+	tb.Helper()
+	return f.openWith(tb, f.store.Options())
+}
 
 func (f *fixture) openWith(tb testing.TB, o db.Options) *db.Store {
 	tb.Helper()
@@ -47,6 +50,7 @@ func (f *fixture) openWith(tb testing.TB, o db.Options) *db.Store {
 
 // run runs it until the test ends.
 func (f *fixture) run(tb testing.TB, s *db.Store) {
+	tb.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

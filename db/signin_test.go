@@ -277,7 +277,7 @@ func TestTheSameChallengeRaced(t *testing.T) {
 				for i := range accepted {
 					race.Go(func() {
 						p := who[i%people]
-						in := p.signIn(uint32(round*64 + i + 1)) //nolint:gosec // small
+						in := p.signIn(uint32(round*64 + i + 1))
 						in.ChallengeHash, in.Expiry, in.AnySignCount = challenge, expiry, true
 						var out db.SignInOutcome
 						out, errs[i] = []*db.Store{store, second}[i%2].SignIn(t.Context(), acme, in)

@@ -50,7 +50,7 @@ func (tx *TenantTx) Changed(ctx context.Context, noun Noun, id string) error {
 
 // InTenant runs fn in a transaction in sc's tenant, and commits when fn returns
 // nil. fn may run twice. Errors: fn's own; ErrScope for the zero Scope;
-// ErrUnavailable when Postgres cannot be reached; an *idempotency.Replayed when the call
+// ErrUnavailable when Postgres cannot be reached; an *idempotency.ReplayedError when the call
 // carries an Idempotency-Key that was answered before.
 func (s *Store) InTenant(ctx context.Context, sc scope.Scope, fn func(*TenantTx) error) error {
 	return s.inTenant(ctx, sc, "begin", idempotency.FromContext(ctx), fn)

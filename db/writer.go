@@ -174,7 +174,7 @@ func (w *writer) connect(ctx context.Context) (*pgconn.PgConn, error) {
 		pg := w.conn.Conn().PgConn()
 		// Postgres may have closed it while nobody signed in. Asking costs no round
 		// trip but a millisecond, so only after a pause.
-		if !pg.IsClosed() && (w.clock().Sub(w.used) < time.Second || pg.CheckConn() == nil) {
+		if !pg.IsClosed() && (w.clock().Sub(w.used) < time.Second || pg.CheckConn() == nil) { //nolint:staticcheck // deprecated for Ping, which is the round trip that this saves
 			return pg, nil
 		}
 		w.release()

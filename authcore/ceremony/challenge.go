@@ -67,7 +67,7 @@ func (a *authentication) seal(ring *keys.Ring) string {
 			plain[1] |= f.bit
 		}
 	}
-	plain = binary.BigEndian.AppendUint64(plain, uint64(a.issuedAt.UnixMicro()))                  //nolint:gosec // two's complement
+	plain = binary.BigEndian.AppendUint64(plain, uint64(a.issuedAt.UnixMicro()))
 	plain = binary.BigEndian.AppendUint32(plain, uint32(a.expiresAt.Sub(a.issuedAt)/time.Second)) //nolint:gosec // an hour at most
 	plain = binary.BigEndian.AppendUint32(plain, uint32(a.policyVersion))                         //nolint:gosec // an integer column
 	plain = append(plain, a.user[:]...)

@@ -43,7 +43,7 @@ func (c *code) seal(ring *keys.Ring) string {
 	if c.backedUp {
 		plain[1] = 1
 	}
-	plain = binary.BigEndian.AppendUint64(plain, uint64(c.expiresAt.UnixMicro())) //nolint:gosec // two's complement
+	plain = binary.BigEndian.AppendUint64(plain, uint64(c.expiresAt.UnixMicro()))
 	plain = append(plain, c.session[:]...)
 	var sealed [keys.Overhead + codeBytes]byte
 	return base64.RawURLEncoding.EncodeToString(ring.SealToken(sealCode, sealed[:0], plain))

@@ -49,9 +49,11 @@ func shape(t *testing.T, begun ceremony.BegunAuthentication) string {
 	for name, value := range members {
 		names = append(names, fmt.Sprintf("%s %T", name, value))
 	}
-	for _, c := range members["allowCredentials"].([]any) {
+	listed, _ := members["allowCredentials"].([]any)
+	for _, c := range listed {
 		var inner []string
-		for name, value := range c.(map[string]any) {
+		of, _ := c.(map[string]any)
+		for name, value := range of {
 			inner = append(inner, fmt.Sprintf("%s %T", name, value))
 		}
 		slices.Sort(inner)
@@ -70,7 +72,7 @@ func TestUnknownPeopleLookLikeOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := shape(t, w.beginWith(t, acme, external(p.ExternalID)))
+	genuine := shape(t, w.beginWith(t, acme, external(p.ExternalID)))
 	for name, req := range map[string]ceremony.BeginAuthenticationRequest{
 		"an unknown external id":     external("nobody"),
 		"an unknown id":              {UserID: "0193a7d2-5b1e-7000-8000-000000000000"},
@@ -83,8 +85,8 @@ func TestUnknownPeopleLookLikeOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := w.beginWith(t, acme, req)
-			if got := shape(t, begun); got != real {
-				t.Errorf("answer is\n%s, a real user's is\n%s", got, real)
+			if got := shape(t, begun); got != genuine {
+				t.Errorf("answer is\n%s, a real user's is\n%s", got, genuine)
 			}
 			if n := len(begun.Options.AllowCredentials); n < 1 || n > 3 {
 				t.Errorf("%d credentials", n)
@@ -140,7 +142,7 @@ func TestFakesFailAsWrongSignaturesDo(t *testing.T) {
 	acme := w.tenant(t)
 	p := profile()
 	a, stranger := phone(t), phone(t)
-	real := w.enrollAs(t, acme, a, p).Credential.ID.Bytes()
+	genuine := w.enrollAs(t, acme, a, p).Credential.ID.Bytes()
 	w.enroll(t, acme, stranger)
 	fakes := w.beginWith(t, acme, external("nobody")).Options.AllowCredentials
 	other := w.beginWith(t, acme, external("nobody else")).Options.AllowCredentials
@@ -160,10 +162,10 @@ func TestFakesFailAsWrongSignaturesDo(t *testing.T) {
 			realID, fakeID       []byte
 			want                 error
 		}{
-			{"for that person", w.beginWith(t, acme, external(p.ExternalID)), w.beginWith(t, acme, external("nobody")), real, fake.ID, webauthn.ErrSignature},
-			{"discoverable", w.begin(t, acme), w.begin(t, acme), real, fake.ID, webauthn.ErrSignature},
-			{"for another person", w.beginWith(t, acme, external("nobody")), w.beginWith(t, acme, external(p.ExternalID)), real, fake.ID, webauthn.ErrCredentialNotAllowed},
-			{"for another unknown person", w.beginWith(t, acme, external("nobody else")), w.beginWith(t, acme, external("nobody else")), real, fake.ID, webauthn.ErrCredentialNotAllowed},
+			{"for that person", w.beginWith(t, acme, external(p.ExternalID)), w.beginWith(t, acme, external("nobody")), genuine, fake.ID, webauthn.ErrSignature},
+			{"discoverable", w.begin(t, acme), w.begin(t, acme), genuine, fake.ID, webauthn.ErrSignature},
+			{"for another person", w.beginWith(t, acme, external("nobody")), w.beginWith(t, acme, external(p.ExternalID)), genuine, fake.ID, webauthn.ErrCredentialNotAllowed},
+			{"for another unknown person", w.beginWith(t, acme, external("nobody else")), w.beginWith(t, acme, external("nobody else")), genuine, fake.ID, webauthn.ErrCredentialNotAllowed},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				ofReal, ofFake := attack(tt.realBegun, tt.realID), attack(tt.fakeBegun, tt.fakeID)
@@ -204,7 +206,7 @@ func TestBeginAndFinishAskPostgresAlike(t *testing.T) {
 	acme := w.tenant(t)
 	p := profile()
 	a := phone(t)
-	real := w.enrollAs(t, acme, a, p).Credential.ID.Bytes()
+	genuine := w.enrollAs(t, acme, a, p).Credential.ID.Bytes()
 	fake := w.beginWith(t, acme, external("nobody")).Options.AllowCredentials[0].ID
 
 	count := &statements{}
@@ -242,7 +244,7 @@ func TestBeginAndFinishAskPostgresAlike(t *testing.T) {
 		})
 	}
 	for _, when := range []string{"first", "later"} {
-		ofReal, ofFake := finish(external(p.ExternalID), real), finish(external("nobody"), fake)
+		ofReal, ofFake := finish(external(p.ExternalID), genuine), finish(external("nobody"), fake)
 		if ofReal != ofFake {
 			t.Errorf("the %s finish asks %d times for a real credential and %d for a made-up one", when, ofReal, ofFake)
 		}

@@ -233,13 +233,13 @@ func getOn(t testing.TB, a *authenticatortest.Authenticator, begun ceremony.Begu
 	return parse(t, made, webauthn.ParseAssertionResponse)
 }
 
-func parse[R any](t testing.TB, made json.Marshaler, parse func([]byte) (R, error)) R {
+func parse[R any](t testing.TB, made json.Marshaler, read func([]byte) (R, error)) R {
 	t.Helper()
 	text, err := json.Marshal(made)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := parse(text)
+	resp, err := read(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -230,7 +230,7 @@ func offered(p *policy.Document, r *registration) []webauthn.Algorithm {
 }
 
 func (s *Service) keep(ctx context.Context, sc scope.Scope, ring *keys.Ring, r *registration, life time.Duration) error {
-	plain, err := json.Marshal(r)
+	plain, err := json.Marshal(r) //nolint:musttag // a Newcomer's fields stand as they are named: nobody else reads them
 	if err != nil {
 		return fmt.Errorf("encode registration: %w", err)
 	}
@@ -258,7 +258,7 @@ func (s *Service) recall(ctx context.Context, sc scope.Scope, ring *keys.Ring, i
 		return nil, ErrChallengeUnknown
 	}
 	var r registration
-	if err := json.Unmarshal(plain, &r); err != nil {
+	if err := json.Unmarshal(plain, &r); err != nil { //nolint:musttag // as in keep
 		return nil, fmt.Errorf("decode registration: %w", err)
 	}
 	if r.ID != id || (r.User == nil) == (r.Newcomer == nil) {

@@ -69,7 +69,7 @@ func (e *Error) Error() string {
 // Is makes copies made by the With methods match their original: two faults are
 // the same when their reasons are.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is is called by errors.Is for each link of the chain
+	t, ok := target.(*Error)
 	return ok && t.Reason == e.Reason && t.Kind == e.Kind
 }
 

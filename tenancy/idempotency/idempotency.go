@@ -1,6 +1,6 @@
 // Package idempotency is what the edge and the store share about a call that
 // carries an Idempotency-Key. It is a leaf: the edge makes a Call and reads a
-// Replayed, the store claims the key and keeps the answer in the very transaction
+// ReplayedError, the store claims the key and keeps the answer in the very transaction
 // that the call commits, so there is no moment at which one exists without the other.
 package idempotency
 
@@ -42,16 +42,16 @@ type Call struct {
 	Done bool
 }
 
-// Replayed is returned by the store instead of running the call again: Response
+// ReplayedError is returned by the store instead of running the call again: Response
 // is what Encode answered the first time.
-type Replayed struct{ Response []byte }
+type ReplayedError struct{ Response []byte }
 
 // Error is for logs alone: the edge answers with Response.
-func (r *Replayed) Error() string { return "answered before under this idempotency key" }
+func (r *ReplayedError) Error() string { return "answered before under this idempotency key" }
 
 // AsReplayed returns the earlier answer in err's chain, if there is one.
-func AsReplayed(err error) (*Replayed, bool) {
-	var r *Replayed
+func AsReplayed(err error) (*ReplayedError, bool) {
+	var r *ReplayedError
 	ok := errors.As(err, &r)
 	return r, ok
 }
