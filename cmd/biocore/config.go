@@ -5,11 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,11 +103,27 @@ func loadConfig(path, dir string) (Config, error) {
 		if err != nil {
 			return Config{}, fmt.Errorf("read configuration: %w", err)
 		}
-		if err := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&c); err != nil {
+		if err := c.read(raw); err != nil {
 			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 		}
 	}
 	return c, c.apply(env)
+}
+
+// read sets the fields that a file names.
+func (c *Config) read(raw []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
+	switch err := d.Decode(c); {
+	case errors.Is(err, io.EOF): // an empty file
+		return nil
+	case err != nil:
+		// The library quotes the lines around a mistake, with the passwords in them.
+		return errors.New(strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
+		return errors.New("more than one YAML document")
+	}
+	return nil
 }
 
 func fileExists(path string) bool {
@@ -113,9 +131,16 @@ func fileExists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+// notOurs are variables beside the configuration: of tests, of `make` and of the
+// tools and programs that call Biocore. Any other unknown one is a spelling mistake.
+var notOurs = []string{
+	"BIOCORE_CONFIG", "BIOCORE_DEV", "BIOCORE_PID", "BIOCORE_SECRET_KEY",
+	"BIOCORE_PG_BIN", "BIOCORE_SHOTS", "BIOCORE_VECTORS", "BIOCORE_MDS",
+}
+
 // environmentOf collects the BIOCORE_ variables, reading those given as files.
 func environmentOf(environ []string) (map[string]string, error) {
-	known := map[string]bool{"BIOCORE_CONFIG": true}
+	known := map[string]bool{}
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
 		known[t.Field(i).Tag.Get("env")] = true
@@ -123,25 +148,26 @@ func environmentOf(environ []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "BIOCORE_") {
-			continue
-		}
-		if known[name] {
-			out[name] = value
+		if !strings.HasPrefix(name, "BIOCORE_") || strings.HasPrefix(name, "BIOCORE_TEST_") || slices.Contains(notOurs, name) {
 			continue
 		}
 		base, isFile := strings.CutSuffix(name, "_FILE")
-		if !isFile || !known[base] {
-			if strings.HasPrefix(name, "BIOCORE_TEST_") || name == "BIOCORE_DEV" || name == "BIOCORE_PID" {
-				continue // of the tests, and of tools beside us
+		switch {
+		case known[name]: // BIOCORE_TLS_KEY_FILE is a name of its own
+			base = name
+		case isFile && known[base]:
+			raw, err := os.ReadFile(value) //nolint:gosec // the operator's own file
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
+			value = strings.TrimRight(string(raw), "\r\n")
+		default:
 			return nil, fmt.Errorf("unknown variable %s", name)
 		}
-		raw, err := os.ReadFile(value) //nolint:gosec // the operator's own file
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if _, twice := out[base]; twice {
+			return nil, fmt.Errorf("%s and %s_FILE are both given", base, base)
 		}
-		out[base] = strings.TrimRight(string(raw), "\r\n")
+		out[base] = value
 	}
 	return out, nil
 }
@@ -197,40 +223,64 @@ func (c *Config) validateServe() error {
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		errs = append(errs, errors.New("BIOCORE_TLS_CERT_FILE and BIOCORE_TLS_KEY_FILE go together"))
 	}
-	for name, raw := range map[string]string{
-		"BIOCORE_DATABASE_URL": c.DatabaseURL, "BIOCORE_DATABASE_WRITER_URL": c.DatabaseWriterURL,
-		"BIOCORE_DATABASE_CONTROL_URL": c.DatabaseControlURL, "BIOCORE_DATABASE_JOBS_URL": c.DatabaseJobsURL,
-		"BIOCORE_REDIS_URL": c.RedisURL,
-	} {
-		if weakPassword(raw) {
-			errs = append(errs, fmt.Errorf("the password in %s is a default one", name))
-		}
-	}
+	postgres, redis := []string{"postgres", "postgresql"}, []string{"redis", "rediss"}
+	errs = append(errs,
+		validStoreURL("BIOCORE_DATABASE_URL", c.DatabaseURL, postgres),
+		validStoreURL("BIOCORE_DATABASE_WRITER_URL", c.DatabaseWriterURL, postgres),
+		validStoreURL("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL, postgres),
+		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgres),
+		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redis),
+	)
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
 		errs = append(errs, errors.New("BIOCORE_TRUSTED_HOPS is 0 to 8"))
 	}
+	if c.DatabaseConns < 1 || c.DatabaseConns > 1000 {
+		errs = append(errs, errors.New("BIOCORE_DATABASE_CONNS is 1 to 1000"))
+	}
+	if c.DrainTimeout < 0 {
+		errs = append(errs, errors.New("BIOCORE_DRAIN_TIMEOUT is not negative"))
+	}
 	return errors.Join(errs...)
+}
+
+// validStoreURL refuses, unless raw is empty, what is no URL of one of the schemes,
+// and a password that stands in examples. The error shows nothing of raw.
+func validStoreURL(name, raw string, schemes []string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return nil
+	case err != nil || !slices.Contains(schemes, u.Scheme):
+		return fmt.Errorf("%s is not a URL that begins with %s://", name, schemes[0])
+	case weakPassword(u):
+		return fmt.Errorf("the password in %s is a default one", name)
+	}
+	return nil
 }
 
 func validPublicURL(raw string) error {
 	u, err := url.Parse(raw)
 	local := err == nil && (u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost"))
-	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil || (u.Scheme != "https" && (u.Scheme != "http" || !local)) {
+	if err != nil || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || (u.Scheme != "https" && (u.Scheme != "http" || !local)) {
 		return errors.New("BIOCORE_PUBLIC_URL is https://host[:port] without a path (http for localhost alone)")
 	}
 	return nil
 }
 
-// weakPassword reports a password that stands in examples. No password at all is
-// left to the database: peer, certificate and service authentication exist.
-func weakPassword(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.User == nil {
+// weakPassword reports a password that stands in examples, is empty or is the user's
+// name. No password at all is left to the store: peer, certificate and service
+// authentication exist.
+func weakPassword(u *url.URL) bool {
+	p, given := u.User.Password()
+	name := u.User.Username()
+	if q := u.Query(); q.Has("password") { // Postgres's drivers take it from there as well
+		p, given = q.Get("password"), true
+	}
+	if !given {
 		return false
 	}
-	p, _ := u.User.Password()
 	switch strings.ToLower(p) {
-	case "postgres", "password", "changeme", "change-me", "secret", "biocore", "redis", "admin", "example":
+	case "", strings.ToLower(name), "postgres", "password", "changeme", "change-me", "secret", "biocore", "redis", "admin", "example":
 		return true
 	}
 	return false

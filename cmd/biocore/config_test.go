@@ -1,0 +1,289 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// secret is in every value below that may hold one; no error may show it.
+const secret = "hunter2"
+
+// noVariables takes the configuration out of the environment for this test.
+func noVariables(t *testing.T) {
+	t.Helper()
+	for _, kv := range os.Environ() {
+		if name, value, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "BIOCORE_") {
+			t.Setenv(name, value) // so that it is put back
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// file writes a file that only its owner reads.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// wantRefusal wants err to say something, and not the secret.
+func wantRefusal(t *testing.T, err error, text string) {
+	t.Helper()
+	switch {
+	case err == nil:
+		t.Errorf("accepted, want a refusal that says %q", text)
+	case !strings.Contains(err.Error(), text):
+		t.Errorf("error = %v, want it to say %q", err, text)
+	case strings.Contains(err.Error(), secret):
+		t.Errorf("error shows a secret: %v", err)
+	}
+}
+
+// The environment overrides the file, which overrides the defaults.
+func TestConfigPrecedence(t *testing.T) {
+	noVariables(t)
+	path := file(t, "biocore.yaml", "listen: :1\nopsListen: :2\ntrustedHops: 3\nnoLimits: true\ndrainTimeout: 7s\n")
+	t.Setenv("BIOCORE_LISTEN", ":9")
+	t.Setenv("BIOCORE_TRUSTED_HOPS", "1")
+	t.Setenv("BIOCORE_NO_LIMITS", "false")
+	t.Setenv("BIOCORE_DRAIN_TIMEOUT", "90s")
+	got, err := loadConfig(path, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := defaults()
+	want.Listen, want.OpsListen, want.TrustedHops, want.DrainTimeout = ":9", ":2", 1, 90*time.Second
+	if got != want {
+		t.Errorf("configuration = %+v, want %+v", got, want)
+	}
+}
+
+// Without a file and without a database in the environment, the commands use what
+// `biocore dev` left; they never mix it with somebody's own database.
+func TestConfigOfDev(t *testing.T) {
+	noVariables(t)
+	dir := t.TempDir()
+	if got, err := loadConfig("", dir); err != nil || got != defaults() {
+		t.Errorf("configuration of nothing = %+v, %v", got, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".biocore"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	want := defaults()
+	want.DatabaseURL, want.KMSURL, want.DrainTimeout = "postgres://of-dev", "local:key", time.Second
+	raw, err := yaml.Marshal(want) // as dev writes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, devConfig), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := loadConfig("", dir); err != nil || got != want {
+		t.Errorf("configuration = %+v, %v; want that of dev", got, err)
+	}
+	for _, name := range []string{"BIOCORE_DATABASE_URL", "BIOCORE_DATABASE_MIGRATOR_URL"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "postgres://other")
+			if got, err := loadConfig("", dir); err != nil || got.KMSURL != "" {
+				t.Errorf("configuration = %+v, %v; want nothing of dev's", got, err)
+			}
+		})
+	}
+}
+
+func TestConfigFile(t *testing.T) {
+	noVariables(t)
+	dsn := "redisUrl: redis://:" + secret + "@localhost\n"
+	for _, tt := range []struct{ name, text, refusal string }{
+		{"empty", "", ""},
+		{"only a comment", "# nothing\n", ""},
+		{"all good", dsn, ""},
+		{"unknown key", dsn + "listne: :1\n" + "databaseUrl: postgres://u:" + secret + "@h/x\n", `unknown field "listne"`},
+		{"another spelling", "redisURL: x\n", `unknown field "redisURL"`},
+		{"key twice", dsn + dsn, "already defined"},
+		{"wrong type", "redisUrl: [redis://:" + secret + "@localhost]\n", "cannot unmarshal"},
+		{"no number", dsn + "trustedHops: many\n", "cannot unmarshal"},
+		{"no duration", dsn + "drainTimeout: soon\n", "invalid duration"},
+		{"no YAML", dsn + "\tlisten\n", "cannot start any token"},
+		{"no mapping", "- " + secret + "\n", "mapping is expected"},
+		{"two documents", dsn + "---\n" + dsn, "more than one YAML document"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := loadConfig(file(t, "biocore.yaml", tt.text), t.TempDir())
+			if tt.refusal != "" {
+				wantRefusal(t, err, tt.refusal)
+			} else if err != nil {
+				t.Errorf("loadConfig = %v", err)
+			}
+		})
+	}
+	_, err := loadConfig(filepath.Join(t.TempDir(), "absent.yaml"), t.TempDir())
+	wantRefusal(t, err, "absent.yaml")
+}
+
+func TestConfigVariables(t *testing.T) {
+	dsn := "postgres://bc_app:" + secret + "@localhost/biocore"
+	path := file(t, "url", dsn+"\r\n")
+	for _, tt := range []struct {
+		name    string
+		environ []string
+		want    map[string]string
+		refusal string
+	}{
+		{"a value", []string{"BIOCORE_DATABASE_URL=" + dsn}, map[string]string{"BIOCORE_DATABASE_URL": dsn}, ""},
+		{"an empty value", []string{"BIOCORE_REDIS_URL="}, map[string]string{"BIOCORE_REDIS_URL": ""}, ""},
+		{"a value with =", []string{"BIOCORE_DATABASE_URL=x?a=b"}, map[string]string{"BIOCORE_DATABASE_URL": "x?a=b"}, ""},
+		{"a file", []string{"BIOCORE_DATABASE_URL_FILE=" + path}, map[string]string{"BIOCORE_DATABASE_URL": dsn}, ""},
+		{"a name that ends in _FILE", []string{"BIOCORE_TLS_KEY_FILE=" + path}, map[string]string{"BIOCORE_TLS_KEY_FILE": path}, ""},
+		{"not ours", []string{"PATH=x", "BIOCORE_TEST_POSTGRES_URL=x", "BIOCORE_PG_BIN=x", "BIOCORE_SECRET_KEY=" + secret, "BIOCORE=x"}, map[string]string{}, ""},
+		{"unknown", []string{"BIOCORE_DATABSE_URL=" + dsn}, nil, "unknown variable BIOCORE_DATABSE_URL"},
+		{"unknown file", []string{"BIOCORE_DATABSE_URL_FILE=" + path}, nil, "unknown variable BIOCORE_DATABSE_URL_FILE"},
+		{"lower case", []string{"BIOCORE_database_url=" + dsn}, nil, "unknown variable BIOCORE_database_url"},
+		{"no such file", []string{"BIOCORE_DATABASE_URL_FILE=" + path + ".absent"}, nil, "BIOCORE_DATABASE_URL_FILE: open"},
+		{
+			"value and file", []string{"BIOCORE_DATABASE_URL_FILE=" + path, "BIOCORE_DATABASE_URL=" + dsn}, nil,
+			"BIOCORE_DATABASE_URL and BIOCORE_DATABASE_URL_FILE are both given",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := environmentOf(tt.environ)
+			if tt.refusal != "" {
+				wantRefusal(t, err, tt.refusal)
+			} else if err != nil || !maps.Equal(got, tt.want) {
+				t.Errorf("environmentOf = %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestConfigUnreadableValues(t *testing.T) {
+	for name, text := range map[string]string{
+		"BIOCORE_TRUSTED_HOPS": secret, "BIOCORE_DATABASE_CONNS": "1.5", "BIOCORE_NO_LIMITS": secret, "BIOCORE_DRAIN_TIMEOUT": "20",
+	} {
+		c := defaults()
+		wantRefusal(t, c.apply(map[string]string{name: text}), name+": cannot be read as a")
+	}
+}
+
+// Every field is reached from both sides, under names that follow from its own.
+func TestConfigFieldsHaveNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		env, key := f.Tag.Get("env"), f.Tag.Get("yaml")
+		if !strings.EqualFold(strings.ReplaceAll(strings.TrimPrefix(env, "BIOCORE_"), "_", ""), key) || !strings.EqualFold(key, f.Name) || seen[env] {
+			t.Errorf("%s: variable %q, key %q", f.Name, env, key)
+		}
+		seen[env] = true
+	}
+}
+
+// goodConfig is one that serve starts with.
+func goodConfig() Config {
+	c := defaults()
+	c.PublicURL, c.RedisURL, c.KMSURL = "https://auth.example.com", "redis://:"+secret+"@redis:6379", "local:/etc/biocore/kms.key"
+	for role, to := range map[string]*string{
+		"bc_app": &c.DatabaseURL, "bc_writer": &c.DatabaseWriterURL, "bc_control": &c.DatabaseControlURL, "bc_jobs": &c.DatabaseJobsURL,
+	} {
+		*to = "postgres://" + role + ":" + secret + "@postgres/biocore"
+	}
+	return c
+}
+
+func TestServeRefuses(t *testing.T) {
+	good := goodConfig()
+	if err := good.validateServe(); err != nil {
+		t.Fatalf("a good configuration = %v", err)
+	}
+	for _, tt := range []struct {
+		name    string
+		change  func(*Config)
+		refusal string
+	}{
+		{"no public URL", func(c *Config) { c.PublicURL = "" }, "BIOCORE_PUBLIC_URL is required"},
+		{"no database", func(c *Config) { c.DatabaseURL = "" }, "BIOCORE_DATABASE_URL is required"},
+		{"no writer", func(c *Config) { c.DatabaseWriterURL = "" }, "BIOCORE_DATABASE_WRITER_URL is required"},
+		{"no control", func(c *Config) { c.DatabaseControlURL = "" }, "BIOCORE_DATABASE_CONTROL_URL is required"},
+		{"no jobs", func(c *Config) { c.DatabaseJobsURL = "" }, "BIOCORE_DATABASE_JOBS_URL is required"},
+		{"no Redis", func(c *Config) { c.RedisURL = "" }, "BIOCORE_REDIS_URL is required"},
+		{"no KMS", func(c *Config) { c.KMSURL = "" }, "BIOCORE_KMS_URL is required"},
+		{"half of TLS", func(c *Config) { c.TLSCertFile = "cert.pem" }, "go together"},
+		{"the other half", func(c *Config) { c.TLSKeyFile = "key.pem" }, "go together"},
+		{"plain HTTP to the world", func(c *Config) { c.PublicURL = "http://auth.example.com" }, "BIOCORE_PUBLIC_URL is https"},
+		{"a path", func(c *Config) { c.PublicURL = "https://example.com/auth" }, "BIOCORE_PUBLIC_URL is https"},
+		{"a slash", func(c *Config) { c.PublicURL = "https://example.com/" }, "BIOCORE_PUBLIC_URL is https"},
+		{"a query", func(c *Config) { c.PublicURL = "https://example.com?x" }, "BIOCORE_PUBLIC_URL is https"},
+		{"a fragment", func(c *Config) { c.PublicURL = "https://example.com#x" }, "BIOCORE_PUBLIC_URL is https"},
+		{"a user", func(c *Config) { c.PublicURL = "https://u:" + secret + "@example.com" }, "BIOCORE_PUBLIC_URL is https"},
+		{"no host", func(c *Config) { c.PublicURL = "https://:8443" }, "BIOCORE_PUBLIC_URL is https"},
+		{"no scheme", func(c *Config) { c.PublicURL = "example.com" }, "BIOCORE_PUBLIC_URL is https"},
+		{"an example's password", func(c *Config) { c.DatabaseURL = "postgres://bc_app:Postgres@h/x" }, "the password in BIOCORE_DATABASE_URL"},
+		{"an empty password", func(c *Config) { c.RedisURL = "redis://:@h" }, "the password in BIOCORE_REDIS_URL"},
+		{"the user as password", func(c *Config) { c.DatabaseJobsURL = "postgres://bc_jobs:bc_jobs@h/x" }, "the password in BIOCORE_DATABASE_JOBS_URL"},
+		{"a password in the query", func(c *Config) { c.DatabaseWriterURL = "postgres://bc_writer@h/x?password=secret" }, "the password in BIOCORE_DATABASE_WRITER_URL"},
+		{"no URL at all", func(c *Config) { c.DatabaseURL = "host=h user=bc_app password=" + secret }, "BIOCORE_DATABASE_URL is not a URL"},
+		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = "postgres://u:" + secret + "@[bad" }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
+		{"another store's URL", func(c *Config) { c.RedisURL = "postgres://u:" + secret + "@h" }, "BIOCORE_REDIS_URL is not a URL"},
+		{"too many proxies", func(c *Config) { c.TrustedHops = 9 }, "BIOCORE_TRUSTED_HOPS is 0 to 8"},
+		{"fewer than none", func(c *Config) { c.TrustedHops = -1 }, "BIOCORE_TRUSTED_HOPS is 0 to 8"},
+		{"no connections", func(c *Config) { c.DatabaseConns = 0 }, "BIOCORE_DATABASE_CONNS is 1 to 1000"},
+		{"time runs back", func(c *Config) { c.DrainTimeout = -1 }, "BIOCORE_DRAIN_TIMEOUT"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := goodConfig()
+			tt.change(&c)
+			wantRefusal(t, c.validateServe(), tt.refusal)
+		})
+	}
+	for _, url := range []string{"http://localhost:8080", "http://acme.localhost", "https://auth.example.com:8443"} {
+		c := goodConfig()
+		if c.PublicURL = url; c.validateServe() != nil {
+			t.Errorf("public URL %s = %v", url, c.validateServe())
+		}
+	}
+	for _, url := range []string{"postgres://bc_app@h/x", "postgresql://bc_app:" + secret + "@h/x"} { // peer, certificates
+		c := goodConfig()
+		if c.DatabaseURL = url; c.validateServe() != nil {
+			t.Errorf("database URL %s = %v", url, c.validateServe())
+		}
+	}
+}
+
+func TestLogLevels(t *testing.T) {
+	for _, level := range []string{"debug", "info", "warn", "error", "INFO"} {
+		c := Config{LogLevel: level}
+		if _, err := c.logLevel(); err != nil {
+			t.Errorf("level %s = %v", level, err)
+		}
+	}
+	c := Config{LogLevel: secret}
+	_, err := c.logLevel()
+	wantRefusal(t, err, "BIOCORE_LOG_LEVEL is debug, info, warn or error")
+}
+
+// The roles' passwords are taken from URLs that log in as them, and from no others.
+func TestRolePasswords(t *testing.T) {
+	c := goodConfig()
+	_, err := c.rolePasswords()
+	wantRefusal(t, err, "bc_migrator")
+	c.DatabaseMigratorURL = "postgres://bc_migrator:" + secret + "@postgres/biocore"
+	passwords, err := c.rolePasswords()
+	if err != nil || len(passwords) != 5 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != secret }) {
+		t.Errorf("rolePasswords = %d of 5, %v", len(passwords), err)
+	}
+	c.DatabaseURL = "postgres://postgres:" + secret + "@postgres/biocore"
+	_, err = c.rolePasswords()
+	wantRefusal(t, err, "bc_app")
+}
