@@ -22,6 +22,7 @@ import (
 // needs longer than 15 s to write is stuck or streams (streams lift it themselves).
 const (
 	maxBodyBytes      = 64 << 10
+	frameBytes        = 5 // gRPC's around a message, which may itself have maxBodyBytes
 	maxHeaderBytes    = 32 << 10
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second

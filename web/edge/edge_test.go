@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,12 +100,60 @@ func TestPreflight(t *testing.T) {
 
 func TestBodyLimit(t *testing.T) {
 	h := handler(edge.Options{})
-	for size, want := range map[int]int{64 << 10: http.StatusOK, 64<<10 + 2: http.StatusRequestEntityTooLarge} {
+	for size, want := range map[int]int{64 << 10: http.StatusOK, 64<<10 + 7: http.StatusRequestEntityTooLarge} { // gRPC's frame is 5 bytes
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/users", strings.NewReader(strings.Repeat("x", size))))
 		if w.Code != want {
 			t.Errorf("%d bytes: %d, want %d", size, w.Code, want)
 		}
+	}
+}
+
+// What a handler leaves unread is never taken for another request: whoever shares a
+// connection with others through a proxy could else slip one in.
+func TestTheRestOfABodyIsNoRequest(t *testing.T) {
+	var requests atomic.Int64
+	s, err := edge.Listen(t.Context(), "127.0.0.1:0", edge.ServerOptions{Log: discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- s.Serve(handler(edge.Options{REST: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			_ = r.Body.Close() // unread, as a call that is refused before it is decoded
+		})}))
+	}()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// net/http reads 256 KiB to keep a connection alive; what is beyond must end it.
+	const unread = 300 << 10
+	smuggled := "GET /v1/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+	body := strings.Repeat(smuggled, unread/len(smuggled))
+	go func() {
+		_, _ = io.WriteString(conn, "POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"+body)
+	}()
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	answers, err := io.ReadAll(conn)
+	if isTimeout(err) {
+		t.Error("the connection stays open")
+	}
+	if n := strings.Count(string(answers), "HTTP/1.1 "); n != 1 {
+		t.Errorf("one request got %d answers", n)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("one request became %d", n)
 	}
 }
 

@@ -33,8 +33,12 @@ func arrive(next http.Handler, trustedHops int, hsts bool, log *slog.Logger) htt
 			h["Strict-Transport-Security"] = hstsYear
 		}
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		r.Body = http.MaxBytesReader(rec, r.Body, maxBodyBytes+1) // one more, so that the handler can tell and say so
-		next.ServeHTTP(rec, r.WithContext(ctx))
+		// A copy: the server looks at the body of its own request to see whether a
+		// handler has left some of it unread. With another body in its place it would
+		// take the rest for the next request (request smuggling).
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes+frameBytes+1) // one more, so that the handler can tell and say so
+		next.ServeHTTP(rec, r)
 
 		level := slog.LevelDebug // a good call is told by its trace, metrics and audit entry
 		if rec.status >= 500 {
