@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -31,6 +32,14 @@ func commands() []command {
 		{"serve", "", "serve the API", "biocore serve --config biocore.yaml", runServe},
 		{"migrate up", "", "bring the database schema up to this version", "biocore migrate up", runMigrateUp},
 		{"migrate status", "", "list the schema's migrations", "biocore migrate status --json", runMigrateStatus},
+		{"doctor", "", "check every dependency and the tenant wall", "biocore doctor", runDoctor},
+		{"tenant create", "SLUG", "make a tenant, and print its first keys", "biocore tenant create globex --name Globex --rp-id localhost --origin http://localhost:8080 --mode test", runTenantCreate},
+		{"tenant list", "", "list the tenants", "biocore tenant list --json", runTenantList},
+		{"tenant suspend", "SLUG", "refuse every call of a tenant", "biocore tenant suspend globex --reason 'unpaid invoice'", runTenantSuspend},
+		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
+		{"apikey create", "", "make an API key, and print it", "biocore apikey create --tenant acme --kind secret --name ci", runAPIKeyCreate},
+		{"apikey list", "", "list a tenant's API keys", "biocore apikey list --tenant acme", runAPIKeyList},
+		{"apikey revoke", "ID", "stop an API key for good", "biocore apikey revoke --tenant acme 0193a7d2-5b1e-7000-8000-000000000000", runAPIKeyRevoke},
 		{"version", "", "print the version", "biocore version --json", runVersion},
 	}
 }
@@ -58,12 +67,17 @@ func main() {
 // run is main without the process: 0 done, 1 failed, 2 not understood.
 func run(ctx context.Context, env *environment, args []string) int {
 	c, rest, ok := find(args)
-	if !ok {
+	switch {
+	case ok:
+	case asksHelp(args), len(args) == 1 && args[0] == "help":
+		usage(env.out)
+		return 0
+	default:
 		usage(env.err)
-		if len(args) == 1 && (args[0] == "help" || args[0] == "--help" || args[0] == "-h") {
-			return 0
-		}
 		return 2
+	}
+	if asksHelp(rest) { // then help is the answer, and no complaint
+		env = &environment{out: env.out, err: env.out, dir: env.dir}
 	}
 	err := c.run(ctx, env, rest)
 	switch {
@@ -72,8 +86,12 @@ func run(ctx context.Context, env *environment, args []string) int {
 	case errors.Is(err, errUsage):
 		return 2
 	}
-	fmt.Fprintf(env.err, "biocore %s: %v\n", c.name, err)
+	fmt.Fprintf(env.err, "biocore %s: %s\n", c.name, explain(err))
 	return 1
+}
+
+func asksHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return a == "--help" || a == "-help" || a == "-h" })
 }
 
 func find(args []string) (command, []string, bool) {
@@ -104,7 +122,12 @@ func flags(env *environment, name string, asJSON *bool) *flag.FlagSet {
 		for _, c := range commands() {
 			if c.name == name {
 				fmt.Fprintf(env.err, "biocore %s: %s\n\nUsage: %s\n\n", c.name, c.summary, strings.TrimSpace("biocore "+c.name+" [FLAGS] "+c.args))
+				var defaults strings.Builder
+				fs.SetOutput(&defaults)
 				fs.PrintDefaults()
+				fs.SetOutput(env.err)
+				// Both spellings work; everywhere else we write the long one.
+				fmt.Fprint(env.err, strings.ReplaceAll("\n"+defaults.String(), "\n  -", "\n  --")[1:])
 				fmt.Fprintf(env.err, "\nExample:\n  %s\n", c.example)
 			}
 		}
@@ -129,6 +152,7 @@ func parse(fs *flag.FlagSet, args []string, positional int) error {
 		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
 	}
 	if len(rest) != positional {
+		fmt.Fprintf(fs.Output(), "biocore %s: want %d argument(s) beside the flags, have %d\n\n", fs.Name(), positional, len(rest))
 		fs.Usage()
 		return errUsage
 	}
@@ -141,22 +165,4 @@ func printJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-// parseFlags reads args and refuses what is left over. Asking for help writes it
-// to out and ends the command with flag.ErrHelp, which is no failure.
-func parseFlags(flags *flag.FlagSet, out io.Writer, args []string) error {
-	flags.SetOutput(io.Discard) // run says what was wrong, once
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(out)
-		flags.Usage()
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: %w", errUsage, err)
-	case flags.NArg() > 0:
-		return fmt.Errorf("%w: unexpected %q", errUsage, flags.Arg(0))
-	}
-	return nil
 }

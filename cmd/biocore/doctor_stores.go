@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/db/jobs"
+)
+
+const (
+	minPostgres = 150000 // server_version_num of 15.0
+	minRedis    = 7      // EXPIRE NX
+	// maxSkew is what a clock may be off: servers correct for Postgres's, but people
+	// compare logs.
+	maxSkew = time.Second
+	// partitionsAhead is how far partitions must reach: registration tokens live so
+	// long, and so may a night without anybody to make more.
+	partitionsAhead = 24 * time.Hour
+	// maxLate is how long a job that is due may wait where anybody works.
+	maxLate = time.Minute
+	// maxNamed bounds how many things one line names.
+	maxNamed = 10
+)
+
+func (d *checkup) postgres(ctx context.Context) finding {
+	const fix = "start PostgreSQL 15 or newer, and let BIOCORE_DATABASE_CONTROL_URL lead to it"
+	if d.cfg.DatabaseControlURL == "" {
+		return fail(fix, "BIOCORE_DATABASE_CONTROL_URL is not set")
+	}
+	l, err := db.Probe(ctx, d.cfg.DatabaseControlURL)
+	if errors.Is(err, db.ErrUnavailable) {
+		return fail(fix, "%s", explain(err))
+	} else if err != nil {
+		return fail(fixRoles, "%s", explain(err))
+	}
+	d.control = &l
+	if l.Version < minPostgres {
+		return fail("Biocore needs PostgreSQL 15 or newer", "version %s", l.Server)
+	}
+	return ok("version %s, database %s", l.Server, l.Database)
+}
+
+func (d *checkup) clock(context.Context) finding {
+	switch {
+	case d.control == nil:
+		return skip("postgres")
+	case d.control.Skew.Abs() > maxSkew:
+		return warn("set both clocks by NTP", "Postgres's clock is %s off this machine's", d.control.Skew.Round(time.Millisecond))
+	}
+	return ok("within %s of Postgres's", maxSkew)
+}
+
+const fixRoles = "run `biocore migrate up --bootstrap ADMIN_URL`: it makes the roles, with the passwords of this configuration"
+
+// roles logs every role in, and opens the store that the next checks ask.
+func (d *checkup) roles(ctx context.Context) finding {
+	if d.control == nil {
+		return skip("postgres")
+	}
+	var in, out []string
+	for _, login := range []struct{ role, url string }{
+		{db.RoleApp, d.cfg.DatabaseURL}, {db.RoleWriter, d.cfg.DatabaseWriterURL}, {db.RoleControl, d.cfg.DatabaseControlURL},
+		{db.RoleJobs, d.cfg.DatabaseJobsURL}, {db.RoleMigrator, d.cfg.DatabaseMigratorURL},
+	} {
+		if login.url == "" && login.role == db.RoleMigrator {
+			continue // serve does not need it, and need not have it
+		}
+		if problem := d.login(ctx, login.role, login.url); problem != "" {
+			out = append(out, login.role+": "+problem)
+		} else {
+			in = append(in, login.role)
+		}
+	}
+	if len(out) > 0 {
+		return fail(fixRoles, "%s", some(out, "\n"))
+	}
+	var err error
+	if d.store, err = db.Open(ctx, db.Options{
+		AppURL: d.cfg.DatabaseURL, WriterURL: d.cfg.DatabaseWriterURL, ControlURL: d.cfg.DatabaseControlURL, AppConns: 2, Log: d.tel.Log,
+	}); err != nil {
+		return fail(fixRoles, "%s", explain(err))
+	}
+	return ok("%s log in", strings.Join(in, ", "))
+}
+
+// login says what is wrong with a role's URL: "" for nothing.
+func (d *checkup) login(ctx context.Context, role, url string) string {
+	if url == "" {
+		return "no URL is configured"
+	}
+	l, err := db.Probe(ctx, url)
+	switch {
+	case err != nil:
+		return explain(err)
+	case l.Role != role:
+		return "the URL logs in as " + l.Role
+	case l.Database != d.control.Database || !l.Started.Equal(d.control.Started):
+		return "the URL leads to another database than " + db.RoleControl + "'s"
+	}
+	return ""
+}
+
+func (d *checkup) schema(ctx context.Context) finding {
+	if d.store == nil {
+		return skip("roles")
+	}
+	const fix = "run `biocore migrate up`"
+	var err error
+	if d.behind, err = d.store.SchemaBehind(ctx); err != nil {
+		return fail(fix, "%s", explain(err))
+	}
+	if len(d.behind) > 0 {
+		return fail(fix, "the database lacks %s", some(d.behind, ", "))
+	}
+	return ok("up to date")
+}
+
+func (d *checkup) wall(ctx context.Context) finding {
+	if d.store == nil {
+		return skip("roles")
+	}
+	holes, err := d.store.CheckWall(ctx)
+	if err != nil {
+		return fail("run `biocore migrate up`", "%s", explain(err))
+	}
+	if len(holes) == 0 {
+		return ok("no holes")
+	}
+	lines := make([]string, len(holes))
+	for i, h := range holes {
+		lines[i] = h.Object + ": " + h.Problem
+	}
+	return fail("stop serving: a tenant may reach another's rows. Undo what changed the schema beside the migrations", "%s", some(lines, "\n"))
+}
+
+func (d *checkup) partitions(ctx context.Context) finding {
+	if d.store == nil {
+		return skip("roles")
+	}
+	missing, err := d.store.MissingPartitions(ctx, partitionsAhead)
+	if err != nil {
+		return fail("run `biocore migrate up`", "%s", explain(err))
+	}
+	if len(missing) > 0 {
+		return fail("start a server, which makes them at once; if one runs, its log says why its housekeeping fails", "missing: %s", some(missing, ", "))
+	}
+	return ok("there for the next %s", partitionsAhead)
+}
+
+func (d *checkup) jobs(ctx context.Context) finding {
+	if d.store == nil {
+		return skip("roles")
+	}
+	b, err := jobs.Inspect(ctx, d.cfg.DatabaseJobsURL)
+	switch {
+	case err != nil:
+		return fail("run `biocore migrate up`", "%s", explain(err))
+	case b.Late > maxLate:
+		return warn("start a server: nobody works off jobs", "%d wait, the oldest for %s", b.Waiting, b.Late.Round(time.Second))
+	case b.Discarded > 0:
+		return warn("river.river_job keeps each one's errors", "%d were given up", b.Discarded)
+	}
+	return ok("%d wait", b.Waiting)
+}
+
+func (d *checkup) redis(ctx context.Context) finding {
+	const fix = "start Redis 7 or newer, and let BIOCORE_REDIS_URL lead to it: without it nobody can register"
+	if d.cfg.RedisURL == "" {
+		return fail(fix, "BIOCORE_REDIS_URL is not set")
+	}
+	client, err := ephemeral.Open(d.cfg.RedisURL)
+	if err != nil {
+		return fail(fix, "%s", explain(err))
+	}
+	defer client.Close() //nolint:errcheck // nothing is in flight
+	if err := client.Ping(ctx); err != nil {
+		return fail(fix, "%s", explain(err))
+	}
+	version, err := client.Version(ctx)
+	if err != nil {
+		return warn("let the user of BIOCORE_REDIS_URL call INFO", "its version is not known: %s", explain(err))
+	}
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err != nil || n < minRedis {
+		return fail("Biocore needs Redis 7 or newer", "version %s", version)
+	}
+	return ok("version %s", version)
+}
+
+// some joins what a line names, or the first of them if there are many.
+func some(things []string, by string) string {
+	if len(things) <= maxNamed {
+		return strings.Join(things, by)
+	}
+	return strings.Join(things[:maxNamed], by) + fmt.Sprintf("%sand %d more", by, len(things)-maxNamed)
+}

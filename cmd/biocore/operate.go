@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// platformSlug names the reserved tenant of this installation's operators, whose
+// API keys are the platform keys.
+const platformSlug = "platform"
+
+// control is an operator at the command line. The commands call the services
+// themselves, without a server: whoever has the stores' passwords and the KMS's key
+// may do everything anyway.
+type control struct {
+	*operator
+	home scope.Scope // the platform plane
+}
+
+// openControl opens the stores of the configuration at path. Nothing here runs the
+// change feed, so every read goes to Postgres: see db.Cache.
+func openControl(ctx context.Context, env *environment, path string) (*control, error) {
+	cfg, err := loadConfig(path, env.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.validateControl(); err != nil {
+		return nil, err
+	}
+	op, err := newOperator(ctx, cfg, quietTelemetry(env))
+	if err != nil {
+		return nil, err
+	}
+	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor())}
+	if err := c.keys.Ensure(ctx, c.home); err != nil { // a migration makes this tenant, without keys
+		c.Close()
+		return nil, fmt.Errorf("keys of the platform: %w", err)
+	}
+	return c, nil
+}
+
+// validateControl refuses what the operator's commands cannot work with. An empty
+// database URL would not fail: it means the local default.
+func (c *Config) validateControl() error {
+	var missing []string
+	for name, value := range map[string]string{
+		"BIOCORE_DATABASE_URL": c.DatabaseURL, "BIOCORE_DATABASE_WRITER_URL": c.DatabaseWriterURL,
+		"BIOCORE_DATABASE_CONTROL_URL": c.DatabaseControlURL, "BIOCORE_KMS_URL": c.KMSURL,
+	} {
+		if value == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return errors.New("the configuration lacks " + strings.Join(missing, ", ") +
+		": give --config or the variables, or run where `biocore dev` runs")
+}
+
+// quietTelemetry warns, and neither counts nor traces: a command is over at once.
+func quietTelemetry(env *environment) *telemetry {
+	return &telemetry{Log: newLogger(TelemetryConfig{LogOutput: env.err, LogLevel: slog.LevelWarn, LogText: true})}
+}
+
+// cliActor is who acts, as it stands in audit entries.
+func cliActor() scope.Actor {
+	name := "uid " + strconv.Itoa(os.Getuid()) // an account without a name, as in a container
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	return scope.Actor{Kind: scope.ActorSystem, ID: "cli", Name: name}
+}
+
+// of returns the scope of the tenant that is named on the command line.
+func (c *control) of(ctx context.Context, slug string) (scope.Scope, error) {
+	if slug == platformSlug {
+		return c.home, nil
+	}
+	id, err := c.tenants.Resolve(ctx, slug)
+	if err != nil {
+		return scope.Scope{}, err
+	}
+	return scope.New(id, c.home.Actor()), nil
+}
+
+// misuse says what is wrong with a command's arguments, and returns errUsage.
+func misuse(env *environment, command, format string, args ...any) error {
+	_, _ = fmt.Fprintf(env.err, "biocore %s: %s\nbiocore %[1]s --help shows how it is used.\n", command, fmt.Sprintf(format, args...))
+	return errUsage
+}
+
+// explain is err for the operator: with the reason by which the documentation lists
+// it, and with its cause, but without what looks like a secret.
+func explain(err error) string {
+	text := err.Error()
+	if f, ok := fault.As(err); ok {
+		text += " (" + f.Reason + ")"
+		for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
+			text += " " + key + "=" + f.Metadata[key]
+		}
+	}
+	return scrub(text)
+}
+
+// texts is a flag that may be given more than once.
+type texts []string
+
+// String implements flag.Value.
+func (t *texts) String() string { return strings.Join(*t, ", ") }
+
+// Set implements flag.Value.
+func (t *texts) Set(s string) error {
+	*t = append(*t, s)
+	return nil
+}
+
+// table writes rows in columns that stand below each other.
+func table(w io.Writer, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(tw, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return tw.Flush()
+}
+
+// moment is a time for people; "-" for none.
+func moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// joined is several values in one column; "-" for none.
+func joined(values []string) string {
+	if len(values) == 0 {
+		return "-"
+	}
+	return strings.Join(values, ",")
+}
+
+// parseID reads the id that a command is given; name is what it is the id of.
+func parseID(env *environment, command, name, text string) (uuid.UUID, error) {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil, misuse(env, command, "%q is not the id of %s", text, name)
+	}
+	return id, nil
+}

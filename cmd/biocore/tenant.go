@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// tenantJSON is a tenant under --json, as the API spells it.
+type tenantJSON struct {
+	ID            uuid.UUID    `json:"id"`
+	Slug          string       `json:"slug"`
+	Name          string       `json:"name"`
+	Mode          tenant.Mode  `json:"mode"`
+	State         tenant.State `json:"state"`
+	SuspendReason string       `json:"suspendReason,omitempty"`
+	RPID          string       `json:"rpId"`
+	Origins       []string     `json:"origins"`
+	CreatedAt     time.Time    `json:"createdAt"`
+	DeleteAfter   *time.Time   `json:"deleteAfter,omitempty"`
+	ETag          string       `json:"etag"`
+}
+
+func toTenantJSON(t tenant.Tenant) tenantJSON {
+	return tenantJSON{
+		ID: t.ID, Slug: t.Slug, Name: t.Name, Mode: t.Mode, State: t.State, SuspendReason: t.SuspendReason,
+		RPID: t.RPID, Origins: t.Origins, CreatedAt: t.CreatedAt, DeleteAfter: t.DeleteAfter, ETag: t.ETag,
+	}
+}
+
+func runTenantCreate(ctx context.Context, env *environment, args []string) error {
+	const command = "tenant create"
+	var asJSON bool
+	var origins texts
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	name := fs.String("name", "", "`name` for people (default: the slug)")
+	mode := fs.String("mode", "", "`mode`: live or test; it never changes, so it must be said")
+	rpID := fs.String("rp-id", "", "WebAuthn's RP ID, a `domain`: the passkeys' scope")
+	fs.Var(&origins, "origin", "`origin` of the tenant's pages; may be repeated (default: https:// and the RP ID)")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	req := tenant.CreateRequest{
+		Slug: fs.Arg(0), Name: *name, Mode: tenant.Mode(strings.ToUpper(*mode)), RPID: *rpID, Origins: origins,
+	}
+	switch {
+	case req.Mode != tenant.Live && req.Mode != tenant.Test:
+		return misuse(env, command, "--mode is live or test")
+	case req.RPID == "":
+		return misuse(env, command, "--rp-id is required")
+	}
+	if req.Name == "" {
+		req.Name = req.Slug
+	}
+	if len(req.Origins) == 0 {
+		req.Origins = []string{"https://" + req.RPID}
+	}
+	c, err := openControl(ctx, env, *config)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	made, first, err := c.tenants.Create(ctx, c.home, req)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(env.out, map[string]any{
+			"tenant": toTenantJSON(made), "secretKey": first.Secret, "publishableKey": first.Publishable,
+		})
+	}
+	if err := printTenant(env.out, made); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.out, "\nIts first keys are shown this once, and stored nowhere:\n\n  secret key       %s\n  publishable key  %s\n",
+		first.Secret, first.Publishable)
+	return err
+}
+
+func runTenantList(ctx context.Context, env *environment, args []string) error {
+	var asJSON bool
+	fs := flags(env, "tenant list", &asJSON)
+	config := configFlag(fs)
+	filter := fs.String("filter", "", "an AIP-160 `expression` over slug, mode, state and createdAt")
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	c, err := openControl(ctx, env, *config)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	tenants, err := everyPage(*filter, func(req listing.Request) (listing.Page[tenant.Tenant], error) {
+		return c.tenants.List(ctx, c.home, req)
+	})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		out := make([]tenantJSON, len(tenants))
+		for i, t := range tenants {
+			out[i] = toTenantJSON(t)
+		}
+		return printJSON(env.out, map[string]any{"tenants": out})
+	}
+	if len(tenants) == 0 {
+		_, err := fmt.Fprintln(env.out, "no tenants")
+		return err
+	}
+	rows := [][]string{{"SLUG", "NAME", "MODE", "STATE", "RP ID", "CREATED", "ID"}}
+	for _, t := range tenants {
+		rows = append(rows, []string{t.Slug, t.Name, string(t.Mode), string(t.State), t.RPID, moment(&t.CreatedAt), t.ID.String()})
+	}
+	return table(env.out, rows)
+}
+
+func runTenantSuspend(ctx context.Context, env *environment, args []string) error {
+	return setTenantState(ctx, env, args, "tenant suspend", (*tenant.Service).Suspend)
+}
+
+func runTenantResume(ctx context.Context, env *environment, args []string) error {
+	return setTenantState(ctx, env, args, "tenant resume", (*tenant.Service).Resume)
+}
+
+func setTenantState(
+	ctx context.Context, env *environment, args []string, command string,
+	set func(*tenant.Service, context.Context, scope.Scope, tenant.SuspendRequest) (tenant.Tenant, error),
+) error {
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	reason := fs.String("reason", "", "`text` for the audit log")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	c, err := openControl(ctx, env, *config)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sc, err := c.of(ctx, fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	t, err := set(c.tenants, ctx, c.home, tenant.SuspendRequest{ID: sc.Tenant(), Reason: *reason})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(env.out, toTenantJSON(t))
+	}
+	_, err = fmt.Fprintf(env.out, "tenant %s is %s\n", t.Slug, strings.ToLower(string(t.State)))
+	return err
+}
+
+func printTenant(w io.Writer, t tenant.Tenant) error {
+	if _, err := fmt.Fprintf(w, "tenant %s is made\n\n", t.Slug); err != nil {
+		return err
+	}
+	return table(w, [][]string{
+		{"  id", t.ID.String()},
+		{"  name", t.Name},
+		{"  mode", string(t.Mode)},
+		{"  RP ID", t.RPID},
+		{"  origins", joined(t.Origins)},
+	})
+}
+
+// everyPage reads a list to its end: an operator wants to see all of it.
+func everyPage[T any](filter string, page func(listing.Request) (listing.Page[T], error)) ([]T, error) {
+	var all []T
+	req := listing.Request{PageSize: listing.MaxPageSize, Filter: filter}
+	for {
+		p, err := page(req)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p.Items...)
+		if req.PageToken = p.NextToken; req.PageToken == "" {
+			return all, nil
+		}
+	}
+}
