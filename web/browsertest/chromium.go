@@ -11,6 +11,7 @@ package browsertest
 import (
 	"context"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -25,7 +26,8 @@ var chromiumNames = []string{
 
 // Chromium is one browser process.
 type Chromium struct {
-	ctx context.Context //nolint:containedctx // chromedp keeps the browser in it
+	ctx      context.Context //nolint:containedctx // chromedp keeps the browser in it
+	visitors atomic.Int32    // so far
 }
 
 // StartChromium starts a browser that ends with the test. It fails the test

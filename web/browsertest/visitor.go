@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -27,8 +28,9 @@ const (
 // Visitor is a person with a browser profile and a tab of their own. Methods
 // fail the test when the page does not do what was expected in time.
 type Visitor struct {
-	t   testing.TB
-	ctx context.Context //nolint:containedctx // chromedp keeps the tab in it
+	t    testing.TB
+	ctx  context.Context //nolint:containedctx // chromedp keeps the tab in it
+	name string          // tells visitors of one test apart
 
 	mu       sync.Mutex
 	problems []string // what the console said that it shouldn't
@@ -39,13 +41,14 @@ func (c *Chromium) Visitor(t testing.TB) *Visitor {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
 	ctx, stop := context.WithTimeout(ctx, visitTimeout)
-	v := &Visitor{t: t, ctx: ctx}
+	v := &Visitor{t: t, ctx: ctx, name: fmt.Sprintf("%s-%d", t.Name(), c.visitors.Add(1))}
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}
-	if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
-		t.Fatalf("enable virtual authenticators: %v", err)
-	}
+	call(v, webauthn.Enable, webauthn.EnableParams{})
+	// WebAuthn is for pages that have the focus, and of two visitors only one
+	// window can (WebAuthn L3 #sctn-createCredential).
+	call(v, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	var listening sync.WaitGroup
 	console := chromedp.Console(ctx)
 	listening.Go(func() {
@@ -229,7 +232,7 @@ func (v *Visitor) leavePicture() {
 	if folder == "" {
 		folder = os.TempDir()
 	}
-	name := filepath.Join(folder, "failed-"+strings.NewReplacer("/", "-", " ", "_").Replace(v.t.Name())+".png")
+	name := filepath.Join(folder, "failed-"+strings.NewReplacer("/", "-", " ", "_").Replace(v.name)+".png")
 	if err := writePicture(name, picture); err != nil {
 		v.t.Logf("no picture of the failure: %v", err)
 		return
