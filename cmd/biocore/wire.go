@@ -75,6 +75,7 @@ type platform struct {
 	limits *ratelimit.Limiter
 	runner *jobs.Runner
 	rpc    *connect.Server
+	open   *connect.Server // what takes no key
 	rest   *rest.Handler
 	static *static.Files
 
@@ -144,6 +145,11 @@ func (p *platform) wire() error {
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
+	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
+	rpc.RegisterHealth(p.open, p.serving, p.rpc)
+	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
+		return err
+	}
 	p.rest, err = rest.New(p.rpc, rest.Options{})
 	return err
 }
@@ -156,7 +162,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 // public is the handler of the public port; demo may be nil.
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
-		RPC: p.rpc, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.keySet), Demo: demo,
+		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.keySet), Demo: demo,
 		Ready: p.ready, TrustedHops: p.cfg.TrustedHops, HSTS: p.cfg.PublicURL[:5] == "https", Log: p.tel.Log,
 	})
 }
@@ -189,6 +195,14 @@ func (p *platform) ready(r *http.Request) map[string]error {
 		out["server"] = errDraining
 	}
 	return out
+}
+
+// serving is ready as one answer, for those who ask by gRPC.
+func (p *platform) serving(ctx context.Context) error {
+	if p.draining.Load() {
+		return errDraining
+	}
+	return p.store.Ping(ctx)
 }
 
 // Run does everything that goes on beside requests, until ctx ends. It returns
