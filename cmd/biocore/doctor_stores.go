@@ -178,7 +178,7 @@ func (d *checkup) redis(ctx context.Context) finding {
 	if err != nil {
 		return fail(fix, "%s", explain(err))
 	}
-	defer client.Close() //nolint:errcheck // nothing is in flight
+	defer client.Close()
 	if err := client.Ping(ctx); err != nil {
 		return fail(fix, "%s", explain(err))
 	}

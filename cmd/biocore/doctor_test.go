@@ -95,7 +95,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 func TestDoctorFinds(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		break_   func(*testing.T, *clinic) //nolint:revive // break is a keyword
+		spoil    func(*testing.T, *clinic)
 		finding  string
 		verdict  verdict
 		says     string
@@ -104,34 +104,34 @@ func TestDoctorFinds(t *testing.T) {
 	}{
 		{
 			name:    "a dropped policy",
-			break_:  func(t *testing.T, c *clinic) { c.exec(t, "DROP POLICY tenant_isolation ON users") },
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP POLICY tenant_isolation ON users") },
 			finding: "tenant wall", verdict: unwell, says: "public.users: policy tenant_isolation", wantExit: 1,
 		},
 		{
 			name:    "row-level security off",
-			break_:  func(t *testing.T, c *clinic) { c.exec(t, "ALTER TABLE credentials DISABLE ROW LEVEL SECURITY") },
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "ALTER TABLE credentials DISABLE ROW LEVEL SECURITY") },
 			finding: "tenant wall", verdict: unwell, says: "public.credentials: row-level security is off", wantExit: 1,
 		},
 		{
 			name: "a missing partition",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, `DO $$ BEGIN EXECUTE 'DROP TABLE spent_challenges_' || (floor(extract(epoch FROM now()) / 3600)::integer + 3); END $$`)
 			},
 			finding: "partitions", verdict: unwell, says: "missing: spent_challenges_", wantExit: 1,
 		},
 		{
 			name:    "a missing migration",
-			break_:  func(t *testing.T, c *clinic) { c.exec(t, "DELETE FROM goose_db_version WHERE version_id = 12") },
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DELETE FROM goose_db_version WHERE version_id = 12") },
 			finding: "schema", verdict: unwell, says: "the database lacks 0012_idempotency.sql", wantExit: 1,
 		},
 		{
 			name:    "no schema at all",
-			break_:  func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
 			finding: "schema", verdict: unwell, says: "goose_db_version", wantExit: 1,
 		},
 		{
 			name: "Redis gone",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
 					t.Fatal(err)
@@ -143,7 +143,7 @@ func TestDoctorFinds(t *testing.T) {
 		},
 		{
 			name: "another KMS key",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				path := filepath.Join(t.TempDir(), "other.key")
 				if err := kms.CreateLocal(path); err != nil {
 					t.Fatal(err)
@@ -154,40 +154,40 @@ func TestDoctorFinds(t *testing.T) {
 		},
 		{
 			name:    "no KMS key",
-			break_:  func(_ *testing.T, c *clinic) { c.cfg.KMSURL += ".absent" },
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.KMSURL += ".absent" },
 			finding: "kms", verdict: unwell, says: "no such file", touches: []string{"data keys", "signing keys"}, wantExit: 1,
 		},
 		{
 			name: "one tenant's data key changed",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "UPDATE data_keys SET wrapped = sha256('x') WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'globex')")
 			},
 			finding: "data keys", verdict: unwell, says: "1 of 3 tenants' do not open:\nglobex: ", wantExit: 1,
 		},
 		{
 			name: "no signing key",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "DELETE FROM signing_keys WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')")
 			},
 			finding: "signing keys", verdict: unwell, says: "none of acme", wantExit: 1,
 		},
 		{
 			name: "a suspended tenant need not sign",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "UPDATE tenants SET state = 'SUSPENDED' WHERE slug = 'acme'; DELETE FROM signing_keys WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')")
 			},
 			finding: "signing keys", verdict: well, says: "every active tenant",
 		},
 		{
 			name: "the platform has no keys yet",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "DELETE FROM signing_keys WHERE tenant_id = '00000000-0000-7000-8000-000000000001'; DELETE FROM data_keys WHERE tenant_id = '00000000-0000-7000-8000-000000000001'")
 			},
 			finding: "data keys", verdict: doubtful, says: "the platform has none yet",
 		},
 		{
 			name: "a role that cannot log in",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				var err error
 				if c.cfg.DatabaseWriterURL, err = db.RoleURL(c.cfg.DatabaseWriterURL, db.RoleWriter, secret); err != nil {
 					t.Fatal(err)
@@ -198,49 +198,49 @@ func TestDoctorFinds(t *testing.T) {
 		},
 		{
 			name:    "a URL of the wrong role",
-			break_:  func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
 			finding: "roles", verdict: unwell, says: "bc_app: the URL logs in as bc_jobs", wantExit: 1,
 			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
 		},
 		{
 			name:    "a URL of another database",
-			break_:  func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = dbtest.Fresh(t).URL(db.RoleJobs) },
+			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = dbtest.Fresh(t).URL(db.RoleJobs) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
 			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
 		},
 		{
 			name: "a job that nobody does",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "INSERT INTO river.river_job (args, kind, max_attempts, scheduled_at) VALUES ('{}', 'k', 8, now() - interval '1 hour')")
 			},
 			finding: "jobs", verdict: doubtful, says: "1 wait, the oldest for 1h",
 		},
 		{
 			name: "a job that was given up",
-			break_: func(t *testing.T, c *clinic) {
+			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "INSERT INTO river.river_job (args, kind, max_attempts, state, finalized_at) VALUES ('{}', 'k', 8, 'discarded', now())")
 			},
 			finding: "jobs", verdict: doubtful, says: "1 were given up",
 		},
 		{
 			name:    "a queue out of reach",
-			break_:  func(t *testing.T, c *clinic) { c.exec(t, "REVOKE ALL ON river.river_job FROM bc_jobs") },
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "REVOKE ALL ON river.river_job FROM bc_jobs") },
 			finding: "jobs", verdict: unwell, says: "permission denied", wantExit: 1,
 		},
 		{
 			name:    "limits off",
-			break_:  func(_ *testing.T, c *clinic) { c.cfg.NoLimits = true },
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.NoLimits = true },
 			finding: "configuration", verdict: doubtful, says: "rate limits are off",
 		},
 		{
 			name:    "a configuration that serve refuses",
-			break_:  func(_ *testing.T, c *clinic) { c.cfg.PublicURL = "http://example.com" },
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.PublicURL = "http://example.com" },
 			finding: "configuration", verdict: unwell, says: "BIOCORE_PUBLIC_URL is https", wantExit: 1,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClinic(t)
-			tt.break_(t, c)
+			tt.spoil(t, c)
 			c.leave(t, c.cfg)
 			found, code := c.examine(t)
 			if f := found[tt.finding]; f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.says) {

@@ -61,7 +61,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() { <-ctx.Done(); stop() }()
-	os.Exit(run(ctx, &environment{out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:]))
+	os.Exit(run(ctx, &environment{out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:])) //nolint:forbidigo // this is main
 }
 
 // run is main without the process: 0 done, 1 failed, 2 not understood.

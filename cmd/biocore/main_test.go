@@ -73,6 +73,16 @@ func (s *shell) read(t *testing.T, args ...string) answer {
 	return a
 }
 
+// items are the elements of a list in an answer, each as an answer of its own.
+func (a answer) items(path ...string) []answer {
+	list, _ := a.at(path...).([]any)
+	out := make([]answer, len(list))
+	for i, item := range list {
+		out[i].body, _ = item.(map[string]any)
+	}
+	return out
+}
+
 // refused wants a command to end with code, and to say text and nothing on stdout.
 func (s *shell) refused(t *testing.T, code int, text string, args ...string) {
 	t.Helper()

@@ -110,14 +110,15 @@ func misuse(env *environment, command, format string, args ...any) error {
 // explain is err for the operator: with the reason by which the documentation lists
 // it, and with its cause, but without what looks like a secret.
 func explain(err error) string {
-	text := err.Error()
+	var text strings.Builder
+	text.WriteString(err.Error())
 	if f, ok := fault.As(err); ok {
-		text += " (" + f.Reason + ")"
+		text.WriteString(" (" + f.Reason + ")")
 		for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
-			text += " " + key + "=" + f.Metadata[key]
+			text.WriteString(" " + key + "=" + f.Metadata[key])
 		}
 	}
-	return scrub(text)
+	return scrub(text.String())
 }
 
 // texts is a flag that may be given more than once.

@@ -44,7 +44,7 @@ func TestTenantCommands(t *testing.T) {
 	made := s.read(t, "tenant", "create", "globex", "--name", "Globex Corp", "--mode", "test", "--rp-id", "localhost",
 		"--origin", "http://localhost:8080", "--origin", "http://localhost:3000")
 	if made.text("tenant", "slug") != "globex" || made.text("tenant", "name") != "Globex Corp" || made.text("tenant", "mode") != "TEST" ||
-		made.text("tenant", "state") != "ACTIVE" || made.text("tenant", "rpId") != "localhost" || len(made.at("tenant", "origins").([]any)) != 2 {
+		made.text("tenant", "state") != "ACTIVE" || made.text("tenant", "rpId") != "localhost" || len(made.items("tenant", "origins")) != 2 {
 		t.Errorf("tenant create --json = %s", made.raw)
 	}
 	secretKey := made.text("secretKey")
@@ -56,10 +56,10 @@ func TestTenantCommands(t *testing.T) {
 	}
 
 	listed := s.read(t, "tenant", "list")
-	if all := listed.at("tenants").([]any); len(all) != 1 || all[0].(map[string]any)["id"] != made.text("tenant", "id") {
+	if all := listed.items("tenants"); len(all) != 1 || all[0].text("id") != made.text("tenant", "id") {
 		t.Errorf("tenant list --json = %s", listed.raw)
 	}
-	if a := s.read(t, "tenant", "list", "--filter", `mode = "LIVE"`); len(a.at("tenants").([]any)) != 0 {
+	if a := s.read(t, "tenant", "list", "--filter", `mode = "LIVE"`); len(a.items("tenants")) != 0 {
 		t.Errorf("live tenants = %s", a.raw)
 	}
 	table := s.must(t, "tenant", "list")
@@ -123,8 +123,8 @@ func TestTenantListReadsEveryPage(t *testing.T) {
 	for range 201 {
 		store.Tenant(t)
 	}
-	if a := s.read(t, "tenant", "list"); len(a.at("tenants").([]any)) != 201 {
-		t.Errorf("%d tenants are listed, want 201", len(a.at("tenants").([]any)))
+	if a := s.read(t, "tenant", "list"); len(a.items("tenants")) != 201 {
+		t.Errorf("%d tenants are listed, want 201", len(a.items("tenants")))
 	}
 }
 
@@ -169,9 +169,8 @@ func TestCommandsRememberNothing(t *testing.T) {
 		t.Errorf("at once after the suspension: %v", err)
 	}
 	s.must(t, "tenant", "resume", "globex")
-	keys := s.read(t, "apikey", "list", "--tenant", "globex").at("apiKeys").([]any)
-	for _, k := range keys {
-		s.must(t, "apikey", "revoke", k.(map[string]any)["id"].(string), "--tenant", "globex")
+	for _, k := range s.read(t, "apikey", "list", "--tenant", "globex").items("apiKeys") {
+		s.must(t, "apikey", "revoke", k.text("id"), "--tenant", "globex")
 	}
 	if err := authenticate(); err == nil || !strings.Contains(explain(err), apikey.ErrRevoked.Reason) {
 		t.Errorf("at once after the revocation: %v", err)
