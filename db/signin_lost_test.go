@@ -28,6 +28,7 @@ type wire struct {
 	listener net.Listener
 	fault    wireFault
 	struck   chan struct{} // closed when the marker has been seen
+	once     sync.Once
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -98,15 +99,15 @@ func (w *wire) requests(near, far net.Conn, broken chan struct{}) {
 			if !bytes.HasSuffix(batch, syncMessage) {
 				continue
 			}
-			close(broken)
 			switch w.fault {
 			case loseRequest:
 				batch = nil
 			case loseAnswer:
-			case holdSync:
+				close(broken)
+			case holdSync: // what Postgres says when it is killed comes through
 				batch = batch[:len(batch)-len(syncMessage)]
 			}
-			close(w.struck)
+			w.once.Do(func() { close(w.struck) })
 		}
 		if _, err := far.Write(batch); err != nil {
 			_ = near.Close()

@@ -23,15 +23,12 @@ type known struct {
 	user       user.User
 }
 
-// lookup returns the credential that a response names. credential.ErrNotFound for
-// another tenant's too; webauthn.ErrMalformed when id and raw id differ, since the
-// cache is asked by the one and Postgres by the other.
+// lookup returns the credential that a response names, and caches it.
+// credential.ErrNotFound for another tenant's too; webauthn.ErrMalformed when id and raw
+// id differ, since the cache is filled by the one and Postgres asked by the other.
 func (s *Service) lookup(ctx context.Context, sc scope.Scope, ring *keys.Ring, resp *webauthn.AssertionResponse) (*known, error) {
 	if !names(resp) {
 		return nil, webauthn.ErrMalformed
-	}
-	if k, ok := s.known.Peek(sc.Tenant(), resp.ID); ok {
-		return k, nil
 	}
 	return s.known.Get(ctx, sc.Tenant(), resp.ID, func(ctx context.Context) (*known, error) {
 		return s.load(ctx, sc, ring, resp.RawID)

@@ -1,6 +1,7 @@
 package ceremony_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
@@ -63,6 +64,30 @@ func TestRedisRestoresASpentRegistration(t *testing.T) {
 		return !errors.Is(err, ephemeral.ErrUnavailable)
 	})
 	wantErr(t, "the replay", err, ceremony.ErrChallengeSpent)
+}
+
+// What is kept in Redis is sealed for its id: moved to another it is nothing.
+func TestRedisSwapsRegistrations(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	mine, hers := w.beginRegistration(t, acme, profile()), w.beginRegistration(t, acme, profile())
+	redis, err := ephemeral.Open(w.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = redis.Close() })
+	sealed, found, err := redis.Get(t.Context(), acme, "registration", hers.ID)
+	if err != nil || !found {
+		t.Fatalf("Get = %v, %v", found, err)
+	}
+	if bytes.Contains(sealed, []byte("@example.com")) {
+		t.Error("names lie open in Redis")
+	}
+	if err := redis.Put(t.Context(), acme, "registration", mine.ID, sealed, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.FinishRegistration(t.Context(), acme, finishRequest(mine, create(t, phone(t), hers, authenticatortest.Deviation{})))
+	wantErr(t, "FinishRegistration", err, ceremony.ErrChallengeUnknown)
 }
 
 // SECURITY 35: without Postgres nothing is acknowledged, and a sign-in that had begun
