@@ -149,7 +149,25 @@ func TestOutageUnderLoad(t *testing.T) {
 	crowd.Wait()
 }
 
-// Removing the breaker's reset (failures.Store(0)) or its pause turns this red.
+// Only failures in a row are an outage: between them Redis answers, here to reads
+// while its memory is full. Removing the reset (failures.Store(0)) turns this red.
+func TestSomeFailuresAreNoOutage(t *testing.T) {
+	server := dbtest.OwnRedis(t)
+	if err := raw(t, server.URL()).ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c, acme := open(t, server.URL()), newTenant()
+	for range 10 {
+		if err := c.Put(t.Context(), acme, kind, "a", []byte("x"), time.Minute); !errors.Is(err, ephemeral.ErrUnavailable) {
+			t.Fatalf("Put into full memory = %v, want %v", err, ephemeral.ErrUnavailable)
+		}
+		if _, _, err := c.Get(t.Context(), acme, kind, "a"); err != nil {
+			t.Fatalf("Get = %v: reads were shut out", err)
+		}
+	}
+}
+
+// A breaker that never closes turns this red.
 func TestRecovery(t *testing.T) {
 	server := dbtest.OwnRedis(t)
 	c, acme := open(t, server.URL()), newTenant()
