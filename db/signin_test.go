@@ -381,6 +381,15 @@ func TestALockedCredentialWaitsAlone(t *testing.T) {
 					t.Errorf("beside the locked credential: %+v, %v", outcomes[i], err)
 				}
 			}
+			// Longer than any row of the fast lane may wait.
+			waitFor(t, "patient sign-in", func() bool {
+				var patient bool
+				if err := f.admin.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'bc_writer'
+  AND datname = current_database() AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '50ms')`).Scan(&patient); err != nil {
+					t.Fatal(err)
+				}
+				return patient
+			})
 			select {
 			case err := <-answers[1]:
 				t.Fatalf("answered while its row was locked: %+v, %v", outcomes[1], err)
