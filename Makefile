@@ -16,9 +16,13 @@ tool = go tool -modfile=.ci/tools/$(1)/go.mod $(1)
 
 ##@ Every day
 
+# The server takes the place of the shell, not of a child of `go run`: that one calls Ctrl-C a failure, and does not
+# pass SIGTERM on.
 .PHONY: dev
 dev: ## Start everything: Postgres, Redis, the API, the demo (ARGS="--reset" and more)
-	go run ./cmd/biocore dev $(ARGS)
+	@echo "Building (minutes the first time, seconds later)"
+	@go build -buildvcs=false -o bin/biocore-dev github.com/biocore-id/biocore/cmd/biocore
+	@exec bin/biocore-dev dev $(ARGS)
 
 .PHONY: test
 test: ## Every test, on real Postgres, Redis and Chromium (installs them where it may)

@@ -21,6 +21,17 @@ type dirLock struct {
 	file *os.File
 }
 
+// Claim makes this process the only one to work in the folder dir, which exists,
+// until release is called or the process ends, however it ends. A folder that
+// another process has claimed is an *InUseError.
+func Claim(dir string) (release func(), err error) {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return lock.release, nil
+}
+
 // lockDir claims dir, or returns an *InUseError.
 func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, lockFile)

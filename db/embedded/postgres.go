@@ -310,6 +310,26 @@ func (p *Postgres) SuperuserURL(database string) string {
 	return u.String()
 }
 
+// Database makes the database if there is none of that name, and returns its
+// SuperuserURL.
+func (p *Postgres) Database(ctx context.Context, name string) (_ string, err error) {
+	conn, err := pgx.Connect(ctx, p.SuperuserURL("postgres"))
+	if err != nil {
+		return "", fmt.Errorf("connect to postgres: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	var exists bool
+	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&exists); err != nil {
+		return "", fmt.Errorf("look for database %s: %w", name, err)
+	}
+	if !exists {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+			return "", fmt.Errorf("create database %s: %w", name, err)
+		}
+	}
+	return p.SuperuserURL(name), nil
+}
+
 // Done is closed when the server has ended, asked to or not.
 func (p *Postgres) Done() <-chan struct{} { return p.server.done }
 

@@ -445,3 +445,37 @@ func TestTemplate(t *testing.T) {
 		t.Errorf("template folder, which holds a password: %v, %v; want mode 0700", info.Mode(), err)
 	}
 }
+
+func TestDatabaseIsMadeOnce(t *testing.T) {
+	pg := startPostgres(t, PostgresOptions{})
+	url, err := pg.Database(t.Context(), `odd "name`)
+	if err != nil {
+		t.Fatalf("Database: %v", err)
+	}
+	remember(t, url, "walrus")
+	again, err := pg.Database(t.Context(), `odd "name`)
+	if err != nil || again != url {
+		t.Fatalf("Database again = %s, %v; want the same", again, err)
+	}
+	if got := recall(t, again); got != "walrus" {
+		t.Errorf("the word is %q, want walrus", got)
+	}
+}
+
+func TestClaimIsExclusive(t *testing.T) {
+	dir := t.TempDir()
+	release, err := Claim(dir)
+	if err != nil {
+		t.Fatalf("Claim: %v", err)
+	}
+	_, err = Claim(dir)
+	if taken, ok := errors.AsType[*InUseError](err); !ok || taken.Dir != dir || taken.PID != os.Getpid() {
+		t.Errorf("Claim of a claimed folder = %v, want an InUseError that names us", err)
+	}
+	release()
+	again, err := Claim(dir)
+	if err != nil {
+		t.Fatalf("Claim after release: %v", err)
+	}
+	again()
+}
