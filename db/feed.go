@@ -103,13 +103,12 @@ func (f *feed) run(ctx context.Context, s *Store) error {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := f.listen(ctx, s)
-		if ctx.Err() != nil {
-			break
-		}
 		if time.Since(began) > time.Second {
 			pause = 50 * time.Millisecond
 		}
-		f.log.WarnContext(ctx, "change feed lost, caches are bypassed", "err", err)
+		if ctx.Err() == nil {
+			f.log.WarnContext(ctx, "change feed lost, caches are bypassed", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -152,9 +153,7 @@ func TestEveryMutatingMethod(t *testing.T) {
 			}
 			if b, ok := body.(map[string]any); ok && method != http.MethodDelete {
 				other := map[string]any{"reason": "another"}
-				for k, v := range b {
-					other[k] = v
-				}
+				maps.Copy(other, b)
 				other["reason"] = "another body"
 				if _, has := b["reason"]; has {
 					if a := w.call(t, method, path, key, other, "Idempotency-Key", idempotency); a.reason() != "IDEMPOTENCY_KEY_REUSED" {
@@ -244,7 +243,7 @@ func (w *world) cfgForReplica() Config {
 }
 
 // pause waits between two looks at what happens elsewhere.
-func pause(t *testing.T, d time.Duration) {
+func pause(t testing.TB, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()

@@ -59,9 +59,10 @@ func main() {
 	// The first signal asks for a graceful end; after it the default is back, so that
 	// a second one ends a process that hangs.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	go func() { <-ctx.Done(); stop() }()
-	os.Exit(run(ctx, &environment{out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:])) //nolint:forbidigo // this is main
+	code := run(ctx, &environment{out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:])
+	stop()
+	os.Exit(code) //nolint:forbidigo // this is main
 }
 
 // run is main without the process: 0 done, 1 failed, 2 not understood.

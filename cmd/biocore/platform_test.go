@@ -172,7 +172,7 @@ func (w *world) call(t testing.TB, method, path, key string, body any, headers .
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // of the test
+	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)

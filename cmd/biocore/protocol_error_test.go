@@ -17,7 +17,6 @@ import (
 	"connectrpc.com/connect/v2/connectproto"
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/protobuf/proto"
 
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
 )
@@ -82,7 +81,7 @@ func TestEveryProtocolRefusesAlike(t *testing.T) {
 			return err
 		}, refused{connect.CodeFailedPrecondition, "LAST_CREDENTIAL", nil}},
 		{"an etag of yesterday", c.secret, []string{"If-Match", `"99"`}, func(ctx context.Context, a api) error {
-			_, err := a.user.UpdateUser(ctx, &authv1.UpdateUserRequest{UserId: c.user, Name: proto.String("x")})
+			_, err := a.user.UpdateUser(ctx, &authv1.UpdateUserRequest{UserId: c.user, Name: new("x")})
 			return err
 		}, refused{connect.CodeAborted, "ETAG_MISMATCH", nil}},
 		{"an idempotency key for another body", c.secret, []string{"Idempotency-Key", used}, createUser("carol"), refused{connect.CodeAlreadyExists, "IDEMPOTENCY_KEY_REUSED", nil}},
@@ -169,12 +168,12 @@ func TestRequestLimit(t *testing.T) {
 	}
 	protoOf := func(size int) []byte { // field 1, a length of three bytes, the value
 		n := size - 4
-		return append(binary.AppendUvarint([]byte{0x0a}, uint64(n)), bytes.Repeat([]byte("x"), n)...) //nolint:gosec // positive
+		return append(binary.AppendUvarint([]byte{0x0a}, uint64(n)), bytes.Repeat([]byte("x"), n)...)
 	}
 	framed := func(of func(int) []byte) func(int) []byte {
 		return func(size int) []byte { // one flag, four bytes of length, the message
 			m := of(size)
-			return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(m))), m...) //nolint:gosec // small
+			return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(m))), m...)
 		}
 	}
 	for _, tt := range []struct {
@@ -237,7 +236,7 @@ func (w *world) post(t testing.TB, path, key, contentType string, body []byte) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // of the test
+	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func TestReflection(t *testing.T) {
 	w := newWorld(t)
 	client := grpcreflect.NewClient(connect.NewClient(connecthttp.NewTransport(h2c(t), w.url, connecthttp.WithGRPC())))
 	stream := client.NewStream(t.Context())
-	defer stream.Close() //nolint:errcheck // of the test
+	defer stream.Close()
 	names, err := stream.ListServices()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,7 +36,7 @@ func (r restTransport) NewClientStream(ctx context.Context, spec connect.Spec) (
 
 // restStream is one call.
 type restStream struct {
-	ctx    context.Context //nolint:containedctx // of this one call: Send has no context of its own
+	ctx    context.Context
 	url    string
 	rule   *annotations.HttpRule
 	answer []byte
@@ -56,14 +57,12 @@ func (s *restStream) Send(msg any) error {
 		return err
 	}
 	info, _ := connect.CallInfoForClientContext(s.ctx)
-	for name, values := range info.RequestHeader().All() {
-		req.Header[name] = values
-	}
+	maps.Insert(req.Header, info.RequestHeader().All())
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close() //nolint:errcheck // of the test
+	defer res.Body.Close()
 	for name, values := range res.Header {
 		info.ResponseHeader().SetValues(name, values)
 	}
@@ -91,7 +90,7 @@ func (s *restStream) Receive(msg any) error {
 // request takes out of m what belongs in the path, and sends the rest as the body or,
 // where there is none, as the query.
 func (s *restStream) request(m proto.Message) (*http.Request, error) {
-	verb, path := "", ""
+	var verb, path string
 	switch p := s.rule.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
 		verb, path = http.MethodGet, p.Get

@@ -120,8 +120,9 @@ func ask[Req, Res proto.Message](t *teller, method func(context.Context, Req) (R
 	return res
 }
 
-func tell(on *testing.T, c api, who *customer) []string {
-	t := &teller{T: on, slug: who.slug, key: who.secret}
+func tell(t *testing.T, c api, who *customer) []string {
+	t.Helper()
+	on := &teller{T: t, slug: who.slug, key: who.secret}
 	create := func(options proto.Message) *authv1.RegistrationCredential {
 		t.Helper()
 		made, err := who.authenticator.Create(wire(t, options), origin)
@@ -139,72 +140,72 @@ func tell(on *testing.T, c api, who *customer) []string {
 		return parsed(t, marshal(t, signed), &authv1.AuthenticationCredential{})
 	}
 
-	begun := ask(t, c.registration.BeginRegistration, &authv1.BeginRegistrationRequest{
-		Subject: &authv1.BeginRegistrationRequest_User{User: &authv1.UserDescriptor{ExternalId: "alice", Name: "alice@example.com", DisplayName: proto.String("Älice ✓")}},
+	begun := ask(on, c.registration.BeginRegistration, &authv1.BeginRegistrationRequest{
+		Subject: &authv1.BeginRegistrationRequest_User{User: &authv1.UserDescriptor{ExternalId: "alice", Name: "alice@example.com", DisplayName: new("Älice ✓")}},
 	})
-	enrolled := ask(t, c.registration.FinishRegistration, &authv1.FinishRegistrationRequest{
-		RegistrationId: begun.GetRegistrationId(), Credential: create(begun.GetOptions()), Nickname: proto.String("Grüner Schlüssel"),
+	enrolled := ask(on, c.registration.FinishRegistration, &authv1.FinishRegistrationRequest{
+		RegistrationId: begun.GetRegistrationId(), Credential: create(begun.GetOptions()), Nickname: new("Grüner Schlüssel"),
 	})
 	user, credential := enrolled.GetUser().GetId(), enrolled.GetCredential().GetId()
 
 	// With the server key, by name.
-	in := ask(t, c.authentication.BeginAuthentication, &authv1.BeginAuthenticationRequest{
-		Subject: &authv1.BeginAuthenticationRequest_ExternalId{ExternalId: "alice"}, Purpose: proto.String("checkout"),
+	in := ask(on, c.authentication.BeginAuthentication, &authv1.BeginAuthenticationRequest{
+		Subject: &authv1.BeginAuthenticationRequest_ExternalId{ExternalId: "alice"}, Purpose: new("checkout"),
 	})
-	done := ask(t, c.authentication.FinishAuthentication, &authv1.FinishAuthenticationRequest{
+	done := ask(on, c.authentication.FinishAuthentication, &authv1.FinishAuthenticationRequest{
 		AuthenticationId: in.GetAuthenticationId(), Credential: get(in.GetOptions()),
 	})
 	if done.GetDecision() != authv1.FinishAuthenticationResponse_ALLOW || done.GetSession().GetAccessToken() == "" {
 		t.Fatalf("sign-in: %v", done)
 	}
 	// With the publishable key, discoverable, for a code; the server trades it.
-	t.key = who.publishable
-	in = ask(t, c.authentication.BeginAuthentication, &authv1.BeginAuthenticationRequest{})
-	coded := ask(t, c.authentication.FinishAuthentication, &authv1.FinishAuthenticationRequest{
+	on.key = who.publishable
+	in = ask(on, c.authentication.BeginAuthentication, &authv1.BeginAuthenticationRequest{})
+	coded := ask(on, c.authentication.FinishAuthentication, &authv1.FinishAuthenticationRequest{
 		AuthenticationId: in.GetAuthenticationId(), Credential: get(in.GetOptions()),
 	})
-	t.key = who.secret
-	traded := ask(t, c.authentication.ExchangeCode, &authv1.ExchangeCodeRequest{Code: coded.GetCode()})
+	on.key = who.secret
+	traded := ask(on, c.authentication.ExchangeCode, &authv1.ExchangeCodeRequest{Code: coded.GetCode()})
 
 	// A second credential, by a registration token and the publishable key.
-	token := ask(t, c.registration.CreateRegistrationToken, &authv1.CreateRegistrationTokenRequest{
+	token := ask(on, c.registration.CreateRegistrationToken, &authv1.CreateRegistrationTokenRequest{
 		Subject: &authv1.CreateRegistrationTokenRequest_UserId{UserId: user},
 	})
 	who.authenticator.Forget(decode(t, credential)) // else it refuses: it has one already
-	t.key = who.publishable
-	begun = ask(t, c.registration.BeginRegistration, &authv1.BeginRegistrationRequest{
+	on.key = who.publishable
+	begun = ask(on, c.registration.BeginRegistration, &authv1.BeginRegistrationRequest{
 		Subject: &authv1.BeginRegistrationRequest_RegistrationToken{RegistrationToken: token.GetToken()},
 	})
-	second := ask(t, c.registration.FinishRegistration, &authv1.FinishRegistrationRequest{
+	second := ask(on, c.registration.FinishRegistration, &authv1.FinishRegistrationRequest{
 		RegistrationId: begun.GetRegistrationId(), Credential: create(begun.GetOptions()),
 	}).GetCredential().GetId()
-	t.key = who.secret
+	on.key = who.secret
 
-	ask(t, c.session.VerifySession, &authv1.VerifySessionRequest{AccessToken: done.GetSession().GetAccessToken()})
-	ask(t, c.session.VerifySession, &authv1.VerifySessionRequest{AccessToken: "not.a.token"})
-	ask(t, c.session.RefreshSession, &authv1.RefreshSessionRequest{RefreshToken: traded.GetSession().GetRefreshToken()})
-	ask(t, c.session.ListSessions, &authv1.ListSessionsRequest{UserId: user, PageSize: proto.Uint32(1)})
-	ask(t, c.session.RevokeSession, &authv1.RevokeSessionRequest{SessionId: done.GetSession().GetId(), Reason: "lost phone"})
-	ask(t, c.session.RevokeAllSessions, &authv1.RevokeAllSessionsRequest{UserId: user})
+	ask(on, c.session.VerifySession, &authv1.VerifySessionRequest{AccessToken: done.GetSession().GetAccessToken()})
+	ask(on, c.session.VerifySession, &authv1.VerifySessionRequest{AccessToken: "not.a.token"})
+	ask(on, c.session.RefreshSession, &authv1.RefreshSessionRequest{RefreshToken: traded.GetSession().GetRefreshToken()})
+	ask(on, c.session.ListSessions, &authv1.ListSessionsRequest{UserId: user, PageSize: proto.Uint32(1)})
+	ask(on, c.session.RevokeSession, &authv1.RevokeSessionRequest{SessionId: done.GetSession().GetId(), Reason: "lost phone"})
+	ask(on, c.session.RevokeAllSessions, &authv1.RevokeAllSessionsRequest{UserId: user})
 
-	ask(t, c.credential.ListCredentials, &authv1.ListCredentialsRequest{UserId: user, Filter: `state = "ACTIVE"`})
-	ask(t, c.credential.GetCredential, &authv1.GetCredentialRequest{CredentialId: credential})
-	ask(t, c.credential.UpdateCredential, &authv1.UpdateCredentialRequest{CredentialId: credential, Nickname: proto.String("Old phone")})
-	ask(t, c.credential.SuspendCredential, &authv1.SuspendCredentialRequest{CredentialId: credential, Reason: "odd"})
-	ask(t, c.credential.ResumeCredential, &authv1.ResumeCredentialRequest{CredentialId: credential})
-	ask(t, c.credential.GetSignals, &authv1.GetSignalsRequest{UserId: user})
-	ask(t, c.credential.RevokeCredential, &authv1.RevokeCredentialRequest{CredentialId: credential})
-	ask(t, c.credential.RevokeCredential, &authv1.RevokeCredentialRequest{CredentialId: second, AllowLast: true})
+	ask(on, c.credential.ListCredentials, &authv1.ListCredentialsRequest{UserId: user, Filter: `state = "ACTIVE"`})
+	ask(on, c.credential.GetCredential, &authv1.GetCredentialRequest{CredentialId: credential})
+	ask(on, c.credential.UpdateCredential, &authv1.UpdateCredentialRequest{CredentialId: credential, Nickname: new("Old phone")})
+	ask(on, c.credential.SuspendCredential, &authv1.SuspendCredentialRequest{CredentialId: credential, Reason: "odd"})
+	ask(on, c.credential.ResumeCredential, &authv1.ResumeCredentialRequest{CredentialId: credential})
+	ask(on, c.credential.GetSignals, &authv1.GetSignalsRequest{UserId: user})
+	ask(on, c.credential.RevokeCredential, &authv1.RevokeCredentialRequest{CredentialId: credential})
+	ask(on, c.credential.RevokeCredential, &authv1.RevokeCredentialRequest{CredentialId: second, AllowLast: true})
 
-	ask(t, c.user.CreateUser, &authv1.CreateUserRequest{ExternalId: "bob/../&?=+ %2F", Name: "bob"})
-	ask(t, c.user.LookupUser, &authv1.LookupUserRequest{ExternalId: "bob/../&?=+ %2F"})
-	ask(t, c.user.ListUsers, &authv1.ListUsersRequest{Filter: `externalId = "alice" AND state = "ACTIVE"`})
-	ask(t, c.user.UpdateUser, &authv1.UpdateUserRequest{UserId: user, Name: proto.String("alice2@example.com"), DisplayName: proto.String("")})
-	ask(t, c.user.BlockUser, &authv1.BlockUserRequest{UserId: user, Reason: "fraud"})
-	ask(t, c.user.UnblockUser, &authv1.UnblockUserRequest{UserId: user})
-	ask(t, c.user.GetUser, &authv1.GetUserRequest{UserId: user})
-	ask(t, c.user.DeleteUser, &authv1.DeleteUserRequest{UserId: user})
-	return t.story
+	ask(on, c.user.CreateUser, &authv1.CreateUserRequest{ExternalId: "bob/../&?=+ %2F", Name: "bob"})
+	ask(on, c.user.LookupUser, &authv1.LookupUserRequest{ExternalId: "bob/../&?=+ %2F"})
+	ask(on, c.user.ListUsers, &authv1.ListUsersRequest{Filter: `externalId = "alice" AND state = "ACTIVE"`})
+	ask(on, c.user.UpdateUser, &authv1.UpdateUserRequest{UserId: user, Name: new("alice2@example.com"), DisplayName: new("")})
+	ask(on, c.user.BlockUser, &authv1.BlockUserRequest{UserId: user, Reason: "fraud"})
+	ask(on, c.user.UnblockUser, &authv1.UnblockUserRequest{UserId: user})
+	ask(on, c.user.GetUser, &authv1.GetUserRequest{UserId: user})
+	ask(on, c.user.DeleteUser, &authv1.DeleteUserRequest{UserId: user})
+	return on.story
 }
 
 // wire is a message as a browser's script gets it.

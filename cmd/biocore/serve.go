@@ -47,7 +47,8 @@ func runServe(ctx context.Context, env *environment, args []string) error {
 		return err
 	}
 	s.start(ctx, s.public(nil))
-	tel.Log.Info("serving", "address", s.publicPort.Addr().String(), "ops_address", s.opsPort.Addr().String(), "public_url", cfg.PublicURL)
+	tel.Log.InfoContext(ctx, "serving", "addr", s.publicPort.Addr().String())
+	tel.Log.InfoContext(ctx, "serving operations", "addr", s.opsPort.Addr().String())
 	return s.wait(ctx)
 }
 
@@ -122,7 +123,7 @@ func (s *server) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case failure = <-s.failed:
-		s.tel.Log.Error("a part of the server has failed", "err", failure)
+		s.tel.Log.ErrorContext(ctx, "a part of the server has failed", "err", failure)
 	}
 	s.draining.Store(true)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)

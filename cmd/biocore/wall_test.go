@@ -209,7 +209,7 @@ func anonymous(raw string, ids ...map[string]string) string {
 func fingerprint(t *testing.T, store *dbtest.Store, tenantID string, except ...string) string {
 	t.Helper()
 	conn := store.Superuser(t)
-	defer conn.Close(t.Context()) //nolint:errcheck // of the test
+	defer conn.Close(t.Context())
 	rows, err := conn.Query(t.Context(), `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`)
 	if err != nil {
