@@ -124,7 +124,7 @@ func TestDrainFailsNoRequest(t *testing.T) {
 	var got int
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		res, err := http.Get(url + "/slow") //nolint:gosec // of the test
+		res, err := http.Get(url + "/slow")
 		if err != nil {
 			t.Errorf("the request in flight: %v", err)
 			return
@@ -145,7 +145,7 @@ func TestDrainFailsNoRequest(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
-	if _, err := http.Get(url + "/healthz"); err == nil || !strings.Contains(err.Error(), "refused") { //nolint:gosec,bodyclose // of the test
+	if _, err := http.Get(url + "/healthz"); err == nil || !strings.Contains(err.Error(), "refused") { //nolint:bodyclose // of the test
 		t.Errorf("the port still answers: %v", err)
 	}
 }
