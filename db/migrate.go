@@ -300,11 +300,7 @@ func (s *Store) SchemaBehind(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.control.Query(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
-	if err != nil {
-		return nil, classify(fmt.Errorf("read schema version: %w", err))
-	}
-	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	applied, err := s.appliedMigrations(ctx)
 	if err != nil {
 		return nil, classify(fmt.Errorf("read schema version: %w", err))
 	}
@@ -319,4 +315,19 @@ func (s *Store) SchemaBehind(ctx context.Context) ([]string, error) {
 		}
 	}
 	return behind, nil
+}
+
+// appliedMigrations returns none for a database that was never migrated.
+func (s *Store) appliedMigrations(ctx context.Context) ([]int64, error) {
+	rows, err := s.control.Query(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
+	if err == nil {
+		var applied []int64
+		if applied, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err == nil {
+			return applied, nil
+		}
+	}
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "42P01" { // undefined_table
+		return nil, nil
+	}
+	return nil, err
 }

@@ -73,8 +73,7 @@ func runDev(ctx context.Context, env *environment, args []string) error {
 		return err
 	}
 	if err := d.validate(); err != nil {
-		_, _ = fmt.Fprintln(env.err, err)
-		return errUsage
+		return misuse(env, "dev", "%v", err)
 	}
 	if asJSON {
 		d.out = io.Discard

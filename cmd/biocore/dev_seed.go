@@ -87,8 +87,8 @@ func (d *dev) lastState() (devState, error) {
 		return devState{}, err
 	}
 	var state devState
-	if json.Unmarshal(raw, &state) != nil {
-		return devState{}, nil // cut short, or edited
+	if err := json.Unmarshal(raw, &state); err != nil { // cut short, or edited
+		state = devState{}
 	}
 	return state, nil
 }

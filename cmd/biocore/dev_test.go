@@ -267,7 +267,7 @@ func database(t testing.TB) (adminURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // its work is done
+	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), "CREATE DATABASE dev"); err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestDevInPrivateFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(private, "biocore")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as git does
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeFolder(t, dir) })
@@ -427,7 +427,7 @@ func TestDevByMakeAndGoRun(t *testing.T) {
 	root, dir := top(t), folder(t)
 	// A workspace lets the go command find the module from a folder of the test's, so
 	// that the state of whoever works in this checkout stays theirs.
-	init := exec.CommandContext(t.Context(), "go", "work", "init", root) //nolint:gosec // this checkout
+	init := exec.CommandContext(t.Context(), "go", "work", "init", root)
 	init.Dir = dir
 	if out, err := init.CombinedOutput(); err != nil {
 		t.Fatalf("go work init: %v\n%s", err, out)

@@ -113,7 +113,7 @@ func startProgram(t testing.TB, l launch) *program {
 	if l.dir == "" {
 		l.dir = folder(t)
 	}
-	p := &program{Cmd: exec.Command(l.program, l.args...), out: newOutput(), errs: newOutput(), ended: make(chan struct{})} //nolint:noctx // stopped by hand, gently
+	p := &program{Cmd: exec.Command(l.program, l.args...), out: newOutput(), errs: newOutput(), ended: make(chan struct{})}
 	p.Dir, p.Stdout, p.Stderr = l.dir, p.out, p.errs
 	p.WaitDelay = time.Second // for grandchildren that hold the pipe
 	p.Env = append([]string{"PATH=" + os.Getenv("PATH")}, l.env...)
@@ -251,7 +251,7 @@ func processes(t testing.TB) []process {
 			continue // it ended meanwhile
 		}
 		if m := form.FindStringSubmatch(string(line)); m != nil {
-			table = append(table, process{pid: number(t, m[1]), parent: number(t, m[4]), ended: strings.Contains("ZX", m[3]), name: m[2]})
+			table = append(table, process{pid: number(t, m[1]), parent: number(t, m[4]), ended: m[3] == "Z" || m[3] == "X", name: m[2]})
 		}
 	}
 	if len(stats) > 0 {
@@ -324,7 +324,7 @@ func folder(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // others may pass
+	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeFolder(t, dir) })
@@ -365,9 +365,9 @@ func copyProgram(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer from.Close() //nolint:errcheck // only read
+	defer from.Close()
 	path := filepath.Join(folder(t), "biocore")
-	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755) //nolint:gosec // to be run by others
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -90,7 +89,11 @@ func newServer(ctx context.Context, cfg Config, tel *telemetry) (*server, error)
 func (p *platform) checkSchema(ctx context.Context) error {
 	behind, err := p.store.SchemaBehind(ctx)
 	if err == nil && len(behind) > 0 {
-		err = fmt.Errorf("the database lacks %s: run `biocore migrate up` first", strings.Join(behind, ", "))
+		migrations := "migrations"
+		if len(behind) == 1 {
+			migrations = "migration"
+		}
+		err = fmt.Errorf("the database lacks %d %s, from %s on: run `biocore migrate up` first", len(behind), migrations, behind[0])
 	}
 	if err != nil {
 		p.Close()
@@ -129,6 +132,10 @@ func (s *server) wait(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
 	err := errors.Join(s.publicPort.Shutdown(drain), s.opsPort.Shutdown(drain))
+	if errors.Is(err, context.DeadlineExceeded) { // their clients' failure or ours, but the end was asked for
+		s.tel.Log.WarnContext(ctx, "requests in flight were cut off", "took", s.cfg.DrainTimeout)
+		err = nil
+	}
 	s.stop()
 	s.running.Wait()
 	s.platform.Close()
