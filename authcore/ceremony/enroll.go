@@ -244,23 +244,24 @@ func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID)
 // facts is what was known when it was decided: docs/facts.md.
 func (e *enrollment) facts() []byte {
 	v := &e.verified
-	attrs := [...]attr.Attr{
-		attr.Text("origin", v.ClientData.Origin),
-		attr.Bool("userPresent", v.Flags.UserPresent()),
-		attr.Bool("userVerified", v.Flags.UserVerified()),
-		attr.Bool("backupEligible", v.Flags.BackupEligible()),
-		attr.Bool("backedUp", v.Flags.BackedUp()),
-		attr.Int("signCount", int64(v.SignCount)),
-		attr.Int("algorithm", int64(v.Algorithm)),
-		attr.UUID("aaguid", v.AAGUID),
-		attr.Text("attestationAsked", e.begun.Attestation),
-		attr.Text("attestationFormat", v.Attestation.Format),
-		attr.Text("attestationType", attestationType(v.Attestation.Type)),
-		attr.Bool("conditional", e.begun.Conditional),
-		attr.Text("via", string(e.via())),
-		attr.Int("begunPolicyVersion", int64(e.begun.PolicyVersion)),
-		attr.Text("attachment", v.Attachment),
-		attr.Texts("transports", v.Transports),
+	f := factList{}
+	f.text("origin", v.ClientData.Origin)
+	f.yes("userPresent", v.Flags.UserPresent())
+	f.yes("userVerified", v.Flags.UserVerified())
+	f.yes("backupEligible", v.Flags.BackupEligible())
+	f.yes("backedUp", v.Flags.BackedUp())
+	f.int("signCount", int64(v.SignCount))
+	f.int("algorithm", int64(v.Algorithm))
+	f.add(attr.UUID("aaguid", v.AAGUID))
+	f.text("attachment", v.Attachment)
+	f.add(attr.Texts("transports", v.Transports))
+	f.text("attestationAsked", e.begun.Attestation)
+	f.text("attestationFormat", v.Attestation.Format)
+	f.text("attestationType", attestationType(v.Attestation.Type))
+	f.yes("conditional", e.begun.Conditional)
+	f.text("via", string(e.via()))
+	if e.begun.PolicyVersion != e.snap.PolicyVersion {
+		f.int("begunPolicyVersion", int64(e.begun.PolicyVersion))
 	}
-	return attr.AppendObject(nil, attrs[:])
+	return attr.AppendObject(nil, f.list[:f.n])
 }

@@ -193,28 +193,30 @@ func (in *signIn) entry(outcome audit.Outcome, reason string) audit.Entry {
 	return audit.Entry{
 		Action: actionAuthenticate, Outcome: outcome, Reason: reason,
 		Target: audit.Target{Kind: "credential", ID: in.known.credential.ID.String()},
-		Detail: []attr.Attr{attr.UUID("userId", in.known.user.ID.UUID()), attr.Bool("userVerified", in.assertion.Flags.UserVerified())},
+		Detail: []attr.Attr{attr.Bool("userVerified", in.assertion.Flags.UserVerified())}, // the user is the actor
 	}
 }
 
-// facts is what was known when it was decided: docs/facts.md.
+// facts is what was known when it was decided: docs/facts.md. What is false, empty or
+// as usual is left out: every sign-in writes this.
 func (in *signIn) facts(dst []byte) []byte {
 	flags := in.assertion.Flags
-	attrs := [...]attr.Attr{
-		attr.Text("origin", in.assertion.ClientData.Origin),
-		attr.Bool("userVerified", flags.UserVerified()),
-		attr.Bool("backupEligible", flags.BackupEligible()),
-		attr.Bool("backedUp", flags.BackedUp()),
-		attr.Int("signCount", int64(in.assertion.SignCount)),
-		attr.Int("algorithm", int64(in.known.credential.Algorithm)),
-		attr.Bool("identified", in.begun.identified),
-		attr.Bool("steppedUp", in.begun.steppedUp),
-		attr.Bool("publishable", in.publishable),
-		attr.Int("begunPolicyVersion", int64(in.begun.policyVersion)),
-		attr.Text("attachment", in.assertion.Attachment),
-		attr.Text("purpose", in.begun.purpose),
+	f := factList{}
+	f.text("origin", in.assertion.ClientData.Origin)
+	f.yes("userVerified", flags.UserVerified())
+	f.yes("backupEligible", flags.BackupEligible())
+	f.yes("backedUp", flags.BackedUp())
+	f.int("signCount", int64(in.assertion.SignCount))
+	f.int("algorithm", int64(in.known.credential.Algorithm))
+	f.text("attachment", in.assertion.Attachment)
+	f.text("purpose", in.begun.purpose)
+	f.yes("identified", in.begun.identified)
+	f.yes("steppedUp", in.begun.steppedUp)
+	f.yes("publishable", in.publishable)
+	if in.begun.policyVersion != in.snap.PolicyVersion {
+		f.int("begunPolicyVersion", int64(in.begun.policyVersion))
 	}
-	return attr.AppendObject(dst, attrs[:])
+	return attr.AppendObject(dst, f.list[:f.n])
 }
 
 // allow answers a sign-in that has been committed.
