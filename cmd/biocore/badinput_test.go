@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -192,5 +191,3 @@ func (w *world) finishRegistration(t testing.TB, c *customer, key string, begun 
 		"registrationId": begun.text("registrationId"), "credential": json.RawMessage(marshal(t, made)),
 	})
 }
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

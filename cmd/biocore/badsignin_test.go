@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func TestBadSignIn(t *testing.T) {
 		}, 400, "CHALLENGE_UNKNOWN", nil},
 		{"another tenant's sign-in", func(t *testing.T, w *world, c *customer) func() answer {
 			theirs := w.assert(t, globex, globex.secret, map[string]any{}, honest)
-			return finish(t, w, c, theirs["authenticationId"].(string), theirs["credential"]) //nolint:forcetypeassert // of the test
+			return finish(t, w, c, fmt.Sprint(theirs["authenticationId"]), theirs["credential"])
 		}, 400, "CHALLENGE_UNKNOWN", nil},
 		{"another tenant's credential", func(t *testing.T, w *world, c *customer) func() answer {
 			c.authenticator = globex.authenticator
@@ -86,7 +87,7 @@ func TestBadSignIn(t *testing.T) {
 		}, 400, "CHALLENGE_ALREADY_USED", nil},
 		{"the answer to another sign-in", func(t *testing.T, w *world, c *customer) func() answer {
 			one, two := w.assert(t, c, c.secret, map[string]any{}, honest), w.assert(t, c, c.secret, map[string]any{}, honest)
-			return finish(t, w, c, one["authenticationId"].(string), two["credential"]) //nolint:forcetypeassert // of the test
+			return finish(t, w, c, fmt.Sprint(one["authenticationId"]), two["credential"])
 		}, 400, "CHALLENGE_MISMATCH", nil},
 		{"A's challenge answered by B", func(t *testing.T, w *world, c *customer) func() answer {
 			begun := w.must(t, "POST", "/v1/authentications:begin", c.secret, map[string]any{"externalId": "alice"})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -84,10 +85,8 @@ func groupOf(all map[int]process, pid int, roots []int) (string, bool) {
 		case strings.HasPrefix(p.program, "redis"):
 			group = "redis"
 		}
-		for _, root := range roots {
-			if pid == root {
-				return group, true
-			}
+		if slices.Contains(roots, pid) {
+			return group, true
 		}
 		pid = p.parent
 	}

@@ -50,8 +50,7 @@ func (t *tally) run(ctx context.Context, api *api, people []person, phase *phase
 }
 
 func reasonOf(err error) string {
-	var r refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[refusal](err); ok {
 		return r.reason
 	}
 	return err.Error()
