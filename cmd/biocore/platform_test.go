@@ -60,6 +60,12 @@ func startWorld(t testing.TB, store *dbtest.Store, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startWorldTelling(t, store, cfg, tel)
+}
+
+// startWorldTelling is startWorld with somebody who listens.
+func startWorldTelling(t testing.TB, store *dbtest.Store, cfg Config, tel *telemetry) *world {
+	t.Helper()
 	s, err := newServer(t.Context(), cfg, tel)
 	if err != nil {
 		t.Fatal(err)

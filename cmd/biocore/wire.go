@@ -136,7 +136,7 @@ func (p *platform) wire() error {
 		rpc.Authenticate(p.apiKeys, p.tenants),
 		rpc.Limit(p.limits),
 		validate,
-		rpc.Idempotency(p.claim),
+		rpc.Idempotency(p.claim, p.keys),
 	)
 	authv1connect.RegisterRegistrationServiceHandler(p.rpc, rpc.NewRegistrationHandler(ceremonies))
 	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies))

@@ -32,7 +32,7 @@ type Call struct {
 	Scope    scope.Scope
 	Method   string   // the procedure
 	Key      string   // 1 to 255 printable ASCII characters
-	BodyHash [32]byte // SHA-256 of the request in a canonical form
+	BodyHash [32]byte // of the request in a canonical form; equal for equal requests
 
 	// Encode turns the result that the service handed to its transaction into the
 	// bytes to keep. nil, or a nil answer, keeps none: the answer holds a secret.

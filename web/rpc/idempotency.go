@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -12,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/biocore-id/biocore/tenancy/idempotency"
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -19,10 +19,17 @@ import (
 // claim it in.
 type claimer func(ctx context.Context, call *idempotency.Call) error
 
+// rings opens tenants' keys.
+type rings interface {
+	Ring(ctx context.Context, sc scope.Scope) (*keys.Ring, error)
+}
+
 // Idempotency gives a mutating call with an Idempotency-Key its meaning: the store
 // claims the key in the call's own transaction, and a repeat is answered as the
-// first time or refused, as the method's row in the permission table says.
-func Idempotency(claim claimer) connect.ServerInterceptor {
+// first time or refused, as the method's row in the permission table says. What is
+// kept for a day may be somebody's name: answers are sealed under the tenant's keys,
+// and of the request only a MAC is kept, which cannot be tried without them.
+func Idempotency(claim claimer, k rings) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			info, ok := connect.CallInfoForServerContext(ctx)
@@ -41,19 +48,37 @@ func Idempotency(claim claimer) connect.ServerInterceptor {
 			if err != nil {
 				return err
 			}
-			s := &onceStream{ServerStream: stream, ctx: ctx, call: &idempotency.Call{Scope: sc, Method: spec.Procedure, Key: key}}
+			ring, err := k.Ring(ctx, sc)
+			if err != nil {
+				return fmt.Errorf("keys: %w", err)
+			}
+			s := &onceStream{ServerStream: stream, ctx: ctx, ring: ring, call: &idempotency.Call{Scope: sc, Method: spec.Procedure, Key: key}}
 			if methods[spec.Procedure].repeat == claimedFirst {
 				s.claim = claim
 			} else {
-				ctx = idempotency.NewContext(ctx, s.call)
+				ctx = context.WithValue(idempotency.NewContext(ctx, s.call), ringKey{}, ring)
 			}
 			err = next(ctx, spec, s)
 			if replayed, ok := idempotency.AsReplayed(err); ok {
-				return sendAgain(spec, stream, replayed)
+				return sendAgain(spec, stream, ring, s.call, replayed)
 			}
 			return err
 		}
 	}
+}
+
+// ringKey is where answers finds the keys of a call whose answer is to be kept.
+type ringKey struct{}
+
+var keptAnswer = keys.Field{Table: "idempotency_keys", Column: "response"}
+
+// keptBody separates the MACs of requests from all other MACs.
+const keptBody keys.Purpose = "idempotency body"
+
+// keptRow names the row of a kept answer. None of the parts holds a NUL.
+func keptRow(c *idempotency.Call) []byte {
+	actor := c.Scope.Actor()
+	return []byte(string(actor.Kind) + "\x00" + actor.ID + "\x00" + c.Method + "\x00" + c.Key)
 }
 
 func wellFormedKey(key string) bool {
@@ -68,11 +93,12 @@ func wellFormedKey(key string) bool {
 	return true
 }
 
-// onceStream learns the request's hash when the handler receives it, which is
+// onceStream learns the request's MAC when the handler receives it, which is
 // before any transaction.
 type onceStream struct {
 	connect.ServerStream
 	ctx   context.Context //nolint:containedctx // of this one call: Receive has no context of its own
+	ring  *keys.Ring
 	call  *idempotency.Call
 	claim claimer
 }
@@ -90,14 +116,16 @@ func (s *onceStream) Receive(msg any) error {
 	if err != nil {
 		return fmt.Errorf("hash request: %w", err)
 	}
-	s.call.BodyHash = sha256.Sum256(body)
+	s.call.BodyHash = s.ring.MAC(keptBody, body)
 	if s.claim != nil {
 		return s.claim(s.ctx, s.call)
 	}
 	return nil
 }
 
-func sendAgain(spec connect.Spec, stream connect.ServerStream, r *idempotency.ReplayedError) error {
+func sendAgain(
+	spec connect.Spec, stream connect.ServerStream, ring *keys.Ring, call *idempotency.Call, r *idempotency.ReplayedError,
+) error {
 	md, ok := spec.Schema.(protoreflect.MethodDescriptor)
 	if !ok {
 		return errors.New("idempotency: the method has no schema")
@@ -107,7 +135,11 @@ func sendAgain(spec connect.Spec, stream connect.ServerStream, r *idempotency.Re
 		return fmt.Errorf("idempotency: find answer's type: %w", err)
 	}
 	answer := mt.New().Interface()
-	if err := proto.Unmarshal(r.Response, answer); err != nil {
+	plain, err := ring.Open(keptAnswer, keptRow(call), r.Response)
+	if err != nil {
+		return fmt.Errorf("idempotency: open kept answer: %w", err)
+	}
+	if err := proto.Unmarshal(plain, answer); err != nil {
 		return fmt.Errorf("idempotency: read kept answer: %w", err)
 	}
 	return stream.Send(answer)
@@ -117,7 +149,8 @@ func sendAgain(spec connect.Spec, stream connect.ServerStream, r *idempotency.Re
 // the answer to keep. T is what the service gives to its transaction's Result.
 func answers[T any](ctx context.Context, toProto func(T) proto.Message) {
 	call := idempotency.FromContext(ctx)
-	if call == nil {
+	ring, ok := ctx.Value(ringKey{}).(*keys.Ring)
+	if call == nil || !ok {
 		return
 	}
 	call.Encode = func(result any) ([]byte, error) {
@@ -125,6 +158,10 @@ func answers[T any](ctx context.Context, toProto func(T) proto.Message) {
 		if !ok {
 			return nil, fmt.Errorf("idempotency: the service's result is a %T", result)
 		}
-		return proto.Marshal(toProto(v))
+		plain, err := proto.Marshal(toProto(v))
+		if err != nil {
+			return nil, err
+		}
+		return ring.Seal(keptAnswer, keptRow(call), plain)
 	}
 }
