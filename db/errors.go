@@ -32,6 +32,7 @@ func classify(err error) error {
 		switch {
 		case strings.HasPrefix(pe.Code, "08"), // connection exceptions
 			strings.HasPrefix(pe.Code, "57P"),                          // admin or crash shutdown, cannot connect now
+			pe.Code == "25006",                                         // read only: the primary has become a standby
 			pe.Code == "53300", pe.Code == "55P03", pe.Code == "57014": // too many connections; lock or statement timeout
 			return ErrUnavailable.WithCause(err)
 		case strings.HasPrefix(pe.Code, "23"):

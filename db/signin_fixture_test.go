@@ -23,7 +23,11 @@ type fixture struct {
 
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	store := dbtest.New(tb)
+	return newFixtureOn(tb, dbtest.New(tb))
+}
+
+func newFixtureOn(tb testing.TB, store *dbtest.Store) *fixture {
+	tb.Helper()
 	admin, err := pgxpool.New(tb.Context(), store.SuperuserURL())
 	if err != nil {
 		tb.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/dbtest"
 )
 
 // marker stands in the facts of a sign-in and makes the wire misbehave.
@@ -227,7 +228,45 @@ func TestAnIdleConnectionIsReplaced(t *testing.T) {
 		if out, err := store.SignIn(t.Context(), p.sc, p.signIn(n+1)); err != nil || !out.Accepted {
 			t.Fatalf("sign-in %d: %+v, %v", n, out, err)
 		}
-		f.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bc_writer' AND datname = current_database()")
+		f.endWriters(t)
 		pauses.Add(1)
 	}
+}
+
+// After a failover the writer's connection may lead to what has become a standby: that
+// is an outage, and the next sign-in asks for another connection.
+func TestAFailoverIsAnOutage(t *testing.T) {
+	f := newFixtureOn(t, dbtest.Fresh(t))
+	store := f.running(t)
+	p := f.person(t, f.tenant(t))
+	if out, err := store.SignIn(t.Context(), p.sc, p.signIn(1)); err != nil || !out.Accepted {
+		t.Fatalf("SignIn = %+v, %v", out, err)
+	}
+	readOnly := func(on string) {
+		f.exec(t, "DO $$ BEGIN EXECUTE format('ALTER ROLE bc_writer IN DATABASE %I SET default_transaction_read_only = "+on+"', current_database()); END $$")
+	}
+	readOnly("on")
+	f.endWriters(t)
+	for range 2 { // the connection that was killed, and the one that is read-only
+		if out, err := store.SignIn(t.Context(), p.sc, p.signIn(2)); !errors.Is(err, db.ErrUnavailable) {
+			t.Errorf("SignIn = %+v, %v, want %v", out, err, db.ErrUnavailable)
+		}
+	}
+	readOnly("off")
+	if out, err := store.SignIn(t.Context(), p.sc, p.signIn(2)); err != nil || !out.Accepted {
+		t.Errorf("after it: %+v, %v", out, err)
+	}
+}
+
+// endWriters ends the writers' connections, as a Postgres that shuts down does.
+func (f *fixture) endWriters(t *testing.T) {
+	t.Helper()
+	waitFor(t, "end of the writers' connections", func() bool {
+		var left int
+		if err := f.admin.QueryRow(t.Context(), `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+  WHERE usename = 'bc_writer' AND datname = current_database()`).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		return left == 0
+	})
 }

@@ -126,7 +126,7 @@ func (w *writer) commit(ctx context.Context) {
 		r.outcome = SignInOutcome{}
 	}
 	err := w.write(ctx, rows)
-	if next, again := w.after(err); again {
+	if next, again := w.after(ctx, err); again {
 		w.queue.retry(next, rows)
 		return
 	}
@@ -144,13 +144,16 @@ func (w *writer) commit(ctx context.Context) {
 }
 
 // after says to which lane a batch goes that Postgres has refused and rolled back.
-func (w *writer) after(err error) (lane, bool) {
+func (w *writer) after(ctx context.Context, err error) (lane, bool) {
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) || w.conn == nil || w.conn.Conn().IsClosed() {
 		return 0, false
 	}
 	locked := pe.Code == "55P03" || lostRace(err)
 	switch {
+	case pe.Code == "25006": // after a failover the connection still leads to the old primary
+		w.abandon(ctx)
+		return 0, false
 	case w.lane == laneFast && len(w.batch) > 1:
 		return laneAlone, true
 	case w.lane != lanePatient && locked:
@@ -197,5 +200,13 @@ func (w *writer) release() {
 	if w.conn != nil {
 		w.conn.Release() // destroys a closed connection
 		w.conn = nil
+	}
+}
+
+// abandon is release for a connection that nobody should use again.
+func (w *writer) abandon(ctx context.Context) {
+	if w.conn != nil {
+		_ = w.conn.Conn().Close(ctx)
+		w.release()
 	}
 }
