@@ -145,6 +145,15 @@ func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.raw) }
 // headers are name, value pairs.
 func (w *world) call(t testing.TB, method, path, key string, body any, headers ...string) answer {
 	t.Helper()
+	a, err := w.try(t.Context(), method, path, key, body, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// try is call for goroutines, which cannot end the test.
+func (w *world) try(ctx context.Context, method, path, key string, body any, headers ...string) (answer, error) {
 	var payload []byte
 	switch b := body.(type) {
 	case nil:
@@ -153,14 +162,14 @@ func (w *world) call(t testing.TB, method, path, key string, body any, headers .
 	default:
 		var err error
 		if payload, err = json.Marshal(b); err != nil {
-			t.Fatal(err)
+			return answer{}, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, w.url+path, bytes.NewReader(payload))
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -176,16 +185,16 @@ func (w *world) call(t testing.TB, method, path, key string, body any, headers .
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	a := answer{status: res.StatusCode, header: res.Header, raw: string(raw)}
 	_ = json.Unmarshal(raw, &a.body) // what is no JSON stays in raw
-	return a
+	return a, nil
 }
 
 // must is call that wants 200.
