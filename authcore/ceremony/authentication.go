@@ -92,6 +92,8 @@ func (s *Service) identify(
 	kind, name := "user", req.UserID
 	if req.ExternalID != "" {
 		kind, name = "external", req.ExternalID
+	} else if id, err := user.ParseID(req.UserID); err == nil {
+		name = id.String() // a user is shown one list, however the id is spelled
 	}
 	fakes, root := fakesOf(ring, kind, name)
 	var rows []tenantq.ListDescriptorsOfUserRow

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -135,6 +136,11 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	} else if err != nil {
 		return Registered{}, fmt.Errorf("insert credential: %w", err)
 	}
+	if isFake(e.ring, e.verified.CredentialID) {
+		// Somebody tries whether an ID that was shown for a name is real: a real one is
+		// taken. Asked after the insert, so that both answers take the same work.
+		return Registered{}, ErrCredentialExists
+	}
 	return Registered{User: u, Credential: credential.FromRow(row), Attestation: e.verified.Attestation}, e.record(ctx, tx, u.ID)
 }
 
@@ -180,7 +186,9 @@ func (e *enrollment) owner(ctx context.Context, tx *db.TenantTx) (user.User, err
 // row is the credential record (WebAuthn L3 #credential-record, §7.1 step 27).
 func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialParams {
 	v := &e.verified
-	transports := v.Transports
+	// In the order of getTransports(), as fakes have them (WebAuthn L3
+	// #dom-authenticatorattestationresponse-gettransports).
+	transports := slices.Sorted(slices.Values(v.Transports))
 	if transports == nil {
 		transports = []string{}
 	}

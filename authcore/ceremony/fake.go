@@ -28,7 +28,8 @@ const (
 	fakeTag  keys.Purpose = "fake credential ID" // of those bytes: the MAC that recognises it
 )
 
-// A fake ID is: bound (8 bytes) ‖ filler ‖ tag (12 bytes). bound ties it to its root.
+// A fake ID is: bound ‖ filler ‖ tag (12 bytes). bound, its first 8 bytes or the 4 that
+// a short ID has room for, ties it to its root.
 const (
 	fakeBoundBytes = 8
 	fakeTagBytes   = 12
@@ -39,12 +40,14 @@ const (
 // common authenticators make, with the transports that they report.
 func fakeShape(choice byte) (idBytes int, transports []string) {
 	switch {
-	case choice < 110: // iCloud Keychain
-		return 20, []string{"internal", "hybrid"}
-	case choice < 200: // Windows Hello and most password managers
+	case choice < 80: // iCloud Keychain
+		return 20, []string{"hybrid", "internal"}
+	case choice < 150: // Google Password Manager
+		return 16, []string{"hybrid", "internal"}
+	case choice < 215: // Windows Hello and most password managers
 		return 32, []string{"internal"}
-	case choice < 235:
-		return 32, []string{"internal", "hybrid"}
+	case choice < 240:
+		return 32, []string{"hybrid", "internal"}
 	default: // a security key
 		return 64, []string{"nfc", "usb"}
 	}
@@ -77,7 +80,7 @@ func fakesOf(ring *keys.Ring, kind, name string) ([]webauthn.Descriptor, user.ID
 
 // isFake reports whether the tenant made up this credential ID.
 func isFake(ring *keys.Ring, id []byte) bool {
-	if len(id) != 20 && len(id) != 32 && len(id) != 64 {
+	if len(id) != 16 && len(id) != 20 && len(id) != 32 && len(id) != 64 {
 		return false
 	}
 	body := id[:len(id)-fakeTagBytes]
@@ -87,10 +90,10 @@ func isFake(ring *keys.Ring, id []byte) bool {
 
 // isFakeOf reports whether a fake was made up for the name of this root.
 func isFakeOf(ring *keys.Ring, id []byte, root user.ID) bool {
-	found := false
+	found, bound := false, min(fakeBoundBytes, len(id)-fakeTagBytes)
 	for i := range byte(maxFakesShown) {
 		part := ring.MAC(fakePart, append(root[:len(root):len(root)], i))
-		found = hmac.Equal(part[:fakeBoundBytes], id[:fakeBoundBytes]) || found
+		found = hmac.Equal(part[:bound], id[:bound]) || found
 	}
 	return found
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -34,7 +35,8 @@ const (
 // request: an outage, a client that hung up. What is refused in a loop is counted.
 func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, about uuid.UUID, err error) {
 	f, ok := fault.As(err)
-	if !ok || f.Kind == fault.Unavailable || isRecorded(err) {
+	if !ok || f.Kind == fault.Unavailable || isRecorded(err) ||
+		errors.Is(err, idempotency.ErrReused) || errors.Is(err, idempotency.ErrNotReplayable) {
 		return
 	}
 	e := audit.Entry{Action: action, Reason: f.Reason}

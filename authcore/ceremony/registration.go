@@ -180,6 +180,8 @@ func (s *Service) enrollee(
 			return nil
 		case err != nil:
 			return err
+		case who.profile != nil && r.TokenHash != nil:
+			return ErrUserMoved // the token was made for a newcomer, not for this account
 		case u.State != user.Active:
 			return user.ErrBlocked
 		}

@@ -61,7 +61,9 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 		}
 		token.Profile = &clean
 	}
+	var holder *uuid.UUID
 	if err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		holder = nil // this may be the second run
 		u, err := tokenHolder(ctx, tx, ring, req.UserID, token.Profile)
 		detail := []attr.Attr{attr.Int("lifeSeconds", int64(req.Life/time.Second))}
 		switch {
@@ -71,7 +73,8 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 		case u.State != user.Active:
 			return user.ErrBlocked
 		default:
-			detail = append(detail, attr.UUID("userId", u.ID.UUID()))
+			id := u.ID.UUID()
+			holder, detail = &id, append(detail, attr.UUID("userId", id))
 		}
 		return audit.Append(ctx, tx, audit.Entry{
 			Action: actionToken, Target: audit.Target{Kind: "registration_token", ID: id.String()}, Detail: detail,
@@ -79,9 +82,10 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 	}); err != nil {
 		return RegistrationToken{}, err
 	}
-	if req.UserID != nil {
-		uid := req.UserID.UUID()
-		token.User = &uid
+	// Whoever exists by now is meant by id. A token with a profile is for a newcomer
+	// and for nobody else: if somebody takes the external id first, it is theirs.
+	if holder != nil {
+		token.User, token.Profile = holder, nil
 	}
 	text, err := seal(ring, sealRegistrationToken, token)
 	if err != nil {

@@ -1,6 +1,10 @@
 package webauthn
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -123,9 +127,38 @@ func certificates(statement map[string]any) ([][]byte, error) {
 		if certs[i], ok = c.([]byte); !ok {
 			return nil, errors.New("x5c is not an array of certificates")
 		}
+		cert, err := x509.ParseCertificate(certs[i])
+		if err != nil {
+			return nil, fmt.Errorf("x5c: %w", err)
+		}
+		if err := reasonable(cert.PublicKey); err != nil {
+			return nil, fmt.Errorf("x5c: %w", err)
+		}
 	}
 	return certs, nil
 }
+
+// reasonable refuses keys of certificates that nobody uses and that are dear to
+// verify with: the cost of RSA grows with the cube of its size, and a modulus that
+// fills a request would keep a processor busy for seconds.
+func reasonable(key any) error {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		if n := k.N.BitLen(); n > maxCertificateRSABits || k.E > maxCertificateRSAExponent {
+			return fmt.Errorf("an RSA key of %d bits", n)
+		}
+		return nil
+	case *ecdsa.PublicKey, ed25519.PublicKey: // of the curves that crypto/x509 knows
+		return nil
+	}
+	return fmt.Errorf("a key of type %T", key)
+}
+
+// What certificates of authenticators come with: TPMs have RSA 2048, some roots 4096.
+const (
+	maxCertificateRSABits     = 4096
+	maxCertificateRSAExponent = 65537
+)
 
 // attestationType translates the library's word, which is the metadata
 // service's, into the specification's.
