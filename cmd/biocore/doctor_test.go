@@ -127,7 +127,7 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "no schema at all",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
-			finding: "schema", verdict: unwell, says: "goose_db_version", wantExit: 1,
+			finding: "schema", verdict: unwell, says: "0001_wall.sql", wantExit: 1,
 		},
 		{
 			name: "Redis gone",

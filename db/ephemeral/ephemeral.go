@@ -37,7 +37,9 @@ var ErrUnavailable = fault.New(fault.Unavailable, "REDIS_UNAVAILABLE",
 const (
 	maxWait   = 150 * time.Millisecond
 	tripAfter = 3
-	pause     = 500 * time.Millisecond
+	// maxConns a node: whoever waits for a connection waits within maxWait too.
+	maxConns = 64
+	pause    = 500 * time.Millisecond
 )
 
 // Kind names what a key holds: a constant of the package that stores it.
@@ -65,7 +67,7 @@ func Open(url string) (*Client, error) {
 			return nil, errors.New("the Redis URL cannot be read") // its text would show the password
 		}
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = maxWait, maxWait, maxWait, maxWait
-		o.ContextTimeoutEnabled, o.DisableIdentity, o.MaxRetries = true, true, -1
+		o.ContextTimeoutEnabled, o.DisableIdentity, o.MaxRetries, o.PoolSize = true, true, -1, maxConns
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		return &Client{rdb: redis.NewClusterClient(o)}, nil
 	}
@@ -74,7 +76,7 @@ func Open(url string) (*Client, error) {
 		return nil, errors.New("the Redis URL cannot be read")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = maxWait, maxWait, maxWait, maxWait
-	o.ContextTimeoutEnabled, o.DisableIdentity = true, true
+	o.ContextTimeoutEnabled, o.DisableIdentity, o.PoolSize = true, true, maxConns
 	o.MaxRetries, o.DialerRetries = -1, 1 // a retry would wait twice; the caller can ask again
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return &Client{rdb: redis.NewClient(o)}, nil
