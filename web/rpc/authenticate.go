@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"connectrpc.com/connect/v2"
@@ -90,7 +89,7 @@ func checkOrigin(ctx context.Context, ten tenants, sc scope.Scope, origin string
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(t.Origins, origin) {
+	if !t.HasOrigin(origin) {
 		return ErrOrigin
 	}
 	return nil
