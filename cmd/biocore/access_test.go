@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/biocore-id/biocore/tenancy/apikey"
 )
@@ -104,6 +105,14 @@ func TestKeyGrantsNoMoreThanItHas(t *testing.T) {
 		if a.reason() != reason {
 			t.Errorf("granting %s: %s, want reason %q", scopes, a, reason)
 		}
+	}
+	brief := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{
+		"kind": "SECRET", "name": "brief", "scopes": []string{apikey.ScopeAPIKeysWrite},
+		"expiresAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "allowedCidrs": []string{"127.0.0.0/8"},
+	})
+	made := w.must(t, "POST", "/admin/v1/apiKeys", brief.text("key"), map[string]any{"kind": "SECRET", "name": "n", "scopes": []string{apikey.ScopeAPIKeysWrite}})
+	if made.text("expiresAt") != brief.text("expiresAt") || fmt.Sprint(made.at("allowedCidrs")) != "[127.0.0.0/8]" {
+		t.Errorf("a key with bounds made %s", made)
 	}
 	if a := w.call(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "PLATFORM", "name": "n"}); a.reason() != "API_KEY_KIND_INVALID" {
 		t.Errorf("a tenant makes a platform key: %s", a)

@@ -40,6 +40,8 @@ var (
 	ErrNotFound       = fault.New(fault.NotFound, "API_KEY_UNKNOWN", "no such API key")
 	ErrScopeUnknown   = fault.New(fault.Invalid, "SCOPE_UNKNOWN", "a key of this kind cannot have this scope")
 	ErrScopeExceeds   = fault.New(fault.Forbidden, "SCOPE_EXCEEDS_OWN", "a key can only grant the scopes that it has")
+	ErrExpiryExceeds  = fault.New(fault.Forbidden, "EXPIRY_EXCEEDS_OWN", "a key cannot make one that outlives it")
+	ErrCIDRExceeds    = fault.New(fault.Forbidden, "CIDR_EXCEEDS_OWN", "a key can only allow networks that it is allowed from")
 	ErrKindNotAllowed = fault.New(fault.Invalid, "API_KEY_KIND_INVALID", "this tenant cannot have keys of this kind")
 	ErrCIDR           = fault.New(fault.Invalid, "CIDR_INVALID", "an allowed network is an IPv4 or IPv6 prefix, such as 192.0.2.0/24")
 	ErrExpiry         = fault.New(fault.Invalid, "API_KEY_EXPIRY_INVALID", "the expiry must be in the future")
@@ -141,6 +143,11 @@ type CreateRequest struct {
 	// Within are the scopes of the key that asks: it can grant no more. nil: the
 	// operator on the command line, who can grant all.
 	Within []string
+	// Until and From are the expiry and the networks of the key that asks; nil and
+	// none for one without. The new key ends no later and, unless it is publishable,
+	// works from nowhere else: it gets these where the request names none.
+	Until *time.Time
+	From  []netip.Prefix
 }
 
 // Create makes a key and returns it with its secret, for the only time.
@@ -246,7 +253,36 @@ func (r *CreateRequest) clean() (err error) {
 		cidrs = append(cidrs, c.Masked()) // Postgres's cidr refuses bits right of the mask
 	}
 	r.AllowedCIDRs = cidrs
+	if err := r.inherit(); err != nil {
+		return err
+	}
 	return r.cleanScopes()
+}
+
+// inherit bounds the key by the one that asks: whoever steals a key for an hour, or
+// inside one network, must not leave with a key for ever and everywhere.
+func (r *CreateRequest) inherit() error {
+	switch {
+	case r.Until == nil:
+	case r.ExpiresAt == nil:
+		r.ExpiresAt = r.Until
+	case r.ExpiresAt.After(*r.Until):
+		return ErrExpiryExceeds
+	}
+	// A publishable key is for browsers, which are not in a server's network, and
+	// anybody can read it off the tenant's page.
+	if len(r.From) == 0 || r.Kind == Publishable {
+		return nil
+	}
+	if len(r.AllowedCIDRs) == 0 {
+		r.AllowedCIDRs = slices.Clone(r.From)
+	}
+	for _, wanted := range r.AllowedCIDRs {
+		if !slices.ContainsFunc(r.From, func(own netip.Prefix) bool { return own.Bits() <= wanted.Bits() && own.Contains(wanted.Addr()) }) {
+			return ErrCIDRExceeds.With("network", wanted.String())
+		}
+	}
+	return nil
 }
 
 func (r *CreateRequest) cleanScopes() error {
@@ -358,6 +394,9 @@ type Caller struct {
 	Kind   Kind
 	Scopes []string
 	Mode   tenant.Mode
+
+	ExpiresAt    *time.Time     // nil: never
+	AllowedCIDRs []netip.Prefix // empty: from anywhere
 }
 
 // Allows reports whether the key has the scope wanted. Publishable keys have none.
@@ -430,7 +469,7 @@ func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.A
 	if err := t.Usable(); err != nil {
 		return Caller{}, err
 	}
-	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode}, nil
+	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode, ExpiresAt: rec.expiresAt, AllowedCIDRs: rec.cidrs}, nil
 }
 
 // deny records that a key that exists was refused. One that does not exist leaves no

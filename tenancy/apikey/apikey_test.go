@@ -294,6 +294,20 @@ func TestCreateRefuses(t *testing.T) {
 		{"the admin plane by its noun", func(r *apikey.CreateRequest) {
 			r.Within, r.Scopes = []string{"*"}, []string{"admin"}
 		}, apikey.ErrScopeExceeds},
+		{"a day more than its own", func(r *apikey.CreateRequest) {
+			until, later := store.Now().Add(time.Hour), store.Now().Add(25*time.Hour)
+			r.Until, r.ExpiresAt = &until, &later
+		}, apikey.ErrExpiryExceeds},
+		{"another network", func(r *apikey.CreateRequest) {
+			r.From = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+			r.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("192.0.2.0/24")}
+		}, apikey.ErrCIDRExceeds},
+		{"a wider network", func(r *apikey.CreateRequest) {
+			r.From, r.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		}, apikey.ErrCIDRExceeds},
+		{"a network of the other family", func(r *apikey.CreateRequest) {
+			r.From, r.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}
+		}, apikey.ErrCIDRExceeds},
 		{"anything with nothing", func(r *apikey.CreateRequest) { r.Within = []string{} }, apikey.ErrScopeExceeds},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -322,6 +336,43 @@ func TestCreateRefuses(t *testing.T) {
 	caller, err := s.Authenticate(t.Context(), made.Plain.Reveal(), home)
 	if err != nil || caller.Scope.Actor().Kind != scope.ActorPlatform || !caller.Allows(apikey.ScopeTenantsWrite) || caller.Allows(apikey.ScopeUsersRead) {
 		t.Errorf("platform caller %+v, %v", caller, err)
+	}
+}
+
+// SECURITY 32: a key that ends, or works from one network alone, makes no key that
+// knows neither bound. Without inherit in apikey.go the first case is red.
+func TestBoundsAreInherited(t *testing.T) {
+	store := dbtest.New(t)
+	acme := store.Tenant(t)
+	s := newServer(t, store.Store, nil)
+	until, sooner := store.Now().Add(2*time.Hour), store.Now().Add(time.Hour)
+	own, part := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.1.0.0/16")
+	maker := s.create(t, acme, apikey.CreateRequest{
+		Kind: apikey.Secret, Scopes: []string{"users"}, ExpiresAt: &until, AllowedCIDRs: []netip.Prefix{own},
+	})
+	caller, err := s.Authenticate(t.Context(), maker.Plain.Reveal(), netip.MustParseAddr("10.2.3.4"))
+	if err != nil || caller.ExpiresAt == nil || !caller.ExpiresAt.Equal(until) || !slices.Equal(caller.AllowedCIDRs, []netip.Prefix{own}) {
+		t.Fatalf("caller %+v, %v", caller, err)
+	}
+	for _, tt := range []struct {
+		name  string
+		req   apikey.CreateRequest
+		until time.Time
+		from  []netip.Prefix
+	}{
+		{"nothing asked for", apikey.CreateRequest{Kind: apikey.Secret, Scopes: []string{"users:read"}}, until, []netip.Prefix{own}},
+		{"less asked for", apikey.CreateRequest{
+			Kind: apikey.Secret, Scopes: []string{"users:read"}, ExpiresAt: &sooner, AllowedCIDRs: []netip.Prefix{part},
+		}, sooner, []netip.Prefix{part}},
+		{"a publishable key works in browsers", apikey.CreateRequest{Kind: apikey.Publishable}, until, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.req.Within, tt.req.Until, tt.req.From = caller.Scopes, caller.ExpiresAt, caller.AllowedCIDRs
+			made := s.create(t, caller.Scope, tt.req)
+			if made.ExpiresAt == nil || !made.ExpiresAt.Equal(tt.until) || !slices.Equal(made.AllowedCIDRs, tt.from) {
+				t.Errorf("expires %v from %v, want %v from %v", made.ExpiresAt, made.AllowedCIDRs, tt.until, tt.from)
+			}
+		})
 	}
 }
 

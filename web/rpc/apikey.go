@@ -37,8 +37,13 @@ func (h *APIKeyHandler) CreateApiKey(ctx context.Context, req *adminv1.CreateApi
 	if err != nil {
 		return nil, err
 	}
+	caller, ok := ctx.Value(callerKey{}).(apikey.Caller)
+	if !ok {
+		return nil, scope.ErrMissing
+	}
 	in := apikey.CreateRequest{
-		Kind: apikey.Kind(req.GetKind().String()), Name: req.GetName(), Scopes: req.GetScopes(), Within: callerScopes(ctx),
+		Kind: apikey.Kind(req.GetKind().String()), Name: req.GetName(), Scopes: req.GetScopes(),
+		Within: append([]string{}, caller.Scopes...), Until: caller.ExpiresAt, From: caller.AllowedCIDRs, // never nil: nil may grant all
 	}
 	for _, s := range req.GetAllowedCidrs() {
 		prefix, err := netip.ParsePrefix(s)
@@ -98,15 +103,6 @@ func (h *APIKeyHandler) RevokeApiKey(ctx context.Context, req *adminv1.RevokeApi
 		return nil, err
 	}
 	return &adminv1.RevokeApiKeyResponse{ApiKey: toAPIKey(k)}, nil
-}
-
-// callerScopes are the scopes of the key that calls: never nil, so that a call
-// without a key grants nothing.
-func callerScopes(ctx context.Context) []string {
-	if c, ok := ctx.Value(callerKey{}).(apikey.Caller); ok && c.Scopes != nil {
-		return c.Scopes
-	}
-	return []string{}
 }
 
 func toAPIKey(k apikey.Key) *adminv1.ApiKey {
