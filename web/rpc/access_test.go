@@ -58,7 +58,8 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 		}
 		// A method that changes nothing needs no idempotency key; one that does needs an
 		// answer to its repeat.
-		reading := m.Options().(*descriptorpb.MethodOptions).GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS //nolint:forcetypeassert // by protobuf's own generator
+		options, _ := m.Options().(*descriptorpb.MethodOptions)
+		reading := options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 		if reading != (row.repeat == reads) && m.Name() != "VerifySession" {                                                     // a token does not belong in a URL, which is where a GET would put it
 			t.Errorf("%s: NO_SIDE_EFFECTS is %t, its row says %d", procedure, reading, row.repeat)
 		}
