@@ -199,6 +199,8 @@ var wallChecks = []wallCheck{
 				return "a function with its owner's rights that is not listed"
 			case !strings.Contains(settings, "search_path=pg_catalog"):
 				return "a function with its owner's rights and the caller's search_path"
+			case !strings.HasSuffix(settings, ", pg_temp"): // unnamed it is searched first
+				return "a function with its owner's rights that looks into the caller's temporary tables"
 			}
 			return ""
 		},

@@ -48,6 +48,7 @@ func TestWallFindsEachHole(t *testing.T) {
 		{"a view with its owner's rights", "CREATE VIEW everybody AS SELECT * FROM users", "public.everybody"},
 		{"a function with its owner's rights", "CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM users'", "public.peek"},
 		{"a definer with the caller's search_path", "ALTER FUNCTION make_partitions(timestamptz) RESET search_path", "public.make_partitions"},
+		{"a definer that looks into temporary tables", "ALTER FUNCTION make_partitions(timestamptz) SET search_path = pg_catalog, public", "public.make_partitions"},
 		{"a sequence that tells of others", "CREATE SEQUENCE counter; GRANT USAGE ON SEQUENCE counter TO bc_app", "public.counter"},
 		{"the queue without its policy", "ALTER TABLE river.river_job DISABLE ROW LEVEL SECURITY", "river.river_job"},
 		{"another owner", "ALTER TABLE users OWNER TO CURRENT_USER", "public.users"},

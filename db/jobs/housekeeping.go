@@ -52,10 +52,27 @@ func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) erro
 	if err != nil {
 		return fmt.Errorf("drop partitions: %w", err)
 	}
-	expired, err := h.queries.DeleteExpiredIdempotencyKeys(ctx, now.Add(-24*time.Hour))
+	expired, err := h.deleteExpiredKeys(ctx, now.Add(-24*time.Hour))
 	if err != nil {
 		return fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
 	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "count", int64(dropped)+expired)
 	return nil
+}
+
+// expiredPerStatement: some 20 ms of deleting. One statement for a day's keys would
+// hold its locks, and vacuum back, for as long as it takes.
+const expiredPerStatement = 5_000
+
+// deleteExpiredKeys deletes batch by batch, and answers how many there were.
+func (h *housekeeper) deleteExpiredKeys(ctx context.Context, olderThan time.Time) (deleted int64, err error) {
+	for {
+		n, err := h.queries.DeleteExpiredIdempotencyKeys(ctx, platformq.DeleteExpiredIdempotencyKeysParams{
+			OlderThan: olderThan, MaxRows: expiredPerStatement,
+		})
+		deleted += n
+		if err != nil || n < expiredPerStatement {
+			return deleted, err
+		}
+	}
 }

@@ -11,6 +11,7 @@ CREATE TABLE idempotency_keys (
   created_at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, actor, method, key)
 );
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at); -- what is to be deleted
 SELECT wall('idempotency_keys');
 CREATE POLICY expired ON idempotency_keys FOR ALL TO bc_jobs USING (created_at < now() - interval '24 hours');
 GRANT SELECT, INSERT, UPDATE (response), DELETE ON idempotency_keys TO bc_app, bc_control;

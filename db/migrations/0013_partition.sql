@@ -22,7 +22,7 @@ END $$;
 -- Safe to run by several servers at once; answers how many it made.
 -- +goose StatementBegin
 CREATE FUNCTION make_partitions(t timestamptz) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   made integer := 0;
   slot integer := floor(extract(epoch FROM t) / 3600)::integer;
@@ -47,14 +47,18 @@ END $$;
 -- +goose StatementEnd
 
 -- drop_partitions drops spent_challenges two hours after their expiry and
--- event_outbox after 14 days, counted from t. Answers how many it dropped.
+-- event_outbox after 14 days, counted from t or from now, whichever is earlier: a
+-- time to come would drop what still guards against replays. Answers how many it
+-- dropped. pg_temp stands last in both functions: unnamed it would come first, and
+-- the caller's temporary tables with it.
 -- +goose StatementBegin
 CREATE FUNCTION drop_partitions(t timestamptz) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   dropped integer := 0;
   c text;
 BEGIN
+  t := least(t, now());
   SET LOCAL lock_timeout = '2s'; -- waiting for ACCESS EXCLUSIVE would queue sign-ins behind us
   FOR c IN
     SELECT k.relname FROM pg_inherits i JOIN pg_class k ON k.oid = i.inhrelid

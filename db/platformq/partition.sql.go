@@ -11,12 +11,23 @@ import (
 )
 
 const DeleteExpiredIdempotencyKeys = `-- name: DeleteExpiredIdempotencyKeys :execrows
-DELETE FROM idempotency_keys WHERE created_at < $1
+DELETE FROM idempotency_keys WHERE created_at <= (
+  SELECT max(oldest.created_at) FROM (
+    SELECT k.created_at FROM idempotency_keys k WHERE k.created_at < $1 ORDER BY k.created_at LIMIT $2
+  ) oldest
+)
 `
 
-// As bc_jobs, whose policy admits only what is over 24 h old. Scans the table: a job of each hour.
-func (q *Queries) DeleteExpiredIdempotencyKeys(ctx context.Context, olderThan time.Time) (int64, error) {
-	result, err := q.db.Exec(ctx, DeleteExpiredIdempotencyKeys, olderThan)
+type DeleteExpiredIdempotencyKeysParams struct {
+	OlderThan time.Time
+	MaxRows   int32
+}
+
+// As bc_jobs, whose policy admits only what is over 24 h old, and which sees no more than the times.
+// The oldest max_rows (and what is of the same microsecond), so that no statement holds locks for
+// long: ask again until it answers fewer. Index: idempotency_keys_created_at_idx.
+func (q *Queries) DeleteExpiredIdempotencyKeys(ctx context.Context, arg DeleteExpiredIdempotencyKeysParams) (int64, error) {
+	result, err := q.db.Exec(ctx, DeleteExpiredIdempotencyKeys, arg.OlderThan, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
