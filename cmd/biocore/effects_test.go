@@ -24,10 +24,13 @@ type effect struct {
 	call      func(t *testing.T, w *world, c *customer) (method, path, key string, body any)
 	action    string // of the audit entry
 	home      bool   // the entry stands in a tenant that the call makes, not in c's
-	repeat    string // "" for the first answer again, or the reason of the refusal
+	repeat    string // "" for the first answer again, or the reason of the refusal, or anew
 }
 
-const notReplayable = "IDEMPOTENCY_NOT_REPLAYABLE"
+const (
+	notReplayable = "IDEMPOTENCY_NOT_REPLAYABLE"
+	anew          = "another answer" // a begin has no effect to repeat: its key is ignored
+)
 
 func effects() []effect {
 	post := func(path string, body map[string]any) func(*testing.T, *world, *customer) (string, string, string, any) {
@@ -63,7 +66,7 @@ func effects() []effect {
 			return "POST", "/v1/sessions:refresh", c.secret, map[string]any{"refreshToken": c.refresh}
 		}, "session.refresh", false, notReplayable},
 		{authv1connect.RegistrationServiceCreateRegistrationTokenProcedure, post("/v1/registrationTokens", map[string]any{"user": map[string]any{"externalId": "u2", "name": "u2"}}), "registration.token", false, notReplayable},
-		{authv1connect.RegistrationServiceBeginRegistrationProcedure, post("/v1/registrations:begin", map[string]any{"user": map[string]any{"externalId": "u2", "name": "u2"}}), "", false, notReplayable},
+		{authv1connect.RegistrationServiceBeginRegistrationProcedure, post("/v1/registrations:begin", map[string]any{"user": map[string]any{"externalId": "u2", "name": "u2"}}), "", false, anew},
 		{authv1connect.RegistrationServiceFinishRegistrationProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			begun := w.must(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"user": map[string]any{"externalId": "u3", "name": "u3"}})
 			response, err := c.authenticator.Create(marshal(t, begun.at("options")), origin)
@@ -73,7 +76,7 @@ func effects() []effect {
 			return "POST", "/v1/registrations:finish", c.secret,
 				map[string]any{"registrationId": begun.text("registrationId"), "credential": json.RawMessage(marshal(t, response))}
 		}, "registration.finish", false, notReplayable},
-		{authv1connect.AuthenticationServiceBeginAuthenticationProcedure, post("/v1/authentications:begin", map[string]any{}), "", false, notReplayable},
+		{authv1connect.AuthenticationServiceBeginAuthenticationProcedure, post("/v1/authentications:begin", map[string]any{}), "", false, anew},
 		{authv1connect.AuthenticationServiceFinishAuthenticationProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/v1/authentications:finish", c.secret, w.assert(t, c, c.secret, map[string]any{}, authenticatortest.Deviation{})
 		}, "authentication.finish", false, notReplayable},
@@ -145,6 +148,14 @@ func TestEveryMutatingMethod(t *testing.T) {
 			switch {
 			case e.repeat == "" && (second.status != http.StatusOK || second.raw != first.raw):
 				t.Errorf("the repeat is answered otherwise:\n%s\n%s", first, second)
+			case e.repeat == anew:
+				if second.status != http.StatusOK || second.raw == first.raw {
+					t.Errorf("the repeat of a begin: %s", second)
+				}
+				if n := w.keptKeys(t, c.id); n != 0 {
+					t.Errorf("a begin wrote %d idempotency keys", n)
+				}
+				return
 			case e.repeat != "" && (second.status != http.StatusConflict || second.reason() != e.repeat):
 				t.Errorf("the repeat: %s, want 409 %s", second, e.repeat)
 			}
@@ -168,6 +179,34 @@ func TestEveryMutatingMethod(t *testing.T) {
 			t.Errorf("%s changes something and has no case here", spec.Procedure)
 		}
 	}
+}
+
+// A publishable key is read off a page by anybody: it must not write a row a call.
+func TestPublishableKeysKeepNoIdempotencyKeys(t *testing.T) {
+	w := newWorld(t)
+	c := w.tenant(t, "acme")
+	w.enroll(t, c, "alice")
+	if a := w.call(t, "POST", "/v1/authentications:begin", c.publishable, map[string]any{}, "Idempotency-Key", "a"); a.status != http.StatusOK {
+		t.Errorf("a begin, which ignores the key: %s", a)
+	}
+	body := w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{})
+	a := w.call(t, "POST", "/v1/authentications:finish", c.publishable, body, "Idempotency-Key", "b")
+	if a.status != http.StatusForbidden || a.reason() != "IDEMPOTENCY_KEY_NOT_ALLOWED" {
+		t.Errorf("a finish: %s", a)
+	}
+	if n := w.keptKeys(t, c.id); n != 0 {
+		t.Errorf("%d idempotency keys are kept", n)
+	}
+	w.must(t, "POST", "/v1/authentications:finish", c.publishable, body)
+}
+
+// keptKeys counts a tenant's idempotency keys.
+func (w *world) keptKeys(t *testing.T, tenantID string) (n int64) {
+	t.Helper()
+	if err := w.store.Superuser(t).QueryRow(t.Context(), "SELECT count(*) FROM idempotency_keys WHERE tenant_id = $1", tenantID).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // auditCount counts a tenant's audit entries of one action that succeeded, as

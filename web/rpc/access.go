@@ -19,7 +19,7 @@ const (
 type repeat uint8
 
 const (
-	reads        repeat = iota // the call changes nothing: the key is ignored
+	reads        repeat = iota // the call changes nothing that a repeat would change again: the key is ignored
 	replays                    // the first answer, from the transaction that gave it
 	neverKept                  // 409: the answer holds a secret, and is never stored
 	claimedFirst               // 409, and the key is claimed before the call: a challenge is for once
@@ -36,10 +36,10 @@ type access struct {
 // in it is refused, and a test fails on a registered one that is missing.
 var methods = map[string]access{
 	authv1connect.RegistrationServiceCreateRegistrationTokenProcedure: {serverKey, apikey.ScopeRegistrations, neverKept},
-	authv1connect.RegistrationServiceBeginRegistrationProcedure:       {serverKey | publishableKey, apikey.ScopeRegistrations, claimedFirst},
+	authv1connect.RegistrationServiceBeginRegistrationProcedure:       {serverKey | publishableKey, apikey.ScopeRegistrations, reads},
 	authv1connect.RegistrationServiceFinishRegistrationProcedure:      {serverKey | publishableKey, apikey.ScopeRegistrations, claimedFirst},
 
-	authv1connect.AuthenticationServiceBeginAuthenticationProcedure:  {serverKey | publishableKey, apikey.ScopeAuthentications, claimedFirst},
+	authv1connect.AuthenticationServiceBeginAuthenticationProcedure:  {serverKey | publishableKey, apikey.ScopeAuthentications, reads},
 	authv1connect.AuthenticationServiceFinishAuthenticationProcedure: {serverKey | publishableKey, apikey.ScopeAuthentications, claimedFirst},
 	authv1connect.AuthenticationServiceExchangeCodeProcedure:         {serverKey, apikey.ScopeAuthentications, neverKept},
 

@@ -10,10 +10,17 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
+
+// ErrPublishableRepeat keeps whoever reads a key off a tenant's page from writing rows
+// at will: each Idempotency-Key is one, for a day. A publishable key's calls need none:
+// their challenges are for once.
+var ErrPublishableRepeat = fault.New(fault.Forbidden, "IDEMPOTENCY_KEY_NOT_ALLOWED",
+	"a call with a publishable key carries no Idempotency-Key")
 
 // claimer claims the key of a call that has no transaction of its own kind to
 // claim it in.
@@ -39,6 +46,9 @@ func Idempotency(claim claimer, k rings) connect.ServerInterceptor {
 			header := info.RequestHeader()
 			if !header.Has("Idempotency-Key") || methods[spec.Procedure].repeat == reads {
 				return next(ctx, spec, stream)
+			}
+			if publishable(ctx) {
+				return ErrPublishableRepeat
 			}
 			key := header.Get("Idempotency-Key")
 			if !wellFormedKey(key) {
