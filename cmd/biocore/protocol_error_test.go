@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
+	"github.com/biocore-id/biocore/db/dbtest"
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
 )
 
@@ -112,6 +113,27 @@ func TestEveryProtocolRefusesAlike(t *testing.T) {
 	}
 	if after := fingerprint(t, w.store, c.id, refusalsLeave...); after != before {
 		t.Errorf("what was refused left something behind:\n%s\n%s", before, after)
+	}
+}
+
+// Whoever is refused for an outage is told when to come back, over every protocol.
+func TestEveryProtocolSaysWhenToComeBack(t *testing.T) {
+	redis := dbtest.OwnRedis(t)
+	store := dbtest.Fresh(t)
+	w := startWorld(t, store, testConfig(t, store, redis.URL()))
+	c := w.tenant(t, "acme")
+	redis.Stop(t)
+	for name, transport := range w.protocols(t) {
+		ctx, info := keyed(t.Context(), c.secret)
+		_, err := newAPI(transport).registration.BeginRegistration(ctx, &authv1.BeginRegistrationRequest{
+			Subject: &authv1.BeginRegistrationRequest_User{User: &authv1.UserDescriptor{ExternalId: "alice", Name: "alice"}},
+		})
+		if got := refusal(t, err); got.code != connect.CodeUnavailable || got.reason != "REDIS_UNAVAILABLE" {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if after := info.ResponseHeader().Get("Retry-After") + info.ResponseTrailer().Get("Retry-After"); after != "2" {
+			t.Errorf("%s: Retry-After %q", name, after)
+		}
 	}
 }
 
