@@ -13,7 +13,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range []Limit{PerKey} {
+	for _, l := range []Limit{PerKey, PerVisitor, PerPublishableKey} {
 		row := fmt.Sprintf("| `%s` | %d calls a second |", l.Name, l.Max)
 		if !strings.Contains(string(page), row) {
 			t.Errorf("docs/limits.md has no row that begins %s", row)

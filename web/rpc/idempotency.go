@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -47,7 +48,7 @@ func Idempotency(claim claimer, k rings) connect.ServerInterceptor {
 			if !header.Has("Idempotency-Key") || methods[spec.Procedure].repeat == reads {
 				return next(ctx, spec, stream)
 			}
-			if publishable(ctx) {
+			if c, ok := ctx.Value(callerKey{}).(apikey.Caller); ok && c.Kind == apikey.Publishable {
 				return ErrPublishableRepeat
 			}
 			key := header.Get("Idempotency-Key")

@@ -27,9 +27,9 @@ import (
 
 // office serves users out of a real store, to whoever holds a scope.
 type office struct {
-	store *dbtest.Store
-	keys  *keys.Service
-	begun int // sign-ins that the handler was asked for
+	store    *dbtest.Store
+	keys     *keys.Service
+	finished int // sign-ins that the handler was asked for
 }
 
 func newOffice(t *testing.T) *office {
@@ -76,9 +76,9 @@ type counting struct {
 	o *office
 }
 
-func (c counting) BeginAuthentication(context.Context, *authv1.BeginAuthenticationRequest) (*authv1.BeginAuthenticationResponse, error) {
-	c.o.begun++
-	return &authv1.BeginAuthenticationResponse{}, nil
+func (c counting) FinishAuthentication(context.Context, *authv1.FinishAuthenticationRequest) (*authv1.FinishAuthenticationResponse, error) {
+	c.o.finished++
+	return &authv1.FinishAuthenticationResponse{}, nil
 }
 
 func create(t *testing.T, c *connect.Client, key, external string) (*authv1.User, error) {
@@ -184,23 +184,23 @@ func TestIdempotencyKeyForm(t *testing.T) {
 func TestCeremoniesAreClaimedFirst(t *testing.T) {
 	o := newOffice(t)
 	c := authv1connect.NewAuthenticationServiceClient(o.client(o.tenant(t)))
-	begin := func(purpose string) error {
+	finish := func(id string) error {
 		ctx, info := connect.NewClientContext(t.Context())
 		info.RequestHeader().Set("Idempotency-Key", "k")
-		_, err := c.BeginAuthentication(ctx, &authv1.BeginAuthenticationRequest{Purpose: &purpose})
+		_, err := c.FinishAuthentication(ctx, &authv1.FinishAuthenticationRequest{AuthenticationId: id})
 		return err
 	}
-	if err := begin("a"); err != nil || o.begun != 1 {
-		t.Fatalf("first: %v, asked %d times", err, o.begun)
+	if err := finish("a"); err != nil || o.finished != 1 {
+		t.Fatalf("first: %v, asked %d times", err, o.finished)
 	}
-	if err := begin("a"); reasonOf(t, err).GetReason() != "IDEMPOTENCY_NOT_REPLAYABLE" {
+	if err := finish("a"); reasonOf(t, err).GetReason() != "IDEMPOTENCY_NOT_REPLAYABLE" {
 		t.Errorf("the repeat: %v", err)
 	}
-	if err := begin("b"); reasonOf(t, err).GetReason() != "IDEMPOTENCY_KEY_REUSED" {
+	if err := finish("b"); reasonOf(t, err).GetReason() != "IDEMPOTENCY_KEY_REUSED" {
 		t.Errorf("another request: %v", err)
 	}
-	if o.begun != 1 {
-		t.Errorf("the handler was asked %d times", o.begun)
+	if o.finished != 1 {
+		t.Errorf("the handler was asked %d times", o.finished)
 	}
 }
 

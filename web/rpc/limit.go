@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"net/netip"
 
 	"connectrpc.com/connect/v2"
 
@@ -15,7 +16,8 @@ type limiter interface {
 	Allow(sc scope.Scope, limit ratelimit.Limit, id string) error
 }
 
-// Limit refuses what a key calls too often. It comes after Authenticate.
+// Limit refuses what a key calls too often, and what one visitor does with a
+// publishable one. It comes after Authenticate.
 func Limit(l limiter) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
@@ -23,10 +25,23 @@ func Limit(l limiter) connect.ServerInterceptor {
 			if !ok {
 				return scope.ErrMissing
 			}
-			if err := l.Allow(caller.Scope, ratelimit.PerKey, caller.Scope.Actor().ID); err != nil {
+			if err := allow(l, caller, OriginFromContext(ctx).Address); err != nil {
 				return err
 			}
 			return next(ctx, spec, stream)
 		}
 	}
+}
+
+// allow asks for the visitor first: who is over its own limit takes nothing from the
+// limit that all visitors share.
+func allow(l limiter, caller apikey.Caller, from netip.Addr) error {
+	id := caller.Scope.Actor().ID
+	if caller.Kind != apikey.Publishable {
+		return l.Allow(caller.Scope, ratelimit.PerKey, id)
+	}
+	if err := l.Allow(caller.Scope, ratelimit.PerVisitor, id+"@"+ratelimit.Visitor(from).String()); err != nil {
+		return err
+	}
+	return l.Allow(caller.Scope, ratelimit.PerPublishableKey, id)
 }
