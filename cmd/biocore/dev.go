@@ -155,7 +155,10 @@ func (d *dev) open(ctx context.Context) error {
 	if err != nil {
 		return d.advise(err)
 	}
-	s := &server{platform: p, publicPort: publicPort, opsPort: opsPort, failed: make(chan error, 5)}
+	s := &server{
+		platform: p, publicPort: publicPort, opsPort: opsPort, backgroundTimeout: devBackgroundTimeout,
+		failed: make(chan error, 5),
+	}
 	state, err := d.seed(ctx, p, cfg)
 	if err != nil {
 		p.Close()
@@ -186,9 +189,9 @@ func (d *dev) serve(ctx context.Context, s *server, state devState) error {
 		select {
 		case <-watching.Done():
 		case <-ended(d.postgres):
-			s.failed <- fmt.Errorf("PostgreSQL has ended: %w", d.postgres.Err())
+			s.failed <- d.postgres.Err()
 		case <-ended(d.redis):
-			s.failed <- fmt.Errorf("redis has ended: %w", d.redis.Err())
+			s.failed <- d.redis.Err()
 		}
 	})
 	defer watch.Wait()
@@ -216,11 +219,12 @@ func ended[C child](c C) <-chan struct{} {
 	return c.Done()
 }
 
-// Ctrl-C has 2 s for everything: requests in flight get the first part of it, and the
-// stores the second.
+// Ctrl-C has 2 s for everything: requests in flight, jobs, and the stores get a part
+// of it each.
 const (
-	devDrainTimeout = 600 * time.Millisecond
-	devStopTimeout  = time.Second
+	devDrainTimeout      = 500 * time.Millisecond
+	devBackgroundTimeout = 300 * time.Millisecond
+	devStopTimeout       = time.Second
 )
 
 // stop ends what was started, the last first.

@@ -116,7 +116,7 @@ func seedAcme(ctx context.Context, p *platform, home scope.Scope, last devState)
 
 // ensureAcme makes the tenant, with its first keys, or brings its origins up to date.
 func ensureAcme(ctx context.Context, p *platform, home scope.Scope, origin string) (tenant.Tenant, tenant.FirstKeys, error) {
-	id, err := p.tenants.Resolve(ctx, "acme")
+	id, err := p.tenants.Resolve(ctx, "acme", netip.Addr{})
 	if errors.Is(err, tenant.ErrNotFound) {
 		return p.tenants.Create(ctx, home, tenant.CreateRequest{
 			Slug: "acme", Name: "Northwind Bank", Mode: tenant.Test, RPID: "localhost", Origins: []string{origin},
@@ -222,7 +222,7 @@ func (d *dev) welcome(s devState) error {
 
   Keys and URLs for your programs are in %[7]s. Try:
 
-    curl -s %[3]s/v1/authentications:begin -d '{}' \
+    curl -s %[3]s/v1/users \
       -H "Authorization: Bearer $(sed -n 's/.*"secretKey": "\(.*\)",/\1/p' %[7]s)"
 
   Ctrl-C stops everything; the data stays. `+"`biocore dev --reset`"+` starts anew.

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/embedded"
 )
@@ -83,6 +84,9 @@ func TestDev(t *testing.T) {
 	}
 	first := readState(t, file("dev.json"))
 	addUser(t, first, "alice")
+	if answer := tryExample(t, dir, cold.out.String()); !strings.Contains(answer, `"externalId":"alice"`) {
+		t.Errorf("the command that the screen tells to try answers %s", answer)
+	}
 	status, out, errs := runToEnd(t, launch{dir: dir, args: []string{"migrate", "status"}})
 	if status != 0 || !strings.Contains(out, "0001") || strings.Contains(out, "pending") {
 		t.Errorf("migrate status beside it: %d\n%s%s", status, out, errs)
@@ -171,6 +175,25 @@ func TestDev(t *testing.T) {
 	anew.interrupt(t, syscall.SIGINT)
 }
 
+// tryExample has a shell read the curl command on the screen, and does what curl would.
+func tryExample(t testing.TB, dir, screen string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(screen, "Try:\n\n")
+	command, _, _ := strings.Cut(rest, "\n\n")
+	sh := exec.CommandContext(t.Context(), "sh", "-c", `curl() { printf '%s\n' "$@"; }`+"\n"+command)
+	sh.Dir = dir
+	out, err := sh.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	args := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(args) != 4 || args[0] != "-s" || args[2] != "-H" {
+		t.Fatalf("the shell reads %s as %q", command, args)
+	}
+	name, value, _ := strings.Cut(args[3], ": ")
+	return (&world{url: args[1]}).must(t, "GET", "", "", nil, name, value).raw
+}
+
 // readState reads dev.json, whose names are what API.md promises to programs.
 func readState(t testing.TB, path string) devState {
 	t.Helper()
@@ -234,7 +257,42 @@ func TestDevInterruptedStart(t *testing.T) {
 	}
 	again, state := startDev(t, launch{dir: dir})
 	addUser(t, state, "alice")
-	again.interrupt(t, syscall.SIGINT)
+
+	// A child that ends by itself takes all down: nothing works without Postgres.
+	children := offspring(t, again.Process.Pid)
+	for pid, name := range children {
+		if name == "postgres" {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // some end with the first
+		}
+	}
+	if code := again.exit(t); code != 1 || !strings.Contains(again.errs.String(), "postgres ended") {
+		t.Errorf("without its Postgres: exit %d, %s", code, again.errs)
+	}
+	for pid, name := range children {
+		eventually(t, name+" has ended too", func() bool { return !alive(t, pid) })
+	}
+}
+
+// A database of one's own may be away when Ctrl-C comes, and is not waited for.
+func TestDevEndsWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
+	_, postgres := dbtest.OwnPostgres(t)
+	url := emptyDatabase(t, postgres)
+	p, _ := startDev(t, launch{args: []string{"--pg-url", url, "--redis-url", dbtest.Redis(t)}})
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the last part of it has begun to work", func() (works bool) {
+		if err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM "+db.JobSchema+".river_queue)").Scan(&works); err != nil {
+			t.Fatal(err)
+		}
+		return works
+	})
+	postgres.Crash(t)
+	if took := p.interrupt(t, syscall.SIGINT); took > stopLimit {
+		t.Errorf("Ctrl-C without Postgres took %s", took)
+	}
 }
 
 // Two in one folder would serve one dev.json; two in two folders are fine.
@@ -263,6 +321,11 @@ func TestDevTwice(t *testing.T) {
 func database(t testing.TB) (adminURL string) {
 	t.Helper()
 	_, server := dbtest.OwnPostgres(t)
+	return emptyDatabase(t, server)
+}
+
+func emptyDatabase(t testing.TB, server *dbtest.PostgresServer) (adminURL string) {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), server.SuperuserURL("postgres"))
 	if err != nil {
 		t.Fatal(err)

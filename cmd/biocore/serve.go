@@ -56,6 +56,10 @@ type server struct {
 	*platform
 	publicPort, opsPort *edge.Server
 
+	// backgroundTimeout bounds how long what goes on beside requests may take to end.
+	// 0 leaves it the time that it gives itself, which is bounded too.
+	backgroundTimeout time.Duration
+
 	stop    context.CancelFunc // ends what goes on beside requests
 	running sync.WaitGroup
 	failed  chan error
@@ -126,7 +130,6 @@ func (s *server) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case failure = <-s.failed:
-		s.tel.Log.ErrorContext(ctx, "a part of the server has failed", "err", failure)
 	}
 	s.draining.Store(true)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
@@ -136,10 +139,24 @@ func (s *server) wait(ctx context.Context) error {
 		s.tel.Log.WarnContext(ctx, "requests in flight were cut off", "took", s.cfg.DrainTimeout)
 		err = nil
 	}
-	s.stop()
-	s.running.Wait()
-	s.platform.Close()
+	s.endBackground()
 	return errors.Join(failure, err)
+}
+
+// endBackground ends what goes on beside requests, and then the connections.
+func (s *server) endBackground() {
+	s.stop()
+	ended := make(chan struct{})
+	go func() { s.running.Wait(); close(ended) }()
+	var late <-chan time.Time
+	if s.backgroundTimeout > 0 {
+		late = time.After(s.backgroundTimeout)
+	}
+	select {
+	case <-ended:
+		s.platform.Close()
+	case <-late: // it still holds connections, which would hold Close: they end with the process
+	}
 }
 
 func requestID(ctx context.Context) string { return rpc.OriginFromContext(ctx).RequestID }
