@@ -112,8 +112,9 @@ type CreateRegistrationTokenRequest_UserId struct {
 }
 
 type CreateRegistrationTokenRequest_User struct {
-	// A user by the tenant's own id; created when the registration finishes
-	// if it does not exist by then.
+	// A user by the tenant's own id. A token for somebody who does not exist yet
+	// is for a newcomer: it is refused (USER_CREATED_MEANWHILE) once somebody has
+	// opened that account.
 	User *UserDescriptor `protobuf:"bytes,2,opt,name=user,proto3,oneof"`
 }
 
@@ -590,7 +591,7 @@ const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\v2\x1f.biocore.auth.v1.UserDescriptorH\x00R\x04user\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x12;\n" +
 	"\x12registration_token\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x10H\x00R\x11registrationToken\x12P\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80@H\x00R\x11registrationToken\x12P\n" +
 	"\vattestation\x18\x04 \x01(\tB)\xbaH&r$R\x04noneR\bindirectR\x06directR\n" +
 	"enterpriseH\x01R\vattestation\x88\x01\x01\x12m\n" +
 	"\x17authenticator_selection\x18\x05 \x01(\v2/.biocore.auth.v1.AuthenticatorSelectionCriteriaH\x02R\x16authenticatorSelection\x88\x01\x01\x12 \n" +
