@@ -31,6 +31,7 @@ func (w *world) refuse(t *testing.T, shared *customer, cases []bad) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn := w.store.Superuser(t)
 	for i, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			c := shared
@@ -40,7 +41,7 @@ func (w *world) refuse(t *testing.T, shared *customer, cases []bad) {
 			}
 			call := tt.prepare(t, w, c)
 			leaves := append(append([]string{}, refusalsLeave...), tt.leaves...)
-			before := fingerprint(t, w.store, c.id, leaves...)
+			before := fingerprint(t, conn, c.id, leaves...)
 			a := call()
 			if a.status != tt.status || a.reason() != tt.reason || a.text("message") == "" {
 				t.Errorf("%s, want %d %s", a, tt.status, tt.reason)
@@ -48,7 +49,7 @@ func (w *world) refuse(t *testing.T, shared *customer, cases []bad) {
 			if !bytes.Contains(catalogue, []byte("| `"+tt.reason+"` |")) {
 				t.Errorf("%s is not in the catalogue", tt.reason)
 			}
-			if after := fingerprint(t, w.store, c.id, leaves...); after != before {
+			if after := fingerprint(t, conn, c.id, leaves...); after != before {
 				t.Errorf("something is left behind:\n%s\n%s", before, after)
 			}
 		})

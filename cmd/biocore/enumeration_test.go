@@ -68,7 +68,7 @@ var base64urls = regexp.MustCompile(`"[A-Za-z0-9_-]{20,}"`)
 // SECURITY 10: whether somebody is a customer cannot be learned by beginning a sign-in
 // nor by failing one.
 func TestNobodyLearnsWhoIsACustomer(t *testing.T) {
-	w := newWorld(t)
+	w := newBusyWorld(t) // more calls than one visitor may
 	c := w.tenant(t, "acme")
 	who := people(t, w, c)
 	type seen struct {
