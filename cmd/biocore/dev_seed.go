@@ -116,7 +116,7 @@ func seedAcme(ctx context.Context, p *platform, home scope.Scope, last devState)
 
 // ensureAcme makes the tenant, with its first keys, or brings its origins up to date.
 func ensureAcme(ctx context.Context, p *platform, home scope.Scope, origin string) (tenant.Tenant, tenant.FirstKeys, error) {
-	id, err := p.tenants.Resolve(ctx, "acme")
+	id, err := p.tenants.Resolve(ctx, "acme", netip.Addr{})
 	if errors.Is(err, tenant.ErrNotFound) {
 		return p.tenants.Create(ctx, home, tenant.CreateRequest{
 			Slug: "acme", Name: "Northwind Bank", Mode: tenant.Test, RPID: "localhost", Origins: []string{origin},

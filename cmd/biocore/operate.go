@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"os/user"
 	"slices"
@@ -94,7 +95,7 @@ func (c *control) of(ctx context.Context, slug string) (scope.Scope, error) {
 	if slug == platformSlug {
 		return c.home, nil
 	}
-	id, err := c.tenants.Resolve(ctx, slug)
+	id, err := c.tenants.Resolve(ctx, slug, netip.Addr{})
 	if err != nil {
 		return scope.Scope{}, err
 	}

@@ -57,9 +57,13 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}
 	o := &operator{store: store}
 	o.keys = keys.New(keys.Options{Store: store, KMS: k})
-	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First})
+	var guesses *ratelimit.Guesses
+	if !cfg.NoLimits {
+		guesses = ratelimit.NewGuesses(store.Now)
+	}
+	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First, Guesses: guesses})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
-	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials})
+	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
 }
 
@@ -79,6 +83,7 @@ type platform struct {
 	rest   *rest.Handler
 	static *static.Files
 
+	postgres pinger      // for those who ask whether the server is ready
 	draining atomic.Bool // no longer ready: the load balancer sends no more
 }
 
@@ -87,7 +92,7 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{operator: op, cfg: cfg, tel: tel, static: static.New()}
+	p := &platform{operator: op, cfg: cfg, tel: tel, static: static.New(), postgres: pinger{ping: op.store.Ping}}
 	if err := p.wire(); err != nil {
 		p.Close()
 		return nil, err
@@ -174,7 +179,7 @@ func (p *platform) ops() http.Handler {
 
 // keySet answers a tenant's public keys by its slug.
 func (p *platform) keySet(ctx context.Context, slug string) ([]byte, error) {
-	id, err := p.tenants.Resolve(ctx, slug)
+	id, err := p.tenants.Resolve(ctx, slug, rpc.OriginFromContext(ctx).Address)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +195,7 @@ var errDraining = errors.New("shutting down")
 // ready tells how each dependency is. Redis is not among what makes a server unready:
 // sign-ins, tokens and reads go on without it.
 func (p *platform) ready(r *http.Request) map[string]error {
-	out := map[string]error{"postgres": p.store.Ping(r.Context()), "server": nil}
+	out := map[string]error{"postgres": p.postgres.Ping(r.Context()), "server": nil}
 	if p.draining.Load() {
 		out["server"] = errDraining
 	}
@@ -202,7 +207,7 @@ func (p *platform) serving(ctx context.Context) error {
 	if p.draining.Load() {
 		return errDraining
 	}
-	return p.store.Ping(ctx)
+	return p.postgres.Ping(ctx)
 }
 
 // Run does everything that goes on beside requests, until ctx ends. It returns

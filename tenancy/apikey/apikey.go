@@ -25,6 +25,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -89,6 +90,9 @@ type Options struct {
 	Keys    *keys.Service   // required: page tokens are sealed
 	Tenants *tenant.Service // required
 	Denials *audit.Denials  // records refused keys; nil: nobody does
+
+	// Guesses bounds look-ups of keys that do not exist; nil: nobody does.
+	Guesses *ratelimit.Guesses
 }
 
 // denials records refusals: *audit.Denials.
@@ -104,6 +108,7 @@ type Service struct {
 	known   *db.Cache[*record]
 	absent  *db.Cache[struct{}]
 	denials denials
+	guesses *ratelimit.Guesses
 	uses    uses
 }
 
@@ -122,9 +127,9 @@ const (
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants,
-		known:  db.NewCache[*record](o.Store, db.NounAPIKey, maxKnown, cacheLife),
-		absent: db.NewCache[struct{}](o.Store, db.NounAPIKey, maxAbsent, absentLife),
-		uses:   uses{at: map[use]time.Time{}},
+		known:   db.NewCache[*record](o.Store, db.NounAPIKey, maxKnown, cacheLife),
+		absent:  db.NewCache[struct{}](o.Store, db.NounAPIKey, maxAbsent, absentLife),
+		guesses: o.Guesses, uses: uses{at: map[use]time.Time{}},
 	}
 	if o.Denials != nil {
 		s.denials = o.Denials
@@ -424,7 +429,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Ad
 	if !ok {
 		return Caller{}, ErrKey
 	}
-	rec, err := s.find(ctx, p)
+	rec, err := s.find(ctx, p, from)
 	if err != nil {
 		return Caller{}, err
 	}
@@ -488,8 +493,9 @@ func (s *Service) deny(ctx context.Context, p parsed, rec *record, err error) {
 	})
 }
 
-// find returns the stored key, or nil when there is none.
-func (s *Service) find(ctx context.Context, p parsed) (*record, error) {
+// find returns the stored key, or nil when there is none. A key that is remembered
+// costs nothing; who looks for others, and finds nothing, is refused after some.
+func (s *Service) find(ctx context.Context, p parsed, from netip.Addr) (*record, error) {
 	id := cacheID(p.keyID)
 	if rec, ok := s.known.Peek(p.tenant, id); ok {
 		return rec, nil
@@ -497,11 +503,15 @@ func (s *Service) find(ctx context.Context, p parsed) (*record, error) {
 	if _, ok := s.absent.Peek(p.tenant, id); ok {
 		return nil, nil //nolint:nilnil // documented: there is none
 	}
+	if err := s.guesses.Take(from); err != nil {
+		return nil, err
+	}
 	rec, err := s.known.Get(ctx, p.tenant, id, func(ctx context.Context) (*record, error) { return s.load(ctx, p) })
 	if db.IsNoRows(err) {
 		_, err := s.absent.Get(ctx, p.tenant, id, func(context.Context) (struct{}, error) { return struct{}{}, nil })
 		return nil, err
 	}
+	s.guesses.Return(from)
 	return rec, err
 }
 

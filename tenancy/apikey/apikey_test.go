@@ -24,6 +24,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -373,6 +374,43 @@ func TestBoundsAreInherited(t *testing.T) {
 				t.Errorf("expires %v from %v, want %v from %v", made.ExpiresAt, made.AllowedCIDRs, tt.until, tt.from)
 			}
 		})
+	}
+}
+
+// Who guesses at keys is soon refused without a look-up, and hurts nobody whose key is
+// known, not even behind the same address.
+func TestGuessersAreRefused(t *testing.T) {
+	store := dbtest.New(t)
+	acme := store.Tenant(t)
+	noon := time.Now()
+	server := replicaAt(t, store, 0) // its change feed runs: a key is only remembered while it does
+	k := newServer(t, server, nil).keys
+	s := apikey.New(apikey.Options{
+		Store: server, Keys: k, Tenants: tenant.New(tenant.Options{Store: server, Keys: k}),
+		Guesses: ratelimit.NewGuesses(func() time.Time { return noon }),
+	})
+	made, err := s.Create(t.Context(), acme, apikey.CreateRequest{Kind: apikey.Secret, Name: "shop", Scopes: []string{"users"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Authenticate(t.Context(), made.Plain.Reveal(), home); err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for range 60 {
+		stranger := apikey.NewPlain(uuid.New())
+		switch _, err := s.Authenticate(t.Context(), stranger, home); {
+		case errors.Is(err, ratelimit.ErrLimited):
+			refused++
+		case !errors.Is(err, apikey.ErrKey):
+			t.Fatal(err)
+		}
+	}
+	if refused != 40 {
+		t.Errorf("%d of 60 guesses were refused, want 40", refused)
+	}
+	if _, err := s.Authenticate(t.Context(), made.Plain.Reveal(), home); err != nil {
+		t.Errorf("a known key behind the guesser's address: %v", err)
 	}
 }
 

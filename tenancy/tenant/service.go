@@ -10,6 +10,7 @@ import (
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -17,6 +18,9 @@ import (
 type Options struct {
 	Store *db.Store     // required
 	Keys  *keys.Service // required for all but Current and Resolve
+
+	// Guesses bounds look-ups of slugs that nobody has; nil: nobody does.
+	Guesses *ratelimit.Guesses
 
 	// FirstKeys makes a new tenant's first API keys in the transaction that makes the
 	// tenant: apikey.First. It is a parameter since apikey is built on this package.
@@ -45,6 +49,7 @@ type Service struct {
 	keys      *keys.Service
 	firstKeys func(context.Context, *db.TenantTx, Mode) (FirstKeys, error)
 	current   *db.Cache[*Snapshot]
+	guesses   *ratelimit.Guesses
 	slugs     slugs
 }
 
@@ -57,7 +62,7 @@ const (
 // New returns a Service.
 func New(o Options) *Service {
 	return &Service{
-		store: o.Store, keys: o.Keys, firstKeys: o.FirstKeys,
+		store: o.Store, keys: o.Keys, firstKeys: o.FirstKeys, guesses: o.Guesses,
 		current: db.NewCache[*Snapshot](o.Store, db.NounTenant, maxCached, cacheLife),
 		slugs:   slugs{known: map[string]uuid.UUID{}, absent: map[string]time.Time{}},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -28,8 +29,9 @@ const (
 
 // Resolve returns the tenant of a slug, for public pages that name a tenant in
 // their path: its key set, its configuration. It says nothing about whether the
-// tenant works. ErrNotFound for every slug that was never given out.
-func (s *Service) Resolve(ctx context.Context, slug string) (uuid.UUID, error) {
+// tenant works. ErrNotFound for every slug that was never given out; ratelimit.ErrLimited for
+// who asks for many of those from the address from.
+func (s *Service) Resolve(ctx context.Context, slug string, from netip.Addr) (uuid.UUID, error) {
 	if checkSlug(slug) != nil {
 		return uuid.Nil, ErrNotFound
 	}
@@ -44,6 +46,9 @@ func (s *Service) Resolve(ctx context.Context, slug string) (uuid.UUID, error) {
 	if missing && now.Sub(looked) < absentLife {
 		return uuid.Nil, ErrNotFound
 	}
+	if err := s.guesses.Take(from); err != nil {
+		return uuid.Nil, err
+	}
 	err := s.store.InPlatform(ctx, "resolve slug", func(tx *db.PlatformTx) error {
 		row, err := tx.GetTenantBySlug(ctx, slug)
 		if db.IsNoRows(err) {
@@ -54,6 +59,9 @@ func (s *Service) Resolve(ctx context.Context, slug string) (uuid.UUID, error) {
 		id = row.ID
 		return nil
 	})
+	if !errors.Is(err, ErrNotFound) {
+		s.guesses.Return(from)
+	}
 	s.slugs.mu.Lock()
 	defer s.slugs.mu.Unlock()
 	switch {

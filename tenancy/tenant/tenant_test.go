@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -536,7 +537,7 @@ func TestList(t *testing.T) {
 func TestResolve(t *testing.T) {
 	f := newFixture(t)
 	req := acmeRequest()
-	if _, err := f.svc.Resolve(t.Context(), req.Slug); !errors.Is(err, tenant.ErrNotFound) {
+	if _, err := f.svc.Resolve(t.Context(), req.Slug, netip.Addr{}); !errors.Is(err, tenant.ErrNotFound) {
 		t.Fatalf("Resolve before Create = %v", err)
 	}
 	made, _, err := f.svc.Create(t.Context(), operator, req)
@@ -545,14 +546,14 @@ func TestResolve(t *testing.T) {
 	}
 	other := tenant.New(tenant.Options{Store: f.store.Store}) // has not looked for it before
 	for range 2 {
-		if id, err := other.Resolve(t.Context(), req.Slug); err != nil || id != made.ID {
+		if id, err := other.Resolve(t.Context(), req.Slug, netip.Addr{}); err != nil || id != made.ID {
 			t.Errorf("Resolve = %v, %v, want %v", id, err, made.ID)
 		}
 	}
 	before := f.store.PlatformCalls()
 	for range 10 {
 		for _, s := range []string{req.Slug, "No/Slug", "", strings.Repeat("a", 41), "nobody-has-this"} {
-			_, _ = other.Resolve(t.Context(), s)
+			_, _ = other.Resolve(t.Context(), s, netip.Addr{})
 		}
 	}
 	if n := f.store.PlatformCalls() - before; n != 1 {

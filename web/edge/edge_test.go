@@ -225,12 +225,14 @@ func TestJWKS(t *testing.T) {
 		switch slug {
 		case "acme":
 			return []byte(`{"keys":[]}`), nil
+		case "flood":
+			return nil, fault.New(fault.Exhausted, "RATE_LIMITED", "too many requests")
 		case "down":
 			return nil, fault.New(fault.Unavailable, "STORE_UNAVAILABLE", "gone")
 		}
 		return nil, fault.New(fault.NotFound, "TENANT_UNKNOWN", "no such tenant")
 	})
-	for slug, want := range map[string]int{"acme": 200, "globex": 404, "down": 503} {
+	for slug, want := range map[string]int{"acme": 200, "globex": 404, "down": 503, "flood": 429} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.SetPathValue("slug", slug)
 		w := httptest.NewRecorder()

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,6 +25,9 @@ func JWKS(keySet func(ctx context.Context, slug string) ([]byte, error)) http.Ha
 			switch {
 			case ok && f.Kind == fault.NotFound:
 				http.Error(w, "no such tenant", http.StatusNotFound)
+			case ok && f.Kind == fault.Exhausted:
+				w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(f.RetryAfter, time.Second).Seconds()))))
+				http.Error(w, "too many requests", http.StatusTooManyRequests)
 			default:
 				w.Header().Set("Retry-After", "2")
 				http.Error(w, "unavailable", http.StatusServiceUnavailable)
