@@ -1,10 +1,6 @@
 package webauthn
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -71,6 +67,9 @@ func verifyAttestation(object protocol.AttestationObject, clientDataHash []byte,
 	if att.X5C, err = certificates(object.AttStatement); err != nil {
 		return att, ErrAttestation.WithCause(err)
 	}
+	if err := checkCertificates(object, att.X5C); err != nil {
+		return att, ErrAttestation.WithCause(err)
+	}
 	if err := object.VerifyAttestation(clientDataHash, nil, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
 		return att, ErrAttestation.WithCause(fmt.Errorf("%s: %w", object.Format, unfold(err)))
 	}
@@ -110,55 +109,6 @@ func verifyCompound(object protocol.AttestationObject, clientDataHash []byte, al
 	}
 	return att, nil
 }
-
-// certificates returns the member x5c of a statement, which is a non-empty
-// array of DER certificates in every format that has it.
-func certificates(statement map[string]any) ([][]byte, error) {
-	member, ok := statement["x5c"]
-	if !ok {
-		return nil, nil
-	}
-	chain, ok := member.([]any)
-	if !ok || len(chain) == 0 || len(chain) > maxCertificates {
-		return nil, errors.New("x5c is not an array of certificates")
-	}
-	certs := make([][]byte, len(chain))
-	for i, c := range chain {
-		if certs[i], ok = c.([]byte); !ok {
-			return nil, errors.New("x5c is not an array of certificates")
-		}
-		cert, err := x509.ParseCertificate(certs[i])
-		if err != nil {
-			return nil, fmt.Errorf("x5c: %w", err)
-		}
-		if err := reasonable(cert.PublicKey); err != nil {
-			return nil, fmt.Errorf("x5c: %w", err)
-		}
-	}
-	return certs, nil
-}
-
-// reasonable refuses keys of certificates that nobody uses and that are dear to
-// verify with: the cost of RSA grows with the cube of its size, and a modulus that
-// fills a request would keep a processor busy for seconds.
-func reasonable(key any) error {
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n > maxCertificateRSABits || k.E > maxCertificateRSAExponent {
-			return fmt.Errorf("an RSA key of %d bits", n)
-		}
-		return nil
-	case *ecdsa.PublicKey, ed25519.PublicKey: // of the curves that crypto/x509 knows
-		return nil
-	}
-	return fmt.Errorf("a key of type %T", key)
-}
-
-// What certificates of authenticators come with: TPMs have RSA 2048, some roots 4096.
-const (
-	maxCertificateRSABits     = 4096
-	maxCertificateRSAExponent = 65537
-)
 
 // attestationType translates the library's word, which is the metadata
 // service's, into the specification's.
