@@ -3,6 +3,7 @@ package ceremony_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -297,7 +299,13 @@ func TestARegistrationFinishesOnce(t *testing.T) {
 		var race sync.WaitGroup
 		for i := range errs {
 			race.Go(func() {
-				_, errs[i] = []*server{w.server, second}[i%2].FinishRegistration(t.Context(), acme, req)
+				// 64 at once on busy cores may find Redis too slow: they come back, as clients do.
+				for deadline := time.Now().Add(10 * time.Second); ; <-time.After(50 * time.Millisecond) {
+					_, errs[i] = []*server{w.server, second}[i%2].FinishRegistration(t.Context(), acme, req)
+					if !errors.Is(errs[i], ephemeral.ErrUnavailable) || time.Now().After(deadline) {
+						return
+					}
+				}
 			})
 		}
 		race.Wait()

@@ -192,7 +192,15 @@ func TestOneOfManyFinishes(t *testing.T) {
 			var wg sync.WaitGroup
 			answers := make([]answer, 64)
 			for i := range answers {
-				wg.Go(func() { answers[i] = w.call(t, "POST", tt.path, c.secret, tt.body) })
+				wg.Go(func() {
+					// 64 at once on busy cores may find Redis too slow: they come back, as told to.
+					for deadline := time.Now().Add(10 * time.Second); ; pause(t, 50*time.Millisecond) {
+						answers[i] = w.call(t, "POST", tt.path, c.secret, tt.body)
+						if answers[i].status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+							return
+						}
+					}
+				})
 			}
 			wg.Wait()
 			won := 0
@@ -200,7 +208,6 @@ func TestOneOfManyFinishes(t *testing.T) {
 				switch {
 				case a.status == http.StatusOK:
 					won++
-				case a.reason() == "REDIS_UNAVAILABLE": // 64 at once on two busy cores: Redis may answer one too late
 				case a.reason() != "CHALLENGE_ALREADY_USED":
 					t.Errorf("a loser: %s", a)
 				}
