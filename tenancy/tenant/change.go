@@ -185,6 +185,7 @@ func (s *Service) change(
 	if err != nil {
 		return Tenant{}, err
 	}
+	s.current.Forget(id, "") // this server sees its own change at once, the others within a second
 	return changed, nil
 }
 
