@@ -92,7 +92,13 @@ func (v *Visitor) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, sightTimeout)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	// A page that is being replaced takes the node that was found away before it is
+	// used. Nothing has been done with it then, so the steps are taken again.
+	err := chromedp.Do(ctx, steps...)
+	for err != nil && strings.Contains(err.Error(), "Could not find node") && ctx.Err() == nil {
+		err = chromedp.Do(ctx, steps...)
+	}
+	if err != nil {
 		v.t.Fatalf("%s: %v", what, err)
 	}
 }
