@@ -39,17 +39,6 @@ import (
 // were destroyed with it. It is no fault: an authenticated caller's tenant has keys.
 var ErrNoKeys = errors.New("the tenant has no data key")
 
-// KMS wraps data keys under a key that never leaves it. Implementations are in
-// keys/kms; they are safe for concurrent use.
-type KMS interface {
-	// KeyName names the key that Wrap uses now. It is stored beside what it wrapped.
-	KeyName() string
-	// Wrap encrypts key, bound to ad.
-	Wrap(ctx context.Context, key, ad []byte) ([]byte, error)
-	// Unwrap opens what Wrap made under keyName, with the same ad.
-	Unwrap(ctx context.Context, keyName string, wrapped, ad []byte) ([]byte, error)
-}
-
 // Options configures a Service.
 type Options struct {
 	Store *db.Store        // required
