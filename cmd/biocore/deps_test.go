@@ -50,16 +50,19 @@ var law = []room{
 		"tenancy/fault": "a reused key is a refusal",
 		"tenancy/scope": "keys are kept by tenant and actor",
 	}},
+	{path: "tenancy/secret", outside: []string{}},
 	{path: "db", may: map[string]string{
 		"tenancy/fault":       leaf,
 		"tenancy/scope":       "no row is reached without one",
 		"tenancy/idempotency": "the key is claimed in the transaction of the call's result",
+		"tenancy/secret":      leaf,
 	}},
 	{path: "tenancy", may: map[string]string{
 		"db":                  "services own their transactions",
 		"tenancy/fault":       leaf,
 		"tenancy/scope":       leaf,
 		"tenancy/idempotency": leaf,
+		"tenancy/secret":      leaf,
 	}},
 	{path: authenticator, may: map[string]string{}},
 	{path: "authcore", may: map[string]string{
@@ -68,6 +71,7 @@ var law = []room{
 		"tenancy/fault":       leaf,
 		"tenancy/scope":       leaf,
 		"tenancy/idempotency": leaf,
+		"tenancy/secret":      leaf,
 	}},
 	{path: "proto", outside: []string{"buf.build/gen/go", "connectrpc.com/connect/v2", "google.golang.org/genproto", "google.golang.org/protobuf"}},
 	{path: "proto/openapi/finish", may: map[string]string{
@@ -83,6 +87,7 @@ var law = []room{
 		"tenancy/fault":       leaf,
 		"tenancy/scope":       leaf,
 		"tenancy/idempotency": leaf,
+		"tenancy/secret":      leaf,
 	}},
 	{path: "web/static", outside: []string{}, may: map[string]string{
 		"sdk/js": "the browser SDK is served to demos and customers",
@@ -99,7 +104,7 @@ var law = []room{
 	}},
 	{path: "cmd", may: map[string]string{
 		"db": wires, "tenancy": wires, "authcore": wires, "web": wires, "console": wires, "proto": wires, "sdk/js": wires,
-		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "web/static": wires, "web/demo": wires,
+		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "tenancy/secret": wires, "web/static": wires, "web/demo": wires,
 		authenticator: "biocore loadtest signs in by software",
 	}},
 }
@@ -175,6 +180,7 @@ func TestImportLawBites(t *testing.T) {
 		{"authcore/ceremony", "github.com/go-webauthn/webauthn/protocol", "change between releases"},
 		{"authcore/credential", "net/http", "only the edge speaks HTTP"},
 		{"tenancy/fault", "github.com/google/uuid", "closed"},
+		{"tenancy/secret", module + "/tenancy/keys", "tenancy/secret may not import tenancy"},
 		{"cmd/biocore", module + "/db/dbtest", "no part of a binary"},
 		{"authcore/ceremony", module + "/" + authenticator, "authcore may not import " + authenticator},
 	} {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // Local is a KMS whose key is a file: for one machine and for development. Whoever
@@ -25,7 +27,8 @@ type Local struct {
 
 const localKeyBytes = 32
 
-// OpenLocal reads the key file at path: exactly 32 bytes, readable by its owner alone.
+// OpenLocal reads the key file at path: exactly 32 bytes, readable by its owner alone, in a folder
+// where nobody else may put another in its place.
 func OpenLocal(path string) (*Local, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -42,6 +45,9 @@ func OpenLocal(path string) (*Local, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("KMS key %s is open to others (%04o): chmod 600 it, and replace it if others may have read it",
 			path, info.Mode().Perm())
+	}
+	if err := secret.CheckFolders(path); err != nil {
+		return nil, fmt.Errorf("KMS key: %w", err)
 	}
 	key := make([]byte, localKeyBytes+1)
 	n, err := io.ReadFull(f, key)
