@@ -1,30 +1,28 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // Config is everything that can be configured. A value comes from, in rising
 // order: the default, the file given by --config, the environment. Each variable
 // may also be read from a file, by <NAME>_FILE: for secrets that are mounted.
 // Unknown keys in the file are refused; so are unknown BIOCORE_ variables.
+//
+// What may hold a password is a secret.Text, and a test holds every new field to that.
+// In place of itself it may be given as a reference that the KMS opens: kms:… (see
+// reference.go).
 type Config struct {
 	// Listen is the public port, host:port. Default ":8080".
 	Listen string `yaml:"listen" env:"BIOCORE_LISTEN"`
@@ -45,18 +43,18 @@ type Config struct {
 	// DatabaseURL logs in as bc_app. Required, and so are the next three; all four
 	// name one database. DatabaseWriterURL must reach Postgres directly and not
 	// through a transaction pooler, and so must DatabaseControlURL.
-	DatabaseURL        string `yaml:"databaseUrl" env:"BIOCORE_DATABASE_URL" secret:"url"`
-	DatabaseWriterURL  string `yaml:"databaseWriterUrl" env:"BIOCORE_DATABASE_WRITER_URL" secret:"url"`
-	DatabaseControlURL string `yaml:"databaseControlUrl" env:"BIOCORE_DATABASE_CONTROL_URL" secret:"url"`
-	DatabaseJobsURL    string `yaml:"databaseJobsUrl" env:"BIOCORE_DATABASE_JOBS_URL" secret:"url"`
+	DatabaseURL        secret.Text `yaml:"databaseUrl" env:"BIOCORE_DATABASE_URL"`
+	DatabaseWriterURL  secret.Text `yaml:"databaseWriterUrl" env:"BIOCORE_DATABASE_WRITER_URL"`
+	DatabaseControlURL secret.Text `yaml:"databaseControlUrl" env:"BIOCORE_DATABASE_CONTROL_URL"`
+	DatabaseJobsURL    secret.Text `yaml:"databaseJobsUrl" env:"BIOCORE_DATABASE_JOBS_URL"`
 	// DatabaseMigratorURL logs in as bc_migrator: for `migrate` and `doctor` alone,
 	// `serve` does not use it.
-	DatabaseMigratorURL string `yaml:"databaseMigratorUrl" env:"BIOCORE_DATABASE_MIGRATOR_URL" secret:"url"`
+	DatabaseMigratorURL secret.Text `yaml:"databaseMigratorUrl" env:"BIOCORE_DATABASE_MIGRATOR_URL"`
 	// DatabaseConns bounds the pool of bc_app. Default 16.
 	DatabaseConns int `yaml:"databaseConns" env:"BIOCORE_DATABASE_CONNS"`
 
 	// RedisURL is redis://[:password@]host:port[/db], or rediss://. Required.
-	RedisURL string `yaml:"redisUrl" env:"BIOCORE_REDIS_URL" secret:"url"`
+	RedisURL secret.Text `yaml:"redisUrl" env:"BIOCORE_REDIS_URL"`
 	// KMSURL names the key that wraps the tenants' data keys: local:/path/to/file
 	// (32 random bytes, readable by its owner alone). Required.
 	KMSURL string `yaml:"kmsUrl" env:"BIOCORE_KMS_URL"`
@@ -85,137 +83,24 @@ func configFlag(fs *flag.FlagSet) *string {
 	return fs.String("config", os.Getenv("BIOCORE_CONFIG"), "configuration `file` (YAML); the environment overrides it")
 }
 
-// loadConfig reads the configuration; path "" means the environment alone, or the
-// file that `biocore dev` left in dir when there is nothing in the environment.
-func loadConfig(path, dir string) (Config, error) {
-	c := defaults()
-	env, err := environmentOf(os.Environ())
-	if err != nil {
-		return Config{}, err
-	}
-	if path == "" && env["BIOCORE_DATABASE_URL"] == "" && env["BIOCORE_DATABASE_MIGRATOR_URL"] == "" {
-		if left := filepath.Join(dir, devConfig); fileExists(left) {
-			path = left
-		}
-	}
-	if path != "" {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return Config{}, fmt.Errorf("read configuration: %w", err)
-		}
-		if err := c.read(raw); err != nil {
-			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
-		}
-	}
-	return c, c.apply(env)
-}
-
-// read sets the fields that a file names.
-func (c *Config) read(raw []byte) error {
-	d := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
-	switch err := d.Decode(c); {
-	case errors.Is(err, io.EOF): // an empty file
-		return nil
-	case err != nil:
-		// The library quotes the lines around a mistake, with the passwords in them.
-		return errors.New(strings.TrimSpace(yaml.FormatError(err, false, false)))
-	}
-	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
-		return errors.New("more than one YAML document")
-	}
-	return nil
-}
-
-func fileExists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// notOurs are variables beside the configuration: of tests, of `make` and of the
-// tools and programs that call Biocore. Any other unknown one is a spelling mistake.
-var notOurs = []string{
-	"BIOCORE_CONFIG", "BIOCORE_DEV", "BIOCORE_PID", "BIOCORE_SECRET_KEY",
-	"BIOCORE_PG_BIN", "BIOCORE_SHOTS", "BIOCORE_VECTORS", "BIOCORE_MDS",
-}
-
-// environmentOf collects the BIOCORE_ variables, reading those given as files.
-func environmentOf(environ []string) (map[string]string, error) {
-	known := map[string]bool{}
-	for field := range reflect.TypeFor[Config]().Fields() {
-		known[field.Tag.Get("env")] = true
-	}
-	out := map[string]string{}
-	for _, kv := range environ {
-		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "BIOCORE_") || strings.HasPrefix(name, "BIOCORE_TEST_") || slices.Contains(notOurs, name) {
-			continue
-		}
-		base, isFile := strings.CutSuffix(name, "_FILE")
-		switch {
-		case known[name]: // BIOCORE_TLS_KEY_FILE is a name of its own
-			base = name
-		case isFile && known[base]:
-			raw, err := os.ReadFile(value)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			value = strings.TrimRight(string(raw), "\r\n")
-		default:
-			return nil, fmt.Errorf("unknown variable %s", name)
-		}
-		if _, twice := out[base]; twice {
-			return nil, fmt.Errorf("%s and %s_FILE are both given", base, base)
-		}
-		out[base] = value
-	}
-	return out, nil
-}
-
-// apply sets the fields that env names.
-func (c *Config) apply(env map[string]string) error {
-	v := reflect.ValueOf(c).Elem()
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("env")
-		value, ok := env[name]
-		if !ok {
-			continue
-		}
-		var err error
-		switch f := v.Field(i).Addr().Interface().(type) {
-		case *string:
-			*f = value
-		case *int:
-			*f, err = strconv.Atoi(value)
-		case *bool:
-			*f, err = strconv.ParseBool(value)
-		case *time.Duration:
-			*f, err = time.ParseDuration(value)
-		default:
-			err = fmt.Errorf("no reader for %T", f)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: cannot be read as a %s", name, v.Field(i).Type())
-		}
-	}
-	return nil
-}
-
 // validateServe refuses what a server must not start with: missing values, and
-// secrets that are somebody's example.
-func (c *Config) validateServe() error {
+// secrets that are somebody's example. All of it is told at once, except of the
+// variables in unread, of which it has been told already that they cannot be read.
+func (c *Config) validateServe(unread ...string) error {
+	var none secret.Text
 	var errs []error
-	missing := func(name, value string) {
-		if value == "" {
+	missing := func(name string, missing bool) {
+		if missing && !slices.Contains(unread, name) {
 			errs = append(errs, fmt.Errorf("%s is required", name))
 		}
 	}
-	missing("BIOCORE_PUBLIC_URL", c.PublicURL)
-	missing("BIOCORE_DATABASE_URL", c.DatabaseURL)
-	missing("BIOCORE_DATABASE_WRITER_URL", c.DatabaseWriterURL)
-	missing("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL)
-	missing("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL)
-	missing("BIOCORE_REDIS_URL", c.RedisURL)
-	missing("BIOCORE_KMS_URL", c.KMSURL)
+	missing("BIOCORE_PUBLIC_URL", c.PublicURL == "")
+	missing("BIOCORE_DATABASE_URL", c.DatabaseURL == none)
+	missing("BIOCORE_DATABASE_WRITER_URL", c.DatabaseWriterURL == none)
+	missing("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL == none)
+	missing("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL == none)
+	missing("BIOCORE_REDIS_URL", c.RedisURL == none)
+	missing("BIOCORE_KMS_URL", c.KMSURL == "")
 	if err := validPublicURL(c.PublicURL); c.PublicURL != "" && err != nil {
 		errs = append(errs, err)
 	}
@@ -229,6 +114,7 @@ func (c *Config) validateServe() error {
 		validStoreURL("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL, postgres),
 		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgres),
 		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redis),
+		validKMSURL(c.KMSURL),
 	)
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
 		errs = append(errs, errors.New("BIOCORE_TRUSTED_HOPS is 0 to 8"))
@@ -242,17 +128,41 @@ func (c *Config) validateServe() error {
 	return errors.Join(errs...)
 }
 
-// validStoreURL refuses, unless raw is empty, what is no URL of one of the schemes,
-// and a password that stands in examples. The error shows nothing of raw.
-func validStoreURL(name, raw string, schemes []string) error {
+// validStoreURL refuses, unless the URL is empty, what is no URL of one of the schemes,
+// and a password that can be guessed. The error shows nothing of it.
+func validStoreURL(name string, given secret.Text, schemes []string) error {
+	raw := given.Reveal()
 	u, err := url.Parse(raw)
 	switch {
-	case raw == "":
+	case raw == "" || isReference(raw): // one that is left was not opened, which has been told
 		return nil
 	case err != nil || !slices.Contains(schemes, u.Scheme):
 		return fmt.Errorf("%s is not a URL that begins with %s://", name, schemes[0])
-	case weakPassword(u):
-		return fmt.Errorf("the password in %s is a default one", name)
+	}
+	password, hasPassword := passwordOf(u)
+	switch {
+	case !hasPassword:
+		return nil
+	case weakPassword(password, u):
+		return fmt.Errorf("the password in %s is a default one: make one by chance, as `openssl rand -hex 32` does", name)
+	case len(password) < minPassword:
+		return fmt.Errorf("the password in %s is shorter than %d characters: make one by chance, as `openssl rand -hex 32` does", name, minPassword)
+	}
+	return nil
+}
+
+// validKMSURL refuses a secret in a URL that everybody may read: doctor and readyz tell
+// it. PINs, tokens and service accounts are read from files that it names.
+func validKMSURL(raw string) error {
+	lower := strings.ToLower(raw)
+	u, err := url.Parse(raw)
+	_, password := "", false
+	if err == nil {
+		_, password = u.User.Password()
+	}
+	// RFC 7512 §2.3 has a PIN in the URI itself.
+	if password || strings.Contains(lower, "pin-value=") || strings.Contains(lower, "token=") || strings.Contains(lower, "secret=") {
+		return errors.New("BIOCORE_KMS_URL carries a secret: it names a key, and what opens the KMS belongs in a file")
 	}
 	return nil
 }
@@ -266,20 +176,29 @@ func validPublicURL(raw string) error {
 	return nil
 }
 
-// weakPassword reports a password that stands in examples, is empty or is the user's
-// name. No password at all is left to the store: peer, certificate and service
-// authentication exist.
-func weakPassword(u *url.URL) bool {
-	p, given := u.User.Password()
-	name := u.User.Username()
+// minPassword is how many bytes a password has at least. A floor and a list are all that
+// is measured: entropy cannot be seen in a text, and rules about digits and signs are
+// known to make people choose worse (NIST SP 800-63B-4 §3.1.1.2).
+const minPassword = 12
+
+// passwordOf is the password in a store's URL. None at all is left to the store: peer,
+// certificate and service authentication exist.
+func passwordOf(u *url.URL) (password string, given bool) {
 	if q := u.Query(); q.Has("password") { // Postgres's drivers take it from there as well
-		p, given = q.Get("password"), true
+		return q.Get("password"), true
 	}
-	if !given {
-		return false
-	}
-	switch strings.ToLower(p) {
-	case "", strings.ToLower(name), "postgres", "password", "changeme", "change-me", "secret", "biocore", "redis", "admin", "example":
+	return u.User.Password()
+}
+
+// weakPassword reports a password that stands in examples, is empty, or is the user's or
+// the database's name, also with a few digits after it.
+func weakPassword(password string, u *url.URL) bool {
+	p := strings.TrimRight(strings.ToLower(password), "0123456789!")
+	switch p {
+	case "", strings.ToLower(u.User.Username()), strings.ToLower(strings.Trim(u.Path, "/")),
+		"postgres", "postgresql", "password", "passw0rd", "changeme", "change-me", "change_me", "changeit", "secret", "supersecret",
+		"mysecretpassword", "biocore", "biocore-password", "redis", "foobared", "admin", "administrator", "root", "example",
+		"examplepassword", "default", "letmein", "qwerty", "qwertyuiop", "test", "testing", "your-password", "your_password", "yourpassword":
 		return true
 	}
 	return false
@@ -289,11 +208,11 @@ func weakPassword(u *url.URL) bool {
 // `migrate up --bootstrap`.
 func (c *Config) rolePasswords() (map[string]string, error) {
 	passwords := map[string]string{}
-	for role, raw := range map[string]string{
+	for role, given := range map[string]secret.Text{
 		db.RoleMigrator: c.DatabaseMigratorURL, db.RoleApp: c.DatabaseURL, db.RoleWriter: c.DatabaseWriterURL,
 		db.RoleControl: c.DatabaseControlURL, db.RoleJobs: c.DatabaseJobsURL,
 	} {
-		u, err := url.Parse(raw)
+		u, err := url.Parse(given.Reveal())
 		if err != nil || u.User == nil || u.User.Username() != role {
 			return nil, fmt.Errorf("bootstrap needs a database URL that logs in as %s", role)
 		}

@@ -1,20 +1,26 @@
 package main
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
-// secret is in every value below that may hold one; no error may show it.
-const secret = "hunter2"
+// hunter is in every value below that may hold one; no error may show it.
+const hunter = "hunter2-of-the-tests"
 
 // noVariables takes the configuration out of the environment for this test.
 func noVariables(t *testing.T) {
@@ -47,7 +53,7 @@ func wantRefusal(t *testing.T, err error, text string) {
 		t.Errorf("accepted, want a refusal that says %q", text)
 	case !strings.Contains(err.Error(), text):
 		t.Errorf("error = %v, want it to say %q", err, text)
-	case strings.Contains(err.Error(), secret):
+	case strings.Contains(err.Error(), hunter):
 		t.Errorf("error shows a secret: %v", err)
 	}
 }
@@ -60,7 +66,7 @@ func TestConfigPrecedence(t *testing.T) {
 	t.Setenv("BIOCORE_TRUSTED_HOPS", "1")
 	t.Setenv("BIOCORE_NO_LIMITS", "false")
 	t.Setenv("BIOCORE_DRAIN_TIMEOUT", "90s")
-	got, err := loadConfig(path, t.TempDir())
+	got, err := loadConfig(t.Context(), path, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,28 +82,28 @@ func TestConfigPrecedence(t *testing.T) {
 func TestConfigOfDev(t *testing.T) {
 	noVariables(t)
 	dir := t.TempDir()
-	if got, err := loadConfig("", dir); err != nil || got != defaults() {
+	if got, err := loadConfig(t.Context(), "", dir); err != nil || got != defaults() {
 		t.Errorf("configuration of nothing = %+v, %v", got, err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, ".biocore"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	want := defaults()
-	want.DatabaseURL, want.KMSURL, want.DrainTimeout = "postgres://of-dev", "local:key", time.Second
-	raw, err := yaml.Marshal(want) // as dev writes it
+	want.DatabaseURL, want.KMSURL, want.DrainTimeout = secret.New("postgres://of-dev"), "local:key", time.Second
+	raw, err := want.write() // as dev does
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, devConfig), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := loadConfig("", dir); err != nil || got != want {
+	if got, err := loadConfig(t.Context(), "", dir); err != nil || got != want {
 		t.Errorf("configuration = %+v, %v; want that of dev", got, err)
 	}
 	for _, name := range []string{"BIOCORE_DATABASE_URL", "BIOCORE_DATABASE_MIGRATOR_URL"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, "postgres://other")
-			if got, err := loadConfig("", dir); err != nil || got.KMSURL != "" {
+			if got, err := loadConfig(t.Context(), "", dir); err != nil || got.KMSURL != "" {
 				t.Errorf("configuration = %+v, %v; want nothing of dev's", got, err)
 			}
 		})
@@ -106,23 +112,23 @@ func TestConfigOfDev(t *testing.T) {
 
 func TestConfigFile(t *testing.T) {
 	noVariables(t)
-	dsn := "redisUrl: redis://:" + secret + "@localhost\n"
+	dsn := "redisUrl: redis://:" + hunter + "@localhost\n"
 	for _, tt := range []struct{ name, text, refusal string }{
 		{"empty", "", ""},
 		{"only a comment", "# nothing\n", ""},
 		{"all good", dsn, ""},
-		{"unknown key", dsn + "listne: :1\n" + "databaseUrl: postgres://u:" + secret + "@h/x\n", `unknown field "listne"`},
+		{"unknown key", dsn + "listne: :1\n" + "databaseUrl: postgres://u:" + hunter + "@h/x\n", `unknown field "listne"`},
 		{"another spelling", "redisURL: x\n", `unknown field "redisURL"`},
 		{"key twice", dsn + dsn, "already defined"},
-		{"wrong type", "redisUrl: [redis://:" + secret + "@localhost]\n", "cannot unmarshal"},
+		{"wrong type", "redisUrl: [redis://:" + hunter + "@localhost]\n", "cannot unmarshal"},
 		{"no number", dsn + "trustedHops: many\n", "cannot unmarshal"},
 		{"no duration", dsn + "drainTimeout: soon\n", "invalid duration"},
 		{"no YAML", dsn + "\tlisten\n", "cannot start any token"},
-		{"no mapping", "- " + secret + "\n", "mapping is expected"},
+		{"no mapping", "- " + hunter + "\n", "mapping is expected"},
 		{"two documents", dsn + "---\n" + dsn, "more than one YAML document"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := loadConfig(file(t, "biocore.yaml", tt.text), t.TempDir())
+			_, err := loadConfig(t.Context(), file(t, "biocore.yaml", tt.text), t.TempDir())
 			if tt.refusal != "" {
 				wantRefusal(t, err, tt.refusal)
 			} else if err != nil {
@@ -130,12 +136,12 @@ func TestConfigFile(t *testing.T) {
 			}
 		})
 	}
-	_, err := loadConfig(filepath.Join(t.TempDir(), "absent.yaml"), t.TempDir())
+	_, err := loadConfig(t.Context(), filepath.Join(t.TempDir(), "absent.yaml"), t.TempDir())
 	wantRefusal(t, err, "absent.yaml")
 }
 
 func TestConfigVariables(t *testing.T) {
-	dsn := "postgres://bc_app:" + secret + "@localhost/biocore"
+	dsn := "postgres://bc_app:" + hunter + "@localhost/biocore"
 	path := file(t, "url", dsn+"\r\n")
 	for _, tt := range []struct {
 		name    string
@@ -148,7 +154,7 @@ func TestConfigVariables(t *testing.T) {
 		{"a value with =", []string{"BIOCORE_DATABASE_URL=x?a=b"}, map[string]string{"BIOCORE_DATABASE_URL": "x?a=b"}, ""},
 		{"a file", []string{"BIOCORE_DATABASE_URL_FILE=" + path}, map[string]string{"BIOCORE_DATABASE_URL": dsn}, ""},
 		{"a name that ends in _FILE", []string{"BIOCORE_TLS_KEY_FILE=" + path}, map[string]string{"BIOCORE_TLS_KEY_FILE": path}, ""},
-		{"not ours", []string{"PATH=x", "BIOCORE_TEST_POSTGRES_URL=x", "BIOCORE_PG_BIN=x", "BIOCORE_SECRET_KEY=" + secret, "BIOCORE=x"}, map[string]string{}, ""},
+		{"not ours", []string{"PATH=x", "BIOCORE_TEST_POSTGRES_URL=x", "BIOCORE_PG_BIN=x", "BIOCORE_SECRET_KEY=" + hunter, "BIOCORE=x"}, map[string]string{}, ""},
 		{"unknown", []string{"BIOCORE_DATABSE_URL=" + dsn}, nil, "unknown variable BIOCORE_DATABSE_URL"},
 		{"unknown file", []string{"BIOCORE_DATABSE_URL_FILE=" + path}, nil, "unknown variable BIOCORE_DATABSE_URL_FILE"},
 		{"lower case", []string{"BIOCORE_database_url=" + dsn}, nil, "unknown variable BIOCORE_database_url"},
@@ -159,11 +165,12 @@ func TestConfigVariables(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := environmentOf(tt.environ)
+			got := environmentOf(tt.environ)
+			err := errors.Join(slices.Collect(maps.Values(got.failed))...)
 			if tt.refusal != "" {
 				wantRefusal(t, err, tt.refusal)
-			} else if err != nil || !maps.Equal(got, tt.want) {
-				t.Errorf("environmentOf = %v, %v; want %v", got, err, tt.want)
+			} else if err != nil || !maps.Equal(got.values, tt.want) {
+				t.Errorf("environmentOf = %v, %v; want %v", got.values, err, tt.want)
 			}
 		})
 	}
@@ -171,10 +178,10 @@ func TestConfigVariables(t *testing.T) {
 
 func TestConfigUnreadableValues(t *testing.T) {
 	for name, text := range map[string]string{
-		"BIOCORE_TRUSTED_HOPS": secret, "BIOCORE_DATABASE_CONNS": "1.5", "BIOCORE_NO_LIMITS": secret, "BIOCORE_DRAIN_TIMEOUT": "20",
+		"BIOCORE_TRUSTED_HOPS": hunter, "BIOCORE_DATABASE_CONNS": "1.5", "BIOCORE_NO_LIMITS": hunter, "BIOCORE_DRAIN_TIMEOUT": "20",
 	} {
 		c := defaults()
-		wantRefusal(t, c.apply(map[string]string{name: text}), name+": cannot be read as a")
+		wantRefusal(t, c.apply(map[string]string{name: text})[name], name+": cannot be read as a")
 	}
 }
 
@@ -193,11 +200,11 @@ func TestConfigFieldsHaveNames(t *testing.T) {
 // goodConfig is one that serve starts with.
 func goodConfig() Config {
 	c := defaults()
-	c.PublicURL, c.RedisURL, c.KMSURL = "https://auth.example.com", "redis://:"+secret+"@redis:6379", "local:/etc/biocore/kms.key"
-	for role, to := range map[string]*string{
+	c.PublicURL, c.RedisURL, c.KMSURL = "https://auth.example.com", secret.New("redis://:"+hunter+"@redis:6379"), "local:/etc/biocore/kms.key"
+	for role, to := range map[string]*secret.Text{
 		"bc_app": &c.DatabaseURL, "bc_writer": &c.DatabaseWriterURL, "bc_control": &c.DatabaseControlURL, "bc_jobs": &c.DatabaseJobsURL,
 	} {
-		*to = "postgres://" + role + ":" + secret + "@postgres/biocore"
+		*to = secret.New("postgres://" + role + ":" + hunter + "@postgres/biocore")
 	}
 	return c
 }
@@ -213,11 +220,11 @@ func TestServeRefuses(t *testing.T) {
 		refusal string
 	}{
 		{"no public URL", func(c *Config) { c.PublicURL = "" }, "BIOCORE_PUBLIC_URL is required"},
-		{"no database", func(c *Config) { c.DatabaseURL = "" }, "BIOCORE_DATABASE_URL is required"},
-		{"no writer", func(c *Config) { c.DatabaseWriterURL = "" }, "BIOCORE_DATABASE_WRITER_URL is required"},
-		{"no control", func(c *Config) { c.DatabaseControlURL = "" }, "BIOCORE_DATABASE_CONTROL_URL is required"},
-		{"no jobs", func(c *Config) { c.DatabaseJobsURL = "" }, "BIOCORE_DATABASE_JOBS_URL is required"},
-		{"no Redis", func(c *Config) { c.RedisURL = "" }, "BIOCORE_REDIS_URL is required"},
+		{"no database", func(c *Config) { c.DatabaseURL = secret.New("") }, "BIOCORE_DATABASE_URL is required"},
+		{"no writer", func(c *Config) { c.DatabaseWriterURL = secret.New("") }, "BIOCORE_DATABASE_WRITER_URL is required"},
+		{"no control", func(c *Config) { c.DatabaseControlURL = secret.New("") }, "BIOCORE_DATABASE_CONTROL_URL is required"},
+		{"no jobs", func(c *Config) { c.DatabaseJobsURL = secret.New("") }, "BIOCORE_DATABASE_JOBS_URL is required"},
+		{"no Redis", func(c *Config) { c.RedisURL = secret.New("") }, "BIOCORE_REDIS_URL is required"},
 		{"no KMS", func(c *Config) { c.KMSURL = "" }, "BIOCORE_KMS_URL is required"},
 		{"half of TLS", func(c *Config) { c.TLSCertFile = "cert.pem" }, "go together"},
 		{"the other half", func(c *Config) { c.TLSKeyFile = "key.pem" }, "go together"},
@@ -226,16 +233,21 @@ func TestServeRefuses(t *testing.T) {
 		{"a slash", func(c *Config) { c.PublicURL = "https://example.com/" }, "BIOCORE_PUBLIC_URL is https"},
 		{"a query", func(c *Config) { c.PublicURL = "https://example.com?x" }, "BIOCORE_PUBLIC_URL is https"},
 		{"a fragment", func(c *Config) { c.PublicURL = "https://example.com#x" }, "BIOCORE_PUBLIC_URL is https"},
-		{"a user", func(c *Config) { c.PublicURL = "https://u:" + secret + "@example.com" }, "BIOCORE_PUBLIC_URL is https"},
+		{"a user", func(c *Config) { c.PublicURL = "https://u:" + hunter + "@example.com" }, "BIOCORE_PUBLIC_URL is https"},
 		{"no host", func(c *Config) { c.PublicURL = "https://:8443" }, "BIOCORE_PUBLIC_URL is https"},
 		{"no scheme", func(c *Config) { c.PublicURL = "example.com" }, "BIOCORE_PUBLIC_URL is https"},
-		{"an example's password", func(c *Config) { c.DatabaseURL = "postgres://bc_app:Postgres@h/x" }, "the password in BIOCORE_DATABASE_URL"},
-		{"an empty password", func(c *Config) { c.RedisURL = "redis://:@h" }, "the password in BIOCORE_REDIS_URL"},
-		{"the user as password", func(c *Config) { c.DatabaseJobsURL = "postgres://bc_jobs:bc_jobs@h/x" }, "the password in BIOCORE_DATABASE_JOBS_URL"},
-		{"a password in the query", func(c *Config) { c.DatabaseWriterURL = "postgres://bc_writer@h/x?password=secret" }, "the password in BIOCORE_DATABASE_WRITER_URL"},
-		{"no URL at all", func(c *Config) { c.DatabaseURL = "host=h user=bc_app password=" + secret }, "BIOCORE_DATABASE_URL is not a URL"},
-		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = "postgres://u:" + secret + "@[bad" }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
-		{"another store's URL", func(c *Config) { c.RedisURL = "postgres://u:" + secret + "@h" }, "BIOCORE_REDIS_URL is not a URL"},
+		{"an example's password", func(c *Config) { c.DatabaseURL = secret.New("postgres://bc_app:Postgres@h/x") }, "the password in BIOCORE_DATABASE_URL"},
+		{"an empty password", func(c *Config) { c.RedisURL = secret.New("redis://:@h") }, "the password in BIOCORE_REDIS_URL"},
+		{"the user as password", func(c *Config) { c.DatabaseJobsURL = secret.New("postgres://bc_jobs:bc_jobs@h/x") }, "the password in BIOCORE_DATABASE_JOBS_URL"},
+		{"a password in the query", func(c *Config) { c.DatabaseWriterURL = secret.New("postgres://bc_writer@h/x?password=secret") }, "the password in BIOCORE_DATABASE_WRITER_URL"},
+		{"an example's password with a year", func(c *Config) { c.DatabaseURL = secret.New("postgres://bc_app:Password2026!@h/x") }, "the password in BIOCORE_DATABASE_URL"},
+		{"the database as password", func(c *Config) { c.DatabaseURL = secret.New("postgres://bc_app:our-installation@h/our-installation") }, "the password in BIOCORE_DATABASE_URL is a default one"},
+		{"a short password", func(c *Config) { c.RedisURL = secret.New("redis://:xK3-9qLw7_z@h") }, "the password in BIOCORE_REDIS_URL is shorter than 12 characters"},
+		{"a PIN in the KMS's URL", func(c *Config) { c.KMSURL = "pkcs11:token=x?pin-value=" + hunter }, "BIOCORE_KMS_URL carries a secret"},
+		{"a password in the KMS's URL", func(c *Config) { c.KMSURL = "vault://u:" + hunter + "@h/transit/k" }, "BIOCORE_KMS_URL carries a secret"},
+		{"no URL at all", func(c *Config) { c.DatabaseURL = secret.New("host=h user=bc_app password=" + hunter) }, "BIOCORE_DATABASE_URL is not a URL"},
+		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = secret.New("postgres://u:" + hunter + "@[bad") }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
+		{"another store's URL", func(c *Config) { c.RedisURL = secret.New("postgres://u:" + hunter + "@h") }, "BIOCORE_REDIS_URL is not a URL"},
 		{"too many proxies", func(c *Config) { c.TrustedHops = 9 }, "BIOCORE_TRUSTED_HOPS is 0 to 8"},
 		{"fewer than none", func(c *Config) { c.TrustedHops = -1 }, "BIOCORE_TRUSTED_HOPS is 0 to 8"},
 		{"no connections", func(c *Config) { c.DatabaseConns = 0 }, "BIOCORE_DATABASE_CONNS is 1 to 1000"},
@@ -253,12 +265,128 @@ func TestServeRefuses(t *testing.T) {
 			t.Errorf("public URL %s = %v", url, c.validateServe())
 		}
 	}
-	for _, url := range []string{"postgres://bc_app@h/x", "postgresql://bc_app:" + secret + "@h/x"} { // peer, certificates
+	for _, url := range []string{"postgres://bc_app@h/x", "postgresql://bc_app:" + hunter + "@h/x"} { // peer, certificates
 		c := goodConfig()
-		if c.DatabaseURL = url; c.validateServe() != nil {
+		if c.DatabaseURL = secret.New(url); c.validateServe() != nil {
 			t.Errorf("database URL %s = %v", url, c.validateServe())
 		}
 	}
+}
+
+// Everything that is wrong is told at once, and what cannot be read is not called
+// missing besides.
+func TestServeTellsAllAtOnce(t *testing.T) {
+	c := goodConfig()
+	c.DatabaseURL, c.RedisURL, c.KMSURL = secret.Text{}, secret.New("redis://:short@h"), ""
+	err := c.validateServe("BIOCORE_KMS_URL")
+	wantRefusal(t, err, "BIOCORE_DATABASE_URL is required")
+	wantRefusal(t, err, "the password in BIOCORE_REDIS_URL")
+	if strings.Contains(err.Error(), "BIOCORE_KMS_URL") {
+		t.Errorf("what was told already is told again: %v", err)
+	}
+}
+
+// plainFields are fields whose name says that they could hold a secret, and why they
+// do not.
+var plainFields = map[string]string{
+	"PublicURL":  "every token names it; validateServe refuses a user in it",
+	"KMSURL":     "it names a key, and doctor tells it; validateServe refuses a secret in it",
+	"TLSKeyFile": "where the key is, not the key",
+}
+
+// A new field that may hold a secret is hidden from the day it is written.
+func TestConfigHidesWhatItsNamesSay(t *testing.T) {
+	suspect := regexp.MustCompile(`(?i)url|key|password|token|secret|pin|credential`)
+	for field := range reflect.TypeFor[Config]().Fields() {
+		hidden := field.Type == reflect.TypeFor[secret.Text]()
+		switch why := plainFields[field.Name]; {
+		case suspect.MatchString(field.Name) && !hidden && why == "":
+			t.Errorf("%s is a %s: make it a secret.Text, or say in plainFields why it holds no secret", field.Name, field.Type)
+		case hidden && why != "":
+			t.Errorf("%s is hidden, and plainFields says that it need not be", field.Name)
+		}
+	}
+	c := goodConfig()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, v := range []any{c, &c, struct{ c Config }{c}, &platform{cfg: c}, checkup{cfg: c}} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, hunter) || strings.Contains(got, hex.EncodeToString([]byte(hunter))) {
+				t.Errorf("%s of a %T shows a secret: %s", verb, v, got)
+			}
+		}
+	}
+	if raw, err := yaml.Marshal(c); err != nil || strings.Contains(string(raw), hunter) {
+		t.Errorf("YAML that nobody meant to hold them shows secrets: %v\n%s", err, raw)
+	}
+}
+
+// A file is refused when others may read the secret in it, or change it.
+func TestConfigFilesThatOthersReach(t *testing.T) {
+	noVariables(t)
+	url := "postgres://bc_app:" + hunter + "@localhost/biocore"
+	for _, tt := range []struct {
+		name, text string
+		mode       os.FileMode
+		refusal    string
+	}{
+		{"its owner's", "databaseUrl: " + url, 0o600, ""},
+		{"its group's to read", "databaseUrl: " + url, 0o640, ""},
+		{"everybody's, with a secret", "databaseUrl: " + url, 0o644, "chmod 600"},
+		{"everybody's, with a reference", "databaseUrl: kms:AQAB", 0o644, "BIOCORE_DATABASE_URL"}, // which does not open
+		{"everybody's, without", "listen: :1", 0o644, ""},
+		{"everybody's to change", "listen: :1", 0o646, "chmod 600"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := file(t, "biocore.yaml", tt.text+"\n")
+			if err := os.Chmod(path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := loadConfig(t.Context(), path, t.TempDir())
+			if tt.refusal == "" && err != nil {
+				t.Errorf("loadConfig = %v", err)
+			} else if tt.refusal != "" {
+				wantRefusal(t, err, tt.refusal)
+			}
+		})
+	}
+	mounted := file(t, "url", url)
+	if err := os.Chmod(mounted, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BIOCORE_DATABASE_URL_FILE", mounted)
+	t.Setenv("BIOCORE_REDIS_URL_FILE", mounted)
+	_, err := loadConfig(t.Context(), "", t.TempDir())
+	wantRefusal(t, err, "BIOCORE_DATABASE_URL_FILE: "+mounted+" is open to others (0644)")
+	wantRefusal(t, err, "BIOCORE_REDIS_URL_FILE: ")
+	if err := os.Unsetenv("BIOCORE_DATABASE_URL_FILE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Unsetenv("BIOCORE_REDIS_URL_FILE"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BIOCORE_LISTEN_FILE", mounted) // no secret
+	if _, err := loadConfig(t.Context(), "", t.TempDir()); err != nil {
+		t.Errorf("a file without a secret: %v", err)
+	}
+}
+
+// A server's own files are refused together with the rest, whichever others reach.
+func TestServeRefusesOpenKeyFiles(t *testing.T) {
+	c := goodConfig()
+	kmsKey := file(t, "kms.key", strings.Repeat("k", 32))
+	c.KMSURL = "local:" + kmsKey
+	c.TLSCertFile, c.TLSKeyFile = file(t, "cert.pem", "no certificate"), file(t, "key.pem", hunter)
+	wantRefusal(t, c.checkFiles(), "TLS certificate: ")
+	for _, path := range []string{kmsKey, c.TLSKeyFile} {
+		if err := os.Chmod(path, 0o604); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantRefusal(t, c.checkFiles(), "BIOCORE_TLS_KEY_FILE: "+c.TLSKeyFile+" is open to others (0604)")
+	wantRefusal(t, c.checkFiles(), "KMS key "+kmsKey+" is open to others (0604)")
+	if err := errors.Join(os.Chmod(kmsKey, 0o600), os.Chmod(filepath.Dir(kmsKey), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, c.checkFiles(), "they may write its folder "+filepath.Dir(kmsKey))
 }
 
 func TestLogLevels(t *testing.T) {
@@ -268,7 +396,7 @@ func TestLogLevels(t *testing.T) {
 			t.Errorf("level %s = %v", level, err)
 		}
 	}
-	c := Config{LogLevel: secret}
+	c := Config{LogLevel: hunter}
 	_, err := c.logLevel()
 	wantRefusal(t, err, "BIOCORE_LOG_LEVEL is debug, info, warn or error")
 }
@@ -278,12 +406,12 @@ func TestRolePasswords(t *testing.T) {
 	c := goodConfig()
 	_, err := c.rolePasswords()
 	wantRefusal(t, err, "bc_migrator")
-	c.DatabaseMigratorURL = "postgres://bc_migrator:" + secret + "@postgres/biocore"
+	c.DatabaseMigratorURL = secret.New("postgres://bc_migrator:" + hunter + "@postgres/biocore")
 	passwords, err := c.rolePasswords()
-	if err != nil || len(passwords) != 5 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != secret }) {
+	if err != nil || len(passwords) != 5 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != hunter }) {
 		t.Errorf("rolePasswords = %d of 5, %v", len(passwords), err)
 	}
-	c.DatabaseURL = "postgres://postgres:" + secret + "@postgres/biocore"
+	c.DatabaseURL = secret.New("postgres://postgres:" + hunter + "@postgres/biocore")
 	_, err = c.rolePasswords()
 	wantRefusal(t, err, "bc_app")
 }

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/tenancy/apikey"
@@ -60,7 +59,7 @@ func (d *dev) seed(ctx context.Context, p *platform, cfg Config) (devState, erro
 		return devState{}, err
 	}
 	state.APIURL, state.DemoURL, state.OpsURL = cfg.PublicURL, cfg.PublicURL+"/demo", "http://"+cfg.OpsListen
-	state.DatabaseURL = cfg.DatabaseMigratorURL
+	state.DatabaseURL = cfg.DatabaseMigratorURL.Reveal()
 	err = d.step(ctx, "Preparing the tenant acme", func() (string, error) {
 		home := scope.New(scope.PlatformTenant, devActor())
 		if err := p.keys.Ensure(ctx, home); err != nil {
@@ -174,7 +173,7 @@ func (d *dev) leave(cfg Config, state devState) error {
 	if err != nil {
 		return err
 	}
-	conf, err := yaml.Marshal(cfg)
+	conf, err := cfg.write()
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // forget deletes what earlier runs left.
@@ -74,14 +75,14 @@ func (d *dev) startPostgres(ctx context.Context, admin *string) error {
 
 // startRedis sets cfg.RedisURL.
 func (d *dev) startRedis(ctx context.Context, cfg *Config) error {
-	if cfg.RedisURL = d.redisURL; d.redisURL != "" {
+	if cfg.RedisURL = secret.New(d.redisURL); d.redisURL != "" {
 		return d.step(ctx, "Connecting to Redis", func() (string, error) { return "", pingRedis(ctx, d.redisURL) })
 	}
 	return d.step(ctx, "Starting Redis", func() (_ string, err error) {
 		if d.redis, err = embedded.StartRedis(ctx, embedded.RedisOptions{}); err != nil {
 			return "", err
 		}
-		cfg.RedisURL = d.redis.URL()
+		cfg.RedisURL = secret.New(d.redis.URL())
 		if !d.redis.Real {
 			return "in this process: redis-server 7 or newer is not installed", nil
 		}
@@ -109,18 +110,20 @@ func migrateAs(ctx context.Context, admin string, cfg *Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for role, to := range map[string]*string{
+	for role, to := range map[string]*secret.Text{
 		db.RoleApp: &cfg.DatabaseURL, db.RoleWriter: &cfg.DatabaseWriterURL, db.RoleControl: &cfg.DatabaseControlURL,
 		db.RoleJobs: &cfg.DatabaseJobsURL, db.RoleMigrator: &cfg.DatabaseMigratorURL,
 	} {
-		if *to, err = db.RoleURL(admin, role, passwords[role]); err != nil {
+		roleURL, err := db.RoleURL(admin, role, passwords[role])
+		if err != nil {
 			return "", err
 		}
+		*to = secret.New(roleURL)
 	}
 	if err := db.Bootstrap(ctx, admin, passwords); err != nil {
 		return "", err
 	}
-	applied, err := db.Migrate(ctx, cfg.DatabaseMigratorURL, slog.New(slog.DiscardHandler))
+	applied, err := db.Migrate(ctx, cfg.DatabaseMigratorURL.Reveal(), slog.New(slog.DiscardHandler))
 	if len(applied) == 0 {
 		return "up to date", err
 	}
@@ -135,11 +138,11 @@ func devPasswords(admin string) (map[string]string, error) {
 	if err != nil {
 		return nil, errors.New("--pg-url is no database URL") // err would show the password
 	}
-	secret, _ := u.User.Password()
+	own, _ := u.User.Password()
 	passwords := map[string]string{}
 	for _, role := range db.LoginRoles() {
-		if passwords[role] = db.NewPassword(); secret != "" {
-			mac := hmac.New(sha256.New, []byte(secret))
+		if passwords[role] = db.NewPassword(); own != "" {
+			mac := hmac.New(sha256.New, []byte(own))
 			mac.Write([]byte("biocore dev " + role))
 			passwords[role] = hex.EncodeToString(mac.Sum(nil))
 		}
@@ -178,7 +181,7 @@ func (d *dev) key(ctx context.Context, cfg Config) (string, error) {
 // other, has some.
 func hasDataKeys(ctx context.Context, cfg Config) (found bool, err error) {
 	store, err := db.Open(ctx, db.Options{
-		AppURL: cfg.DatabaseURL, WriterURL: cfg.DatabaseWriterURL, ControlURL: cfg.DatabaseControlURL,
+		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
 		AppConns: 1, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

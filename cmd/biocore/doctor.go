@@ -67,7 +67,7 @@ func runDoctor(ctx context.Context, env *environment, args []string) error {
 		return err
 	}
 	d := &checkup{tel: quietTelemetry(env)}
-	cfg, err := loadConfig(*config, env.dir)
+	cfg, err := loadConfig(ctx, *config, env.dir)
 	if err != nil {
 		d.add("configuration", fail("see the fields of the configuration in README.md", "%s", explain(err)))
 	} else {

@@ -11,6 +11,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/db/jobs"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 const (
@@ -30,10 +31,10 @@ const (
 
 func (d *checkup) postgres(ctx context.Context) finding {
 	const fix = "start PostgreSQL 15 or newer, and let BIOCORE_DATABASE_CONTROL_URL lead to it"
-	if d.cfg.DatabaseControlURL == "" {
+	if d.cfg.DatabaseControlURL.Reveal() == "" {
 		return fail(fix, "BIOCORE_DATABASE_CONTROL_URL is not set")
 	}
-	l, err := db.Probe(ctx, d.cfg.DatabaseControlURL)
+	l, err := db.Probe(ctx, d.cfg.DatabaseControlURL.Reveal())
 	if errors.Is(err, db.ErrUnavailable) {
 		return fail(fix, "%s", explain(err))
 	} else if err != nil {
@@ -64,14 +65,17 @@ func (d *checkup) roles(ctx context.Context) finding {
 		return skip("postgres")
 	}
 	var in, out []string
-	for _, login := range []struct{ role, url string }{
+	for _, login := range []struct {
+		role string
+		url  secret.Text
+	}{
 		{db.RoleApp, d.cfg.DatabaseURL}, {db.RoleWriter, d.cfg.DatabaseWriterURL}, {db.RoleControl, d.cfg.DatabaseControlURL},
 		{db.RoleJobs, d.cfg.DatabaseJobsURL}, {db.RoleMigrator, d.cfg.DatabaseMigratorURL},
 	} {
-		if login.url == "" && login.role == db.RoleMigrator {
+		if login.url.Reveal() == "" && login.role == db.RoleMigrator {
 			continue // serve does not need it, and need not have it
 		}
-		if problem := d.login(ctx, login.role, login.url); problem != "" {
+		if problem := d.login(ctx, login.role, login.url.Reveal()); problem != "" {
 			out = append(out, login.role+": "+problem)
 		} else {
 			in = append(in, login.role)
@@ -82,7 +86,8 @@ func (d *checkup) roles(ctx context.Context) finding {
 	}
 	var err error
 	if d.store, err = db.Open(ctx, db.Options{
-		AppURL: d.cfg.DatabaseURL, WriterURL: d.cfg.DatabaseWriterURL, ControlURL: d.cfg.DatabaseControlURL, AppConns: 2, Log: d.tel.Log,
+		AppURL: d.cfg.DatabaseURL.Reveal(), WriterURL: d.cfg.DatabaseWriterURL.Reveal(), ControlURL: d.cfg.DatabaseControlURL.Reveal(),
+		AppConns: 2, Log: d.tel.Log,
 	}); err != nil {
 		return fail(fixRoles, "%s", explain(err))
 	}
@@ -157,7 +162,7 @@ func (d *checkup) jobs(ctx context.Context) finding {
 	if d.store == nil {
 		return skip("roles")
 	}
-	b, err := jobs.Inspect(ctx, d.cfg.DatabaseJobsURL)
+	b, err := jobs.Inspect(ctx, d.cfg.DatabaseJobsURL.Reveal())
 	switch {
 	case err != nil:
 		return fail("run `biocore migrate up`", "%s", explain(err))
@@ -171,10 +176,10 @@ func (d *checkup) jobs(ctx context.Context) finding {
 
 func (d *checkup) redis(ctx context.Context) finding {
 	const fix = "start Redis 7 or newer, and let BIOCORE_REDIS_URL lead to it: without it nobody can register"
-	if d.cfg.RedisURL == "" {
+	if d.cfg.RedisURL.Reveal() == "" {
 		return fail(fix, "BIOCORE_REDIS_URL is not set")
 	}
-	client, err := ephemeral.Open(d.cfg.RedisURL)
+	client, err := ephemeral.Open(d.cfg.RedisURL.Reveal())
 	if err != nil {
 		return fail(fix, "%s", explain(err))
 	}

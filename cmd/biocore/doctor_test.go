@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // clinic is a good installation, with two tenants and a platform key, to be broken.
@@ -85,7 +86,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	if lines := strings.Count(out, "\n"); lines != 12 || strings.Count(out, "ok    ") != 12 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
-	if password := strings.Split(strings.Split(c.cfg.DatabaseURL, "@")[0], ":")[2]; strings.Contains(out, password) {
+	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
 		t.Error("the doctor shows a password")
 	}
 }
@@ -137,7 +138,7 @@ func TestDoctorFinds(t *testing.T) {
 					t.Fatal(err)
 				}
 				_ = l.Close()
-				c.cfg.RedisURL = "redis://:" + secret + "@" + l.Addr().String()
+				c.cfg.RedisURL = secret.New("redis://:" + hunter + "@" + l.Addr().String())
 			},
 			finding: "redis", verdict: unwell, says: "(REDIS_UNAVAILABLE)", wantExit: 1,
 		},
@@ -188,10 +189,11 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name: "a role that cannot log in",
 			spoil: func(t *testing.T, c *clinic) {
-				var err error
-				if c.cfg.DatabaseWriterURL, err = db.RoleURL(c.cfg.DatabaseWriterURL, db.RoleWriter, secret); err != nil {
+				other, err := db.RoleURL(c.cfg.DatabaseWriterURL.Reveal(), db.RoleWriter, hunter)
+				if err != nil {
 					t.Fatal(err)
 				}
+				c.cfg.DatabaseWriterURL = secret.New(other)
 			},
 			finding: "roles", verdict: unwell, says: "bc_writer: connect: ", wantExit: 1,
 			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
@@ -204,7 +206,7 @@ func TestDoctorFinds(t *testing.T) {
 		},
 		{
 			name:    "a URL of another database",
-			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = dbtest.Fresh(t).URL(db.RoleJobs) },
+			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = secret.New(dbtest.Fresh(t).URL(db.RoleJobs)) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
 			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
 		},
@@ -250,7 +252,7 @@ func TestDoctorFinds(t *testing.T) {
 				t.Errorf("doctor = %d, want %d", code, tt.wantExit)
 			}
 			for name, f := range found {
-				if strings.Contains(f.Detail, secret) {
+				if strings.Contains(f.Detail, hunter) {
 					t.Errorf("%s shows a password: %s", name, f.Detail)
 				}
 				if name != tt.finding && f.Verdict != well && !slices.Contains(tt.touches, name) {
@@ -272,8 +274,8 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = gone.Close()
-	for _, to := range []*string{&c.cfg.DatabaseURL, &c.cfg.DatabaseWriterURL, &c.cfg.DatabaseControlURL, &c.cfg.DatabaseJobsURL} {
-		*to = "postgres://u:" + secret + "@" + gone.Addr().String() + "/biocore?sslmode=disable"
+	for _, to := range []*secret.Text{&c.cfg.DatabaseURL, &c.cfg.DatabaseWriterURL, &c.cfg.DatabaseControlURL, &c.cfg.DatabaseJobsURL} {
+		*to = secret.New("postgres://u:" + hunter + "@" + gone.Addr().String() + "/biocore?sslmode=disable")
 	}
 	c.leave(t, c.cfg)
 	began := time.Now()
@@ -289,7 +291,7 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 		case "postgres":
 			want = unwell
 		}
-		if f.Verdict != want || strings.Contains(f.Detail, secret) {
+		if f.Verdict != want || strings.Contains(f.Detail, hunter) {
 			t.Errorf("%s: %+v, want %s", name, f, want)
 		}
 	}

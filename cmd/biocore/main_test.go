@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -33,7 +31,7 @@ func newShell(t *testing.T, cfg Config) *shell {
 // leave writes the configuration as `biocore dev` does.
 func (s *shell) leave(t *testing.T, cfg Config) {
 	t.Helper()
-	raw, err := yaml.Marshal(cfg)
+	raw, err := cfg.write()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +181,7 @@ func TestExplain(t *testing.T) {
 		{fmt.Errorf("create: %w", tenant.ErrExists), "create: " + tenant.ErrExists.Message + " (TENANT_EXISTS)"},
 		{tenant.ErrInvalid.WithMessage("name is empty").With("field", "name"), "name is empty (TENANT_INVALID) field=name"},
 		{db.ErrUnavailable.WithCause(errors.New("dial")), "the database cannot be reached: dial (STORE_UNAVAILABLE)"},
-		{errors.New("connect postgres://u:" + secret + "@h/x"), "connect postgres://[redacted]@h/x"},
+		{errors.New("connect postgres://u:" + hunter + "@h/x"), "connect postgres://[redacted]@h/x"},
 		{errors.New("the key " + key), "the key bk_[redacted]"},
 	} {
 		if got := explain(tt.err); got != tt.want {

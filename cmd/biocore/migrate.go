@@ -26,11 +26,11 @@ func runMigrateUp(ctx context.Context, env *environment, args []string) error {
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*config, env.dir)
+	cfg, err := loadConfig(ctx, *config, env.dir)
 	if err != nil {
 		return err
 	}
-	if cfg.DatabaseMigratorURL == "" {
+	if cfg.DatabaseMigratorURL.Reveal() == "" {
 		return errors.New("BIOCORE_DATABASE_MIGRATOR_URL is required")
 	}
 	if *bootstrap != "" {
@@ -42,7 +42,7 @@ func runMigrateUp(ctx context.Context, env *environment, args []string) error {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
 	}
-	applied, err := db.Migrate(ctx, cfg.DatabaseMigratorURL, slog.New(slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	applied, err := db.Migrate(ctx, cfg.DatabaseMigratorURL.Reveal(), slog.New(slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}
@@ -56,14 +56,14 @@ func runMigrateStatus(ctx context.Context, env *environment, args []string) erro
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*config, env.dir)
+	cfg, err := loadConfig(ctx, *config, env.dir)
 	if err != nil {
 		return err
 	}
-	if cfg.DatabaseMigratorURL == "" {
+	if cfg.DatabaseMigratorURL.Reveal() == "" {
 		return errors.New("BIOCORE_DATABASE_MIGRATOR_URL is required")
 	}
-	status, err := db.MigrationStatus(ctx, cfg.DatabaseMigratorURL, slog.New(slog.DiscardHandler))
+	status, err := db.MigrationStatus(ctx, cfg.DatabaseMigratorURL.Reveal(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

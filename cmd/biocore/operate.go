@@ -37,7 +37,7 @@ type control struct {
 // openControl opens the stores of the configuration at path. Nothing here runs the
 // change feed, so every read goes to Postgres: see db.Cache.
 func openControl(ctx context.Context, env *environment, path string) (*control, error) {
-	cfg, err := loadConfig(path, env.dir)
+	cfg, err := loadConfig(ctx, path, env.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,8 @@ func openControl(ctx context.Context, env *environment, path string) (*control, 
 func (c *Config) validateControl() error {
 	var missing []string
 	for name, value := range map[string]string{
-		"BIOCORE_DATABASE_URL": c.DatabaseURL, "BIOCORE_DATABASE_WRITER_URL": c.DatabaseWriterURL,
-		"BIOCORE_DATABASE_CONTROL_URL": c.DatabaseControlURL, "BIOCORE_KMS_URL": c.KMSURL,
+		"BIOCORE_DATABASE_URL": c.DatabaseURL.Reveal(), "BIOCORE_DATABASE_WRITER_URL": c.DatabaseWriterURL.Reveal(),
+		"BIOCORE_DATABASE_CONTROL_URL": c.DatabaseControlURL.Reveal(), "BIOCORE_KMS_URL": c.KMSURL,
 	} {
 		if value == "" {
 			missing = append(missing, name)

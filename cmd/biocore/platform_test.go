@@ -19,6 +19,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // world is a running server on a database of its own, spoken to over HTTP as any
@@ -39,10 +40,10 @@ func testConfig(t testing.TB, store *dbtest.Store, redisURL string) Config {
 	}
 	cfg := defaults()
 	cfg.Listen, cfg.OpsListen, cfg.PublicURL = "127.0.0.1:0", "127.0.0.1:0", "http://localhost:8080"
-	cfg.DatabaseURL, cfg.DatabaseWriterURL = store.URL(db.RoleApp), store.URL(db.RoleWriter)
-	cfg.DatabaseControlURL, cfg.DatabaseJobsURL = store.URL(db.RoleControl), store.URL(db.RoleJobs)
-	cfg.DatabaseMigratorURL = store.URL(db.RoleMigrator)
-	cfg.RedisURL, cfg.KMSURL = redisURL, "local:"+key
+	cfg.DatabaseURL, cfg.DatabaseWriterURL = secret.New(store.URL(db.RoleApp)), secret.New(store.URL(db.RoleWriter))
+	cfg.DatabaseControlURL, cfg.DatabaseJobsURL = secret.New(store.URL(db.RoleControl)), secret.New(store.URL(db.RoleJobs))
+	cfg.DatabaseMigratorURL = secret.New(store.URL(db.RoleMigrator))
+	cfg.RedisURL, cfg.KMSURL = secret.New(redisURL), "local:"+key
 	cfg.DrainTimeout = 5 * time.Second
 	return cfg
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // hidden is what may stand nowhere, by what it is. Secrets are for their holders;
@@ -39,7 +40,7 @@ func forms(value string) []string {
 		}
 	}
 	if parts := strings.Split(value, "_"); len(parts) == 4 && len(parts[3]) == 49 { // an API key: also its secret alone
-		secret := parts[3][:43]
+		alone := parts[3][:43]
 		swapped := strings.Map(func(r rune) rune { // our digits are 0-9A-Za-z, math/big's 0-9a-zA-Z
 			switch {
 			case r >= 'a' && r <= 'z':
@@ -48,11 +49,11 @@ func forms(value string) []string {
 				return r - 'A' + 'a'
 			}
 			return r
-		}, secret)
+		}, alone)
 		if n, ok := new(big.Int).SetString(swapped, 62); ok {
 			out = append(out, hex.EncodeToString(n.FillBytes(make([]byte, 32))))
 		}
-		out = append(out, secret)
+		out = append(out, alone)
 	}
 	if parts := strings.Split(value, "."); len(parts) == 3 && strings.HasPrefix(value, "eyJ") { // a JWT: also its signature alone
 		out = append(out, forms(parts[2])...)
@@ -132,11 +133,11 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		t.Errorf("without Postgres: %s", a)
 	}
 	postgres.Start(t)
-	for what, raw := range map[string]string{
+	for what, raw := range map[string]secret.Text{
 		"bc_app's password": cfg.DatabaseURL, "bc_writer's password": cfg.DatabaseWriterURL, "bc_control's password": cfg.DatabaseControlURL,
 		"bc_jobs's password": cfg.DatabaseJobsURL, "Redis's password": cfg.RedisURL,
 	} {
-		u, err := url.Parse(raw)
+		u, err := url.Parse(raw.Reveal())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +267,7 @@ func dump(t testing.TB, store *dbtest.Store) string {
 // redisDump is every key of Redis with its value.
 func (w *world) redisDump(t testing.TB) string {
 	t.Helper()
-	options, err := redis.ParseURL(w.cfg.RedisURL)
+	options, err := redis.ParseURL(w.cfg.RedisURL.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/rpc"
 )
@@ -21,16 +24,15 @@ func runServe(ctx context.Context, env *environment, args []string) error {
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*config, env.dir)
+	read, err := readSettings(*config, env.dir)
 	if err != nil {
 		return err
 	}
-	if err := cfg.validateServe(); err != nil {
+	read.openReferences(ctx)
+	cfg := read.Config
+	level, levelErr := cfg.logLevel()
+	if err := errors.Join(read.err(), cfg.validateServe(read.unread()...), levelErr, cfg.checkFiles()); err != nil {
 		return fmt.Errorf("configuration:\n%w", err)
-	}
-	level, err := cfg.logLevel()
-	if err != nil {
-		return err
 	}
 	tel, err := startTelemetry(ctx, TelemetryConfig{Version: buildInfo().Version, LogOutput: env.err, LogLevel: level, RequestID: requestID})
 	if err != nil {
@@ -169,11 +171,34 @@ func (c *Config) logLevel() (slog.Level, error) {
 	return level, nil
 }
 
+// checkFiles refuses key files that cannot be used or that others may reach, before
+// anything is opened with them.
+func (c *Config) checkFiles() error {
+	var errs []error
+	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
+		_, err := c.tls()
+		errs = append(errs, err)
+	}
+	if path, ok := strings.CutPrefix(c.KMSURL, "local:"); ok {
+		_, err := kms.OpenLocal(path)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 func (c *Config) tls() (*tls.Config, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // plain HTTP
 	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	cert, _, err := secret.ReadPublicFile(c.TLSCertFile)
+	if err != nil {
+		return nil, fmt.Errorf("BIOCORE_TLS_CERT_FILE: %w", err)
+	}
+	key, err := secret.ReadFile(c.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("BIOCORE_TLS_KEY_FILE: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}

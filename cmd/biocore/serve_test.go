@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // What `biocore serve` promises of its start, ten times over: other packages' tests
@@ -27,7 +26,7 @@ const readyLimit = 3 * time.Second
 // configFile writes cfg where --config finds it.
 func configFile(t testing.TB, cfg Config) string {
 	t.Helper()
-	raw, err := yaml.Marshal(cfg)
+	raw, err := cfg.write()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +235,7 @@ func TestServeRefusesToStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	exampled := config
-	exampled.DatabaseURL = regexp.MustCompile(`:[0-9a-f]{64}@`).ReplaceAllString(config.DatabaseURL, ":changeme@")
+	exampled.DatabaseURL = secret.New(regexp.MustCompile(`:[0-9a-f]{64}@`).ReplaceAllString(config.DatabaseURL.Reveal(), ":changeme@"))
 	misspelt := configFile(t, config)
 	raw, err := os.ReadFile(misspelt)
 	if err != nil {

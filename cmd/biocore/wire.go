@@ -49,7 +49,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, fmt.Errorf("KMS: %w", err)
 	}
 	store, err := db.Open(ctx, db.Options{
-		AppURL: cfg.DatabaseURL, WriterURL: cfg.DatabaseWriterURL, ControlURL: cfg.DatabaseControlURL,
+		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
 		AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
 	})
 	if err != nil {
@@ -106,11 +106,11 @@ func (p *platform) wire() error {
 		return err
 	}
 	var err error
-	if p.redis, err = ephemeral.Open(p.cfg.RedisURL); err != nil {
+	if p.redis, err = ephemeral.Open(p.cfg.RedisURL.Reveal()); err != nil {
 		return err
 	}
 	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Now: p.store.Now, Log: p.tel.Log})
-	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL, Now: p.store.Now, Log: p.tel.Log})
+	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL.Reveal(), Now: p.store.Now, Log: p.tel.Log})
 
 	users := user.New(user.Options{Store: p.store, Keys: p.keys})
 	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys})
