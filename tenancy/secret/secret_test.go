@@ -38,7 +38,7 @@ func TestNothingPrints(t *testing.T) {
 		"an interface": []any{text, mark},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, verb := range strings.FieldsSeq("%v %+v %#v %s %q %x %X %d %t %c %U %b %o %e %10.3s %T %y") {
+			for verb := range strings.FieldsSeq("%v %+v %#v %s %q %x %X %d %t %c %U %b %o %e %10.3s %T %y") {
 				if got := fmt.Sprintf(verb, v); strings.Contains(got, hunter) || strings.Contains(got, fmt.Sprintf("%x", hunter)) {
 					t.Errorf("%s prints %s", verb, got)
 				}
