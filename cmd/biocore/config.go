@@ -107,13 +107,12 @@ func (c *Config) validateServe(unread ...string) error {
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		errs = append(errs, errors.New("BIOCORE_TLS_CERT_FILE and BIOCORE_TLS_KEY_FILE go together"))
 	}
-	postgres, redis := []string{"postgres", "postgresql"}, []string{"redis", "rediss"}
 	errs = append(errs,
-		validStoreURL("BIOCORE_DATABASE_URL", c.DatabaseURL, postgres),
-		validStoreURL("BIOCORE_DATABASE_WRITER_URL", c.DatabaseWriterURL, postgres),
-		validStoreURL("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL, postgres),
-		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgres),
-		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redis),
+		validStoreURL("BIOCORE_DATABASE_URL", c.DatabaseURL, postgresSchemes),
+		validStoreURL("BIOCORE_DATABASE_WRITER_URL", c.DatabaseWriterURL, postgresSchemes),
+		validStoreURL("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL, postgresSchemes),
+		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgresSchemes),
+		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redisSchemes),
 		validKMSURL(c.KMSURL),
 	)
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
@@ -127,6 +126,12 @@ func (c *Config) validateServe(unread ...string) error {
 	}
 	return errors.Join(errs...)
 }
+
+// How the stores' URLs begin.
+var (
+	postgresSchemes = []string{"postgres", "postgresql"}
+	redisSchemes    = []string{"redis", "rediss"}
+)
 
 // validStoreURL refuses, unless the URL is empty, what is no URL of one of the schemes,
 // and a password that can be guessed. The error shows nothing of it.

@@ -64,13 +64,20 @@ func runDev(ctx context.Context, env *environment, args []string) error {
 	fset := flags(env, "dev", &asJSON)
 	fset.BoolVar(&d.reset, "reset", false, "delete the data of earlier runs first")
 	fset.BoolVar(&d.noLimits, "no-limits", false, "turn rate limits off, for load tests")
-	fset.StringVar(&d.pgURL, "pg-url", "", "use this database instead of starting one: an administrator's `URL`, with which the roles bc_* are made and given passwords")
+	fset.StringVar(&d.pgURL, "pg-url", "", "use this database instead of starting one: an administrator's `URL`, or file:PATH of a file that holds it, with which the roles bc_* are made and given passwords")
 	fset.StringVar(&d.pgBin, "pg-bin", "", "`folder` of the postgres and initdb programs")
-	fset.StringVar(&d.redisURL, "redis-url", "", "use this Redis (`URL`) instead of starting one")
+	fset.StringVar(&d.redisURL, "redis-url", "", "use this Redis (`URL`, or file:PATH of a file that holds it) instead of starting one")
 	fset.IntVar(&d.port, "port", 8080, "`port` of the API; the next free one is taken")
 	fset.IntVar(&d.opsPort, "ops-port", 9090, "`port` of metrics and health; the next free one is taken")
 	if err := parse(fset, args, 0); err != nil {
 		return err
+	}
+	var err error
+	if d.pgURL, err = urlArgument("--pg-url", d.pgURL); err != nil {
+		return misuse(env, "dev", "%v", err)
+	}
+	if d.redisURL, err = urlArgument("--redis-url", d.redisURL); err != nil {
+		return misuse(env, "dev", "%v", err)
 	}
 	if err := d.validate(); err != nil {
 		return misuse(env, "dev", "%v", err)
@@ -79,7 +86,6 @@ func runDev(ctx context.Context, env *environment, args []string) error {
 		d.out = io.Discard
 		d.up = func(state devState) error { return printJSON(env.out, state) }
 	}
-	var err error
 	d.tel, err = startTelemetry(ctx, TelemetryConfig{
 		Version: buildInfo().Version, LogOutput: env.err, LogText: true, LogLevel: slog.LevelWarn, RequestID: requestID,
 	})

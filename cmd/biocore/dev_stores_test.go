@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,7 +21,7 @@ func TestDevEndsWithoutItsDatabase(t *testing.T) {
 	t.Parallel()
 	_, postgres := dbtest.OwnPostgres(t)
 	url := emptyDatabase(t, postgres)
-	p, _ := startDev(t, launch{args: []string{"--pg-url", url, "--redis-url", dbtest.Redis(t)}})
+	p, _ := startDev(t, launch{args: []string{"--pg-url", inFile(t, url), "--redis-url", inFile(t, dbtest.Redis(t))}})
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +44,16 @@ func database(t testing.TB) (adminURL string) {
 	t.Helper()
 	_, server := dbtest.OwnPostgres(t)
 	return emptyDatabase(t, server)
+}
+
+// inFile is a URL as a flag takes it when it holds a password.
+func inFile(t testing.TB, url string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(path, []byte(url+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "file:" + path
 }
 
 func emptyDatabase(t testing.TB, server *dbtest.PostgresServer) (adminURL string) {
@@ -68,7 +79,7 @@ func TestDevWithOwnStores(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = redis.Stop(t.Context()) })
 	dir, url := folder(t), database(t)
-	stores := []string{"--pg-url", url, "--redis-url", redis.URL()}
+	stores := []string{"--pg-url", inFile(t, url), "--redis-url", inFile(t, redis.URL())}
 	p, state := startDev(t, launch{dir: dir, args: stores})
 	enrollAt(t, state)
 	if children := offspring(t, p.Process.Pid); len(children) > 0 {

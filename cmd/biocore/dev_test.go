@@ -272,14 +272,14 @@ func TestDevInterruptedStart(t *testing.T) {
 func TestDevTwice(t *testing.T) {
 	t.Parallel()
 	one, other := folder(t), folder(t)
-	first, state := startDev(t, launch{dir: one, args: []string{"--pg-url", database(t), "--redis-url", dbtest.Redis(t)}})
+	first, state := startDev(t, launch{dir: one, args: []string{"--pg-url", inFile(t, database(t)), "--redis-url", inFile(t, dbtest.Redis(t))}})
 	for _, args := range [][]string{{"dev"}, {"dev", "--reset"}} {
 		code, _, errs := runToEnd(t, launch{dir: one, args: args})
 		if code != 1 || !strings.Contains(errs, filepath.Join(one, ".biocore")+" is in use by process "+strconv.Itoa(first.Process.Pid)) {
 			t.Errorf("%v in the same folder: exit %d, %s; want one that names it", args, code, errs)
 		}
 	}
-	second, elsewhere := startDev(t, launch{dir: other, args: []string{"--pg-url", database(t), "--redis-url", dbtest.Redis(t)}})
+	second, elsewhere := startDev(t, launch{dir: other, args: []string{"--pg-url", inFile(t, database(t)), "--redis-url", inFile(t, dbtest.Redis(t))}})
 	if state.APIURL == elsewhere.APIURL || state.OpsURL == elsewhere.OpsURL {
 		t.Errorf("two folders share ports: %+v, %+v", state, elsewhere)
 	}
@@ -296,7 +296,7 @@ func TestDevPorts(t *testing.T) {
 	for _, address := range []string{"127.0.0.1", "::1"} {
 		api, ops := takenPort(t, address), takenPort(t, address)
 		p := startProgram(t, launch{dir: dir, args: []string{
-			"dev", "--pg-url", url, "--redis-url", dbtest.Redis(t), "--port", strconv.Itoa(api), "--ops-port", strconv.Itoa(ops),
+			"dev", "--pg-url", inFile(t, url), "--redis-url", inFile(t, dbtest.Redis(t)), "--port", strconv.Itoa(api), "--ops-port", strconv.Itoa(ops),
 		}})
 		p.await(t, p.out, "starts anew")
 		state := readState(t, filepath.Join(dir, ".biocore", "dev.json"))
@@ -390,7 +390,7 @@ func TestDevByMakeAndGoRun(t *testing.T) {
 	if out, err := init.CombinedOutput(); err != nil {
 		t.Fatalf("go work init: %v\n%s", err, out)
 	}
-	flags := []string{"--port", "0", "--ops-port", "0", "--pg-url", database(t), "--redis-url", dbtest.Redis(t)}
+	flags := []string{"--port", "0", "--ops-port", "0", "--pg-url", inFile(t, database(t)), "--redis-url", inFile(t, dbtest.Redis(t))}
 	for _, tt := range []struct {
 		name, program string
 		args          []string
@@ -433,9 +433,11 @@ func TestDevFlags(t *testing.T) {
 		{"a port that is none", []string{"--ops-port", "65536"}, 2, "there is no port 65536"},
 		{"reset of a database of one's own", []string{"--reset", "--pg-url", "postgres://x"}, 2, "drop yours"},
 		{"no PostgreSQL", []string{"--pg-bin", empty}, 1, "apt-get install --yes postgresql"},
-		{"a database that is away", []string{"--pg-url", "postgres://admin:walrus@127.0.0.1:1/x", "--redis-url", dbtest.Redis(t)}, 1, "127.0.0.1:1"},
-		{"a database URL that is none", []string{"--pg-url", "postgres://admin:walrus%@127.0.0.1", "--redis-url", dbtest.Redis(t)}, 1, "--pg-url is no database URL"},
-		{"a Redis that is away", []string{"--pg-url", "postgres://x", "--redis-url", "redis://:walrus@127.0.0.1:1"}, 1, "--redis-url"},
+		{"a database that is away", []string{"--pg-url", inFile(t, "postgres://admin:walrus@127.0.0.1:1/x"), "--redis-url", inFile(t, dbtest.Redis(t))}, 1, "127.0.0.1:1"},
+		{"a database URL that is none", []string{"--pg-url", inFile(t, "postgres://admin:walrus%@127.0.0.1"), "--redis-url", inFile(t, dbtest.Redis(t))}, 1, "--pg-url is no database URL"},
+		{"a Redis that is away", []string{"--pg-url", "postgres://x", "--redis-url", inFile(t, "redis://:walrus@127.0.0.1:1")}, 1, "--redis-url"},
+		{"a password among the arguments", []string{"--pg-url", "postgres://admin:walrus@127.0.0.1:1/x"}, 2, "--pg-url carries a password"},
+		{"Redis's among the arguments", []string{"--redis-url", "redis://:walrus@127.0.0.1:1"}, 2, "--redis-url carries a password"},
 	} {
 		code, out, errs := runToEnd(t, launch{args: append([]string{"dev"}, tt.args...)})
 		if code != tt.code || !strings.Contains(out+errs, tt.want) || strings.Contains(out+errs, "walrus") {

@@ -57,7 +57,7 @@ func (d *checkup) clock(context.Context) finding {
 	return ok("within %s of Postgres's", maxSkew)
 }
 
-const fixRoles = "run `biocore migrate up --bootstrap ADMIN_URL`: it makes the roles, with the passwords of this configuration"
+const fixRoles = "run `biocore migrate up --bootstrap file:ADMIN_URL`: it makes the roles, with the passwords of this configuration"
 
 // roles logs every role in, and opens the store that the next checks ask.
 func (d *checkup) roles(ctx context.Context) finding {

@@ -33,6 +33,8 @@ func commands() []command {
 		{"migrate up", "", "bring the database schema up to this version", "biocore migrate up", runMigrateUp},
 		{"migrate status", "", "list the schema's migrations", "biocore migrate status --json", runMigrateStatus},
 		{"doctor", "", "check every dependency and the tenant wall", "biocore doctor", runDoctor},
+		{"secret seal", "VARIABLE", "wrap a secret of the configuration by the KMS, and print what to write in its place", "biocore secret seal BIOCORE_REDIS_URL < redis-url", runSecretSeal},
+		{"secret check", "", "tell where each secret comes from, and show none", "biocore secret check", runSecretCheck},
 		{"tenant create", "SLUG", "make a tenant, and print its first keys", "biocore tenant create globex --name Globex --rp-id localhost --origin http://localhost:8080 --mode test", runTenantCreate},
 		{"tenant list", "", "list the tenants", "biocore tenant list --json", runTenantList},
 		{"tenant suspend", "SLUG", "refuse every call of a tenant", "biocore tenant suspend globex --reason 'unpaid invoice'", runTenantSuspend},
@@ -47,6 +49,7 @@ func commands() []command {
 
 // environment is what a command sees of the process.
 type environment struct {
+	in  io.Reader
 	out io.Writer
 	err io.Writer
 	dir string // the working directory: where .biocore is
@@ -61,7 +64,7 @@ func main() {
 	// a second one ends a process that hangs.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() { <-ctx.Done(); stop() }()
-	code := run(ctx, &environment{out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:])
+	code := run(ctx, &environment{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: "."}, os.Args[1:])
 	stop()
 	os.Exit(code) //nolint:forbidigo // this is main
 }
@@ -79,7 +82,7 @@ func run(ctx context.Context, env *environment, args []string) int {
 		return 2
 	}
 	if asksHelp(rest) { // then help is the answer, and no complaint
-		env = &environment{out: env.out, err: env.out, dir: env.dir}
+		env = &environment{in: env.in, out: env.out, err: env.out, dir: env.dir}
 	}
 	err := c.run(ctx, env, rest)
 	switch {

@@ -22,7 +22,7 @@ func runMigrateUp(ctx context.Context, env *environment, args []string) error {
 	var asJSON bool
 	fs := flags(env, "migrate up", &asJSON)
 	config := configFlag(fs)
-	bootstrap := fs.String("bootstrap", "", "first make the roles, logged in by this administrator's database `URL`; sets the roles' passwords to those of the configuration")
+	bootstrap := fs.String("bootstrap", "", "first make the roles, logged in by this administrator's database `URL`, or by that in file:PATH; sets the roles' passwords to those of the configuration")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -34,11 +34,15 @@ func runMigrateUp(ctx context.Context, env *environment, args []string) error {
 		return errors.New("BIOCORE_DATABASE_MIGRATOR_URL is required")
 	}
 	if *bootstrap != "" {
+		admin, err := urlArgument("--bootstrap", *bootstrap)
+		if err != nil {
+			return err
+		}
 		passwords, err := cfg.rolePasswords()
 		if err != nil {
 			return err
 		}
-		if err := db.Bootstrap(ctx, *bootstrap, passwords); err != nil {
+		if err := db.Bootstrap(ctx, admin, passwords); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
 	}
