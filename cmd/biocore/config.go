@@ -4,9 +4,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +31,10 @@ type Config struct {
 	// OpsListen is the operations port (metrics, readiness by name, profiles),
 	// host:port. Default "127.0.0.1:9090": it must not be reachable by the public.
 	OpsListen string `yaml:"opsListen" env:"BIOCORE_OPS_LISTEN"`
+	// OpsHosts are the names by which operators reach the operations port, separated by
+	// commas: any other Host is refused, so that no page of a browser can read the port
+	// by a name of its own. Addresses, localhost and the name in OpsListen are known.
+	OpsHosts string `yaml:"opsHosts" env:"BIOCORE_OPS_HOSTS"`
 	// PublicURL is how clients reach this installation, without a path: the issuer
 	// of tokens begins with it. https, except for localhost. Required.
 	PublicURL string `yaml:"publicUrl" env:"BIOCORE_PUBLIC_URL"`
@@ -115,6 +121,9 @@ func (c *Config) validateServe(unread ...string) error {
 		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redisSchemes),
 		validKMSURL(c.KMSURL),
 	)
+	if name := slices.IndexFunc(c.opsHosts(), func(name string) bool { return !hostName.MatchString(name) }); name >= 0 {
+		errs = append(errs, errors.New("BIOCORE_OPS_HOSTS is a list of host names without ports, as prometheus-target,ops.example.com"))
+	}
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
 		errs = append(errs, errors.New("BIOCORE_TRUSTED_HOPS is 0 to 8"))
 	}
@@ -170,6 +179,23 @@ func validKMSURL(raw string) error {
 		return errors.New("BIOCORE_KMS_URL carries a secret: it names a key, and what opens the KMS belongs in a file")
 	}
 	return nil
+}
+
+// hostName is a name in lower case, as DNS and container networks have them.
+var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$`)
+
+// opsHosts are the names that the operations port knows itself by.
+func (c *Config) opsHosts() []string {
+	var hosts []string
+	for name := range strings.SplitSeq(c.OpsHosts, ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+			hosts = append(hosts, name)
+		}
+	}
+	if name, _, err := net.SplitHostPort(c.OpsListen); err == nil && hostName.MatchString(strings.ToLower(name)) {
+		hosts = append(hosts, strings.ToLower(name))
+	}
+	return hosts
 }
 
 func validPublicURL(raw string) error {

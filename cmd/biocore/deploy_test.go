@@ -106,6 +106,9 @@ func TestComposeStartsTheServer(t *testing.T) {
 		if err := config.validateServe(); err != nil {
 			t.Errorf("serve refuses its configuration: %v", err)
 		}
+		if !slices.Contains(config.opsHosts(), name) {
+			t.Errorf("the operations port does not know itself as %s, its name in this network", name)
+		}
 		if _, err := kms.Open(t.Context(), config.KMSURL); err != nil {
 			t.Errorf("serve refuses its KMS key: %v", err)
 		}

@@ -174,7 +174,7 @@ func (p *platform) public(demo http.Handler) http.Handler {
 
 // ops is the handler of the operations port.
 func (p *platform) ops() http.Handler {
-	return edge.NewOps(edge.OpsOptions{Metrics: p.tel.Metrics, Ready: p.ready})
+	return edge.NewOps(edge.OpsOptions{Metrics: p.tel.Metrics, Ready: p.ready, Hosts: p.cfg.opsHosts()})
 }
 
 // keySet answers a tenant's public keys by its slug.

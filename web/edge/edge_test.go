@@ -212,7 +212,7 @@ func TestReady(t *testing.T) {
 				t.Error("503 without Retry-After")
 			}
 			w = httptest.NewRecorder()
-			edge.NewOps(edge.OpsOptions{Metrics: echo, Ready: ready}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+			edge.NewOps(edge.OpsOptions{Metrics: echo, Ready: ready, Hosts: []string{"example.com"}}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 			if w.Code != tt.public || !strings.Contains(w.Body.String(), tt.detail) {
 				t.Errorf("operations: %d %s", w.Code, w.Body)
 			}

@@ -67,6 +67,9 @@ func New(o Options) http.Handler {
 type OpsOptions struct {
 	Metrics http.Handler
 	Ready   func(*http.Request) map[string]error
+	// Hosts are the names by which operators reach this port, in lower case and without
+	// a port. Addresses and localhost need not be among them.
+	Hosts []string
 }
 
 // NewOps returns the handler of the operations port.
@@ -86,11 +89,13 @@ func NewOps(o OpsOptions) http.Handler {
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(out) // the client is gone
 	})
+	// Index serves the named profiles (goroutine, heap, …). The command line is not
+	// served: operators type things there that they should not.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	return mux
+	return knownHosts(mux, o.Hosts)
 }
 
 // status answers a load balancer: 200 or 503, and nothing that tells of the inside.
