@@ -61,9 +61,13 @@ type Config struct {
 
 	// RedisURL is redis://[:password@]host:port[/db], or rediss://. Required.
 	RedisURL secret.Text `yaml:"redisUrl" env:"BIOCORE_REDIS_URL"`
-	// KMSURL names the key that wraps the tenants' data keys: local:/path/to/file
+	// KMSURL names the key that wraps the tenants' data keys, in one of the forms of
+	// docs/kms.md, such as vault:https://host:8200/transit/keys/name or local:/path/to/file
 	// (32 random bytes, readable by its owner alone). Required.
 	KMSURL string `yaml:"kmsUrl" env:"BIOCORE_KMS_URL"`
+	// KMSPreviousURLs are the KMSs that wrapped before KMSURL's did, divided by spaces or
+	// commas, until `biocore keys rewrap` has moved everything. Default none.
+	KMSPreviousURLs string `yaml:"kmsPreviousUrls" env:"BIOCORE_KMS_PREVIOUS_URLS"`
 
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
@@ -119,10 +123,13 @@ func (c *Config) validateServe(unread ...string) error {
 		validStoreURL("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL, postgresSchemes),
 		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgresSchemes),
 		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redisSchemes),
-		validKMSURL(c.KMSURL),
+		validKMSURL("BIOCORE_KMS_URL", c.KMSURL),
 	)
 	if name := slices.IndexFunc(c.opsHosts(), func(name string) bool { return !hostName.MatchString(name) }); name >= 0 {
 		errs = append(errs, errors.New("BIOCORE_OPS_HOSTS is a list of host names without ports, as prometheus-target,ops.example.com"))
+	}
+	for _, previous := range c.previousKMS() {
+		errs = append(errs, validKMSURL("BIOCORE_KMS_PREVIOUS_URLS", previous))
 	}
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
 		errs = append(errs, errors.New("BIOCORE_TRUSTED_HOPS is 0 to 8"))
@@ -165,10 +172,17 @@ func validStoreURL(name string, given secret.Text, schemes []string) error {
 	return nil
 }
 
+// previousKMS returns each of KMSPreviousURLs.
+func (c *Config) previousKMS() []string {
+	return strings.FieldsFunc(c.KMSPreviousURLs, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
+}
+
 // validKMSURL refuses a secret in a URL that everybody may read: doctor and readyz tell
 // it. PINs, tokens and service accounts are read from files that it names.
-func validKMSURL(raw string) error {
+func validKMSURL(name, raw string) error {
 	lower := strings.ToLower(raw)
+	lower = strings.TrimPrefix(lower, "pkcs11:token=") // RFC 7512: the token's label
+	lower = strings.ReplaceAll(lower, ";token=", ";")
 	u, err := url.Parse(raw)
 	_, password := "", false
 	if err == nil {
@@ -176,7 +190,7 @@ func validKMSURL(raw string) error {
 	}
 	// RFC 7512 §2.3 has a PIN in the URI itself.
 	if password || strings.Contains(lower, "pin-value=") || strings.Contains(lower, "token=") || strings.Contains(lower, "secret=") {
-		return errors.New("BIOCORE_KMS_URL carries a secret: it names a key, and what opens the KMS belongs in a file")
+		return fmt.Errorf("%s carries a secret: it names a key, and what opens the KMS belongs in a file", name)
 	}
 	return nil
 }

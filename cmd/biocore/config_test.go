@@ -214,6 +214,11 @@ func TestServeRefuses(t *testing.T) {
 	if err := good.validateServe(); err != nil {
 		t.Fatalf("a good configuration = %v", err)
 	}
+	good.KMSPreviousURLs = good.KMSURL + ",\n  vault:https://vault.example:8200/transit/keys/biocore?token-file=/run/token"
+	good.KMSURL = "pkcs11:token=biocore;object=kek?pin-source=/run/pin" // RFC 7512: a token has a label
+	if err := good.validateServe(); err != nil || len(good.previousKMS()) != 2 {
+		t.Errorf("a configuration with three KMSs = %v, %q", err, good.previousKMS())
+	}
 	for _, tt := range []struct {
 		name    string
 		change  func(*Config)
@@ -245,6 +250,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a short password", func(c *Config) { c.RedisURL = secret.New("redis://:xK3-9qLw7_z@h") }, "the password in BIOCORE_REDIS_URL is shorter than 12 characters"},
 		{"a PIN in the KMS's URL", func(c *Config) { c.KMSURL = "pkcs11:token=x?pin-value=" + hunter }, "BIOCORE_KMS_URL carries a secret"},
 		{"a password in the KMS's URL", func(c *Config) { c.KMSURL = "vault://u:" + hunter + "@h/transit/k" }, "BIOCORE_KMS_URL carries a secret"},
+		{"a token in a previous KMS's URL", func(c *Config) { c.KMSPreviousURLs = "local:/k, vault:https://h/transit/keys/k?token=" + hunter }, "BIOCORE_KMS_PREVIOUS_URLS carries a secret"},
 		{"no URL at all", func(c *Config) { c.DatabaseURL = secret.New("host=h user=bc_app password=" + hunter) }, "BIOCORE_DATABASE_URL is not a URL"},
 		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = secret.New("postgres://u:" + hunter + "@[bad") }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
 		{"another store's URL", func(c *Config) { c.RedisURL = secret.New("postgres://u:" + hunter + "@h") }, "BIOCORE_REDIS_URL is not a URL"},
@@ -292,9 +298,10 @@ func TestServeTellsAllAtOnce(t *testing.T) {
 // plainFields are fields whose name says that they could hold a secret, and why they
 // do not.
 var plainFields = map[string]string{
-	"PublicURL":  "every token names it; validateServe refuses a user in it",
-	"KMSURL":     "it names a key, and doctor tells it; validateServe refuses a secret in it",
-	"TLSKeyFile": "where the key is, not the key",
+	"PublicURL":       "every token names it; validateServe refuses a user in it",
+	"KMSURL":          "it names a key, and doctor tells it; validateServe refuses a secret in it",
+	"KMSPreviousURLs": "as KMSURL",
+	"TLSKeyFile":      "where the key is, not the key",
 }
 
 // A new field that may hold a secret is hidden from the day it is written.

@@ -135,7 +135,7 @@ var owners = []owner{
 	{"go.opentelemetry.io/otel/exporters", []string{"cmd/biocore"}, "as the SDK"},
 	{"github.com/prometheus/client_golang", []string{"cmd/biocore"}, "instruments are OpenTelemetry's; Prometheus is one exporter"},
 	{"os/exec", []string{"db/embedded"}, "a server starts no programs; the development database is one"},
-	{"net/http", []string{"web", "cmd", "proto/gen", "db/embedded"}, "the domain decides; only the edge speaks HTTP"},
+	{"net/http", []string{"web", "cmd", "proto/gen", "db/embedded", "tenancy/keys/kms"}, "the domain decides; only the edge speaks HTTP, and a KMS is asked by it"},
 }
 
 func TestImportLaw(t *testing.T) {

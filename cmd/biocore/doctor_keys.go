@@ -32,7 +32,7 @@ func (d *checkup) openKMS(ctx context.Context) finding {
 	if d.cfg.KMSURL == "" {
 		return fail(fixKMS, "BIOCORE_KMS_URL is not set")
 	}
-	opened, err := kms.Open(ctx, d.cfg.KMSURL)
+	opened, err := kms.OpenAll(ctx, d.cfg.KMSURL, d.cfg.previousKMS())
 	if err != nil {
 		return fail(fixKMS, "%s", explain(err))
 	}

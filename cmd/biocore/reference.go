@@ -74,7 +74,7 @@ func openReference(ctx context.Context, k keys.KMS, variable, reference string) 
 func (s *settings) openReferences(ctx context.Context) {
 	for _, field := range s.secrets() {
 		if isReference(field.Reveal()) {
-			k, err := openKMS(ctx, s.KMSURL)
+			k, err := openKMS(ctx, s.KMSURL, s.previousKMS())
 			s.openBy(ctx, k, err)
 			return
 		}
@@ -108,12 +108,12 @@ func (s *settings) openBy(ctx context.Context, k keys.KMS, err error) {
 }
 
 // openKMS opens the KMS of the configuration, whose URL is itself no reference.
-func openKMS(ctx context.Context, kmsURL string) (keys.KMS, error) {
+func openKMS(ctx context.Context, kmsURL string, previous []string) (keys.KMS, error) {
 	switch {
 	case kmsURL == "":
 		return nil, errors.New("BIOCORE_KMS_URL is not set")
 	case isReference(kmsURL):
 		return nil, errors.New("BIOCORE_KMS_URL cannot be sealed by the KMS that it names")
 	}
-	return kms.Open(ctx, kmsURL)
+	return kms.OpenAll(ctx, kmsURL, previous)
 }

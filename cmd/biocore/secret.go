@@ -38,7 +38,7 @@ func runSecretSeal(ctx context.Context, env *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	k, err := openKMS(ctx, s.KMSURL)
+	k, err := openKMS(ctx, s.KMSURL, nil)
 	if err != nil {
 		return fmt.Errorf("KMS: %w", err)
 	}
@@ -143,7 +143,7 @@ func (s *settings) checkSecrets(ctx context.Context) []secretFinding {
 		}
 	}
 	if s.KMSURL != "" {
-		if _, err := openKMS(ctx, s.KMSURL); err != nil {
+		if _, err := openKMS(ctx, s.KMSURL, s.previousKMS()); err != nil {
 			kms.Problem = explain(err)
 		}
 	}

@@ -37,6 +37,7 @@ import (
 // without a network.
 type operator struct {
 	store   *db.Store
+	kms     keys.KMS
 	keys    *keys.Service
 	tenants *tenant.Service
 	apiKeys *apikey.Service
@@ -44,7 +45,7 @@ type operator struct {
 }
 
 func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, error) {
-	k, err := kms.Open(ctx, cfg.KMSURL)
+	k, err := kms.OpenAll(ctx, cfg.KMSURL, cfg.previousKMS())
 	if err != nil {
 		return nil, fmt.Errorf("KMS: %w", err)
 	}
@@ -55,7 +56,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{store: store}
+	o := &operator{store: store, kms: k}
 	o.keys = keys.New(keys.Options{Store: store, KMS: k})
 	var guesses *ratelimit.Guesses
 	if !cfg.NoLimits {
@@ -215,7 +216,7 @@ func (p *platform) serving(ctx context.Context) error {
 func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	parts := []func(context.Context) error{p.store.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.runner.Run}
+	parts := []func(context.Context) error{p.store.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.runner.Run, p.keepKMS}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, part := range parts {
@@ -228,6 +229,9 @@ func (p *platform) Run(ctx context.Context) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// keepKMS keeps the access to the KMS alive, which is seldom asked.
+func (p *platform) keepKMS(ctx context.Context) error { return kms.Run(ctx, p.kms) }
 
 // Close ends the connections, after Run has returned.
 func (p *platform) Close() {

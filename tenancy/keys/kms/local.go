@@ -115,7 +115,7 @@ func (l *Local) Wrap(_ context.Context, key, ad []byte) ([]byte, error) {
 // Unwrap opens what Wrap made.
 func (l *Local) Unwrap(_ context.Context, keyName string, wrapped, ad []byte) ([]byte, error) {
 	if keyName != l.name {
-		return nil, fmt.Errorf("wrapped by KMS key %s, but this server has %s", keyName, l.name)
+		return nil, unknownKey(keyName, l.name)
 	}
 	key, err := l.aead.Open(nil, nil, wrapped, ad)
 	if err != nil {

@@ -1,0 +1,385 @@
+package kms
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/biocore-id/biocore/tenancy/keys"
+)
+
+// withoutVault takes away what the machine says about a Vault of its own.
+func withoutVault(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"VAULT_TOKEN", "VAULT_TOKEN_FILE", "VAULT_NAMESPACE", "VAULT_CACERT"} {
+		t.Setenv(name, "")
+	}
+}
+
+func openVaultAt(t *testing.T, f *fakeVault, rest string) keys.KMS {
+	t.Helper()
+	k, err := Open(t.Context(), "vault:http://"+f.addr+"/transit/keys/"+rest)
+	if err != nil {
+		t.Fatalf("Open error = %v", err)
+	}
+	return k
+}
+
+func vaultRig(t *testing.T) rig {
+	t.Helper()
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", fakeVaultToken)
+	f := newFakeVault(t)
+	return rig{
+		kms: openVaultAt(t, f, "biocore"), other: openVaultAt(t, f, "other"),
+		stall: f.stall, down: f.stop, up: f.again,
+	}
+}
+
+func TestVault(t *testing.T) { testKMS(t, vaultRig) }
+
+func TestVaultSigns(t *testing.T) { testSigningKMS(t, vaultRig, es256, eddsa, rs256) }
+
+func TestVaultKeyIsRotatedInVault(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", fakeVaultToken)
+	f := newFakeVault(t)
+	k := openVaultAt(t, f, "biocore")
+	ad := []byte("tenant one")
+	first, err := k.Wrap(t.Context(), []byte("key"), ad)
+	if err != nil || !bytes.HasPrefix(first, []byte("vault:v1:")) {
+		t.Fatalf("Wrap = %q, %v", first, err)
+	}
+	f.rotate("biocore")
+	second, err := k.Wrap(t.Context(), []byte("key"), ad)
+	if err != nil || !bytes.HasPrefix(second, []byte("vault:v2:")) {
+		t.Fatalf("after a rotation in Vault, Wrap = %q, %v", second, err)
+	}
+	for _, wrapped := range [][]byte{first, second} {
+		if got, err := k.Unwrap(t.Context(), k.KeyName(), wrapped, ad); err != nil || string(got) != "key" {
+			t.Errorf("Unwrap of %q = %q, %v", wrapped, got, err)
+		}
+	}
+}
+
+func TestVaultNamesItsKeys(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", fakeVaultToken)
+	f := newFakeVault(t)
+	for _, tt := range []struct{ rest, namespace, want string }{
+		{"biocore", "", "vault:http://" + f.addr + "/transit/keys/biocore"},
+		{"biocore?name=prod", "", "vault:prod/transit/keys/biocore"},
+		{"biocore?namespace=team/a&name=prod", "team/a", "vault:prod/team/a/transit/keys/biocore"},
+	} {
+		f.namespace = tt.namespace
+		if got := openVaultAt(t, f, tt.rest).KeyName(); got != tt.want {
+			t.Errorf("KeyName = %s, want %s", got, tt.want)
+		}
+	}
+	_, err := Open(t.Context(), "vault:http://"+f.addr+"/transit/keys/biocore?namespace=team/b")
+	if !refusedWith(err, 403) || errors.Is(err, keys.ErrKMSUnavailable) {
+		t.Errorf("in another namespace, Open error = %v", err)
+	}
+}
+
+func TestVaultURL(t *testing.T) {
+	withoutVault(t)
+	open := filepath.Join(t.TempDir(), "open")
+	if err := os.WriteFile(open, []byte(fakeVaultToken), 0o604); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o604); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, token, rest, want string }{
+		{"nothing", "t", "", "https://"},
+		{"http to elsewhere", "t", "http://vault.example/transit/keys/x", "http:// to this machine alone"},
+		{"with a password", "t", "https://me:secret@vault.example/transit/keys/x", "no credentials"},
+		{"no key", "t", "https://vault.example/transit/keys/", "form vault:"},
+		{"no mount", "t", "https://vault.example/keys/x", "form vault:"},
+		{"a key with a path", "t", "https://vault.example/transit/keys/x/config", "form vault:"},
+		{"an escaped path", "t", "https://vault.example/transit/keys/x%2Fconfig", "form vault:"},
+		{"an unknown option", "t", "https://vault.example/transit/keys/x?token=t", `"token"`},
+		{"an option twice", "t", "https://vault.example/transit/keys/x?name=a&name=b", "twice"},
+		{"no token", "", "https://vault.example/transit/keys/x", "VAULT_TOKEN"},
+		{"a login of an unknown kind", "", "https://vault.example/transit/keys/x?auth=github", "kubernetes or approle"},
+		{"a role without a login", "t", "https://vault.example/transit/keys/x?role=a", "auth="},
+		{"kubernetes without a role", "", "https://vault.example/transit/keys/x?auth=kubernetes", "needs role"},
+		{"approle without a secret", "", "https://vault.example/transit/keys/x?auth=approle&role-id=a", "secret-id-file"},
+		{"a CA that is none", "t", "https://vault.example/transit/keys/x?ca=" + open, "no PEM"},
+		{"a token file that everybody reads", "", "http://127.0.0.1:1/transit/keys/x?token-file=" + open, "is open to others"},
+	} {
+		t.Setenv("VAULT_TOKEN", tt.token)
+		_, err := Open(t.Context(), "vault:"+tt.rest)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Open error = %v, want %q in it", tt.name, err, tt.want)
+		}
+		if err != nil && (strings.Contains(err.Error(), "secret@") || strings.Contains(err.Error(), fakeVaultToken)) {
+			t.Errorf("%s: the error shows a secret: %v", tt.name, err)
+		}
+	}
+}
+
+func TestVaultAtStart(t *testing.T) {
+	withoutVault(t)
+	f := newFakeVault(t)
+	for _, tt := range []struct {
+		name, token, key string
+		prepare          func()
+		unavailable      bool
+		want             string
+	}{
+		{name: "a wrong token", token: "hvs.wrong", key: "biocore", want: "permission denied"},
+		{name: "no such key", token: fakeVaultToken, key: "absent", want: "400"},
+		{name: "it is sealed", token: fakeVaultToken, key: "biocore", prepare: func() {
+			f.answerWith(fakeAnswer{503, `{"errors":["Vault is sealed"]}`}, fakeAnswer{503, `{"errors":["Vault is sealed"]}`})
+		}, unavailable: true, want: "sealed"},
+		{name: "it has too much to do", token: fakeVaultToken, key: "biocore", prepare: func() {
+			f.answerWith(fakeAnswer{429, "{}"}, fakeAnswer{429, "{}"})
+		}, unavailable: true, want: "429"},
+		{name: "a proxy answers", token: fakeVaultToken, key: "biocore", prepare: func() {
+			f.answerWith(fakeAnswer{200, "<html>"}, fakeAnswer{200, "<html>"})
+		}, unavailable: true, want: "no JSON"},
+		{name: "it redirects", token: fakeVaultToken, key: "biocore", prepare: func() {
+			f.answerWith(fakeAnswer{307, ""})
+		}, want: "redirect"},
+		{name: "it ignores associated data", token: fakeVaultToken, key: "biocore", prepare: func() { f.forgetful = true }, want: "ignores associated data"},
+		{name: "it is away", token: fakeVaultToken, key: "biocore", prepare: func() { f.stop(t) }, unavailable: true, want: "refused"},
+	} {
+		t.Setenv("VAULT_TOKEN", tt.token)
+		if tt.prepare != nil {
+			tt.prepare()
+		}
+		_, err := Open(t.Context(), "vault:http://"+f.addr+"/transit/keys/"+tt.key)
+		if err == nil || errors.Is(err, keys.ErrKMSUnavailable) != tt.unavailable || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Open error = %v, want %q in it, unavailable %t", tt.name, err, tt.want, tt.unavailable)
+		}
+		if slices.ContainsFunc(f.takeAsked(), func(asked string) bool { return strings.Contains(asked, "/elsewhere") }) {
+			t.Errorf("%s: a redirect was followed", tt.name)
+		}
+		if err != nil && strings.Contains(err.Error(), tt.token) {
+			t.Errorf("%s: the error shows the token: %v", tt.name, err)
+		}
+	}
+}
+
+func TestVaultIsAskedTwiceAtMost(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", fakeVaultToken)
+	f := newFakeVault(t)
+	k := openVaultAt(t, f, "biocore")
+	for _, tt := range []struct {
+		name    string
+		answers []fakeAnswer
+		asked   int
+		good    bool
+	}{
+		{"one failure is made good", []fakeAnswer{{500, ""}}, 2, true},
+		{"two are not", []fakeAnswer{{500, ""}, {502, ""}}, 2, false},
+		{"a refusal is final", []fakeAnswer{{400, ""}}, 1, false},
+	} {
+		f.takeAsked()
+		f.answerWith(tt.answers...)
+		_, err := k.Wrap(t.Context(), []byte("key"), nil)
+		if asked := len(f.takeAsked()); asked != tt.asked || (err == nil) != tt.good {
+			t.Errorf("%s: asked %d times, error = %v", tt.name, asked, err)
+		}
+	}
+}
+
+// A vaultToken with the fake's clock, so that hours pass at once.
+func vaultByTheClock(t *testing.T, f *fakeVault, options string) *vault {
+	t.Helper()
+	v, err := newVault("http://"+f.addr+"/transit/keys/biocore"+options, f.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func wraps(t *testing.T, v *vault) error {
+	t.Helper()
+	_, err := v.Wrap(t.Context(), []byte("key"), []byte("ad"))
+	return err
+}
+
+func TestVaultTokenIsRenewedBeforeItExpires(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", "hvs.short")
+	f := newFakeVault(t)
+	f.mint("hvs.short", time.Hour, 24*time.Hour)
+	v := vaultByTheClock(t, f, "")
+	const lookup, renew = "GET /v1/auth/token/lookup-self", "POST /v1/auth/token/renew-self"
+	for _, tt := range []struct {
+		name string
+		pass time.Duration
+		want []string // beside the wrapping
+	}{
+		{"at first it is looked up", 0, []string{lookup}},
+		{"and used as it is", 39 * time.Minute, nil},
+		{"until two thirds are over", 2 * time.Minute, []string{renew}},
+		{"and again", 41 * time.Minute, []string{renew}},
+		{"but no sooner", 10 * time.Minute, nil},
+	} {
+		f.pass(tt.pass)
+		if err := wraps(t, v); err != nil {
+			t.Fatalf("%s: Wrap error = %v", tt.name, err)
+		}
+		if got := f.takeAsked(); !slices.Equal(got, append(tt.want, "POST /v1/transit/encrypt/biocore")) {
+			t.Errorf("%s: asked %q", tt.name, got)
+		}
+	}
+	// A renewal that fails is no harm while the token is good.
+	f.pass(31 * time.Minute)
+	f.answerWith(fakeAnswer{500, ""})
+	if err := wraps(t, v); err != nil {
+		t.Errorf("while renewal fails, Wrap error = %v", err)
+	}
+	f.pass(2 * time.Hour)
+	if err := wraps(t, v); !refusedWith(err, 403) || errors.Is(err, keys.ErrKMSUnavailable) {
+		t.Errorf("after it expired, Wrap error = %v, want Vault's refusal", err)
+	}
+}
+
+func TestVaultTokenIsRenewedWhileNobodyCalls(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", "hvs.short")
+	f := newFakeVault(t)
+	f.mint("hvs.short", 3*time.Second, time.Hour)
+	v := vaultByTheClock(t, f, "")
+	if err := wraps(t, v); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Run(ctx, several{v}) }()
+	for range 2 {
+		<-f.renewed
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("Run error = %v", err)
+	}
+}
+
+func TestVaultTokenRevoked(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", fakeVaultToken)
+	f := newFakeVault(t)
+	k := openVaultAt(t, f, "biocore")
+	f.revoke(fakeVaultToken)
+	_, err := k.Wrap(t.Context(), []byte("key"), nil)
+	if !refusedWith(err, 403) || errors.Is(err, keys.ErrKMSUnavailable) || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("Wrap error = %v, want Vault's refusal", err)
+	}
+}
+
+func TestVaultTokenFileIsReadAgain(t *testing.T) {
+	withoutVault(t)
+	f := newFakeVault(t)
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(fakeVaultToken)
+	t.Setenv("VAULT_TOKEN", "hvs.wrong") // the file counts
+	t.Setenv("VAULT_TOKEN_FILE", path)
+	k := openVaultAt(t, f, "biocore")
+	f.mint("hvs.second", time.Hour, time.Hour)
+	f.revoke(fakeVaultToken)
+	if _, err := k.Wrap(t.Context(), []byte("key"), nil); !refusedWith(err, 403) {
+		t.Errorf("with a revoked token, Wrap error = %v", err)
+	}
+	write("hvs.second")
+	if _, err := k.Wrap(t.Context(), []byte("key"), nil); err != nil {
+		t.Errorf("with the file written anew, Wrap error = %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Wrap(t.Context(), []byte("key"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without the file, Wrap error = %v", err)
+	}
+}
+
+func TestVaultLogin(t *testing.T) {
+	withoutVault(t)
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, tt := range []struct{ name, good, bad string }{
+		{
+			"kubernetes", "?auth=kubernetes&role=biocore&jwt-file=" + write("jwt", "pod's own"),
+			"?auth=kubernetes&role=biocore&jwt-file=" + write("other-jwt", "another pod's"),
+		},
+		{
+			"approle", "?auth=approle&role-id=role-1&secret-id-file=" + write("secret", "secret-1"),
+			"?auth=approle&role-id=role-1&secret-id-file=" + write("other-secret", "secret-2"),
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFakeVault(t)
+			if err := wraps(t, vaultByTheClock(t, f, tt.bad)); err == nil || errors.Is(err, keys.ErrKMSUnavailable) {
+				t.Errorf("with a wrong secret, Wrap error = %v", err)
+			}
+			v := vaultByTheClock(t, f, tt.good)
+			login := "POST /v1/auth/" + tt.name + "/login"
+			f.takeAsked()
+			for _, step := range []struct {
+				name   string
+				before func()
+				want   []string
+			}{
+				{"the first call logs in", func() {}, []string{login}},
+				{"the next does not", func() {}, nil},
+				{"later it renews", func() { f.pass(41 * time.Minute) }, []string{"POST /v1/auth/token/renew-self"}},
+				{"after the token has expired it logs in", func() { f.pass(5 * time.Hour) }, []string{"POST /v1/auth/token/renew-self", login}},
+				{"and when it was revoked", func() { f.revoke("hvs.login-2") }, []string{"POST /v1/transit/encrypt/biocore", login}},
+			} {
+				step.before()
+				if err := wraps(t, v); err != nil {
+					t.Fatalf("%s: Wrap error = %v", step.name, err)
+				}
+				if got := f.takeAsked(); !slices.Equal(got, append(step.want, "POST /v1/transit/encrypt/biocore")) {
+					t.Errorf("%s: asked %q", step.name, got)
+				}
+			}
+			// Near the end of a token's longest life Vault grants ever less.
+			for range 4 {
+				f.pass(41 * time.Minute)
+				if err := wraps(t, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if f.logins != 4 {
+				t.Errorf("logged in %d times, want a fourth time before the third token's end", f.logins)
+			}
+		})
+	}
+}
+
+func TestVaultSigningKeyIsNobodyElses(t *testing.T) {
+	r := vaultRig(t)
+	k := signing(t, r.kms)
+	if _, err := k.CreateSigningKey(t.Context(), es256, "tenant-1"); err != nil {
+		t.Fatal(err)
+	}
+	if made, err := k.CreateSigningKey(t.Context(), es256, "tenant-1"); err == nil {
+		t.Errorf("a second key of the same label is %s", made.Name)
+	}
+}
