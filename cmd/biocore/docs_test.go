@@ -45,7 +45,7 @@ func TestThreatModelNamesItsTests(t *testing.T) {
 func TestDocsLinks(t *testing.T) {
 	root := top(t)
 	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
-	pages := []string{filepath.Join(root, "README.md"), filepath.Join(root, "sdk/js/README.md")}
+	pages := []string{filepath.Join(root, "README.md"), filepath.Join(root, "sdk/js/README.md"), filepath.Join(root, "sdk/go/README.md")}
 	err := filepath.WalkDir(filepath.Join(root, "docs"), func(name string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(name, ".md") {
 			pages = append(pages, name)
