@@ -21,6 +21,8 @@ var platformTables = map[string]string{
 var extraPolicies = map[string]string{
 	"public.tenants platform_plane":   "bc_control runs tenants",
 	"public.idempotency_keys expired": "bc_jobs deletes what is over a day old",
+	"public.data_keys due":            "bc_jobs asks which tenants have keys to look after; it sees tenant and time",
+	"public.signing_keys due":         "as data_keys",
 }
 
 // definers are the functions that run with their owner's rights.

@@ -198,7 +198,7 @@ func (w *World) SignIn(t testing.TB, sc scope.Scope, c credential.Credential) (s
 	if err != nil {
 		t.Fatalf("authcoretest: sign in: %v", err)
 	}
-	tokens, err := w.Sessions.Issue(w.Ring(t, sc), snap, sess, true)
+	tokens, err := w.Sessions.Issue(t.Context(), w.Ring(t, sc), snap, sess, true)
 	if err != nil {
 		t.Fatalf("authcoretest: issue tokens: %v", err)
 	}

@@ -98,7 +98,7 @@ func (s *Service) ExchangeCode(ctx context.Context, sc scope.Scope, text string)
 		s.refuse(ctx, sc, actionExchange, c.session, err)
 		return Exchanged{}, err
 	}
-	tokens, err := s.sessions.Issue(ring, snap, sess, true)
+	tokens, err := s.sessions.Issue(ctx, ring, snap, sess, true)
 	if err != nil {
 		return Exchanged{}, fmt.Errorf("issue tokens: %w", err)
 	}

@@ -85,7 +85,7 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 			return Authenticated{}, err
 		}
 	}
-	return s.allow(in, outcome)
+	return s.allow(ctx, in, outcome)
 }
 
 // verify does §7.2 up to the decisions: whose credential it is (steps 5 to 7), and
@@ -220,7 +220,7 @@ func (in *signIn) facts(dst []byte) []byte {
 }
 
 // allow answers a sign-in that has been committed.
-func (s *Service) allow(in *signIn, outcome db.SignInOutcome) (Authenticated, error) {
+func (s *Service) allow(ctx context.Context, in *signIn, outcome db.SignInOutcome) (Authenticated, error) {
 	a := in.assurance()
 	done := in.answer(Allow, "")
 	done.User.LastSignInAt, done.Credential.LastUsedAt = &outcome.CreatedAt, &outcome.CreatedAt
@@ -237,7 +237,7 @@ func (s *Service) allow(in *signIn, outcome db.SignInOutcome) (Authenticated, er
 		Address: in.scope.Origin().Address.Unmap().WithZone(""), UserAgent: in.scope.Origin().UserAgent,
 		CreatedAt: outcome.CreatedAt, LastUsedAt: outcome.CreatedAt, ExpiresAt: outcome.ExpiresAt,
 	}
-	tokens, err := s.sessions.Issue(in.ring, in.snap, sess, !in.publishable)
+	tokens, err := s.sessions.Issue(ctx, in.ring, in.snap, sess, !in.publishable)
 	if err != nil {
 		return Authenticated{}, fmt.Errorf("issue tokens: %w", err)
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // Refreshed is a session with its new tokens.
@@ -40,6 +42,10 @@ func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken stri
 	if err != nil {
 		return Refreshed{}, ErrRefreshToken.WithCause(err)
 	}
+	ahead, err := s.signAhead(ctx, sc, ring, snap, presented)
+	if err != nil {
+		return Refreshed{}, err
+	}
 	var out Refreshed
 	var reused bool
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
@@ -65,12 +71,17 @@ func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken stri
 			reused = true
 			return endReused(ctx, tx, current, presented.Generation)
 		}
+		if ahead != nil {
+			now = ahead.Session.LastUsedAt // as the tokens say
+		}
 		if row, err = tx.RotateRefresh(ctx, tenantq.RotateRefreshParams{ID: row.ID, Now: now}); err != nil {
 			return fmt.Errorf("rotate refresh token: %w", err)
 		}
 		out.Session = FromRow(row)
 		// Signed before the commit: a token that cannot be made must not use up the old one.
-		if out.Tokens, err = s.Issue(ring, snap, out.Session, true); err != nil {
+		if ahead != nil {
+			out.Tokens = ahead.Tokens
+		} else if out.Tokens, err = s.Issue(ctx, ring, snap, out.Session, true); err != nil {
 			return err
 		}
 		return audit.Append(ctx, tx, entry(out.Session, audit.Entry{Action: "session.refresh"}))
@@ -83,6 +94,38 @@ func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken stri
 		return Refreshed{}, ErrRevoked
 	}
 	return out, nil
+}
+
+// signAhead makes the tokens of a refresh before its transaction when the key is in a
+// KMS, since no row may stay locked while the network answers. It decides nothing: nil
+// when the session is not one that the tokens could be of, which the transaction finds.
+func (s *Service) signAhead(
+	ctx context.Context, sc scope.Scope, ring *keys.Ring, snap *tenant.Snapshot, presented token.Refresh,
+) (*Refreshed, error) {
+	if signer := ring.Signer(); signer == nil || !signer.Remote() {
+		return nil, nil //nolint:nilnil // nothing to make ahead
+	}
+	var row tenantq.Session
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		row, err = tx.GetSession(ctx, presented.Session)
+		return err
+	})
+	if db.IsNoRows(err) {
+		return nil, nil //nolint:nilnil // as above
+	} else if err != nil {
+		return nil, fmt.Errorf("get session: %w", err)
+	}
+	next := FromRow(row)
+	if next.RevokedAt != nil || next.Generation != presented.Generation {
+		return nil, nil //nolint:nilnil // as above
+	}
+	next.LastUsedAt = s.store.Now()
+	next.Generation++
+	tokens, err := s.Issue(ctx, ring, snap, next, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Refreshed{Session: next, Tokens: tokens}, nil
 }
 
 // endReused revokes a session of which an old refresh token came back.

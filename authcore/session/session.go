@@ -86,7 +86,7 @@ type Tokens struct {
 // Issue makes tokens for a session that is in the table, or that the caller has just
 // committed. They are good from sess.LastUsedAt on: the sign-in, or the refresh.
 // withRefresh is false for callers with a publishable key.
-func (s *Service) Issue(ring *keys.Ring, snap *tenant.Snapshot, sess Session, withRefresh bool) (Tokens, error) {
+func (s *Service) Issue(ctx context.Context, ring *keys.Ring, snap *tenant.Snapshot, sess Session, withRefresh bool) (Tokens, error) {
 	jti, err := uuid.NewV7FromReader(s.rand)
 	if err != nil {
 		return Tokens{}, fmt.Errorf("mint token id: %w", err)
@@ -97,7 +97,7 @@ func (s *Service) Issue(ring *keys.Ring, snap *tenant.Snapshot, sess Session, wi
 		expires = sess.ExpiresAt
 	}
 	t := Tokens{AccessExpiresAt: expires.Truncate(time.Second)}
-	access, err := token.AppendAccess(make([]byte, 0, 1024), ring, token.Claims{
+	access, err := token.AppendAccess(ctx, make([]byte, 0, 1024), ring, token.Claims{
 		Issuer: token.Issuer(s.publicURL, snap.Slug), Subject: sess.UserID.UUID(), Audience: snap.RPID,
 		Session: sess.ID.UUID(), Tenant: snap.ID,
 		UserVerified: sess.UserVerified, AAL: sess.AAL, AuthTime: sess.CreatedAt,

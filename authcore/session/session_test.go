@@ -249,7 +249,7 @@ func TestIssueWithoutRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens, err := w.Sessions.Issue(w.Ring(t, w.acme), snap, w.sess, false)
+	tokens, err := w.Sessions.Issue(t.Context(), w.Ring(t, w.acme), snap, w.sess, false)
 	if err != nil || tokens.Refresh != "" || !active(t, w.World, w.acme, tokens.Access) {
 		t.Errorf("Issue = %+v, %v, want a good access token alone", tokens, err)
 	}

@@ -156,7 +156,7 @@ func TestAttacks(t *testing.T) {
 // sign appends the tenant's signature to a JWS's input.
 func sign(t testing.TB, ring *keys.Ring, input string) string {
 	t.Helper()
-	tok, err := ring.Signer().Sign([]byte(input+"."), []byte(input))
+	tok, err := ring.Signer().Sign(t.Context(), []byte(input+"."), []byte(input))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,12 +18,12 @@ func TestAccessAllocations(t *testing.T) {
 	c, dst, signer := claimsOf(acme), make([]byte, 0, 1024), acme.Signer()
 	input := make([]byte, 600)
 	signing := testing.AllocsPerRun(200, func() {
-		if _, err := signer.Sign(dst, input); err != nil {
+		if _, err := signer.Sign(t.Context(), dst, input); err != nil {
 			t.Fatal(err)
 		}
 	})
 	all := testing.AllocsPerRun(200, func() {
-		if _, err := token.AppendAccess(dst, acme, c); err != nil {
+		if _, err := token.AppendAccess(t.Context(), dst, acme, c); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -42,7 +42,7 @@ func BenchmarkAppendAccess(b *testing.B) {
 	c, dst := claimsOf(acme), make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := token.AppendAccess(dst, acme, c); err != nil {
+		if _, err := token.AppendAccess(b.Context(), dst, acme, c); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,6 +11,7 @@
 package token
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -52,10 +53,11 @@ func Issuer(publicURL, slug string) string {
 	return strings.TrimSuffix(publicURL, "/") + "/t/" + slug
 }
 
-// The header of an access token, around the kid, in the order of JSON's canonical
-// form. There is one spelling for each key.
+// The header of an access token, around algorithm and kid, in the order of JSON's
+// canonical form. There is one spelling for each key.
 const (
-	headerBefore = `{"alg":"` + keys.ES256 + `","kid":"`
+	headerBefore = `{"alg":"`
+	headerAmid   = `","kid":"`
 	headerAfter  = `","typ":"at+jwt"}`
 )
 
@@ -64,14 +66,12 @@ const (
 const MaxBytes = 4096
 
 // AppendAccess appends to dst an access token of these claims, signed with the
-// ring's active key. The claims must be of the ring's tenant.
-func AppendAccess(dst []byte, ring *keys.Ring, c Claims) ([]byte, error) {
+// ring's active key. The claims must be of the ring's tenant. ctx bounds the signing,
+// which for a key in a KMS goes over the network.
+func AppendAccess(ctx context.Context, dst []byte, ring *keys.Ring, c Claims) ([]byte, error) {
 	signer := ring.Signer()
 	if signer == nil {
 		return nil, errors.New("the tenant has no active signing key")
-	}
-	if signer.Algorithm != keys.ES256 {
-		return nil, fmt.Errorf("no access token header for algorithm %s", signer.Algorithm)
 	}
 	if c.Tenant != ring.Tenant() {
 		return nil, errors.New("the claims are of another tenant than the key")
@@ -80,12 +80,13 @@ func AppendAccess(dst []byte, ring *keys.Ring, c Claims) ([]byte, error) {
 	b64 := base64.RawURLEncoding
 
 	start := len(dst)
-	part := append(append(append(scratch[:0], headerBefore...), signer.KID...), headerAfter...)
+	part := append(append(scratch[:0], headerBefore...), signer.Algorithm...)
+	part = append(append(append(part, headerAmid...), signer.KID...), headerAfter...)
 	dst = append(b64.AppendEncode(dst, part), '.')
 	dst = b64.AppendEncode(dst, AppendClaims(scratch[:0], c))
 	end := len(dst)
 	dst = append(dst, '.')
-	return signer.Sign(dst, dst[start:end])
+	return signer.Sign(ctx, dst, dst[start:end])
 }
 
 // AppendClaims appends c as a JSON object, as it stands in the token.
@@ -144,12 +145,12 @@ func VerifyAccess(ring *keys.Ring, token string, want Want) (Claims, error) {
 	if !ok || !ok2 {
 		return Claims{}, fmt.Errorf("%w: not a JWS in compact form", ErrInvalid)
 	}
-	kid, ok := kidOf(header)
+	algorithm, kid, ok := keyOf(header)
 	if !ok {
 		return Claims{}, fmt.Errorf("%w: not our header", ErrInvalid)
 	}
 	input := token[:len(header)+1+len(payload)]
-	if err := ring.Verify(kid, []byte(input), []byte(signature)); err != nil {
+	if err := ring.Verify(kid, algorithm, []byte(input), []byte(signature)); err != nil {
 		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	// From here on the bytes are what a holder of the tenant's key wrote.
@@ -169,21 +170,26 @@ func VerifyAccess(ring *keys.Ring, token string, want Want) (Claims, error) {
 	return c, nil
 }
 
-// kidOf returns the kid of a header that is ours to the byte.
-func kidOf(header string) (string, bool) {
+// keyOf returns algorithm and kid of a header that is ours to the byte. Whether the
+// key is ours, and for that algorithm, is Ring.Verify's to say.
+func keyOf(header string) (algorithm, kid string, ok bool) {
 	var buf [192]byte // kids are thumbprints of 43 characters
 	if base64.RawURLEncoding.DecodedLen(len(header)) > len(buf) {
-		return "", false
+		return "", "", false
 	}
 	n, err := base64.RawURLEncoding.Strict().Decode(buf[:], []byte(header))
 	if err != nil {
-		return "", false
+		return "", "", false
 	}
-	kid, ok := strings.CutPrefix(string(buf[:n]), headerBefore)
+	rest, ok := strings.CutPrefix(string(buf[:n]), headerBefore)
 	if !ok {
-		return "", false
+		return "", "", false
 	}
-	return strings.CutSuffix(kid, headerAfter) // whatever is between is no key of ours, or it is one
+	if algorithm, rest, ok = strings.Cut(rest, headerAmid); !ok {
+		return "", "", false
+	}
+	kid, ok = strings.CutSuffix(rest, headerAfter) // whatever is between is no key of ours, or it is one
+	return algorithm, kid, ok
 }
 
 // wireClaims is for reading alone. Numbers are NumericDates in whole seconds.

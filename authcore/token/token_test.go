@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"encoding/base64"
 	"encoding/json"
@@ -41,7 +42,7 @@ var want = token.Want{Issuer: "https://auth.example/t/acme", Audience: "acme.exa
 
 func access(t testing.TB, ring *keys.Ring, c token.Claims) string {
 	t.Helper()
-	tok, err := token.AppendAccess(nil, ring, c)
+	tok, err := token.AppendAccess(t.Context(), nil, ring, c)
 	if err != nil {
 		t.Fatalf("AppendAccess error = %v", err)
 	}
@@ -73,10 +74,10 @@ func TestAccess(t *testing.T) {
 			}
 		})
 	}
-	if tok, err := token.AppendAccess([]byte("kept "), acme, claimsOf(acme)); err != nil || !strings.HasPrefix(string(tok), "kept ey") {
+	if tok, err := token.AppendAccess(t.Context(), []byte("kept "), acme, claimsOf(acme)); err != nil || !strings.HasPrefix(string(tok), "kept ey") {
 		t.Errorf("AppendAccess = %q, %v, want it appended", tok, err)
 	}
-	if tok, err := token.AppendAccess(nil, globex, claimsOf(acme)); err == nil {
+	if tok, err := token.AppendAccess(t.Context(), nil, globex, claimsOf(acme)); err == nil {
 		t.Errorf("AppendAccess of another tenant's claims = %q, want an error", tok)
 	}
 }
@@ -124,7 +125,7 @@ type opaque struct {
 func (o opaque) Public() *jose.JSONWebKey        { return o.jwk }
 func (o opaque) Algs() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{jose.ES256} }
 func (o opaque) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
-	signature, err := o.ring.Signer().Sign(nil, payload)
+	signature, err := o.ring.Signer().Sign(context.Background(), nil, payload)
 	if err != nil {
 		return nil, err
 	}

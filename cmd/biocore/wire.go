@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"connectrpc.com/connect/v2"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -57,7 +59,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, err
 	}
 	o := &operator{store: store, kms: k}
-	o.keys = keys.New(keys.Options{Store: store, KMS: k})
+	o.keys = keys.New(keys.Options{Store: store, KMS: k, Plan: o.keyPlan, Log: tel.Log})
 	var guesses *ratelimit.Guesses
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
@@ -66,6 +68,18 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
+}
+
+// keyPlan is what a tenant's policy asks of its keys.
+func (o *operator) keyPlan(ctx context.Context, sc scope.Scope) (keys.Plan, error) {
+	snap, err := o.tenants.Current(ctx, sc)
+	if err != nil {
+		return keys.Plan{}, err
+	}
+	return keys.Plan{
+		Algorithm: string(snap.Policy.SigningAlgorithm), InKMS: snap.Policy.SigningKeyLocation == policy.KeysInKMS,
+		RotateSigningAfter: snap.Policy.SigningKeyRotation(), RotateDataAfter: snap.Policy.DataKeyRotation(),
+	}, nil
 }
 
 // Close ends the connections.
@@ -113,6 +127,8 @@ func (p *platform) wire() error {
 	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Now: p.store.Now, Log: p.tel.Log})
 	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL.Reveal(), Now: p.store.Now, Log: p.tel.Log})
 
+	p.runner.MaintainKeys(p.keys.Maintain)
+
 	users := user.New(user.Options{Store: p.store, Keys: p.keys})
 	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys})
 	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL})
@@ -151,6 +167,7 @@ func (p *platform) wire() error {
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
+	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
 	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
@@ -196,7 +213,12 @@ var errDraining = errors.New("shutting down")
 // ready tells how each dependency is. Redis is not among what makes a server unready:
 // sign-ins, tokens and reads go on without it.
 func (p *platform) ready(r *http.Request) map[string]error {
-	out := map[string]error{"postgres": p.postgres.Ping(r.Context()), "server": nil}
+	out := map[string]error{"postgres": p.postgres.Ping(r.Context()), "kms": nil, "server": nil}
+	if h := p.keys.KMSHealth(); h.Err != nil && h.Left > 0 {
+		out["kms"] = edge.Degraded(fmt.Errorf("no answer; opened keys go on for %s", h.Left.Round(time.Second)))
+	} else if h.Err != nil {
+		out["kms"] = errors.New("no answer for too long")
+	}
 	if p.draining.Load() {
 		out["server"] = errDraining
 	}
@@ -216,7 +238,9 @@ func (p *platform) serving(ctx context.Context) error {
 func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	parts := []func(context.Context) error{p.store.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.runner.Run, p.keepKMS}
+	parts := []func(context.Context) error{
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.runner.Run, p.keepKMS,
+	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, part := range parts {

@@ -86,6 +86,8 @@ type Runner struct {
 	log     *slog.Logger
 	now     func() time.Time
 	workers *river.Workers
+
+	maintainsKeys bool
 }
 
 // NewRunner returns a runner that does the platform's own housekeeping and nothing
@@ -111,6 +113,13 @@ func Handle[A Args](r *Runner, fn func(ctx context.Context, sc scope.Scope, args
 	}))
 }
 
+// MaintainKeys has fn look after a tenant's keys, each time that something of them is
+// due, a minute late at most.
+func (r *Runner) MaintainKeys(fn func(ctx context.Context, sc scope.Scope) error) {
+	r.maintainsKeys = true
+	Handle(r, func(ctx context.Context, sc scope.Scope, _ KeyMaintenance) error { return fn(ctx, sc) })
+}
+
 // Run works until ctx ends, then waits for what is running, at most ten seconds.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.now == nil {
@@ -128,6 +137,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	defer pool.Close()
 	river.AddWorker(r.workers, &housekeeper{queries: platformq.New(pool), now: r.now, log: r.log})
+	periodic := []*river.PeriodicJob{housekeepingJob()}
+	if r.maintainsKeys {
+		river.AddWorker(r.workers, &keySweeper{queries: platformq.New(pool), log: r.log})
+		periodic = append(periodic, keySweepJob())
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema:       db.JobSchema,
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
@@ -138,7 +152,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		ErrorHandler: failures{r.log},
 		// River would reindex its tables at midnight, which only their owner may do.
 		ReindexerIndexNames: []string{},
-		PeriodicJobs:        []*river.PeriodicJob{housekeepingJob()},
+		PeriodicJobs:        periodic,
 	})
 	if err != nil {
 		return fmt.Errorf("job client: %w", err)

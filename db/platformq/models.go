@@ -26,4 +26,5 @@ type Tenant struct {
 	UpdatedAt     time.Time
 	DeleteAfter   *time.Time
 	Version       int32
+	ShreddedAt    *time.Time
 }

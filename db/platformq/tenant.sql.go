@@ -13,7 +13,7 @@ import (
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version FROM tenants WHERE id = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at FROM tenants WHERE id = $1
 `
 
 // Index: tenants_pkey.
@@ -36,12 +36,13 @@ func (q *Queries) GetTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }
 
 const GetTenantBySlug = `-- name: GetTenantBySlug :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version FROM tenants WHERE slug = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at FROM tenants WHERE slug = $1
 `
 
 // Index: tenants_slug_key.
@@ -64,6 +65,7 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }
@@ -72,7 +74,7 @@ const InsertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 ON CONFLICT (slug) DO NOTHING
-RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version
+RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at
 `
 
 type InsertTenantParams struct {
@@ -115,12 +117,13 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }
 
 const ListTenants = `-- name: ListTenants :many
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND ($2::text IS NULL OR slug = $2::text)
   AND ($3::text IS NULL OR mode = $3::text)
@@ -175,6 +178,7 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.UpdatedAt,
 			&i.DeleteAfter,
 			&i.Version,
+			&i.ShreddedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -187,7 +191,7 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
@@ -210,13 +214,14 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }
 
 const SetTenantState = `-- name: SetTenantState :one
 UPDATE tenants SET state = $1, suspend_reason = $2, updated_at = $3, version = version + 1
-WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version
+WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at
 `
 
 type SetTenantStateParams struct {
@@ -251,6 +256,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }
@@ -258,7 +264,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 const UpdateTenant = `-- name: UpdateTenant :one
 UPDATE tenants SET name = $1, rp_id = $2, rp_name = $3, origins = $4,
   direct_tokens = $5, updated_at = $6, version = version + 1
-WHERE id = $7 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version
+WHERE id = $7 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at
 `
 
 type UpdateTenantParams struct {
@@ -299,6 +305,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }

@@ -10,8 +10,111 @@ import (
 	"time"
 )
 
+const ActivateSigningKey = `-- name: ActivateSigningKey :one
+UPDATE signing_keys SET state = 'ACTIVE', activated_at = $1::timestamptz, due_at = $2::timestamptz
+WHERE kid = $3 RETURNING tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at
+`
+
+type ActivateSigningKeyParams struct {
+	Now   time.Time
+	DueAt time.Time
+	Kid   string
+}
+
+// Under LockKeys, after the one before was retired. Index: signing_keys_pkey.
+func (q *Queries) ActivateSigningKey(ctx context.Context, arg ActivateSigningKeyParams) (SigningKey, error) {
+	row := q.db.QueryRow(ctx, ActivateSigningKey, arg.Now, arg.DueAt, arg.Kid)
+	var i SigningKey
+	err := row.Scan(
+		&i.TenantID,
+		&i.Kid,
+		&i.Algorithm,
+		&i.State,
+		&i.PublicKey,
+		&i.PrivateSealed,
+		&i.CreatedAt,
+		&i.Location,
+		&i.ActivateAt,
+		&i.ActivatedAt,
+		&i.RetiredAt,
+		&i.RevokeAt,
+		&i.RevokedAt,
+		&i.RevokeReason,
+		&i.DueAt,
+	)
+	return i, err
+}
+
+const DeleteDataKey = `-- name: DeleteDataKey :execrows
+DELETE FROM data_keys WHERE version = $1
+`
+
+// As bc_control. What is still sealed under it is lost. Index: data_keys_pkey.
+func (q *Queries) DeleteDataKey(ctx context.Context, version int32) (int64, error) {
+	result, err := q.db.Exec(ctx, DeleteDataKey, version)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const DropSigningKeyPrivate = `-- name: DropSigningKeyPrivate :exec
+UPDATE signing_keys SET private_sealed = NULL, due_at = NULL WHERE kid = $1 AND state = 'REVOKED'
+`
+
+// The KMS has destroyed it: where it was is forgotten. Index: signing_keys_pkey.
+func (q *Queries) DropSigningKeyPrivate(ctx context.Context, kid string) error {
+	_, err := q.db.Exec(ctx, DropSigningKeyPrivate, kid)
+	return err
+}
+
+const GetDeletionCertificate = `-- name: GetDeletionCertificate :one
+SELECT certificate, created_at FROM deletion_certificates
+`
+
+type GetDeletionCertificateRow struct {
+	Certificate string
+	CreatedAt   time.Time
+}
+
+// As bc_control. Index: deletion_certificates_pkey.
+func (q *Queries) GetDeletionCertificate(ctx context.Context) (GetDeletionCertificateRow, error) {
+	row := q.db.QueryRow(ctx, GetDeletionCertificate)
+	var i GetDeletionCertificateRow
+	err := row.Scan(&i.Certificate, &i.CreatedAt)
+	return i, err
+}
+
+const GetSigningKey = `-- name: GetSigningKey :one
+SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys WHERE kid = $1
+`
+
+// Index: signing_keys_pkey.
+func (q *Queries) GetSigningKey(ctx context.Context, kid string) (SigningKey, error) {
+	row := q.db.QueryRow(ctx, GetSigningKey, kid)
+	var i SigningKey
+	err := row.Scan(
+		&i.TenantID,
+		&i.Kid,
+		&i.Algorithm,
+		&i.State,
+		&i.PublicKey,
+		&i.PrivateSealed,
+		&i.CreatedAt,
+		&i.Location,
+		&i.ActivateAt,
+		&i.ActivatedAt,
+		&i.RetiredAt,
+		&i.RevokeAt,
+		&i.RevokedAt,
+		&i.RevokeReason,
+		&i.DueAt,
+	)
+	return i, err
+}
+
 const InsertDataKey = `-- name: InsertDataKey :exec
-INSERT INTO data_keys (version, wrapped, kms_key, created_at) VALUES ($1, $2, $3, $4)
+INSERT INTO data_keys (version, wrapped, kms_key, created_at, due_at) VALUES ($1, $2, $3, $4, $5)
 `
 
 type InsertDataKeyParams struct {
@@ -19,6 +122,7 @@ type InsertDataKeyParams struct {
 	Wrapped   []byte
 	KmsKey    string
 	CreatedAt time.Time
+	DueAt     *time.Time
 }
 
 // A new data key version, wrapped by the KMS. Lock: none. Index: data_keys_pkey.
@@ -28,46 +132,73 @@ func (q *Queries) InsertDataKey(ctx context.Context, arg InsertDataKeyParams) er
 		arg.Wrapped,
 		arg.KmsKey,
 		arg.CreatedAt,
+		arg.DueAt,
 	)
 	return err
 }
 
+const InsertDeletionCertificate = `-- name: InsertDeletionCertificate :exec
+INSERT INTO deletion_certificates (certificate, created_at) VALUES ($1, $2)
+`
+
+type InsertDeletionCertificateParams struct {
+	Certificate string
+	CreatedAt   time.Time
+}
+
+// As bc_control, in the transaction that destroys the keys. Index: deletion_certificates_pkey.
+func (q *Queries) InsertDeletionCertificate(ctx context.Context, arg InsertDeletionCertificateParams) error {
+	_, err := q.db.Exec(ctx, InsertDeletionCertificate, arg.Certificate, arg.CreatedAt)
+	return err
+}
+
 const InsertSigningKey = `-- name: InsertSigningKey :exec
-INSERT INTO signing_keys (kid, algorithm, state, public_key, private_sealed, created_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO signing_keys (kid, algorithm, state, location, public_key, private_sealed, created_at, activate_at, activated_at, due_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 `
 
 type InsertSigningKeyParams struct {
 	Kid           string
 	Algorithm     string
 	State         string
+	Location      string
 	PublicKey     []byte
 	PrivateSealed []byte
 	CreatedAt     time.Time
+	ActivateAt    *time.Time
+	ActivatedAt   *time.Time
+	DueAt         *time.Time
 }
 
-// Index: signing_keys_pkey.
+// Index: signing_keys_pkey; signing_keys_active and signing_keys_pending refuse a second.
 func (q *Queries) InsertSigningKey(ctx context.Context, arg InsertSigningKeyParams) error {
 	_, err := q.db.Exec(ctx, InsertSigningKey,
 		arg.Kid,
 		arg.Algorithm,
 		arg.State,
+		arg.Location,
 		arg.PublicKey,
 		arg.PrivateSealed,
 		arg.CreatedAt,
+		arg.ActivateAt,
+		arg.ActivatedAt,
+		arg.DueAt,
 	)
 	return err
 }
 
 const ListDataKeys = `-- name: ListDataKeys :many
-SELECT version, wrapped, kms_key, created_at FROM data_keys ORDER BY version DESC
+SELECT version, wrapped, kms_key, created_at, rewrapped_at, drained_at, due_at FROM data_keys ORDER BY version DESC
 `
 
 type ListDataKeysRow struct {
-	Version   int32
-	Wrapped   []byte
-	KmsKey    string
-	CreatedAt time.Time
+	Version     int32
+	Wrapped     []byte
+	KmsKey      string
+	CreatedAt   time.Time
+	RewrappedAt *time.Time
+	DrainedAt   *time.Time
+	DueAt       *time.Time
 }
 
 // All versions, newest first: the first seals, all open. Index: data_keys_pkey.
@@ -85,6 +216,91 @@ func (q *Queries) ListDataKeys(ctx context.Context) ([]ListDataKeysRow, error) {
 			&i.Wrapped,
 			&i.KmsKey,
 			&i.CreatedAt,
+			&i.RewrappedAt,
+			&i.DrainedAt,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListLiveSigningKeys = `-- name: ListLiveSigningKeys :many
+SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys WHERE state <> 'REVOKED' ORDER BY created_at, kid
+`
+
+// All but revoked keys, oldest first, for whoever changes them: after LockKeys. Index: signing_keys_pkey.
+func (q *Queries) ListLiveSigningKeys(ctx context.Context) ([]SigningKey, error) {
+	rows, err := q.db.Query(ctx, ListLiveSigningKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SigningKey{}
+	for rows.Next() {
+		var i SigningKey
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Kid,
+			&i.Algorithm,
+			&i.State,
+			&i.PublicKey,
+			&i.PrivateSealed,
+			&i.CreatedAt,
+			&i.Location,
+			&i.ActivateAt,
+			&i.ActivatedAt,
+			&i.RetiredAt,
+			&i.RevokeAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListSigningKeyHistory = `-- name: ListSigningKeyHistory :many
+SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys ORDER BY created_at DESC, kid LIMIT $1
+`
+
+// The newest, revoked ones included: a tenant makes a few a year. Index: signing_keys_pkey.
+func (q *Queries) ListSigningKeyHistory(ctx context.Context, maxRows int32) ([]SigningKey, error) {
+	rows, err := q.db.Query(ctx, ListSigningKeyHistory, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SigningKey{}
+	for rows.Next() {
+		var i SigningKey
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Kid,
+			&i.Algorithm,
+			&i.State,
+			&i.PublicKey,
+			&i.PrivateSealed,
+			&i.CreatedAt,
+			&i.Location,
+			&i.ActivateAt,
+			&i.ActivatedAt,
+			&i.RetiredAt,
+			&i.RevokeAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -97,7 +313,7 @@ func (q *Queries) ListDataKeys(ctx context.Context) ([]ListDataKeysRow, error) {
 }
 
 const ListSigningKeys = `-- name: ListSigningKeys :many
-SELECT kid, algorithm, state, public_key, private_sealed, created_at
+SELECT kid, algorithm, state, location, public_key, private_sealed, created_at
 FROM signing_keys WHERE state <> 'REVOKED' ORDER BY created_at DESC, kid
 `
 
@@ -105,6 +321,7 @@ type ListSigningKeysRow struct {
 	Kid           string
 	Algorithm     string
 	State         string
+	Location      string
 	PublicKey     []byte
 	PrivateSealed []byte
 	CreatedAt     time.Time
@@ -124,6 +341,7 @@ func (q *Queries) ListSigningKeys(ctx context.Context) ([]ListSigningKeysRow, er
 			&i.Kid,
 			&i.Algorithm,
 			&i.State,
+			&i.Location,
 			&i.PublicKey,
 			&i.PrivateSealed,
 			&i.CreatedAt,
@@ -136,4 +354,165 @@ func (q *Queries) ListSigningKeys(ctx context.Context) ([]ListSigningKeysRow, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const LockKeys = `-- name: LockKeys :exec
+SELECT pg_advisory_xact_lock(hashtextextended('biocore keys of ' || current_setting('app.tenant_id'), 0))
+`
+
+// Whoever changes the tenant's keys, one after the other, until the transaction ends. No row would do for a lock: a
+// statement that has waited for one does not see the rows that were inserted meanwhile, and new keys are new rows.
+func (q *Queries) LockKeys(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, LockKeys)
+	return err
+}
+
+const ResealSigningKey = `-- name: ResealSigningKey :execrows
+UPDATE signing_keys SET private_sealed = $1 WHERE kid = $2 AND private_sealed = $3
+`
+
+type ResealSigningKeyParams struct {
+	Sealed []byte
+	Kid    string
+	Was    []byte
+}
+
+// Only over what was opened. Index: signing_keys_pkey.
+func (q *Queries) ResealSigningKey(ctx context.Context, arg ResealSigningKeyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ResealSigningKey, arg.Sealed, arg.Kid, arg.Was)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const RetireSigningKey = `-- name: RetireSigningKey :one
+UPDATE signing_keys SET state = 'RETIRING', retired_at = $1::timestamptz, revoke_at = $2::timestamptz, due_at = $2::timestamptz
+WHERE kid = $3 RETURNING tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at
+`
+
+type RetireSigningKeyParams struct {
+	Now      time.Time
+	RevokeAt time.Time
+	Kid      string
+}
+
+// Under LockKeys. Index: signing_keys_pkey.
+func (q *Queries) RetireSigningKey(ctx context.Context, arg RetireSigningKeyParams) (SigningKey, error) {
+	row := q.db.QueryRow(ctx, RetireSigningKey, arg.Now, arg.RevokeAt, arg.Kid)
+	var i SigningKey
+	err := row.Scan(
+		&i.TenantID,
+		&i.Kid,
+		&i.Algorithm,
+		&i.State,
+		&i.PublicKey,
+		&i.PrivateSealed,
+		&i.CreatedAt,
+		&i.Location,
+		&i.ActivateAt,
+		&i.ActivatedAt,
+		&i.RetiredAt,
+		&i.RevokeAt,
+		&i.RevokedAt,
+		&i.RevokeReason,
+		&i.DueAt,
+	)
+	return i, err
+}
+
+const RevokeSigningKey = `-- name: RevokeSigningKey :one
+UPDATE signing_keys SET state = 'REVOKED', revoked_at = $1::timestamptz, revoke_reason = $2::text,
+  private_sealed = CASE location WHEN 'KMS' THEN private_sealed END,
+  due_at = CASE location WHEN 'KMS' THEN $1::timestamptz END
+WHERE kid = $3 RETURNING tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at
+`
+
+type RevokeSigningKeyParams struct {
+	Now    time.Time
+	Reason string
+	Kid    string
+}
+
+// Under LockKeys. Destroys the sealed half; one in the KMS is due at once. Index: signing_keys_pkey.
+func (q *Queries) RevokeSigningKey(ctx context.Context, arg RevokeSigningKeyParams) (SigningKey, error) {
+	row := q.db.QueryRow(ctx, RevokeSigningKey, arg.Now, arg.Reason, arg.Kid)
+	var i SigningKey
+	err := row.Scan(
+		&i.TenantID,
+		&i.Kid,
+		&i.Algorithm,
+		&i.State,
+		&i.PublicKey,
+		&i.PrivateSealed,
+		&i.CreatedAt,
+		&i.Location,
+		&i.ActivateAt,
+		&i.ActivatedAt,
+		&i.RetiredAt,
+		&i.RevokeAt,
+		&i.RevokedAt,
+		&i.RevokeReason,
+		&i.DueAt,
+	)
+	return i, err
+}
+
+const RewrapDataKey = `-- name: RewrapDataKey :execrows
+UPDATE data_keys SET wrapped = $1, kms_key = $2, rewrapped_at = $3::timestamptz
+WHERE version = $4 AND wrapped = $5
+`
+
+type RewrapDataKeyParams struct {
+	Wrapped []byte
+	KmsKey  string
+	Now     time.Time
+	Version int32
+	Was     []byte
+}
+
+// As bc_control. Only over what was opened: whoever was faster wins. Index: data_keys_pkey.
+func (q *Queries) RewrapDataKey(ctx context.Context, arg RewrapDataKeyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, RewrapDataKey,
+		arg.Wrapped,
+		arg.KmsKey,
+		arg.Now,
+		arg.Version,
+		arg.Was,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const SetDataKeyDue = `-- name: SetDataKeyDue :exec
+UPDATE data_keys SET drained_at = $1, due_at = $2 WHERE version = $3
+`
+
+type SetDataKeyDueParams struct {
+	DrainedAt *time.Time
+	DueAt     *time.Time
+	Version   int32
+}
+
+// As bc_control. Index: data_keys_pkey.
+func (q *Queries) SetDataKeyDue(ctx context.Context, arg SetDataKeyDueParams) error {
+	_, err := q.db.Exec(ctx, SetDataKeyDue, arg.DrainedAt, arg.DueAt, arg.Version)
+	return err
+}
+
+const SetSigningKeyDue = `-- name: SetSigningKeyDue :exec
+UPDATE signing_keys SET due_at = $1 WHERE kid = $2
+`
+
+type SetSigningKeyDueParams struct {
+	DueAt *time.Time
+	Kid   string
+}
+
+// Under LockKeys. Index: signing_keys_pkey.
+func (q *Queries) SetSigningKeyDue(ctx context.Context, arg SetSigningKeyDueParams) error {
+	_, err := q.db.Exec(ctx, SetSigningKeyDue, arg.DueAt, arg.Kid)
+	return err
 }

@@ -54,6 +54,24 @@ type Session struct {
 	RefreshGeneration int32
 }
 
+type SigningKey struct {
+	TenantID      uuid.UUID
+	Kid           string
+	Algorithm     string
+	State         string
+	PublicKey     []byte
+	PrivateSealed []byte
+	CreatedAt     time.Time
+	Location      string
+	ActivateAt    *time.Time
+	ActivatedAt   *time.Time
+	RetiredAt     *time.Time
+	RevokeAt      *time.Time
+	RevokedAt     *time.Time
+	RevokeReason  *string
+	DueAt         *time.Time
+}
+
 type Tenant struct {
 	ID            uuid.UUID
 	Slug          string
@@ -70,4 +88,5 @@ type Tenant struct {
 	UpdatedAt     time.Time
 	DeleteAfter   *time.Time
 	Version       int32
+	ShreddedAt    *time.Time
 }

@@ -11,7 +11,7 @@ import (
 
 const GetTenant = `-- name: GetTenant :one
 SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason,
-  created_at, updated_at, delete_after, version
+  created_at, updated_at, delete_after, version, shredded_at
 FROM tenants
 `
 
@@ -35,6 +35,7 @@ func (q *Queries) GetTenant(ctx context.Context) (Tenant, error) {
 		&i.UpdatedAt,
 		&i.DeleteAfter,
 		&i.Version,
+		&i.ShreddedAt,
 	)
 	return i, err
 }

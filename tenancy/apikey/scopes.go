@@ -10,15 +10,17 @@ import (
 // "users:write"), "*" for the whole auth plane, and "admin:*" for the whole admin
 // plane. Publishable keys have no scopes: what they may call is fixed.
 const (
-	ScopeRegistrations   = "registrations"
-	ScopeAuthentications = "authentications"
-	ScopeUsersRead       = "users:read"  // and credentials
-	ScopeUsersWrite      = "users:write" // and credentials
-	ScopeSessions        = "sessions"
-	ScopeAPIKeysRead     = "admin:apiKeys:read"
-	ScopeAPIKeysWrite    = "admin:apiKeys:write"
-	ScopeTenantsRead     = "admin:tenants:read"  // platform keys
-	ScopeTenantsWrite    = "admin:tenants:write" // platform keys
+	ScopeRegistrations    = "registrations"
+	ScopeAuthentications  = "authentications"
+	ScopeUsersRead        = "users:read"  // and credentials
+	ScopeUsersWrite       = "users:write" // and credentials
+	ScopeSessions         = "sessions"
+	ScopeAPIKeysRead      = "admin:apiKeys:read"
+	ScopeAPIKeysWrite     = "admin:apiKeys:write"
+	ScopeSigningKeysRead  = "admin:signingKeys:read"
+	ScopeSigningKeysWrite = "admin:signingKeys:write"
+	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
+	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
 
 	ScopeAuthPlane  = "*"
 	ScopeAdminPlane = "admin:*"
@@ -28,9 +30,9 @@ const (
 func Scopes(kind Kind) []string {
 	switch kind {
 	case Secret:
-		return []string{ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeAPIKeysRead, ScopeAPIKeysWrite}
+		return []string{ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite}
 	case Platform:
-		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
+		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
 	default: // what a publishable key may call is fixed
 		return nil
 	}

@@ -15,6 +15,11 @@ const (
 	APIKeyCreated Type = "apikey.created"
 	APIKeyRevoked Type = "apikey.revoked"
 
+	SigningKeyCreated   Type = "signingkey.created" // published, and does not sign yet
+	SigningKeyActivated Type = "signingkey.activated"
+	SigningKeyRetired   Type = "signingkey.retired" // signs no more
+	SigningKeyRevoked   Type = "signingkey.revoked" // read the key set again
+
 	UserCreated   Type = "user.created"
 	UserUpdated   Type = "user.updated"
 	UserBlocked   Type = "user.blocked"
@@ -42,6 +47,7 @@ func Types() []Type {
 		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed,
 		PolicyChanged,
 		APIKeyCreated, APIKeyRevoked,
+		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,
 		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked,
 		CredentialSignCountRolledBack,

@@ -57,7 +57,7 @@ func BenchmarkSign(b *testing.B) {
 	input, dst := make([]byte, 400), make([]byte, 0, 512)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := signer.Sign(dst, input); err != nil {
+		if _, err := signer.Sign(b.Context(), dst, input); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -66,13 +66,13 @@ func BenchmarkSign(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	ring := signingRing(b)
 	input := make([]byte, 400)
-	signature, err := ring.Signer().Sign(nil, input)
+	signature, err := ring.Signer().Sign(b.Context(), nil, input)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := ring.Verify(ring.Signer().KID, input, signature); err != nil {
+		if err := ring.Verify(ring.Signer().KID, ES256, input, signature); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -19,13 +19,13 @@ func unhex(t *testing.T, s string) []byte {
 func asRow(p tenantq.InsertSigningKeyParams, state string) tenantq.ListSigningKeysRow {
 	return tenantq.ListSigningKeysRow{
 		Kid: p.Kid, Algorithm: p.Algorithm, State: state, PublicKey: p.PublicKey,
-		PrivateSealed: p.PrivateSealed, CreatedAt: p.CreatedAt,
+		PrivateSealed: p.PrivateSealed, Location: p.Location, CreatedAt: p.CreatedAt,
 	}
 }
 
 func addKeys(t testing.TB, r *Ring, rows ...tenantq.ListSigningKeysRow) {
 	t.Helper()
-	if err := r.addSigningKeys(rows); err != nil {
+	if err := r.addSigningKeys(rows, nil); err != nil {
 		t.Fatal(err)
 	}
 }

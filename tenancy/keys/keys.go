@@ -7,25 +7,30 @@
 // derives a key for each sealed field, token purpose, blind index and MAC, so that
 // none of them can be mistaken for another. Sealing is XAES-256-GCM.
 //
+// Version 0 is the tenant's root. Blind indexes and MACs are derived from it, and it
+// seals nothing; what seals is version 1 and its successors, each of which can be
+// replaced, drained and destroyed (datakey.go) while indexes stay what they are.
+//
 // Service talks to Postgres and the KMS and hands out a Ring: one tenant's keys,
 // opened. A Ring is immutable and cached, so the KMS is needed when a tenant is
 // first met (or its keys change) and never while a request is served from a Ring.
+// What the KMS has opened is used for a bounded time without it (unwrap.go).
 //
 // A new data key version opens at once and seals only after sealAfter, when every
 // server has it: a Ring therefore never meets a version that it lacks, and a forged
 // version cannot make it look one up.
+//
+// Signing keys (signing.go) have a life of their own, which lifecycle.go tells.
 package keys
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,91 +44,146 @@ import (
 // were destroyed with it. It is no fault: an authenticated caller's tenant has keys.
 var ErrNoKeys = errors.New("the tenant has no data key")
 
+// Plan is what a tenant's policy asks of its keys.
+type Plan struct {
+	Algorithm          string        // of signing keys: ES256, EdDSA or RS256
+	InKMS              bool          // signing keys are made in the KMS and never leave it
+	RotateSigningAfter time.Duration // age at which a signing key gets its successor; 0: never by itself
+	RotateDataAfter    time.Duration // age at which a data key gets its successor; 0: never by itself
+}
+
 // Options configures a Service.
 type Options struct {
 	Store *db.Store        // required
 	KMS   KMS              // required
 	Now   func() time.Time // nil means Store.Now
 	Rand  io.Reader        // nil means crypto/rand
+	Log   *slog.Logger     // nil means slog.Default
+
+	// Plan answers what sc's tenant asks of its keys; nil: ES256, and no rotation by itself.
+	// It is a function since tenants are built on this package.
+	Plan func(ctx context.Context, sc scope.Scope) (Plan, error)
+
+	// Reseal seals anew up to limit values at rest that an older data key of sc's tenant
+	// has sealed, beside this package's own, and answers how many: fewer than limit mean
+	// that none are left. nil: there are none.
+	Reseal func(ctx context.Context, sc scope.Scope, limit int) (int, error)
+
+	// Grace is how long what the KMS has opened is used after it last did, when it gives
+	// no answer. 0 means DefaultGrace.
+	Grace time.Duration
 }
+
+// DefaultGrace: an outage of a cloud's KMS is over by then or is somebody's decision.
+const DefaultGrace = time.Hour
 
 // Service makes and opens tenants' keys. It is safe for concurrent use.
 type Service struct {
-	store *db.Store
-	kms   KMS
-	now   func() time.Time
-	rand  io.Reader
-	rings *db.Cache[*Ring]
-
-	mu        sync.Mutex
-	unwrapped map[[32]byte][]byte // by SHA-256 of everything that Unwrap is given
+	store  *db.Store
+	kms    KMS
+	now    func() time.Time
+	rand   io.Reader
+	log    *slog.Logger
+	plan   func(context.Context, scope.Scope) (Plan, error)
+	reseal func(context.Context, scope.Scope, int) (int, error)
+	rings  *db.Cache[*Ring]
+	opened *unwrapper
 }
 
 const (
 	maxRings = 20_000
 	// ringLife bounds how long a ring is used although nothing announced a change. It
-	// must be longer than sealAfter and is otherwise a matter of taste.
+	// must be longer than sealAfter, and is how long a tenant goes on at most after its
+	// KMS key was disabled.
 	ringLife = 10 * time.Minute
 	// sealAfter is how long a data key version waits before it seals. Every server's
 	// ring knows it by then, since none is believed for over a second after a change.
 	sealAfter = 5 * time.Second
 
-	keyBytes = 32
+	keyBytes    = 32
+	rootVersion = 0
 )
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, kms: o.KMS, now: o.Now, rand: o.Rand, unwrapped: map[[32]byte][]byte{}}
+	s := &Service{store: o.Store, kms: o.KMS, now: o.Now, rand: o.Rand, log: o.Log, plan: o.Plan, reseal: o.Reseal}
 	if s.now == nil {
 		s.now = o.Store.Now
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.plan == nil {
+		s.plan = func(context.Context, scope.Scope) (Plan, error) { return Plan{Algorithm: ES256}, nil }
+	}
+	if s.reseal == nil {
+		s.reseal = func(context.Context, scope.Scope, int) (int, error) { return 0, nil }
+	}
 	s.rings = db.NewCache[*Ring](o.Store, db.NounTenant, maxRings, ringLife)
+	s.opened = newUnwrapper(o.KMS, o.Grace, s.log)
 	return s
 }
 
 // Minted are a tenant's first keys, made and wrapped but not yet stored.
 type Minted struct {
-	dataKey    tenantq.InsertDataKeyParams
+	dataKeys   []tenantq.InsertDataKeyParams
 	signingKey tenantq.InsertSigningKeyParams
 }
 
-// Mint makes a tenant's first data key and its first ES256 signing key. It speaks to
-// the KMS and to nothing else: call it before the transaction that calls Insert.
+// Mint makes a tenant's root, its first data key and its first ES256 signing key. It
+// speaks to the KMS and to nothing else: call it before the transaction that calls Insert.
 func (s *Service) Mint(ctx context.Context, tenant uuid.UUID) (*Minted, error) {
+	now := s.now()
+	m := &Minted{}
+	var opened []dataKey
+	for _, version := range []uint32{rootVersion, rootVersion + 1} {
+		plain, row, err := s.mintDataKey(ctx, tenant, version, now)
+		if err != nil {
+			return nil, err
+		}
+		m.dataKeys = append(m.dataKeys, row)
+		opened = append(opened, dataKey{version: version, secret: plain, created: now})
+	}
+	ring, err := newRing(tenant, opened, now)
+	if err != nil {
+		return nil, err
+	}
+	if m.signingKey, err = mintSigningKey(ring, s.rand, ES256); err != nil {
+		return nil, err
+	}
+	m.signingKey.State, m.signingKey.CreatedAt = string(Active), now
+	m.signingKey.ActivatedAt, m.signingKey.DueAt = &now, later(now, lookAgainAfter)
+	return m, nil
+}
+
+// mintDataKey makes a data key and wraps it.
+func (s *Service) mintDataKey(ctx context.Context, tenant uuid.UUID, version uint32, now time.Time) ([]byte, tenantq.InsertDataKeyParams, error) {
 	plain := make([]byte, keyBytes)
 	if _, err := io.ReadFull(s.rand, plain); err != nil {
-		return nil, fmt.Errorf("make data key: %w", err)
+		return nil, tenantq.InsertDataKeyParams{}, fmt.Errorf("make data key: %w", err)
 	}
-	const version = 1
 	wrapped, err := s.kms.Wrap(ctx, plain, wrapAD(tenant, version))
 	if err != nil {
-		return nil, fmt.Errorf("wrap data key: %w", err)
+		return nil, tenantq.InsertDataKeyParams{}, fmt.Errorf("wrap data key: %w", err)
 	}
-	now := s.now()
-	ring, err := newRing(tenant, []dataKey{{version: version, secret: plain}}, now)
-	if err != nil {
-		return nil, err
+	row := tenantq.InsertDataKeyParams{
+		Version: int32(version), Wrapped: wrapped, KmsKey: s.kms.KeyName(), CreatedAt: now, //nolint:gosec // counts up from 0
 	}
-	signing, err := mintSigningKey(ring, s.rand)
-	if err != nil {
-		return nil, err
+	if version != rootVersion {
+		row.DueAt = later(now, lookAgainAfter)
 	}
-	signing.State, signing.CreatedAt = stateActive, now
-	return &Minted{
-		dataKey: tenantq.InsertDataKeyParams{
-			Version: version, Wrapped: wrapped, KmsKey: s.kms.KeyName(), CreatedAt: now,
-		},
-		signingKey: signing,
-	}, nil
+	return plain, row, nil
 }
 
 // Insert stores the keys in the transaction that creates their tenant.
 func (m *Minted) Insert(ctx context.Context, tx *db.TenantTx) error {
-	if err := tx.InsertDataKey(ctx, m.dataKey); err != nil {
-		return fmt.Errorf("insert data key: %w", err)
+	for _, k := range m.dataKeys {
+		if err := tx.InsertDataKey(ctx, k); err != nil {
+			return fmt.Errorf("insert data key: %w", err)
+		}
 	}
 	if err := tx.InsertSigningKey(ctx, m.signingKey); err != nil {
 		return fmt.Errorf("insert signing key: %w", err)
@@ -167,13 +227,21 @@ func (s *Service) Ensure(ctx context.Context, sc scope.Scope) error {
 	return err
 }
 
-// Ring returns the tenant's keys, opened. ErrNoKeys when it has none.
+// Ring returns the tenant's keys, opened. ErrNoKeys when it has none,
+// ErrKMSUnavailable when they must be opened and the KMS gives no answer.
 func (s *Service) Ring(ctx context.Context, sc scope.Scope) (*Ring, error) {
 	if r, ok := s.rings.Peek(sc.Tenant(), ""); ok {
-		return r, nil
+		if s.now().Before(r.until) {
+			return r, nil
+		}
+		s.rings.Forget(sc.Tenant(), "")
 	}
 	return s.rings.Get(ctx, sc.Tenant(), "", func(ctx context.Context) (*Ring, error) { return s.load(ctx, sc) })
 }
+
+// Forget drops what is cached of the tenant's keys here and now: for the server that
+// has changed them itself.
+func (s *Service) forget(tenant uuid.UUID) { s.rings.Forget(tenant, "") }
 
 // load reads the tenant's keys and opens them. What the KMS answers is kept by
 // content, so reading the rows again (the change feed is silent, say) asks the KMS
@@ -197,56 +265,39 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Ring, error) {
 		return nil, ErrNoKeys
 	}
 	opened := make([]dataKey, 0, len(wrapped))
+	var goodUntil time.Time
 	for _, w := range wrapped {
-		secret, err := s.unwrap(ctx, sc.Tenant(), w)
+		version := uint32(w.Version) //nolint:gosec // not negative, by the table's check
+		secret, until, err := s.opened.open(ctx, sc.Tenant(), version, w.KmsKey, w.Wrapped)
 		if err != nil {
 			return nil, fmt.Errorf("open data key %d: %w", w.Version, err)
 		}
-		opened = append(opened, dataKey{version: uint32(w.Version), secret: secret, created: w.CreatedAt}) //nolint:gosec // positive, by the table's check
+		if goodUntil.IsZero() || until.Before(goodUntil) {
+			goodUntil = until
+		}
+		opened = append(opened, dataKey{version: version, secret: secret, created: w.CreatedAt})
 	}
-	ring, err := newRing(sc.Tenant(), opened, s.now())
+	now := s.now()
+	ring, err := newRing(sc.Tenant(), opened, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := ring.addSigningKeys(signing); err != nil {
+	if left := time.Until(goodUntil); now.Add(left).Before(ring.until) { // goodUntil is by this machine's clock
+		ring.until = now.Add(left)
+	}
+	if err := ring.addSigningKeys(signing, s.kms); err != nil {
 		return nil, err
 	}
 	return ring, nil
-}
-
-// maxUnwrapped bounds what unwrap remembers: a data key is 32 bytes.
-const maxUnwrapped = 2 * maxRings
-
-func (s *Service) unwrap(ctx context.Context, tenant uuid.UUID, row tenantq.ListDataKeysRow) ([]byte, error) {
-	ad := wrapAD(tenant, uint32(row.Version)) //nolint:gosec // positive, by the table's check
-	id := sha256.Sum256(bytes.Join([][]byte{ad, []byte(row.KmsKey), row.Wrapped}, []byte{0}))
-	s.mu.Lock()
-	secret, ok := s.unwrapped[id]
-	s.mu.Unlock()
-	if ok {
-		return secret, nil
-	}
-	secret, err := s.kms.Unwrap(ctx, row.KmsKey, row.Wrapped, ad)
-	if err != nil {
-		return nil, err
-	}
-	if len(secret) != keyBytes {
-		return nil, errors.New("a data key has 32 bytes")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.unwrapped) >= maxUnwrapped {
-		for old := range s.unwrapped { // map order is random enough to evict by
-			delete(s.unwrapped, old)
-			break
-		}
-	}
-	s.unwrapped[id] = secret
-	return secret, nil
 }
 
 // wrapAD binds a wrapped data key to its tenant and version.
 func wrapAD(tenant uuid.UUID, version uint32) []byte {
 	ad := append([]byte("biocore data key v1\x00"), tenant[:]...)
 	return binary.BigEndian.AppendUint32(ad, version)
+}
+
+func later(t time.Time, d time.Duration) *time.Time {
+	t = t.Add(d)
+	return &t
 }

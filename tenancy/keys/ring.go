@@ -42,9 +42,13 @@ type Purpose string
 // take it from Service.Ring for each request rather than keeping it, since keys change.
 type Ring struct {
 	tenant   uuid.UUID
-	versions []*version // newest first
+	versions []*version // newest first; all open
 	sealing  *version   // seals; one of versions
-	root     *version   // the oldest: what must stay the same when the data key changes
+	root     *version   // version 0, or the oldest: what must stay the same when the data key changes
+
+	// until is when the ring must be loaded again: a data key begins to seal, or the
+	// KMS must be asked again for what it has opened.
+	until time.Time
 
 	signer    *Signer
 	verifiers map[string]*verifier
@@ -69,20 +73,30 @@ type version struct {
 
 func newRing(tenant uuid.UUID, opened []dataKey, now time.Time) (*Ring, error) {
 	slices.SortFunc(opened, func(a, b dataKey) int { return int(int64(b.version) - int64(a.version)) })
-	r := &Ring{tenant: tenant}
+	r := &Ring{tenant: tenant, until: now.Add(ringLife)}
 	for _, k := range opened {
 		v := &version{number: k.version, secret: k.secret}
+		if k.version == rootVersion {
+			r.root = v
+			continue
+		}
 		r.versions = append(r.versions, v)
-		if r.sealing == nil && now.Sub(k.created) >= sealAfter {
+		begins := k.created.Add(sealAfter)
+		if r.sealing == nil && !now.Before(begins) {
 			r.sealing = v
+		} else if r.sealing == nil && begins.Before(r.until) {
+			r.until = begins // until then an older one seals, and no longer
 		}
 	}
 	if len(r.versions) == 0 {
 		return nil, ErrNoKeys
 	}
-	r.root = r.versions[len(r.versions)-1]
+	oldest := r.versions[len(r.versions)-1]
+	if r.root == nil {
+		r.root = oldest
+	}
 	if r.sealing == nil {
-		r.sealing = r.root // the first key of a new tenant: nobody can hold a ring without it
+		r.sealing = oldest // the first key of a new tenant: nobody can hold a ring without it
 	}
 	return r, nil
 }
@@ -119,6 +133,18 @@ func (r *Ring) Open(f Field, row, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// SealingVersion is the number of the data key that seals now.
+func (r *Ring) SealingVersion() uint32 { return r.sealing.number }
+
+// VersionOf is the number of the data key that sealed what Seal or SealToken returned;
+// false for anything else. It tells what is still to be sealed anew after a rotation.
+func VersionOf(sealed []byte) (uint32, bool) {
+	if len(sealed) < Overhead || sealed[0] != format1 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(sealed[1:]), true
+}
+
 // Index returns the blind index of value in f: 32 bytes by which equal values of
 // this tenant are found again, and which say nothing without its keys. Normalise
 // value first.
@@ -149,10 +175,10 @@ func (r *Ring) MAC(p Purpose, data []byte) [32]byte {
 }
 
 func (r *Ring) versionOf(sealed []byte) *version {
-	if len(sealed) < Overhead || sealed[0] != format1 {
+	number, ok := VersionOf(sealed)
+	if !ok {
 		return nil
 	}
-	number := binary.BigEndian.Uint32(sealed[1:])
 	for _, v := range r.versions {
 		if v.number == number {
 			return v

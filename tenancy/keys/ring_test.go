@@ -256,11 +256,11 @@ func TestNewDataKeySealsOnlyWhenAllServersHaveIt(t *testing.T) {
 func signingRing(t testing.TB) *Ring {
 	t.Helper()
 	ring := testRing(t, uuid.New(), testKey(1))
-	row, err := mintSigningKey(ring, rand.Reader)
+	row, err := mintSigningKey(ring, rand.Reader, ES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addKeys(t, ring, asRow(row, stateActive))
+	addKeys(t, ring, asRow(row, string(Active)))
 	return ring
 }
 
@@ -269,7 +269,7 @@ func TestSignAndVerify(t *testing.T) {
 	signer := ring.Signer()
 	for range 64 { // short integers in DER come up once in 128
 		input := []byte(`eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiI` + uuid.NewString())
-		token, err := signer.Sign(bytes.Clone(input), input)
+		token, err := signer.Sign(t.Context(), bytes.Clone(input), input)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestSignAndVerify(t *testing.T) {
 		if !ok {
 			t.Fatal("Sign did not append")
 		}
-		if err := ring.Verify(signer.KID, input, signature); err != nil {
+		if err := ring.Verify(signer.KID, ES256, input, signature); err != nil {
 			t.Fatalf("Verify: %v", err)
 		}
 		if err := verifyByJWKS(t, ring.JWKS(), signer.KID, input, string(signature)); err != nil {
@@ -285,7 +285,7 @@ func TestSignAndVerify(t *testing.T) {
 		}
 	}
 	input := []byte("header.payload")
-	good, err := signer.Sign(nil, input)
+	good, err := signer.Sign(t.Context(), nil, input)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,12 +317,12 @@ func TestSignAndVerify(t *testing.T) {
 		{"not base64", signer.KID, "header.payload", bytes.Repeat([]byte("!"), 86)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := ring.Verify(tt.kid, []byte(tt.input), tt.signature); !errors.Is(err, ErrSignature) {
+			if err := ring.Verify(tt.kid, ES256, []byte(tt.input), tt.signature); !errors.Is(err, ErrSignature) {
 				t.Errorf("Verify = %v, want ErrSignature", err)
 			}
 		})
 	}
-	if err := stranger.Verify(stranger.Signer().KID, input, good); !errors.Is(err, ErrSignature) {
+	if err := stranger.Verify(stranger.Signer().KID, ES256, input, good); !errors.Is(err, ErrSignature) {
 		t.Errorf("another tenant verified it: %v", err)
 	}
 }

@@ -70,6 +70,26 @@ const (
 	RS256 = -257
 )
 
+// SigningAlgorithm is a JWS algorithm that tokens are signed with (RFC 7518 §3.1, RFC 8037
+// §3.1).
+type SigningAlgorithm string
+
+// The signing algorithms.
+const (
+	SignES256 SigningAlgorithm = "ES256"
+	SignEdDSA SigningAlgorithm = "EdDSA"
+	SignRS256 SigningAlgorithm = "RS256" // for verifiers that know nothing else
+)
+
+// KeyLocation is where a tenant's signing keys are.
+type KeyLocation string
+
+// The locations.
+const (
+	KeysSealed KeyLocation = "SEALED" // in the database, sealed; they sign in this process
+	KeysInKMS  KeyLocation = "KMS"    // in the KMS, which signs: slower, and they never leave it
+)
+
 // Document is a policy. Every field has a default; a document as stored names all.
 type Document struct {
 	// UserVerification of both ceremonies.
@@ -95,6 +115,17 @@ type Document struct {
 	// AccessTokenSeconds is how long an access token is good for: 60 to 3600, and at
 	// most RefreshIdleSeconds. A revoked session's access tokens last as long elsewhere.
 	AccessTokenSeconds int `json:"accessTokenSeconds"`
+	// SigningAlgorithm of the keys that sign tokens. Another one takes effect with a new key,
+	// a quarter of an hour after the change is noticed.
+	SigningAlgorithm SigningAlgorithm `json:"signingAlgorithm"`
+	// SigningKeyLocation is where those keys are made and sign.
+	SigningKeyLocation KeyLocation `json:"signingKeyLocation"`
+	// SigningKeyRotationDays is the age at which a signing key gets its successor: 1 to
+	// 730 days, 0 for never by itself.
+	SigningKeyRotationDays int `json:"signingKeyRotationDays"`
+	// DataKeyRotationDays is the age at which the key that the tenant's fields are sealed
+	// under gets its successor: 1 to 3650 days, 0 for never by itself.
+	DataKeyRotationDays int `json:"dataKeyRotationDays"`
 	// ConditionalCreate lets a registration happen without a prompt after a password
 	// sign-in (WebAuthn L3 #dom-credentialmediationrequirement-conditional); such a
 	// credential is created without user presence or verification.
@@ -115,6 +146,10 @@ func Default() Document {
 		SessionLifetimeSeconds:       30 * 24 * 3600,
 		RefreshIdleSeconds:           7 * 24 * 3600,
 		AccessTokenSeconds:           600,
+		SigningAlgorithm:             SignES256,
+		SigningKeyLocation:           KeysSealed,
+		SigningKeyRotationDays:       90,
+		DataKeyRotationDays:          365,
 		ConditionalCreate:            true,
 	}
 }
@@ -142,6 +177,16 @@ func (d *Document) RefreshIdle() time.Duration {
 // AccessTokenLife is AccessTokenSeconds as a duration.
 func (d *Document) AccessTokenLife() time.Duration {
 	return time.Duration(d.AccessTokenSeconds) * time.Second
+}
+
+// SigningKeyRotation is SigningKeyRotationDays as a duration.
+func (d *Document) SigningKeyRotation() time.Duration {
+	return time.Duration(d.SigningKeyRotationDays) * 24 * time.Hour
+}
+
+// DataKeyRotation is DataKeyRotationDays as a duration.
+func (d *Document) DataKeyRotation() time.Duration {
+	return time.Duration(d.DataKeyRotationDays) * 24 * time.Hour
 }
 
 //go:embed policy.schema.json
@@ -234,6 +279,7 @@ func Fields() []string {
 		"userVerification", "attestationConveyance", "residentKey", "algorithms",
 		"registrationTimeoutSeconds", "authenticationTimeoutSeconds", "maxCredentialsPerUser",
 		"signCountRollback", "sessionLifetimeSeconds", "refreshIdleSeconds", "accessTokenSeconds",
+		"signingAlgorithm", "signingKeyLocation", "signingKeyRotationDays", "dataKeyRotationDays",
 		"conditionalCreate",
 	}
 }
@@ -266,6 +312,10 @@ func (d *Document) Validate() error {
 		within("sessionLifetimeSeconds", d.SessionLifetimeSeconds, 5*minute, 90*day),
 		within("refreshIdleSeconds", d.RefreshIdleSeconds, 5*minute, max(d.SessionLifetimeSeconds, 5*minute)),
 		within("accessTokenSeconds", d.AccessTokenSeconds, minute, max(min(3600, d.RefreshIdleSeconds), minute)),
+		one("signingAlgorithm", string(d.SigningAlgorithm), string(SignES256), string(SignEdDSA), string(SignRS256)),
+		one("signingKeyLocation", string(d.SigningKeyLocation), string(KeysSealed), string(KeysInKMS)),
+		within("signingKeyRotationDays", d.SigningKeyRotationDays, 0, 730),
+		within("dataKeyRotationDays", d.DataKeyRotationDays, 0, 3650),
 	} {
 		if err != nil {
 			return err

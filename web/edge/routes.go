@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -23,7 +24,9 @@ type Options struct {
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	Demo      http.Handler    // /demo; nil: not served
 
-	Ready func(*http.Request) map[string]error // each dependency by name; nil error: fine
+	// Ready tells how each dependency is, by its name. nil: fine. An error makes the server
+	// unready, unless it is Degraded.
+	Ready func(*http.Request) map[string]error
 
 	// TrustedHops is how many reverse proxies stand in front and append to
 	// X-Forwarded-For. 0: none, and the header is ignored.
@@ -82,7 +85,10 @@ func NewOps(o OpsOptions) http.Handler {
 		for name, err := range o.Ready(r) {
 			out[name] = "ok"
 			if err != nil {
-				out[name], code = err.Error(), http.StatusServiceUnavailable
+				out[name] = err.Error()
+			}
+			if unready(err) {
+				code = http.StatusServiceUnavailable
 			}
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -98,6 +104,20 @@ func NewOps(o OpsOptions) http.Handler {
 	return knownHosts(mux, o.Hosts)
 }
 
+// Degraded says that a dependency is not well and that the server goes on without it
+// for now: operators read it by name, load balancers go on sending.
+func Degraded(err error) error { return degradedError{err} }
+
+type degradedError struct{ err error }
+
+func (e degradedError) Error() string { return "degraded: " + e.err.Error() }
+func (e degradedError) Unwrap() error { return e.err }
+
+func unready(err error) bool {
+	_, degraded := errors.AsType[degradedError](err)
+	return err != nil && !degraded
+}
+
 // status answers a load balancer: 200 or 503, and nothing that tells of the inside.
 func status(ready func(*http.Request) map[string]error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +125,7 @@ func status(ready func(*http.Request) map[string]error) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		if ready != nil {
 			for _, err := range ready(r) {
-				if err != nil {
+				if unready(err) {
 					w.Header().Set("Retry-After", "2")
 					w.WriteHeader(http.StatusServiceUnavailable)
 					_, _ = w.Write([]byte(`{"status":"unavailable"}` + "\n"))

@@ -76,4 +76,8 @@ var methods = map[string]access{
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
+
+	adminv1connect.SigningKeyServiceListSigningKeysProcedure:  {serverKey | platformKey, apikey.ScopeSigningKeysRead, reads},
+	adminv1connect.SigningKeyServiceRotateSigningKeyProcedure: {serverKey | platformKey, apikey.ScopeSigningKeysWrite, replays},
+	adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure: {serverKey | platformKey, apikey.ScopeSigningKeysWrite, replays},
 }

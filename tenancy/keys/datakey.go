@@ -1,0 +1,384 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/platformq"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+const (
+	// drainFrom is how old a data key must be before what its predecessors have sealed is
+	// sealed anew: by then no server seals with one of those any more, and a transaction
+	// that began before has ended.
+	drainFrom = time.Minute
+	// destroyAfter is how long a drained data key still opens what is not at rest: tokens
+	// and what Redis keeps, of which registration tokens live longest, a day.
+	destroyAfter = 25 * time.Hour
+	resealBatch  = 500
+)
+
+// DataKey is one version of a tenant's data key. It holds nothing secret.
+type DataKey struct {
+	Version     uint32 // 0: the root, of indexes and MACs
+	KMSKey      string // what wraps it
+	CreatedAt   time.Time
+	RewrappedAt *time.Time
+	DrainedAt   *time.Time // since when nothing at rest is sealed under it
+}
+
+// DataKeys returns the versions of the tenant's data key, the newest first. It opens none.
+func (s *Service) DataKeys(ctx context.Context, sc scope.Scope) ([]DataKey, error) {
+	var list []DataKey
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListDataKeys(ctx)
+		if err != nil {
+			return fmt.Errorf("list data keys: %w", err)
+		}
+		list = make([]DataKey, len(rows))
+		for i, row := range rows {
+			list[i] = DataKey{
+				Version: uint32(row.Version), KMSKey: row.KmsKey, CreatedAt: row.CreatedAt, //nolint:gosec // not negative, by the table's check
+				RewrappedAt: row.RewrappedAt, DrainedAt: row.DrainedAt,
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// RotateDataKey gives the tenant a new data key version and returns its number. It
+// seals after sealAfter; what older versions have sealed is sealed anew when it is
+// written next, and by the maintenance, which destroys them a day after nothing is left
+// under them. The root stays. ErrNoKeys.
+func (s *Service) RotateDataKey(ctx context.Context, sc scope.Scope, reason string) (uint32, error) {
+	for attempt := 1; ; attempt++ {
+		list, err := s.DataKeys(ctx, sc)
+		if err != nil {
+			return 0, err
+		}
+		if len(list) == 0 {
+			return 0, ErrNoKeys
+		}
+		version := list[0].Version + 1
+		_, row, err := s.mintDataKey(ctx, sc.Tenant(), version, s.now())
+		if err != nil {
+			return 0, err
+		}
+		err = s.changeDataKeys(ctx, sc, "rotate a data key", func(tx *db.TenantTx, rows []tenantq.ListDataKeysRow) (bool, error) {
+			row.CreatedAt = tx.Now() // sealAfter counts from when others can see it
+			row.DueAt = later(row.CreatedAt, drainFrom)
+			if err := tx.InsertDataKey(ctx, row); err != nil {
+				return false, fmt.Errorf("insert data key: %w", err)
+			}
+			return true, recordDataKey(ctx, tx, "datakey.create", version, reason)
+		})
+		if db.IsConstraint(err, "data_keys_pkey") && attempt < 3 {
+			continue // another rotation was first: ours is the next
+		}
+		return version, err
+	}
+}
+
+// Rewrapped is how far Rewrap has come.
+type Rewrapped struct {
+	Tenant    uuid.UUID
+	Slug      string
+	Keys      int // data keys of this tenant that were wrapped anew; 0: they were already
+	Done, All int // tenants
+}
+
+// Rewrap wraps every tenant's data keys under the KMS's current key, tenant by tenant,
+// while servers go on: a data key stays what it is, so nothing is sealed anew. The KMS
+// must still open what the old key has wrapped. It may be stopped at any moment and run
+// again, and then goes on where it was; with force it wraps anew also what the current
+// key has wrapped, for a KMS that keeps versions behind one name. progress hears of each
+// tenant. A tenant whose keys do not open is an error at the end, and does not keep the
+// others.
+func (s *Service) Rewrap(ctx context.Context, actor scope.Actor, force bool, progress func(Rewrapped)) error {
+	var all int64
+	if err := s.store.InPlatform(ctx, "count tenants", func(tx *db.PlatformTx) (err error) {
+		all, err = tx.CountTenants(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	var failed error
+	done := 0
+	err := s.eachTenant(ctx, "wrap data keys anew", func(row platformq.ListTenantIDsRow) error {
+		n, err := s.rewrapTenant(ctx, scope.New(row.ID, actor), force)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, db.ErrUnavailable) {
+				return err // the rest would fail alike
+			}
+			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", row.Slug, err))
+		}
+		done++
+		progress(Rewrapped{Tenant: row.ID, Slug: row.Slug, Keys: n, Done: done, All: max(int(all), done)})
+		return nil
+	})
+	return errors.Join(err, failed)
+}
+
+// eachTenant calls fn for every tenant, the platform's own included.
+func (s *Service) eachTenant(ctx context.Context, why string, fn func(platformq.ListTenantIDsRow) error) error {
+	const page = 500
+	var after uuid.UUID
+	for {
+		var rows []platformq.ListTenantIDsRow
+		if err := s.store.InPlatform(ctx, why, func(tx *db.PlatformTx) (err error) {
+			rows, err = tx.ListTenantIDs(ctx, platformq.ListTenantIDsParams{AfterID: after, MaxRows: page})
+			return err
+		}); err != nil {
+			return fmt.Errorf("list tenants: %w", err)
+		}
+		for _, row := range rows {
+			if err := fn(row); err != nil {
+				return err
+			}
+		}
+		if len(rows) < page {
+			return nil
+		}
+		after = rows[len(rows)-1].ID
+	}
+}
+
+func (s *Service) rewrapTenant(ctx context.Context, sc scope.Scope, force bool) (int, error) {
+	var rows []tenantq.ListDataKeysRow
+	if err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		rows, err = tx.ListDataKeys(ctx)
+		return err
+	}); err != nil {
+		return 0, fmt.Errorf("list data keys: %w", err)
+	}
+	n := 0
+	for _, row := range rows {
+		if row.KmsKey == s.kms.KeyName() && !force {
+			continue
+		}
+		version := uint32(row.Version) //nolint:gosec // not negative, by the table's check
+		ad := wrapAD(sc.Tenant(), version)
+		secret, err := s.kms.Unwrap(ctx, row.KmsKey, row.Wrapped, ad)
+		if err != nil {
+			return n, fmt.Errorf("unwrap data key %d: %w", version, err)
+		}
+		name := s.kms.KeyName()
+		wrapped, err := s.kms.Wrap(ctx, secret, ad)
+		if err != nil {
+			return n, fmt.Errorf("wrap data key %d: %w", version, err)
+		}
+		// The old form is about to be written over, so the new one must be known to open.
+		if again, err := s.kms.Unwrap(ctx, name, wrapped, ad); err != nil {
+			return n, fmt.Errorf("unwrap data key %d again: %w", version, err)
+		} else if !bytes.Equal(again, secret) {
+			return n, fmt.Errorf("data key %d: what the KMS unwraps is not what it wrapped", version)
+		}
+		err = s.changeDataKeys(ctx, sc, "wrap a data key anew", func(tx *db.TenantTx, _ []tenantq.ListDataKeysRow) (bool, error) {
+			changed, err := tx.RewrapDataKey(ctx, tenantq.RewrapDataKeyParams{
+				Version: row.Version, Wrapped: wrapped, KmsKey: name, Now: tx.Now(), Was: row.Wrapped,
+			})
+			if err != nil {
+				return false, fmt.Errorf("rewrap data key: %w", err)
+			}
+			if changed == 0 { // another rewrap was first, or the key was destroyed
+				return false, nil
+			}
+			return true, recordDataKey(ctx, tx, "datakey.rewrap", version, "", attr.Text("from", row.KmsKey), attr.Text("to", name))
+		})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// turnDataKeys does what is due: a successor when the plan says so; what older versions
+// have sealed is sealed anew; what nothing is sealed under any more is destroyed.
+func (s *Service) turnDataKeys(ctx context.Context, sc scope.Scope, plan Plan) error {
+	list, err := s.DataKeys(ctx, sc)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	now := s.now()
+	if newest := list[0]; plan.RotateDataAfter > 0 && now.Sub(newest.CreatedAt) >= plan.RotateDataAfter {
+		if _, err := s.RotateDataKey(ctx, sc, "by policy"); err != nil {
+			return err
+		}
+		return nil // due again in drainFrom
+	}
+	if s.draining(list) && now.Sub(list[0].CreatedAt) >= drainFrom {
+		if err := s.resealAll(ctx, sc); err != nil {
+			return err
+		}
+	}
+	return s.changeDataKeys(ctx, sc, "look after data keys", func(tx *db.TenantTx, rows []tenantq.ListDataKeysRow) (bool, error) {
+		return s.settle(ctx, tx, list[0].Version, rows)
+	})
+}
+
+// draining reports whether there are versions that nothing should be sealed under any more.
+func (s *Service) draining(list []DataKey) bool {
+	for _, k := range list[1:] {
+		if k.Version != rootVersion && k.DrainedAt == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// settle notes what is drained, destroys what was drained long enough ago, and says when
+// to look again. newest is the version that everything was sealed anew under.
+func (s *Service) settle(ctx context.Context, tx *db.TenantTx, newest uint32, rows []tenantq.ListDataKeysRow) (changed bool, err error) {
+	now := tx.Now()
+	hasRoot := rows[len(rows)-1].Version == rootVersion
+	for i, row := range rows {
+		version := uint32(row.Version) //nolint:gosec // not negative, by the table's check
+		isRoot := version == rootVersion || (!hasRoot && i == len(rows)-1)
+		drained, due := row.DrainedAt, row.DueAt
+		switch {
+		case version >= newest && row.CreatedAt.Add(drainFrom).After(now):
+			due = later(row.CreatedAt, drainFrom)
+		case version >= newest:
+			due = later(now, lookAgainAfter)
+		case isRoot: // stays: indexes and MACs are derived from it
+			due = nil
+		case drained == nil && now.Sub(rows[0].CreatedAt) >= drainFrom && uint32(rows[0].Version) == newest: //nolint:gosec // as above
+			drained, due = &now, later(now, destroyAfter)
+		case drained != nil && now.Sub(*drained) >= destroyAfter:
+			if _, err := tx.DeleteDataKey(ctx, row.Version); err != nil {
+				return false, fmt.Errorf("delete data key: %w", err)
+			}
+			changed = true
+			if err := recordDataKey(ctx, tx, "datakey.destroy", version, "nothing is sealed under it"); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if sameTime(due, row.DueAt) && sameTime(drained, row.DrainedAt) {
+			continue
+		}
+		if err := tx.SetDataKeyDue(ctx, tenantq.SetDataKeyDueParams{Version: row.Version, DrainedAt: drained, DueAt: due}); err != nil {
+			return false, fmt.Errorf("set due: %w", err)
+		}
+	}
+	return changed, nil
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
+}
+
+// resealAll seals anew everything at rest that an older data key has sealed.
+func (s *Service) resealAll(ctx context.Context, sc scope.Scope) error {
+	if err := s.resealSigningKeys(ctx, sc); err != nil {
+		return err
+	}
+	for {
+		n, err := s.reseal(ctx, sc, resealBatch)
+		if err != nil {
+			return fmt.Errorf("seal anew: %w", err)
+		}
+		if n < resealBatch {
+			return nil
+		}
+	}
+}
+
+func (s *Service) resealSigningKeys(ctx context.Context, sc scope.Scope) error {
+	s.forget(sc.Tenant())
+	ring, err := s.Ring(ctx, sc)
+	if err != nil {
+		return err
+	}
+	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListSigningKeyHistory(ctx, maxHistory)
+		if err != nil {
+			return fmt.Errorf("list signing keys: %w", err)
+		}
+		for _, row := range rows {
+			if version, ok := VersionOf(row.PrivateSealed); !ok || version == ring.SealingVersion() {
+				continue // destroyed, or sealed anew already
+			}
+			field := privateKey
+			if row.Location == locationKMS {
+				field = remoteKey
+			}
+			plain, err := ring.Open(field, []byte(row.Kid), row.PrivateSealed)
+			if err != nil {
+				return err
+			}
+			sealed, err := ring.Seal(field, []byte(row.Kid), plain)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ResealSigningKey(ctx, tenantq.ResealSigningKeyParams{Kid: row.Kid, Sealed: sealed, Was: row.PrivateSealed}); err != nil {
+				return fmt.Errorf("reseal signing key: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// changeDataKeys runs fn on the locked data keys of sc's tenant, as the platform plane:
+// only it may change or destroy them. fn reports whether servers must read them again.
+func (s *Service) changeDataKeys(
+	ctx context.Context, sc scope.Scope, why string, fn func(*db.TenantTx, []tenantq.ListDataKeysRow) (bool, error),
+) error {
+	changed := false
+	err := s.store.InPlatform(ctx, why, func(p *db.PlatformTx) error {
+		tx, err := p.AsTenant(ctx, sc)
+		if err != nil {
+			return err
+		}
+		if err := tx.LockKeys(ctx); err != nil {
+			return fmt.Errorf("lock keys: %w", err)
+		}
+		rows, err := tx.ListDataKeys(ctx)
+		if err != nil {
+			return fmt.Errorf("list data keys: %w", err)
+		}
+		if len(rows) == 0 {
+			return ErrNoKeys
+		}
+		if changed, err = fn(tx, rows); err != nil || !changed {
+			return err
+		}
+		return tx.Changed(ctx, db.NounTenant, "")
+	})
+	if err == nil && changed {
+		s.forget(sc.Tenant())
+	}
+	return err
+}
+
+func recordDataKey(ctx context.Context, tx *db.TenantTx, action string, version uint32, reason string, detail ...attr.Attr) error {
+	return audit.Append(ctx, tx, audit.Entry{
+		Action: action, Target: audit.Target{Kind: "datakey", ID: fmt.Sprint(version)}, Reason: reason, Detail: detail,
+	})
+}
+
+// Maintain does what is due of the tenant's keys, old and new. It may be run at any time,
+// by several servers at once, and again after a failure.
+func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
+	plan, err := s.plan(ctx, sc)
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	err = s.turnSigningKeys(ctx, sc, plan)
+	if errors.Is(err, ErrNoKeys) {
+		return nil // destroyed with their tenant
+	}
+	return errors.Join(err, s.turnDataKeys(ctx, sc, plan))
+}

@@ -1,0 +1,506 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// Errors of signing keys. Each Reason is part of the public API.
+var (
+	ErrKeyNotFound = fault.New(fault.NotFound, "SIGNING_KEY_UNKNOWN", "no such signing key")
+	ErrKeyPending  = fault.New(fault.Precondition, "SIGNING_KEY_PENDING",
+		"a successor is published already and signs soon: activate it now, or revoke it first")
+	ErrAlgorithm = fault.New(fault.Invalid, "SIGNING_ALGORITHM_INVALID", "signing keys are for ES256, EdDSA or RS256")
+	ErrNoSigner  = fault.New(fault.Precondition, "KMS_DOES_NOT_SIGN",
+		"the policy wants signing keys in the KMS, and the one that is configured makes none")
+)
+
+// State is where a signing key is in its life. It only goes forward.
+//
+//	PENDING   published, so that verifiers have it before it signs
+//	ACTIVE    signs; a tenant has exactly one
+//	RETIRING  signs no more, and verifies as long as anything it signed is good
+//	REVOKED   verifies nothing; its private half is destroyed
+type State string
+
+// The states.
+const (
+	Pending  State = "PENDING"
+	Active   State = "ACTIVE"
+	Retiring State = "RETIRING"
+	Revoked  State = "REVOKED"
+)
+
+// Where a private half is.
+const (
+	locationSealed = "SEALED" // in the database, under the tenant's data key
+	locationKMS    = "KMS"
+)
+
+const (
+	// PublishAhead is how long a key is PENDING: three times as long as verifiers may
+	// keep a key set (edge.JWKSMaxAge), since some of them ask late.
+	PublishAhead = 15 * time.Minute
+	// RetireAfter is how long a key is RETIRING: longer than the longest-lived access
+	// token (an hour, by the policy's bound), for clocks that are behind.
+	RetireAfter = 65 * time.Minute
+	// lookAgainAfter is how soon a changed policy is noticed.
+	lookAgainAfter = 6 * time.Hour
+)
+
+// SigningKey is a key that signs the tenant's tokens. It holds nothing secret.
+type SigningKey struct {
+	KID       string
+	Algorithm string
+	State     State
+	InKMS     bool
+	Public    []byte // SubjectPublicKeyInfo, DER; PublicJWK prints it
+
+	CreatedAt    time.Time
+	ActivateAt   *time.Time // while PENDING: signs from then on
+	ActivatedAt  *time.Time
+	RetiredAt    *time.Time // signed until then
+	RevokeAt     *time.Time // while RETIRING: verifies until then
+	RevokedAt    *time.Time
+	RevokeReason string // empty unless revoked; "retired" when its time was over
+}
+
+func keyFromRow(row tenantq.SigningKey) SigningKey {
+	k := SigningKey{
+		KID: row.Kid, Algorithm: row.Algorithm, State: State(row.State), InKMS: row.Location == locationKMS, Public: row.PublicKey,
+		CreatedAt: row.CreatedAt, ActivatedAt: row.ActivatedAt, RetiredAt: row.RetiredAt, RevokedAt: row.RevokedAt,
+	}
+	switch k.State {
+	case Pending:
+		k.ActivateAt = row.ActivateAt
+	case Retiring:
+		k.RevokeAt = row.RevokeAt
+	case Active, Revoked:
+	}
+	if row.RevokeReason != nil {
+		k.RevokeReason = *row.RevokeReason
+	}
+	return k
+}
+
+// maxHistory bounds a list of signing keys: a tenant makes a few a year.
+const maxHistory = 200
+
+// SigningKeys returns the tenant's signing keys, revoked ones included, the newest
+// first: at most 200.
+func (s *Service) SigningKeys(ctx context.Context, sc scope.Scope) ([]SigningKey, error) {
+	var list []SigningKey
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListSigningKeyHistory(ctx, maxHistory)
+		if err != nil {
+			return fmt.Errorf("list signing keys: %w", err)
+		}
+		list = make([]SigningKey, len(rows))
+		for i, row := range rows {
+			list[i] = keyFromRow(row)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// RotateRequest asks for a successor of the active signing key.
+type RotateRequest struct {
+	Algorithm string // ES256, EdDSA or RS256; empty: the policy's
+	// Now lets it sign at once. Verifiers that keep the key set and do not ask again for a
+	// kid that they don't know refuse its tokens until they do.
+	Now    bool
+	Reason string // for the audit log; may be empty
+}
+
+// Rotate makes a signing key and publishes it. After PublishAhead it signs, and the
+// one before goes on verifying for RetireAfter: no token fails on the way. With Now a
+// successor that is pending already signs at once. ErrKeyPending, ErrAlgorithm,
+// ErrNoSigner.
+func (s *Service) Rotate(ctx context.Context, sc scope.Scope, req RotateRequest) (SigningKey, error) {
+	plan, err := s.plan(ctx, sc)
+	if err != nil {
+		return SigningKey{}, fmt.Errorf("plan: %w", err)
+	}
+	if req.Algorithm != "" {
+		plan.Algorithm = req.Algorithm
+	}
+	var made SigningKey
+	err = s.change(ctx, sc, plan, func(c *lifeChange) error {
+		made = SigningKey{}
+		pending := c.of(Pending)
+		switch {
+		case pending != nil && !req.Now:
+			return ErrKeyPending.With("kid", pending.Kid)
+		case pending == nil:
+			if err := c.insert(Pending, req.Reason); err != nil {
+				return err
+			}
+			pending = c.of(Pending)
+		}
+		if req.Now {
+			if err := c.activate(pending, req.Reason); err != nil {
+				return err
+			}
+		}
+		made = keyFromRow(*c.find(pending.Kid))
+		c.tx.Result(made)
+		return nil
+	})
+	return made, err
+}
+
+// RevokeKeyRequest names a signing key.
+type RevokeKeyRequest struct {
+	KID    string
+	Reason string // for the audit log; may be empty
+}
+
+// Revoke takes a signing key out of the key set at once and destroys its private half:
+// for a key that somebody else may have. What it has signed is good no more, here within
+// a second, with other verifiers when they ask for the key set again. Revoking the
+// active one lets its successor sign at once, a new one if none is pending. Sessions
+// stay: refreshing gets tokens of the successor. Revoking twice keeps the first time.
+// ErrKeyNotFound.
+func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeKeyRequest) (SigningKey, error) {
+	plan, err := s.plan(ctx, sc)
+	if err != nil {
+		return SigningKey{}, fmt.Errorf("plan: %w", err)
+	}
+	var revoked SigningKey
+	err = s.change(ctx, sc, plan, func(c *lifeChange) error {
+		revoked = SigningKey{}
+		row, err := c.tx.GetSigningKey(ctx, req.KID)
+		if db.IsNoRows(err) {
+			return ErrKeyNotFound
+		} else if err != nil {
+			return fmt.Errorf("get signing key: %w", err)
+		}
+		if State(row.State) == Revoked {
+			revoked = keyFromRow(row)
+			c.tx.Result(revoked)
+			return nil
+		}
+		if State(row.State) == Active {
+			successor := c.of(Pending)
+			if successor == nil {
+				if err := c.insert(Pending, req.Reason); err != nil {
+					return err
+				}
+				successor = c.of(Pending)
+			}
+			if err := c.activate(successor, req.Reason); err != nil {
+				return err
+			}
+		}
+		if err := c.revoke(c.find(req.KID), "revoked", req.Reason); err != nil {
+			return err
+		}
+		revoked = keyFromRow(*c.find(req.KID))
+		c.tx.Result(revoked)
+		return nil
+	})
+	return revoked, err
+}
+
+// turnSigningKeys does what is due: a pending key whose time has come signs, a retiring
+// one is revoked, an active one gets its successor when the plan says so, and what was
+// revoked is destroyed in the KMS.
+func (s *Service) turnSigningKeys(ctx context.Context, sc scope.Scope, plan Plan) error {
+	if err := s.change(ctx, sc, plan, func(c *lifeChange) error { return c.turn() }); err != nil {
+		return err
+	}
+	return s.destroyRemote(ctx, sc)
+}
+
+func (c *lifeChange) turn() error {
+	now := c.tx.Now()
+	if pending := c.of(Pending); pending != nil && pending.ActivateAt != nil && !now.Before(*pending.ActivateAt) {
+		if err := c.activate(pending, ""); err != nil {
+			return err
+		}
+	}
+	for _, row := range c.all(Retiring) {
+		if row.RevokeAt != nil && !now.Before(*row.RevokeAt) {
+			if err := c.revoke(row, "retired", ""); err != nil {
+				return err
+			}
+		}
+	}
+	active := c.of(Active)
+	if active == nil || c.of(Pending) != nil {
+		return nil
+	}
+	if c.outgrown(active) {
+		if err := c.insert(Pending, "by policy"); err != nil {
+			return err
+		}
+	}
+	if active.DueAt == nil || !now.Before(*active.DueAt) {
+		if err := c.tx.SetSigningKeyDue(c.ctx, tenantq.SetSigningKeyDueParams{Kid: active.Kid, DueAt: later(now, lookAgainAfter)}); err != nil {
+			return fmt.Errorf("set due: %w", err)
+		}
+	}
+	return nil
+}
+
+// outgrown reports whether the plan wants another key in the place of the active one.
+func (c *lifeChange) outgrown(active *tenantq.SigningKey) bool {
+	since := active.CreatedAt
+	if active.ActivatedAt != nil {
+		since = *active.ActivatedAt
+	}
+	return active.Algorithm != c.plan.Algorithm || (active.Location == locationKMS) != c.plan.InKMS ||
+		(c.plan.RotateSigningAfter > 0 && c.tx.Now().Sub(since) >= c.plan.RotateSigningAfter)
+}
+
+// lifeChange is one transaction on a tenant's signing keys, which it has locked.
+type lifeChange struct {
+	ctx    context.Context //nolint:containedctx // it lives as long as one call of change
+	tx     *db.TenantTx
+	plan   Plan
+	rows   []tenantq.SigningKey
+	minted *tenantq.InsertSigningKeyParams // nil until somebody wants one: see errMint
+	used   bool
+	noted  bool
+}
+
+// errMint asks change to mint a key outside of the transaction and to come back.
+var errMint = errors.New("a signing key must be made first")
+
+// change runs fn on the locked signing keys of the tenant. Keys are made outside of
+// the transaction, since that takes the KMS or, for RSA, half a second: fn that wants
+// one is run once more when it is there.
+func (s *Service) change(ctx context.Context, sc scope.Scope, plan Plan, fn func(*lifeChange) error) error {
+	var minted *tenantq.InsertSigningKeyParams
+	for {
+		var c *lifeChange
+		err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+			// Two rotations at once could each find no successor, and the maintenance could
+			// activate what somebody revokes; the unique indexes are the second lock.
+			if err := tx.LockKeys(ctx); err != nil {
+				return fmt.Errorf("lock keys: %w", err)
+			}
+			rows, err := tx.ListLiveSigningKeys(ctx)
+			if err != nil {
+				return fmt.Errorf("list signing keys: %w", err)
+			}
+			if len(rows) == 0 {
+				return ErrNoKeys
+			}
+			c = &lifeChange{ctx: ctx, tx: tx, plan: plan, rows: rows, minted: minted}
+			if err := fn(c); err != nil {
+				return err
+			}
+			if c.noted {
+				return tx.Changed(ctx, db.NounTenant, "")
+			}
+			return nil
+		})
+		if errors.Is(err, errMint) && minted == nil {
+			if minted, err = s.mint(ctx, sc, plan); err != nil {
+				return err
+			}
+			continue
+		}
+		if minted != nil && (err != nil || !c.used) {
+			s.discard(ctx, sc, minted)
+		}
+		if db.IsConstraint(err, "signing_keys_pending") || db.IsConstraint(err, "signing_keys_active") {
+			return ErrKeyPending.WithCause(err) // another rotation was first
+		}
+		if err == nil && c.noted {
+			s.forget(sc.Tenant())
+		}
+		return err
+	}
+}
+
+// mint makes a signing key as the plan wants it.
+func (s *Service) mint(ctx context.Context, sc scope.Scope, plan Plan) (*tenantq.InsertSigningKeyParams, error) {
+	switch plan.Algorithm {
+	case ES256, EdDSA, RS256:
+	default:
+		return nil, ErrAlgorithm
+	}
+	ring, err := s.Ring(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	var row tenantq.InsertSigningKeyParams
+	if plan.InKMS {
+		signing, ok := s.kms.(SigningKMS)
+		if !ok {
+			return nil, ErrNoSigner
+		}
+		id, err := uuid.NewRandom()
+		if err != nil {
+			return nil, fmt.Errorf("mint label: %w", err)
+		}
+		row, err = mintRemoteKey(ctx, ring, signing, plan.Algorithm, "biocore-"+sc.Tenant().String()+"-"+id.String()[:8])
+		if err != nil {
+			return nil, err
+		}
+	} else if row, err = mintSigningKey(ring, s.rand, plan.Algorithm); err != nil {
+		return nil, err
+	}
+	return &row, nil
+}
+
+// discard destroys a key that was made and not stored, if it is in the KMS.
+func (s *Service) discard(ctx context.Context, sc scope.Scope, row *tenantq.InsertSigningKeyParams) {
+	if row.Location != locationKMS {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.destroyKey(ctx, sc, row.Kid, row.PrivateSealed); err != nil {
+		s.log.WarnContext(ctx, "a signing key that nobody uses stays in the KMS", "err", err, "tenant", sc.Tenant())
+	}
+}
+
+func (s *Service) destroyKey(ctx context.Context, sc scope.Scope, kid string, sealed []byte) error {
+	ring, err := s.Ring(ctx, sc)
+	if err != nil {
+		return err
+	}
+	reference, err := ring.openReference(kid, sealed)
+	if err != nil {
+		return err
+	}
+	signing, ok := s.kms.(SigningKMS)
+	if !ok {
+		return ErrNoSigner
+	}
+	return signing.DestroySigningKey(ctx, reference.Name)
+}
+
+// destroyRemote destroys in the KMS what was revoked here.
+func (s *Service) destroyRemote(ctx context.Context, sc scope.Scope) error {
+	var rows []tenantq.SigningKey
+	if err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		rows, err = tx.ListSigningKeyHistory(ctx, maxHistory)
+		return err
+	}); err != nil {
+		return fmt.Errorf("list signing keys: %w", err)
+	}
+	for _, row := range rows {
+		if State(row.State) != Revoked || row.DueAt == nil || row.PrivateSealed == nil {
+			continue
+		}
+		if err := s.destroyKey(ctx, sc, row.Kid, row.PrivateSealed); err != nil {
+			return fmt.Errorf("destroy signing key %s in the KMS: %w", row.Kid, err)
+		}
+		if err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+			if err := tx.DropSigningKeyPrivate(ctx, row.Kid); err != nil {
+				return fmt.Errorf("drop reference: %w", err)
+			}
+			return audit.Append(ctx, tx, audit.Entry{Action: "signingkey.destroy", Target: audit.Target{Kind: "signingkey", ID: row.Kid}})
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// of returns the oldest key in that state; nil: there is none.
+func (c *lifeChange) of(state State) *tenantq.SigningKey {
+	for i := range c.rows {
+		if State(c.rows[i].State) == state {
+			return &c.rows[i]
+		}
+	}
+	return nil
+}
+
+func (c *lifeChange) all(state State) (found []*tenantq.SigningKey) {
+	for i := range c.rows {
+		if State(c.rows[i].State) == state {
+			found = append(found, &c.rows[i])
+		}
+	}
+	return found
+}
+
+func (c *lifeChange) find(kid string) *tenantq.SigningKey {
+	for i := range c.rows {
+		if c.rows[i].Kid == kid {
+			return &c.rows[i]
+		}
+	}
+	return nil
+}
+
+// insert stores the minted key in state.
+func (c *lifeChange) insert(state State, reason string) error {
+	if c.minted == nil {
+		return errMint
+	}
+	now, row := c.tx.Now(), *c.minted
+	row.State, row.CreatedAt = string(state), now
+	row.ActivateAt = later(now, PublishAhead)
+	row.DueAt = row.ActivateAt
+	if err := c.tx.InsertSigningKey(c.ctx, row); err != nil {
+		return fmt.Errorf("insert signing key: %w", err)
+	}
+	c.used = true
+	c.rows = append(c.rows, tenantq.SigningKey{
+		TenantID: c.tx.Scope().Tenant(), Kid: row.Kid, Algorithm: row.Algorithm, State: row.State, PublicKey: row.PublicKey,
+		PrivateSealed: row.PrivateSealed, CreatedAt: row.CreatedAt, Location: row.Location, ActivateAt: row.ActivateAt, DueAt: row.DueAt,
+	})
+	return c.record("signingkey.create", event.SigningKeyCreated, row.Kid, reason, attr.Text("algorithm", row.Algorithm), attr.Text("location", row.Location))
+}
+
+// activate lets a pending key sign, and retires the one that did.
+func (c *lifeChange) activate(pending *tenantq.SigningKey, reason string) error {
+	now := c.tx.Now()
+	if active := c.of(Active); active != nil {
+		row, err := c.tx.RetireSigningKey(c.ctx, tenantq.RetireSigningKeyParams{Kid: active.Kid, Now: now, RevokeAt: now.Add(RetireAfter)})
+		if err != nil {
+			return fmt.Errorf("retire signing key: %w", err)
+		}
+		*active = row
+		if err := c.record("signingkey.retire", event.SigningKeyRetired, row.Kid, reason); err != nil {
+			return err
+		}
+	}
+	row, err := c.tx.ActivateSigningKey(c.ctx, tenantq.ActivateSigningKeyParams{Kid: pending.Kid, Now: now, DueAt: now.Add(lookAgainAfter)})
+	if err != nil {
+		return fmt.Errorf("activate signing key: %w", err)
+	}
+	*pending = row
+	return c.record("signingkey.activate", event.SigningKeyActivated, row.Kid, reason)
+}
+
+// revoke ends a key. why is one of ours and stands in the row; reason is the caller's,
+// and stands in the audit log.
+func (c *lifeChange) revoke(key *tenantq.SigningKey, why, reason string) error {
+	row, err := c.tx.RevokeSigningKey(c.ctx, tenantq.RevokeSigningKeyParams{Kid: key.Kid, Now: c.tx.Now(), Reason: why})
+	if err != nil {
+		return fmt.Errorf("revoke signing key: %w", err)
+	}
+	*key = row
+	return c.record("signingkey.revoke", event.SigningKeyRevoked, row.Kid, reason, attr.Text("why", why))
+}
+
+func (c *lifeChange) record(action string, typ event.Type, kid, reason string, detail ...attr.Attr) error {
+	c.noted = true
+	if err := audit.Append(c.ctx, c.tx, audit.Entry{
+		Action: action, Target: audit.Target{Kind: "signingkey", ID: kid}, Reason: reason, Detail: detail,
+	}); err != nil {
+		return err
+	}
+	return event.Append(c.ctx, c.tx, event.Event{Type: typ, Data: append([]attr.Attr{attr.Text("kid", kid)}, detail...)})
+}

@@ -1,0 +1,173 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// moodyKMS answers as it is told.
+type moodyKMS struct {
+	err   error
+	asked int
+}
+
+func (*moodyKMS) KeyName() string { return "moody:1" }
+
+func (k *moodyKMS) Wrap(_ context.Context, key, _ []byte) ([]byte, error) {
+	k.asked++
+	return bytes.Clone(key), k.err
+}
+
+func (k *moodyKMS) Unwrap(_ context.Context, _ string, wrapped, _ []byte) ([]byte, error) {
+	k.asked++
+	if k.err != nil {
+		return nil, k.err
+	}
+	return bytes.Clone(wrapped), nil
+}
+
+var errRefused = errors.New("the key is disabled")
+
+// The table above unwrapper, row by row.
+func TestOpenedKeysOutliveASilentKMS(t *testing.T) {
+	silent := ErrKMSUnavailable.WithCause(errors.New("connection refused"))
+	for _, tt := range []struct {
+		name  string
+		after time.Duration // since the KMS opened the key; negative: it never did
+		kms   error
+		asks  bool
+		want  error
+	}{
+		{"never asked, answers", -1, nil, true, nil},
+		{"never asked, silent", -1, silent, true, ErrKMSUnavailable},
+		{"never asked, refuses", -1, errRefused, true, errRefused},
+		{"fresh, silent", askAgainAfter - time.Second, silent, false, nil},
+		{"fresh, refuses", askAgainAfter - time.Second, errRefused, false, nil},
+		{"stale, answers", askAgainAfter, nil, true, nil},
+		{"stale, silent", askAgainAfter, silent, true, nil},
+		{"stale, refuses", askAgainAfter, errRefused, true, errRefused},
+		{"at the end of grace, silent", DefaultGrace - time.Second, silent, true, nil},
+		{"past grace, silent", DefaultGrace, silent, true, ErrKMSUnavailable},
+		{"past grace, answers", DefaultGrace, nil, true, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &moodyKMS{}
+				u := newUnwrapper(k, 0, slog.New(slog.DiscardHandler))
+				tenant, wrapped := uuid.New(), bytes.Repeat([]byte{7}, keyBytes)
+				if tt.after >= 0 {
+					if _, _, err := u.open(t.Context(), tenant, 1, "moody:1", wrapped); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(tt.after)
+				}
+				k.err, k.asked = tt.kms, 0
+				got, until, err := u.open(t.Context(), tenant, 1, "moody:1", wrapped)
+				if !errors.Is(err, tt.want) || (err == nil) != bytes.Equal(got, wrapped) {
+					t.Errorf("open = %d bytes, %v, want %v", len(got), err, tt.want)
+				}
+				if (k.asked > 0) != tt.asks {
+					t.Errorf("the KMS was asked %d times", k.asked)
+				}
+				if left := time.Until(until); err == nil && (left <= 0 || left > DefaultGrace) {
+					t.Errorf("good for %s, want up to %s", left, DefaultGrace)
+				}
+			})
+		})
+	}
+}
+
+// Requests don't wait for a silent KMS one after the other, and a refusal is not
+// forgotten by a later silence.
+func TestASilentKMSIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &moodyKMS{err: ErrKMSUnavailable}
+		u := newUnwrapper(k, 0, slog.New(slog.DiscardHandler))
+		open := func() error {
+			_, _, err := u.open(t.Context(), uuid.New(), 1, "moody:1", bytes.Repeat([]byte{7}, keyBytes))
+			return err
+		}
+		for range 100 {
+			if err := open(); !errors.Is(err, ErrKMSUnavailable) {
+				t.Fatalf("open = %v, want ErrKMSUnavailable", err)
+			}
+		}
+		if k.asked != 1 {
+			t.Errorf("it was asked %d times, want once", k.asked)
+		}
+		k.err = nil
+		time.Sleep(restAfter)
+		if err := open(); err != nil {
+			t.Errorf("open after it is back = %v", err)
+		}
+	})
+}
+
+func TestARefusalOutlivesSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &moodyKMS{}
+		u := newUnwrapper(k, 0, slog.New(slog.DiscardHandler))
+		tenant, wrapped := uuid.New(), bytes.Repeat([]byte{7}, keyBytes)
+		open := func() error {
+			_, _, err := u.open(t.Context(), tenant, 1, "moody:1", wrapped)
+			return err
+		}
+		if err := open(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(askAgainAfter)
+		k.err = errRefused
+		if err := open(); !errors.Is(err, errRefused) {
+			t.Fatalf("open = %v, want the refusal", err)
+		}
+		k.err = ErrKMSUnavailable
+		if err := open(); !errors.Is(err, ErrKMSUnavailable) {
+			t.Errorf("after a refusal and then silence, open = %v: a disabled key went on", err)
+		}
+	})
+}
+
+func TestKMSHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &moodyKMS{}
+		s := &Service{kms: k, log: slog.New(slog.DiscardHandler)}
+		s.opened = newUnwrapper(k, 0, s.log)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		if h := s.KMSHealth(); h.Err != nil || h.Left != DefaultGrace {
+			t.Errorf("well: %+v", h)
+		}
+		for _, fails := range []error{ErrKMSUnavailable, errRefused} {
+			k.err = fails
+			time.Sleep(2 * probeEvery)
+			synctest.Wait()
+			if h := s.KMSHealth(); !errors.Is(h.Err, fails) || h.Left <= DefaultGrace-4*probeEvery || h.Left >= DefaultGrace {
+				t.Errorf("%v: %+v, want it with some of the grace left", fails, h)
+			}
+			time.Sleep(DefaultGrace)
+			synctest.Wait()
+			if h := s.KMSHealth(); h.Err == nil || h.Left != 0 {
+				t.Errorf("%v for an hour: %+v, want nothing left", fails, h)
+			}
+			k.err = nil
+			time.Sleep(2 * probeEvery)
+			synctest.Wait()
+			if h := s.KMSHealth(); h.Err != nil || h.Left != DefaultGrace {
+				t.Errorf("well again: %+v", h)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
