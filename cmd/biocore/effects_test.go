@@ -89,6 +89,10 @@ func effects() []effect {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")
 			return "POST", "/admin/v1/apiKeys/" + id + ":revoke", c.secret, map[string]any{}
 		}, "apikey.revoke", false, ""},
+		{adminv1connect.SigningKeyServiceRotateSigningKeyProcedure, post("/admin/v1/signingKeys:rotate", map[string]any{"reason": "yearly"}), "signingkey.create", false, ""},
+		{adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/signingKeys/" + w.signingKey(t, c) + ":revoke", c.secret, map[string]any{"reason": "leaked"}
+		}, "signingkey.revoke", false, ""},
 		{adminv1connect.TenantServiceCreateTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/tenants", w.platformKey, map[string]any{
 				"slug": c.slug + "-two", "name": "Two", "mode": "TEST", "rpId": "localhost", "origins": []string{"http://localhost:3000"},

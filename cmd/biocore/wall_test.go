@@ -71,10 +71,22 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	key, _ := first["id"].(string)
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key,
-		"registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
+		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
 	}
+}
+
+// signingKey is the kid of the tenant's newest signing key.
+func (w *world) signingKey(t *testing.T, c *customer) string {
+	t.Helper()
+	list, _ := w.must(t, "GET", "/admin/v1/signingKeys", c.secret, nil).at("signingKeys").([]any)
+	if len(list) == 0 {
+		t.Fatal("no signing key")
+	}
+	newest, _ := list[0].(map[string]any)
+	kid, _ := newest["kid"].(string)
+	return kid
 }
 
 // possessionsOfNobody are of the same shape and belong to nobody.
@@ -159,7 +171,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			return out
 		}
 		return nil // makes a user of one's own: TestSameNamesInTwoTenants
-	case "/admin/v1/apiKeys":
+	case "/admin/v1/apiKeys", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate":
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
 	default:
 		if r.Method == http.MethodGet {
@@ -271,6 +283,10 @@ func TestSameNamesInTwoTenants(t *testing.T) {
 		keys := w.must(t, "GET", "/admin/v1/apiKeys", c.secret, nil)
 		if all, _ := keys.at("apiKeys").([]any); len(all) != 2 {
 			t.Errorf("%s sees %d API keys", c.slug, len(all))
+		}
+		signing := w.must(t, "GET", "/admin/v1/signingKeys", c.secret, nil)
+		if all, _ := signing.at("signingKeys").([]any); len(all) != 1 {
+			t.Errorf("%s sees %d signing keys", c.slug, len(all))
 		}
 	}
 }
