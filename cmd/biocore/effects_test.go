@@ -84,6 +84,9 @@ func effects() []effect {
 			a := w.must(t, "POST", "/v1/authentications:finish", c.publishable, w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{}))
 			return "POST", "/v1/authentications:exchange", c.secret, map[string]any{"code": a.text("code")}
 		}, "authentication.exchange", false, notReplayable},
+		{adminv1connect.SettingsServiceUpdateSettingsProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/settings", c.secret, map[string]any{"tokens": map[string]any{"audience": "https://api.example.com"}}
+		}, "settings.update", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

@@ -37,6 +37,7 @@ func commands() []command {
 		{"secret check", "", "tell where each secret comes from, and show none", "biocore secret check", runSecretCheck},
 		{"tenant create", "SLUG", "make a tenant, and print its first keys", "biocore tenant create globex --name Globex --rp-id localhost --origin http://localhost:8080 --mode test", runTenantCreate},
 		{"tenant list", "", "list the tenants", "biocore tenant list --json", runTenantList},
+		{"tenant settings", "SLUG", "show a tenant's settings, and change those given", "biocore tenant settings acme --audience https://api.acme.example", runTenantSettings},
 		{"tenant suspend", "SLUG", "refuse every call of a tenant", "biocore tenant suspend globex --reason 'unpaid invoice'", runTenantSuspend},
 		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
 		{"apikey create", "", "make an API key, and print it", "biocore apikey create --tenant acme --kind secret --name ci", runAPIKeyCreate},

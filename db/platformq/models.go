@@ -11,20 +11,22 @@ import (
 )
 
 type Tenant struct {
-	ID            uuid.UUID
-	Slug          string
-	Name          string
-	Mode          string
-	State         string
-	RpID          string
-	RpName        string
-	Origins       []string
-	DirectTokens  bool
-	PolicyVersion int32
-	SuspendReason *string
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	DeleteAfter   *time.Time
-	Version       int32
-	ShreddedAt    *time.Time
+	ID                 uuid.UUID
+	Slug               string
+	Name               string
+	Mode               string
+	State              string
+	RpID               string
+	RpName             string
+	Origins            []string
+	DirectTokens       bool
+	PolicyVersion      int32
+	SuspendReason      *string
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+	DeleteAfter        *time.Time
+	Version            int32
+	ShreddedAt         *time.Time
+	TokenAudience      *string
+	TokenEncryptionKey *string
 }

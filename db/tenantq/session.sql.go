@@ -54,19 +54,20 @@ func (q *Queries) GetSession(ctx context.Context, id uuid.UUID) (Session, error)
 }
 
 const GetSessionState = `-- name: GetSessionState :one
-SELECT expires_at, revoked_at FROM sessions WHERE id = $1
+SELECT last_used_at, expires_at, revoked_at FROM sessions WHERE id = $1
 `
 
 type GetSessionStateRow struct {
-	ExpiresAt time.Time
-	RevokedAt *time.Time
+	LastUsedAt time.Time
+	ExpiresAt  time.Time
+	RevokedAt  *time.Time
 }
 
 // What verify asks on each call. Index: sessions_pkey.
 func (q *Queries) GetSessionState(ctx context.Context, id uuid.UUID) (GetSessionStateRow, error) {
 	row := q.db.QueryRow(ctx, GetSessionState, id)
 	var i GetSessionStateRow
-	err := row.Scan(&i.ExpiresAt, &i.RevokedAt)
+	err := row.Scan(&i.LastUsedAt, &i.ExpiresAt, &i.RevokedAt)
 	return i, err
 }
 

@@ -7,12 +7,13 @@ package tenantq
 
 import (
 	"context"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason,
-  created_at, updated_at, delete_after, version, shredded_at
-FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants
 `
 
 // The caller's own tenant: the wall leaves one row. Lock: none. Index: tenants_pkey.
@@ -36,6 +37,93 @@ func (q *Queries) GetTenant(ctx context.Context) (Tenant, error) {
 		&i.DeleteAfter,
 		&i.Version,
 		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
+	)
+	return i, err
+}
+
+const LockTenant = `-- name: LockTenant :one
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants WHERE id = $1 FOR UPDATE
+`
+
+// FOR UPDATE: changes of one's own settings, one after the other. Index: tenants_pkey.
+func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
+	row := q.db.QueryRow(ctx, LockTenant, id)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Mode,
+		&i.State,
+		&i.RpID,
+		&i.RpName,
+		&i.Origins,
+		&i.DirectTokens,
+		&i.PolicyVersion,
+		&i.SuspendReason,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeleteAfter,
+		&i.Version,
+		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
+	)
+	return i, err
+}
+
+const UpdateSettings = `-- name: UpdateSettings :one
+UPDATE tenants SET rp_id = $1, rp_name = $2, origins = $3,
+  direct_tokens = $4, token_audience = $5, token_encryption_key = $6,
+  updated_at = $7, version = version + 1
+WHERE id = $8 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key
+`
+
+type UpdateSettingsParams struct {
+	RpID               string
+	RpName             string
+	Origins            []string
+	DirectTokens       bool
+	TokenAudience      *string
+	TokenEncryptionKey *string
+	Now                time.Time
+	ID                 uuid.UUID
+}
+
+// Under LockTenant; only the columns that bc_app may change. Index: tenants_pkey.
+func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, UpdateSettings,
+		arg.RpID,
+		arg.RpName,
+		arg.Origins,
+		arg.DirectTokens,
+		arg.TokenAudience,
+		arg.TokenEncryptionKey,
+		arg.Now,
+		arg.ID,
+	)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Mode,
+		&i.State,
+		&i.RpID,
+		&i.RpName,
+		&i.Origins,
+		&i.DirectTokens,
+		&i.PolicyVersion,
+		&i.SuspendReason,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeleteAfter,
+		&i.Version,
+		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
 	)
 	return i, err
 }

@@ -19,6 +19,8 @@ const (
 	ScopeAPIKeysWrite     = "admin:apiKeys:write"
 	ScopeSigningKeysRead  = "admin:signingKeys:read"
 	ScopeSigningKeysWrite = "admin:signingKeys:write"
+	ScopeSettingsRead     = "admin:settings:read"
+	ScopeSettingsWrite    = "admin:settings:write"
 	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
 
@@ -30,7 +32,10 @@ const (
 func Scopes(kind Kind) []string {
 	switch kind {
 	case Secret:
-		return []string{ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite}
+		return []string{
+			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
+			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
+		}
 	case Platform:
 		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
 	default: // what a publishable key may call is fixed

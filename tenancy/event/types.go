@@ -10,6 +10,8 @@ const (
 	TenantSuspended Type = "tenant.suspended"
 	TenantResumed   Type = "tenant.resumed"
 
+	SettingsUpdated Type = "settings.updated" // by the tenant itself
+
 	PolicyChanged Type = "policy.changed"
 
 	APIKeyCreated Type = "apikey.created"
@@ -45,6 +47,7 @@ const (
 func Types() []Type {
 	return []Type{
 		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed,
+		SettingsUpdated,
 		PolicyChanged,
 		APIKeyCreated, APIKeyRevoked,
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,

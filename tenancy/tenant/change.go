@@ -42,14 +42,8 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		if len(to) == 0 {
 			return before, nil
 		}
-		if after.RPID != before.RPID {
-			// A registration that ends at this very moment could still make a credential
-			// of the old RP ID, which then never signs in.
-			if used, err := own.HasCredentials(ctx); err != nil {
-				return Tenant{}, fmt.Errorf("look for credentials: %w", err)
-			} else if used {
-				return Tenant{}, ErrRPIDInUse
-			}
+		if err := checkNewRPID(ctx, own, before, after); err != nil {
+			return Tenant{}, err
 		}
 		row, err := tx.UpdateTenant(ctx, platformq.UpdateTenantParams{
 			ID: req.ID, Name: after.Name, RpID: after.RPID, RpName: after.RPName, Origins: after.Origins,
@@ -61,6 +55,23 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		after = fromRow(tenantq.Tenant(row))
 		return after, s.record(ctx, own, event.TenantUpdated, audit.Entry{Action: "tenant.update", Before: from, After: to})
 	})
+}
+
+// checkNewRPID returns ErrRPIDInUse when another RP ID would orphan credentials.
+func checkNewRPID(ctx context.Context, own *db.TenantTx, before, after Tenant) error {
+	if after.RPID == before.RPID {
+		return nil
+	}
+	// A registration that ends at this very moment could still make a credential of the
+	// old RP ID, which then never signs in.
+	used, err := own.HasCredentials(ctx)
+	if err != nil {
+		return fmt.Errorf("look for credentials: %w", err)
+	}
+	if used {
+		return ErrRPIDInUse
+	}
+	return nil
 }
 
 func (r *UpdateRequest) apply(t Tenant) (Tenant, error) {
@@ -104,6 +115,8 @@ func differences(a, b Tenant) (before, after []attr.Attr) {
 	if a.DirectTokens != b.DirectTokens {
 		before, after = append(before, attr.Bool("directTokens", a.DirectTokens)), append(after, attr.Bool("directTokens", b.DirectTokens))
 	}
+	text("audience", a.TokenAudience, b.TokenAudience)
+	text("encryptionKey", a.EncryptionKey, b.EncryptionKey)
 	return before, after
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/etag"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/jwe"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -66,11 +67,21 @@ type Tenant struct {
 	RPID          string // a domain: the scope of its credentials
 	RPName        string // shown by authenticators
 	Origins       []string
-	DirectTokens  bool // publishable keys get tokens at finish instead of a code
+	DirectTokens  bool   // publishable keys get tokens at finish instead of a code
+	TokenAudience string // as settled; empty: the RP ID. See Audience
+	EncryptionKey string // the public JWK that access tokens are encrypted to; empty: none
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	DeleteAfter   *time.Time
 	ETag          string // changes with every change; without quotes
+}
+
+// Audience is the aud of the tenant's access tokens.
+func (t *Tenant) Audience() string {
+	if t.TokenAudience != "" {
+		return t.TokenAudience
+	}
+	return t.RPID
 }
 
 // Snapshot is a tenant and its policy at one moment. It is shared: read only.
@@ -79,6 +90,7 @@ type Snapshot struct {
 
 	Policy        policy.Document
 	PolicyVersion int
+	Encryption    *jwe.Key // EncryptionKey, ready for use; nil: tokens are only signed
 }
 
 // HasOrigin reports whether origin is exactly one of the tenant's.
@@ -111,18 +123,14 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 			return fmt.Errorf("get tenant: %w", err)
 		}
 		snap = &Snapshot{Tenant: fromRow(row), PolicyVersion: int(row.PolicyVersion)}
-		stored, err := tx.GetPolicy(ctx, row.PolicyVersion)
-		if db.IsNoRows(err) && sc.Tenant() == scope.PlatformTenant {
-			snap.Policy = policy.Default() // a migration makes this tenant, without a policy
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("get policy %d: %w", row.PolicyVersion, err)
+		if snap.EncryptionKey != "" {
+			// Failing is right: a token in the clear is what the tenant has ruled out.
+			if snap.Encryption, err = jwe.ParseKey([]byte(snap.EncryptionKey)); err != nil {
+				return fmt.Errorf("stored encryption key of tenant %s: %v", sc.Tenant(), err) //nolint:errorlint // as readPolicy
+			}
 		}
-		if snap.Policy, err = policy.Parse(stored.Document); err != nil {
-			// Not the caller's fault: hidden from the edge, which would send it.
-			return fmt.Errorf("stored policy %d of tenant %s: %v", row.PolicyVersion, sc.Tenant(), err) //nolint:errorlint // see above
-		}
-		return nil
+		snap.Policy, err = readPolicy(ctx, tx, row.PolicyVersion)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -130,11 +138,26 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 	return snap, nil
 }
 
+func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (policy.Document, error) {
+	stored, err := tx.GetPolicy(ctx, version)
+	if db.IsNoRows(err) && tx.Scope().Tenant() == scope.PlatformTenant {
+		return policy.Default(), nil // a migration makes this tenant, without a policy
+	} else if err != nil {
+		return policy.Document{}, fmt.Errorf("get policy %d: %w", version, err)
+	}
+	document, err := policy.Parse(stored.Document)
+	if err != nil {
+		// Not the caller's fault: hidden from the edge, which would send it.
+		return policy.Document{}, fmt.Errorf("stored policy %d of tenant %s: %v", version, tx.Scope().Tenant(), err) //nolint:errorlint // see above
+	}
+	return document, nil
+}
+
 func fromRow(row tenantq.Tenant) Tenant {
 	return Tenant{
 		ID: row.ID, Slug: row.Slug, Name: row.Name, Mode: Mode(row.Mode), State: State(row.State),
 		SuspendReason: text(row.SuspendReason), RPID: row.RpID, RPName: row.RpName, Origins: row.Origins,
-		DirectTokens: row.DirectTokens, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		DirectTokens: row.DirectTokens, TokenAudience: text(row.TokenAudience), EncryptionKey: text(row.TokenEncryptionKey), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		DeleteAfter: row.DeleteAfter, ETag: etag.Of("tenant", row.ID[:], row.Version),
 	}
 }

@@ -92,6 +92,8 @@ func TestSecretAnswersAreNotKept(t *testing.T) {
 		"biocore.auth.v1.Session.access_token":  "only in answers that issue a session",
 		"biocore.auth.v1.Session.refresh_token": "only in answers that issue a session",
 		"biocore.admin.v1.ApiKey.key":           "only in the answer that makes the key",
+
+		"google.protobuf.Struct.FieldsEntry.key": "the name of a member",
 	}
 	secret := map[protoreflect.Name]bool{
 		"key": true, "code": true, "token": true, "secret": true, "access_token": true, "refresh_token": true,

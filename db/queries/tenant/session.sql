@@ -10,7 +10,7 @@ SELECT * FROM sessions WHERE id = $1;
 
 -- name: GetSessionState :one
 -- What verify asks on each call. Index: sessions_pkey.
-SELECT expires_at, revoked_at FROM sessions WHERE id = $1;
+SELECT last_used_at, expires_at, revoked_at FROM sessions WHERE id = $1;
 
 -- name: LockSession :one
 -- FOR UPDATE: two refreshes with one token at once: one rotates, the other is reuse. Index: sessions_pkey.

@@ -1,5 +1,14 @@
 -- name: GetTenant :one
 -- The caller's own tenant: the wall leaves one row. Lock: none. Index: tenants_pkey.
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason,
-  created_at, updated_at, delete_after, version, shredded_at
-FROM tenants;
+SELECT * FROM tenants;
+
+-- name: LockTenant :one
+-- FOR UPDATE: changes of one's own settings, one after the other. Index: tenants_pkey.
+SELECT * FROM tenants WHERE id = $1 FOR UPDATE;
+
+-- name: UpdateSettings :one
+-- Under LockTenant; only the columns that bc_app may change. Index: tenants_pkey.
+UPDATE tenants SET rp_id = sqlc.arg(rp_id), rp_name = sqlc.arg(rp_name), origins = sqlc.arg(origins),
+  direct_tokens = sqlc.arg(direct_tokens), token_audience = sqlc.narg(token_audience), token_encryption_key = sqlc.narg(token_encryption_key),
+  updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;

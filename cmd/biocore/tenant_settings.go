@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/biocore-id/biocore/tenancy/jwe"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// settingsJSON is a tenant's settings under --json, as the API spells them.
+type settingsJSON struct {
+	RelyingParty struct {
+		RPID    string   `json:"rpId"`
+		Name    string   `json:"name"`
+		Origins []string `json:"origins"`
+	} `json:"relyingParty"`
+	Tokens struct {
+		Audience               string          `json:"audience,omitempty"`
+		DirectTokens           bool            `json:"directTokens"`
+		EncryptionKey          json.RawMessage `json:"encryptionKey,omitempty"`
+		AccessTokenSeconds     int             `json:"accessTokenSeconds"`
+		RefreshIdleSeconds     int             `json:"refreshIdleSeconds"`
+		SessionLifetimeSeconds int             `json:"sessionLifetimeSeconds"`
+	} `json:"tokens"`
+	ETag      string    `json:"etag"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+func toSettingsJSON(s tenant.Settings) settingsJSON {
+	out := settingsJSON{ETag: s.ETag, UpdatedAt: s.UpdatedAt}
+	out.RelyingParty.RPID, out.RelyingParty.Name, out.RelyingParty.Origins = s.RPID, s.RPName, s.Origins
+	t := &out.Tokens
+	t.Audience, t.DirectTokens = s.TokenAudience, s.DirectTokens
+	if s.EncryptionKey != "" {
+		t.EncryptionKey = json.RawMessage(s.EncryptionKey)
+	}
+	t.AccessTokenSeconds, t.RefreshIdleSeconds = s.Policy.AccessTokenSeconds, s.Policy.RefreshIdleSeconds
+	t.SessionLifetimeSeconds = s.Policy.SessionLifetimeSeconds
+	return out
+}
+
+// runTenantSettings shows a tenant's settings, after the flags have changed them.
+func runTenantSettings(ctx context.Context, env *environment, args []string) error {
+	const command = "tenant settings"
+	var asJSON bool
+	var req tenant.UpdateSettingsRequest
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	fs.Func("audience", "aud of access tokens: a `string` or URI; empty for the RP ID", func(v string) error {
+		req.TokenAudience = &v
+		return nil
+	})
+	fs.Func("encryption-key", "`file` with a public JWK that access tokens are encrypted to; none: only signed", func(v string) (err error) {
+		req.EncryptionKey, err = readEncryptionKey(v)
+		return err
+	})
+	fs.BoolFunc("direct-tokens", "whether publishable keys get an access token instead of a code", func(v string) error {
+		direct, err := strconv.ParseBool(v)
+		req.DirectTokens = &direct
+		return err
+	})
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	c, err := openControl(ctx, env, *config)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sc, err := c.of(ctx, fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	s, err := c.tenants.UpdateSettings(ctx, sc, req) // one that changes nothing only reads
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(env.out, toSettingsJSON(s))
+	}
+	delivery, encrypted := "codes", "no"
+	if s.DirectTokens {
+		delivery = "tokens"
+	}
+	if s.EncryptionKey != "" {
+		key, err := jwe.ParseKey([]byte(s.EncryptionKey))
+		if err != nil {
+			return fmt.Errorf("the stored encryption key: %w", err)
+		}
+		encrypted = key.Algorithm + " to key " + key.KID
+	}
+	return table(env.out, [][]string{
+		{"RP ID", s.RPID},
+		{"name", s.RPName},
+		{"origins", joined(s.Origins)},
+		{"audience", s.Audience()},
+		{"browsers get", delivery},
+		{"tokens encrypted", encrypted},
+		{"access token", s.Policy.AccessTokenLife().String()},
+		{"idle session", s.Policy.RefreshIdle().String()},
+		{"session", s.Policy.SessionLifetime().String()},
+	})
+}
+
+// readEncryptionKey reads a JWK from a file; "none" takes the key away.
+func readEncryptionKey(path string) ([]byte, error) {
+	if path == "none" {
+		return []byte{}, nil
+	}
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(key) == 0 {
+		return nil, fmt.Errorf("%s is empty", path)
+	}
+	return key, nil
+}

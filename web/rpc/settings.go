@@ -1,0 +1,115 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/tenancy/jwe"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// settings is what the handler needs of tenant.Service.
+type settings interface {
+	Settings(ctx context.Context, sc scope.Scope) (tenant.Settings, error)
+	UpdateSettings(ctx context.Context, sc scope.Scope, req tenant.UpdateSettingsRequest) (tenant.Settings, error)
+}
+
+// SettingsHandler serves SettingsService.
+type SettingsHandler struct {
+	adminv1connect.UnimplementedSettingsServiceHandler
+	settings settings
+}
+
+// NewSettingsHandler returns a handler over s.
+func NewSettingsHandler(s *tenant.Service) *SettingsHandler { return &SettingsHandler{settings: s} }
+
+// GetSettings translates: one call, one answer.
+func (h *SettingsHandler) GetSettings(ctx context.Context, _ *adminv1.GetSettingsRequest) (*adminv1.Settings, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.settings.Settings(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return toSettings(s), nil
+}
+
+// UpdateSettings changes the fields that are present; If-Match guards.
+func (h *SettingsHandler) UpdateSettings(ctx context.Context, req *adminv1.UpdateSettingsRequest) (*adminv1.Settings, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rp, tokens := req.GetRelyingParty(), req.GetTokens()
+	update := tenant.UpdateSettingsRequest{Origins: rp.GetOrigins(), IfMatch: etag}
+	if rp != nil {
+		update.RPID, update.RPName = rp.RpId, rp.Name
+	}
+	if tokens != nil {
+		update.TokenAudience, update.DirectTokens = tokens.Audience, tokens.DirectTokens
+		if update.EncryptionKey, err = encryptionKey(tokens.GetEncryptionKey()); err != nil {
+			return nil, err
+		}
+	}
+	answers(ctx, func(s tenant.Settings) proto.Message { return toSettings(s) })
+	s, err := h.settings.UpdateSettings(ctx, sc, update)
+	if err != nil {
+		return nil, err
+	}
+	return toSettings(s), nil
+}
+
+// encryptionKey is a JWK as the domain takes it: nil for none, and empty for an
+// empty object, which takes the key away.
+func encryptionKey(jwk *structpb.Struct) ([]byte, error) {
+	switch {
+	case jwk == nil:
+		return nil, nil
+	case len(jwk.GetFields()) == 0:
+		return []byte{}, nil
+	}
+	text, err := protojson.Marshal(jwk)
+	if err != nil { // a number that is none, or text that is not UTF-8: over gRPC alone
+		return nil, jwe.ErrKey.WithCause(err)
+	}
+	return text, nil
+}
+
+func toSettings(s tenant.Settings) *adminv1.Settings {
+	out := &adminv1.Settings{
+		RelyingParty: &adminv1.RelyingPartySettings{RpId: &s.RPID, Name: &s.RPName, Origins: s.Origins},
+		Tokens: &adminv1.TokenSettings{
+			Audience: optional(s.TokenAudience), DirectTokens: &s.DirectTokens,
+			AccessTokenSeconds:     seconds(s.Policy.AccessTokenSeconds),
+			RefreshIdleSeconds:     seconds(s.Policy.RefreshIdleSeconds),
+			SessionLifetimeSeconds: seconds(s.Policy.SessionLifetimeSeconds),
+		},
+		Etag: s.ETag, UpdatedAt: timestamp(s.UpdatedAt),
+	}
+	if s.EncryptionKey != "" {
+		out.Tokens.EncryptionKey = new(structpb.Struct)
+		if err := protojson.Unmarshal([]byte(s.EncryptionKey), out.GetTokens().GetEncryptionKey()); err != nil {
+			panic(fmt.Sprintf("the stored encryption key is no JSON: %v", err)) // jwe wrote it
+		}
+	}
+	return out
+}
+
+// seconds is a duration of a policy: positive, and bounded by it.
+func seconds(n int) *uint32 {
+	s := uint32(max(n, 0)) //nolint:gosec // 90 days at most
+	return &s
+}
