@@ -31,6 +31,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
@@ -67,10 +68,10 @@ func New(t testing.TB) *World {
 		t.Fatalf("authcoretest: open kms: %v", err)
 	}
 	store := dbtest.New(t)
-	return build(t, store, store.Store, k)
+	return build(t, store, store.Store, k, nil)
 }
 
-func build(t testing.TB, base *dbtest.Store, store *db.Store, k keys.KMS) *World {
+func build(t testing.TB, base *dbtest.Store, store *db.Store, k keys.KMS, denials *audit.Denials) *World {
 	t.Helper()
 	w := &World{Store: base, server: store, kms: k}
 	w.Keys = keys.New(keys.Options{Store: store, KMS: k})
@@ -78,7 +79,7 @@ func build(t testing.TB, base *dbtest.Store, store *db.Store, k keys.KMS) *World
 	w.Users = user.New(user.Options{Store: store, Keys: w.Keys})
 	w.Credentials = credential.New(credential.Options{Store: store, Keys: w.Keys})
 	var err error
-	w.Sessions, err = session.New(session.Options{Store: store, Keys: w.Keys, Tenants: w.Tenants, PublicURL: PublicURL})
+	w.Sessions, err = session.New(session.Options{Store: store, Keys: w.Keys, Tenants: w.Tenants, PublicURL: PublicURL, Denials: denials})
 	if err != nil {
 		t.Fatalf("authcoretest: %v", err)
 	}
@@ -88,12 +89,25 @@ func build(t testing.TB, base *dbtest.Store, store *db.Store, k keys.KMS) *World
 // Replica is another server on the same database, with caches of its own.
 func (w *World) Replica(t testing.TB) *World {
 	t.Helper()
-	return build(t, w.Store, w.Store.Replica(t), w.kms)
+	return build(t, w.Store, w.Store.Replica(t), w.kms, nil)
 }
 
 // Later is this world's server as it will be after d: its clock is ahead. It caches
 // nothing, since no change feed vouches for it.
 func (w *World) Later(t testing.TB, d time.Duration) *World {
+	t.Helper()
+	store := w.later(t, d)
+	return build(t, w.Store, store, w.kms, nil)
+}
+
+// Recording is Later for a server that records denials, each by itself.
+func (w *World) Recording(t testing.TB, d time.Duration) *World {
+	t.Helper()
+	store := w.later(t, d)
+	return build(t, w.Store, store, w.kms, audit.NewDenials(audit.DenialsOptions{Store: store}))
+}
+
+func (w *World) later(t testing.TB, d time.Duration) *db.Store {
 	t.Helper()
 	o := w.Options()
 	o.Now = func() time.Time { return time.Now().Add(d) }
@@ -102,7 +116,7 @@ func (w *World) Later(t testing.TB, d time.Duration) *World {
 		t.Fatalf("authcoretest: open a store: %v", err)
 	}
 	t.Cleanup(store.Close)
-	return build(t, w.Store, store, w.kms)
+	return store
 }
 
 // Tenant mints a tenant with keys.

@@ -30,19 +30,16 @@ type Refreshed struct {
 // lifetime or when it was idle for too long. Answers are not replayable: they hold
 // secrets.
 func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken string) (Refreshed, error) {
-	ring, err := s.keys.Ring(ctx, sc)
+	t, err := s.tenant(ctx, sc)
 	if err != nil {
-		return Refreshed{}, fmt.Errorf("keys: %w", err)
+		return Refreshed{}, err
 	}
-	snap, err := s.tenants.Current(ctx, sc)
+	presented, err := token.ParseRefresh(t.ring, refreshToken)
 	if err != nil {
-		return Refreshed{}, fmt.Errorf("tenant: %w", err)
-	}
-	presented, err := token.ParseRefresh(ring, refreshToken)
-	if err != nil {
+		s.refuse(ctx, sc, actionRefresh, err)
 		return Refreshed{}, ErrRefreshToken.WithCause(err)
 	}
-	ahead, err := s.signAhead(ctx, sc, ring, snap, presented)
+	ahead, err := s.signAhead(ctx, sc, t.ring, t.snap, presented)
 	if err != nil {
 		return Refreshed{}, err
 	}
@@ -63,7 +60,7 @@ func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken stri
 		switch {
 		case current.RevokedAt != nil:
 			return ErrRevoked
-		case !now.Before(current.ExpiresAt), !now.Before(current.LastUsedAt.Add(snap.Policy.RefreshIdle())):
+		case !now.Before(current.ExpiresAt), !now.Before(current.LastUsedAt.Add(t.snap.Policy.RefreshIdle())):
 			return ErrExpired
 		case presented.Generation != current.Generation:
 			// A later generation than the row's means that the database was restored from a
@@ -81,10 +78,10 @@ func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken stri
 		// Signed before the commit: a token that cannot be made must not use up the old one.
 		if ahead != nil {
 			out.Tokens = ahead.Tokens
-		} else if out.Tokens, err = s.Issue(ctx, ring, snap, out.Session, true); err != nil {
+		} else if out.Tokens, err = s.Issue(ctx, t.ring, t.snap, out.Session, true); err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, entry(out.Session, audit.Entry{Action: "session.refresh"}))
+		return audit.Append(ctx, tx, entry(out.Session, audit.Entry{Action: actionRefresh}))
 	})
 	if err != nil {
 		return Refreshed{}, err
@@ -137,7 +134,7 @@ func endReused(ctx context.Context, tx *db.TenantTx, current Session, presented 
 		attr.Int("presentedGeneration", int64(presented)), attr.Int("currentGeneration", int64(current.Generation)),
 	}
 	if err := audit.Append(ctx, tx, entry(current, audit.Entry{
-		Action: "session.refresh", Outcome: audit.Denied, Reason: "refresh token reused", Detail: generations,
+		Action: actionRefresh, Outcome: audit.Denied, Reason: "refresh token reused", Detail: generations,
 	})); err != nil {
 		return err
 	}

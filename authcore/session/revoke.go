@@ -36,7 +36,7 @@ func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeRequest)
 			if err := end(ctx, tx, revoked, "revoked"); err != nil {
 				return err
 			}
-			if err := audit.Append(ctx, tx, entry(revoked, audit.Entry{Action: "session.revoke", Reason: req.Reason})); err != nil {
+			if err := audit.Append(ctx, tx, entry(revoked, audit.Entry{Action: actionRevoke, Reason: req.Reason})); err != nil {
 				return err
 			}
 			if err := event.Append(ctx, tx, happened(revoked, event.SessionRevoked)); err != nil {

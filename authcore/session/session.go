@@ -19,6 +19,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/token"
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -43,7 +44,14 @@ type Options struct {
 	// Required.
 	PublicURL string
 
+	Denials *audit.Denials // records forged tokens; nil: nobody does
+
 	Rand io.Reader // of token ids; nil means crypto/rand
+}
+
+// denials records refusals: *audit.Denials.
+type denials interface {
+	Record(ctx context.Context, sc scope.Scope, e audit.Entry)
 }
 
 // Service keeps sessions. It is safe for concurrent use.
@@ -52,12 +60,13 @@ type Service struct {
 	keys      *keys.Service
 	tenants   *tenant.Service
 	publicURL string
+	denials   denials // nil: nobody records them
 	rand      io.Reader
-	standing  *db.Cache[time.Time] // until when a session stands; zero when it does not
+	standing  *db.Cache[standing]
 }
 
 const (
-	maxStanding = 100_000 // about 15 MB
+	maxStanding = 100_000 // about 18 MB
 	// standingLife bounds how long a session is believed to stand although nothing
 	// announced its end. Within it, one read serves all the checks of a busy page.
 	standingLife = time.Second
@@ -72,7 +81,10 @@ func New(o Options) (*Service, error) {
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
-	s.standing = db.NewCache[time.Time](o.Store, db.NounSession, maxStanding, standingLife)
+	if o.Denials != nil {
+		s.denials = o.Denials
+	}
+	s.standing = db.NewCache[standing](o.Store, db.NounSession, maxStanding, standingLife)
 	return s, nil
 }
 
@@ -84,8 +96,9 @@ type Tokens struct {
 }
 
 // Issue makes tokens for a session that is in the table, or that the caller has just
-// committed. They are good from sess.LastUsedAt on: the sign-in, or the refresh.
-// withRefresh is false for callers with a publishable key.
+// committed. They are good from sess.LastUsedAt on: the sign-in, or the refresh. The
+// access token is a signed JWT, within a JWE when the tenant has registered a key for
+// it. withRefresh is false for callers with a publishable key.
 func (s *Service) Issue(ctx context.Context, ring *keys.Ring, snap *tenant.Snapshot, sess Session, withRefresh bool) (Tokens, error) {
 	jti, err := uuid.NewV7FromReader(s.rand)
 	if err != nil {
@@ -98,7 +111,7 @@ func (s *Service) Issue(ctx context.Context, ring *keys.Ring, snap *tenant.Snaps
 	}
 	t := Tokens{AccessExpiresAt: expires.Truncate(time.Second)}
 	access, err := token.AppendAccess(ctx, make([]byte, 0, 1024), ring, token.Claims{
-		Issuer: token.Issuer(s.publicURL, snap.Slug), Subject: sess.UserID.UUID(), Audience: snap.RPID,
+		Issuer: token.Issuer(s.publicURL, snap.Slug), Subject: sess.UserID.UUID(), Audience: snap.Audience(),
 		Session: sess.ID.UUID(), Tenant: snap.ID,
 		UserVerified: sess.UserVerified, AAL: sess.AAL, AuthTime: sess.CreatedAt,
 		ID: jti, IssuedAt: sess.LastUsedAt, ExpiresAt: t.AccessExpiresAt,
@@ -106,7 +119,11 @@ func (s *Service) Issue(ctx context.Context, ring *keys.Ring, snap *tenant.Snaps
 	if err != nil {
 		return Tokens{}, fmt.Errorf("make access token: %w", err)
 	}
-	t.Access = string(access)
+	if snap.Encryption == nil {
+		t.Access = string(access)
+	} else if t.Access, err = snap.Encryption.Encrypt(access); err != nil {
+		return Tokens{}, fmt.Errorf("encrypt access token: %w", err)
+	}
 	if withRefresh {
 		r := token.Refresh{Session: sess.ID.UUID(), Generation: sess.Generation}
 		t.Refresh = string(token.AppendRefresh(make([]byte, 0, 96), ring, r))
@@ -121,45 +138,101 @@ type Verification struct {
 }
 
 // Verify says whether an access token is good right now: signed by this tenant, for
-// its RP ID, not expired, and its session neither revoked nor expired nor erased. A
-// revocation is seen on every server within a second, nearly always at once. A bad
-// token is no error, and another tenant's is as bad as a made-up one.
+// its audience as it is settled now, not expired, and its session neither revoked nor
+// over nor idle for too long nor erased. An encrypted token is not good here: its
+// holder decrypts it, and sends what is inside. A revocation is seen on every server
+// within a second, nearly always at once. A bad token is no error, and another tenant's
+// is as bad as a made-up one; those are recorded.
 func (s *Service) Verify(ctx context.Context, sc scope.Scope, accessToken string) (Verification, error) {
-	ring, err := s.keys.Ring(ctx, sc)
+	t, err := s.tenant(ctx, sc)
 	if err != nil {
-		return Verification{}, fmt.Errorf("keys: %w", err)
-	}
-	snap, err := s.tenants.Current(ctx, sc)
-	if err != nil {
-		return Verification{}, fmt.Errorf("tenant: %w", err)
+		return Verification{}, err
 	}
 	now := s.store.Now()
-	claims, err := token.VerifyAccess(ring, accessToken, token.Want{
-		Issuer: token.Issuer(s.publicURL, snap.Slug), Audience: snap.RPID, Now: now,
-	})
+	claims, err := t.verify(accessToken, now, false)
 	if errors.Is(err, token.ErrInvalid) {
+		s.refuse(ctx, sc, actionVerify, err)
 		return Verification{}, nil
 	} else if err != nil {
 		return Verification{}, err
 	}
-	until, err := s.standing.Get(ctx, sc.Tenant(), claims.Session.String(), func(ctx context.Context) (time.Time, error) {
+	state, err := s.standing.Get(ctx, sc.Tenant(), claims.Session.String(), func(ctx context.Context) (standing, error) {
 		return s.stands(ctx, sc, claims.Session)
 	})
 	if err != nil {
 		return Verification{}, err
 	}
-	if !now.Before(until) {
+	if !state.holds(now, claims.IssuedAt, t.snap.Policy.RefreshIdle()) {
 		return Verification{}, nil
 	}
 	return Verification{Active: true, Claims: claims}, nil
 }
 
-// stands returns until when a session stands: the zero time, long past, for one that
-// was revoked or is not there.
-func (s *Service) stands(ctx context.Context, sc scope.Scope, id uuid.UUID) (time.Time, error) {
-	var until time.Time
+// current is what tokens of a tenant are made and judged by, at one moment.
+type current struct {
+	ring   *keys.Ring
+	snap   *tenant.Snapshot
+	issuer string
+}
+
+func (s *Service) tenant(ctx context.Context, sc scope.Scope) (current, error) {
+	ring, err := s.keys.Ring(ctx, sc)
+	if err != nil {
+		return current{}, fmt.Errorf("keys: %w", err)
+	}
+	snap, err := s.tenants.Current(ctx, sc)
+	if err != nil {
+		return current{}, fmt.Errorf("tenant: %w", err)
+	}
+	return current{ring: ring, snap: snap, issuer: token.Issuer(s.publicURL, snap.Slug)}, nil
+}
+
+// verify judges an access token without its session. ended: see token.Want.
+func (t *current) verify(accessToken string, now time.Time, ended bool) (token.Claims, error) {
+	return token.VerifyAccess(t.ring, accessToken, token.Want{
+		Issuer: t.issuer, Audience: t.snap.Audience(), Now: now, Ended: ended,
+	})
+}
+
+// What audit entries call it. No entry says anything of a token.
+const (
+	actionVerify  = "session.verify"
+	actionRefresh = "session.refresh"
+	actionRevoke  = "session.revoke"
+
+	reasonForged = "not made with this tenant's keys"
+)
+
+// refuse records a token that somebody made up, or brought from another tenant. Whoever
+// sent it is answered as for any bad token.
+func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, err error) {
+	if s.denials != nil && errors.Is(err, token.ErrForged) {
+		s.denials.Record(ctx, sc, audit.Entry{Action: action, Reason: reasonForged})
+	}
+}
+
+// standing is until when a session stands. The zero value does not.
+type standing struct {
+	expiresAt  time.Time
+	lastUsedAt time.Time // at least: it may have been refreshed since
+}
+
+// holds judges a session at now, by a token of issued. The token itself is the proof
+// that the session was used then, should what we know of it be older.
+func (s standing) holds(now, issued time.Time, idle time.Duration) bool {
+	used := s.lastUsedAt
+	if issued.After(used) {
+		used = issued
+	}
+	return now.Before(s.expiresAt) && now.Before(used.Add(idle))
+}
+
+// stands returns until when a session stands: not at all when it was revoked or is not
+// there.
+func (s *Service) stands(ctx context.Context, sc scope.Scope, id uuid.UUID) (standing, error) {
+	var state standing
 	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		until = time.Time{}
+		state = standing{}
 		row, err := tx.GetSessionState(ctx, id)
 		switch {
 		case db.IsNoRows(err):
@@ -167,9 +240,9 @@ func (s *Service) stands(ctx context.Context, sc scope.Scope, id uuid.UUID) (tim
 		case err != nil:
 			return fmt.Errorf("get session state: %w", err)
 		case row.RevokedAt == nil:
-			until = row.ExpiresAt
+			state = standing{expiresAt: row.ExpiresAt, lastUsedAt: row.LastUsedAt}
 		}
 		return nil
 	})
-	return until, err
+	return state, err
 }

@@ -28,6 +28,9 @@ const (
 	refreshBytes  = refreshBody + 32
 )
 
+// IsRefresh reports whether a token means to be a refresh token: no JWT begins as one.
+func IsRefresh(token string) bool { return strings.HasPrefix(token, refreshPrefix) }
+
 // AppendRefresh appends the ring's tenant's refresh token for r to dst: 94 characters.
 func AppendRefresh(dst []byte, ring *keys.Ring, r Refresh) []byte {
 	var raw [refreshBytes]byte
@@ -41,8 +44,9 @@ func AppendRefresh(dst []byte, ring *keys.Ring, r Refresh) []byte {
 	return base64.RawURLEncoding.AppendEncode(dst, raw[:])
 }
 
-// ParseRefresh reads a refresh token of the ring's tenant. Everything else, another
-// tenant's token among it, is ErrInvalid. A token has one spelling.
+// ParseRefresh reads a refresh token of the ring's tenant. Everything else is
+// ErrInvalid; what only looks like one, another tenant's token among it, is ErrForged
+// as well. A token has one spelling.
 func ParseRefresh(ring *keys.Ring, token string) (Refresh, error) {
 	text, ok := strings.CutPrefix(token, refreshPrefix)
 	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(refreshBytes) {
@@ -57,10 +61,10 @@ func ParseRefresh(ring *keys.Ring, token string) (Refresh, error) {
 	// a forged one.
 	mac := ring.MAC(refreshMAC, raw[:refreshBody])
 	if !hmac.Equal(mac[:], raw[refreshBody:refreshBytes]) {
-		return Refresh{}, ErrInvalid
+		return Refresh{}, ErrForged
 	}
 	if uuid.UUID(raw[:16]) != ring.Tenant() {
-		return Refresh{}, ErrInvalid
+		return Refresh{}, ErrForged
 	}
 	return Refresh{Session: uuid.UUID(raw[16:32]), Generation: binary.BigEndian.Uint32(raw[32:refreshBody])}, nil
 }

@@ -31,11 +31,16 @@ import (
 // logs: whoever sent the token learns no more than that it is not good.
 var ErrInvalid = errors.New("the token is not valid")
 
+// ErrForged is an ErrInvalid where an attack is likely: a token of the right form that
+// was not made with the tenant's keys. Another tenant's is among it. A token that was
+// good once is not, and neither is a text that is no token.
+var ErrForged = fmt.Errorf("%w: not made with the tenant's keys", ErrInvalid)
+
 // Claims is what an access token says. Times are whole seconds.
 type Claims struct {
 	Issuer       string    // iss: see Issuer
 	Subject      uuid.UUID // sub: the user
-	Audience     string    // aud: the RP ID
+	Audience     string    // aud: see tenant.Tenant.Audience
 	Session      uuid.UUID // sid
 	Tenant       uuid.UUID // tid
 	UserVerified bool      // amr holds mfa: possession, and a PIN or biometry
@@ -61,8 +66,9 @@ const (
 	headerAfter  = `","typ":"at+jwt"}`
 )
 
-// MaxBytes bounds an access token. What we make is a third of it at most: the RP ID
-// and the issuer are names in DNS, a slug has 63 characters.
+// MaxBytes bounds an access token, without the JWE that it may be sent in. What we make
+// is two thirds of it at most: an audience has up to 512 bytes, the RP ID and the issuer
+// are names in DNS, and a slug has 63 characters.
 const MaxBytes = 4096
 
 // AppendAccess appends to dst an access token of these claims, signed with the
@@ -125,6 +131,10 @@ type Want struct {
 	Issuer   string
 	Audience string
 	Now      time.Time
+
+	// Ended lets a token pass that has expired, or has an audience of before: to end
+	// its session. Never to let somebody in.
+	Ended bool
 }
 
 // VerifyAccess returns the claims of an access token that the ring's tenant signed,
@@ -142,29 +152,32 @@ func VerifyAccess(ring *keys.Ring, token string, want Want) (Claims, error) {
 	}
 	header, rest, ok := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 {
+	if !ok || !ok2 || strings.Contains(signature, ".") { // a JWE has five parts: its holder decrypts it
 		return Claims{}, fmt.Errorf("%w: not a JWS in compact form", ErrInvalid)
 	}
 	algorithm, kid, ok := keyOf(header)
 	if !ok {
-		return Claims{}, fmt.Errorf("%w: not our header", ErrInvalid)
+		if isHeader(header) {
+			return Claims{}, fmt.Errorf("%w: not our header", ErrForged)
+		}
+		return Claims{}, fmt.Errorf("%w: no header", ErrInvalid)
 	}
 	input := token[:len(header)+1+len(payload)]
 	if err := ring.Verify(kid, algorithm, []byte(input), []byte(signature)); err != nil {
-		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return Claims{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
 	// From here on the bytes are what a holder of the tenant's key wrote.
 	text, err := base64.RawURLEncoding.Strict().DecodeString(payload)
 	if err != nil {
 		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	c, err := parseClaims(text, want.Now)
+	c, err := parseClaims(text, want)
 	if err != nil {
 		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	// The keys are the tenant's own; tid, iss and aud are held against the expected
 	// all the same, for the day on which two tenants' keys are mixed up.
-	if c.Tenant != ring.Tenant() || c.Issuer != want.Issuer || c.Audience != want.Audience {
+	if c.Tenant != ring.Tenant() || c.Issuer != want.Issuer || (c.Audience != want.Audience && !want.Ended) {
 		return Claims{}, fmt.Errorf("%w: of another tenant, issuer or audience", ErrInvalid)
 	}
 	return c, nil
@@ -192,6 +205,12 @@ func keyOf(header string) (algorithm, kid string, ok bool) {
 	return algorithm, kid, ok
 }
 
+// isHeader reports whether a text could be a JWS's header at all.
+func isHeader(header string) bool {
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	return err == nil && len(text) > 0 && text[0] == '{' && json.Valid(text)
+}
+
 // wireClaims is for reading alone. Numbers are NumericDates in whole seconds.
 type wireClaims struct {
 	Issuer    string    `json:"iss"`
@@ -208,16 +227,16 @@ type wireClaims struct {
 	ExpiresAt int64     `json:"exp"`
 }
 
-// parseClaims reads claims that are good at now. Claims that it does not know may be
-// there: a newer server wrote them.
-func parseClaims(text []byte, now time.Time) (Claims, error) {
+// parseClaims reads claims that are good at want.Now. Claims that it does not know may
+// be there: a newer server wrote them.
+func parseClaims(text []byte, want Want) (Claims, error) {
 	var w wireClaims
 	if err := json.Unmarshal(text, &w); err != nil {
 		return Claims{}, errors.New("unreadable claims")
 	}
 	// exp is the first instant at which the token must not be accepted (RFC 7519
 	// §4.1.4). Missing, it is 0 and long past. No leeway: the clock is Postgres's.
-	if at := now.Unix(); at >= w.ExpiresAt || at < w.NotBefore {
+	if at := want.Now.Unix(); (at >= w.ExpiresAt && !want.Ended) || at < w.NotBefore {
 		return Claims{}, errors.New("expired or not yet valid")
 	}
 	if w.Subject == uuid.Nil || w.Session == uuid.Nil || w.ID == uuid.Nil {

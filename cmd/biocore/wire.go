@@ -131,7 +131,7 @@ func (p *platform) wire() error {
 
 	users := user.New(user.Options{Store: p.store, Keys: p.keys})
 	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys})
-	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL})
+	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL, Denials: p.denials})
 	if err != nil {
 		return err
 	}
