@@ -63,3 +63,41 @@ func TestGoSDK(t *testing.T) {
 		t.Errorf("a revoked session: %d offline, %d live, want 204 and 401", a, b)
 	}
 }
+
+// A tenant that has its tokens encrypted, for an audience of its own: the service with
+// the private key reads them, and asks about their sessions; one without cannot.
+func TestGoSDKOpensEncryptedTokens(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t, "acme")
+	private, public := encryptionKey(t)
+	w.must(t, "PATCH", "/admin/v1/settings", acme.secret, map[string]any{
+		"tokens": map[string]any{"audience": "https://api.example.com", "encryptionKey": public},
+	})
+	w.enroll(t, acme, "cust_1")
+	w.signIn(t, acme)
+	client, err := biocore.NewClient(biocore.ClientOptions{URL: w.url, APIKey: acme.secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := biocore.NewDecryptionKey("ours", private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := biocore.VerifierOptions{
+		Issuer: w.cfg.PublicURL + "/t/acme", Audience: "https://api.example.com", Sessions: client.Sessions,
+		Require: biocore.Requirement{Live: true}, KeysURL: w.url + "/t/acme/.well-known/jwks.json",
+	}
+	for _, tt := range []struct {
+		keys []biocore.DecryptionKey
+		want error
+	}{{[]biocore.DecryptionKey{key}, nil}, {nil, biocore.ErrDecryption}} {
+		o.DecryptionKeys = tt.keys
+		verifier, err := biocore.NewVerifier(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if claims, err := verifier.Verify(t.Context(), acme.access); !errors.Is(err, tt.want) || err == nil && claims.Subject != acme.user {
+			t.Errorf("with %v: Verify = %+v, %v, want %v", tt.keys, claims, err, tt.want)
+		}
+	}
+}

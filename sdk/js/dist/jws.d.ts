@@ -28,7 +28,7 @@ export declare function parseJws(token: string): Jws;
 export declare function verifySignature(key: PublicKey, jws: Jws): Promise<void>;
 /**
  * Reads a header of members that are allowed. It must be spelled as JSON.stringify
- * spells it: then no member is there twice, and two readers find one meaning
+ * or Go spells it: then no member is there twice, and two readers find one meaning
  * (RFC 7515 §4, RFC 8725 §2.4).
  */
 export declare function parseHeader(segment: string, allowed: readonly string[]): Record<string, unknown>;

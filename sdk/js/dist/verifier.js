@@ -64,12 +64,15 @@ function parseHeader(segment, allowed) {
   } catch {
     throw new TokenError("TOKEN_MALFORMED", "the header is no JSON");
   }
-  if (typeof header !== "object" || header === null || Array.isArray(header) || JSON.stringify(header) !== text) {
+  if (typeof header !== "object" || header === null || Array.isArray(header) || ![text, unescapeHtml(text)].includes(JSON.stringify(header))) {
     throw new TokenError("TOKEN_MALFORMED", "the header is no object, or not in its one spelling");
   }
   const stranger = Object.keys(header).find((name) => !allowed.includes(name));
   if (stranger !== void 0) throw new TokenError("TOKEN_MALFORMED", `the header has ${JSON.stringify(stranger.slice(0, 40))}`);
   return header;
+}
+function unescapeHtml(json) {
+  return json.replaceAll("\\u003c", "<").replaceAll("\\u003e", ">").replaceAll("\\u0026", "&");
 }
 function decode(text) {
   if (/^[A-Za-z0-9_-]*$/.test(text) && text.length % 4 !== 1) {

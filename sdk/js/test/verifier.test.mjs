@@ -63,6 +63,13 @@ test("claims", async (t) => {
   }
 });
 
+test("a kid that Go writes with escapes is found", async () => {
+  const key = newKey("a<b>&c");
+  const world = new World(key);
+  const token = key.signAs(key.header.replace("a<b>&c", "a\\u003cb\\u003e\\u0026c"), JSON.stringify(claimsAt(world.ms)));
+  assert.equal((await world.verifier().verify(token)).sub, "user-1");
+});
+
 // RFC 8725 as a table: what has been done to JWT libraries. No attack makes a verifier ask anybody but the tenant's keys.
 test("attacks", async (t) => {
   const es = newKey("es");
