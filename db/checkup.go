@@ -17,6 +17,10 @@ type Login struct {
 	Version  int           // and for machines: 150008
 	Started  time.Time     // since when the server runs: tells two servers apart
 	Skew     time.Duration // Postgres's clock minus this machine's; half a round trip is the error
+
+	// LogsParameters says that bound parameters of this role would be in the server's
+	// log if it logged statements, or are because it does.
+	LogsParameters bool
 }
 
 // Probe logs in at url and looks around: for `biocore doctor`. Within 2 s the
@@ -42,8 +46,11 @@ func Probe(ctx context.Context, url string) (Login, error) {
 	var theirs time.Time
 	asked := time.Now()
 	if err := conn.QueryRow(ctx, `SELECT session_user, current_database(), current_setting('server_version'),
-		current_setting('server_version_num')::integer, pg_postmaster_start_time(), clock_timestamp()`).
-		Scan(&l.Role, &l.Database, &l.Server, &l.Version, &l.Started, &theirs); err != nil {
+		current_setting('server_version_num')::integer, pg_postmaster_start_time(), clock_timestamp(),
+		current_setting('log_parameter_max_length') <> '0' OR current_setting('log_parameter_max_length_on_error') <> '0'
+		  OR coalesce(current_setting('auto_explain.log_parameter_max_length', true), '0') <> '0'
+		  OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') = 'on'`).
+		Scan(&l.Role, &l.Database, &l.Server, &l.Version, &l.Started, &theirs, &l.LogsParameters); err != nil {
 		return Login{}, classify(fmt.Errorf("look around: %w", err))
 	}
 	l.Skew = theirs.Sub(asked.Add(time.Since(asked) / 2))

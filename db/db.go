@@ -98,6 +98,7 @@ var settings = map[string]string{
 	"lock_timeout":                        "2s",
 	"idle_in_transaction_session_timeout": "15s",
 	"timezone":                            "UTC",
+	"log_parameter_max_length_on_error":   "0", // parameters are personal data, or the key to it
 }
 
 func open(ctx context.Context, url string, conns int, tracer pgx.QueryTracer, extra map[string]string) (*pgxpool.Pool, error) {

@@ -56,6 +56,7 @@ func NewPassword() string {
 // Bootstrap prepares a database for Migrate: the roles with their passwords, the
 // owner of the schema. adminURL logs in as a superuser, or as a role that may create
 // roles and owns the database. It may be run again; it then sets the passwords anew.
+// As a superuser it also keeps bound parameters of these roles out of the server's log.
 // passwords must name every one of LoginRoles.
 func Bootstrap(ctx context.Context, adminURL string, passwords map[string]string) error {
 	for attempt := 1; ; attempt++ {
@@ -113,7 +114,37 @@ func bootstrap(ctx context.Context, adminURL string, passwords map[string]string
 			return classify(fmt.Errorf("%s: %w", sql, err))
 		}
 	}
+	if err := silenceParameters(ctx, tx); err != nil {
+		return err
+	}
 	return classify(tx.Commit(ctx))
+}
+
+// silenceParameters keeps bound parameters of our roles out of the server's log, also
+// when somebody makes it log statements: contact data and the key to it are such
+// parameters. Only a superuser, or whom one has let, may; `biocore doctor` tells where
+// it could not be done.
+func silenceParameters(ctx context.Context, tx pgx.Tx) error {
+	var may, later bool
+	if err := tx.QueryRow(ctx, `SELECT has_parameter_privilege('log_parameter_max_length', 'SET'),
+		current_setting('server_version_num')::integer >= 160000`).Scan(&may, &later); err != nil {
+		return classify(err)
+	}
+	settings := []string{"log_parameter_max_length_on_error"}
+	if may {
+		settings = append(settings, "log_parameter_max_length")
+		if later { // before, auto_explain logs none
+			settings = append(settings, "auto_explain.log_parameter_max_length")
+		}
+	}
+	for _, role := range LoginRoles() {
+		for _, setting := range settings {
+			if _, err := tx.Exec(ctx, "ALTER ROLE "+role+" SET "+setting+" = 0"); err != nil {
+				return classify(fmt.Errorf("set %s of %s: %w", setting, role, err))
+			}
+		}
+	}
+	return nil
 }
 
 func makeRole(ctx context.Context, tx pgx.Tx, role, login, password string) error {

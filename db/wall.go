@@ -31,6 +31,11 @@ var definers = map[string]string{
 	"public.drop_partitions": "takes a time, answers a count",
 }
 
+// extensions are what is installed beside plpgsql, and the schema that it is in.
+var extensions = map[string]string{
+	"pgcrypto": "sealing", // opens contact data, for bc_app alone
+}
+
 // appSequences are the sequences that bc_app may read: each tells how often it is
 // used, by whomever.
 var appSequences = map[string]string{
@@ -206,6 +211,25 @@ var wallChecks = []wallCheck{
 			}
 			return ""
 		},
+	},
+	{
+		// An extension brings functions that anybody may call who may use its schema.
+		name: "extensions",
+		sql:  `SELECT e.extname::text, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'`,
+		judge: func(extension, schema string) string {
+			if extensions[extension] == schema {
+				return ""
+			}
+			return "an extension that is not listed, in schema " + schema
+		},
+	},
+	{
+		name: "sealing",
+		sql: `SELECT n.nspname || '.' || p.proname, r.rolname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+			CROSS JOIN (SELECT rolname, oid FROM pg_roles WHERE rolname IN ('bc_writer', 'bc_control', 'bc_jobs')) r
+			WHERE (n.nspname = 'sealing' AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+			  OR n.nspname = 'public' AND p.proname LIKE 'contact\_%') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')`,
+		judge: func(_, role string) string { return role + " may open sealed values" },
 	},
 	{
 		name: "sequences",

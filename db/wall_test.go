@@ -51,6 +51,10 @@ func TestWallFindsEachHole(t *testing.T) {
 		{"a definer that looks into temporary tables", "ALTER FUNCTION make_partitions(timestamptz) SET search_path = pg_catalog, public", "public.make_partitions"},
 		{"a sequence that tells of others", "CREATE SEQUENCE counter; GRANT USAGE ON SEQUENCE counter TO bc_app", "public.counter"},
 		{"the queue without its policy", "ALTER TABLE river.river_job DISABLE ROW LEVEL SECURITY", "river.river_job"},
+		{"an extension that nobody knows", "CREATE EXTENSION pg_stat_statements", "pg_stat_statements"},
+		{"pgcrypto for everybody", "ALTER EXTENSION pgcrypto SET SCHEMA public", "pgcrypto"},
+		{"a schema that opens to another role", "GRANT USAGE ON SCHEMA sealing TO bc_jobs", "sealing.pgp_sym_decrypt"},
+		{"a function that opens for everybody", "GRANT EXECUTE ON FUNCTION contact_open(bytea, text) TO PUBLIC", "public.contact_open"},
 		{"another owner", "ALTER TABLE users OWNER TO CURRENT_USER", "public.users"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -53,6 +53,7 @@ type checkup struct {
 	tel     *telemetry
 	control *db.Login   // nil: Postgres cannot be reached
 	store   *db.Store   // nil: not every role logs in
+	telling []string    // roles whose bound parameters Postgres may log
 	kms     keys.KMS    // nil: it cannot be opened
 	behind  []string    // migrations that the database lacks
 	walk    *walkedKeys // nil until the data keys were walked
@@ -103,6 +104,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"postgres", d.postgres},
 		{"clock", d.clock},
 		{"roles", d.roles},
+		{"statement log", d.statementLog},
 		{"schema", d.schema},
 		{"tenant wall", d.wall},
 		{"partitions", d.partitions},

@@ -108,7 +108,23 @@ func (d *checkup) login(ctx context.Context, role, url string) string {
 	case l.Database != d.control.Database || !l.Started.Equal(d.control.Started):
 		return "the URL leads to another database than " + db.RoleControl + "'s"
 	}
+	if l.LogsParameters {
+		d.telling = append(d.telling, role)
+	}
 	return ""
+}
+
+// statementLog tells where Postgres's log would show what statements were given: contact
+// data, and the keys that open it. While it does, calls with contact data are refused.
+func (d *checkup) statementLog(context.Context) finding {
+	if d.store == nil {
+		return skip("roles")
+	}
+	if len(d.telling) > 0 {
+		return warn("as a superuser, for each of these roles: ALTER ROLE name SET log_parameter_max_length = 0; `biocore migrate up --bootstrap ADMIN_URL` does so",
+			"a log of statements would show bound parameters of %s, keys of contact data among them", some(d.telling, ", "))
+	}
+	return ok("shows no bound parameters")
 }
 
 func (d *checkup) schema(ctx context.Context) finding {

@@ -71,7 +71,7 @@ func (c *clinic) examine(t *testing.T) (findings map[string]finding, code int) {
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 12 {
+	if code != 0 || len(found) != 13 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -83,7 +83,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys: %s", got)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 12 || strings.Count(out, "ok    ") != 12 {
+	if lines := strings.Count(out, "\n"); lines != 13 || strings.Count(out, "ok    ") != 13 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -196,19 +196,19 @@ func TestDoctorFinds(t *testing.T) {
 				c.cfg.DatabaseWriterURL = secret.New(other)
 			},
 			finding: "roles", verdict: unwell, says: "bc_writer: connect: ", wantExit: 1,
-			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
 		},
 		{
 			name:    "a URL of the wrong role",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
 			finding: "roles", verdict: unwell, says: "bc_app: the URL logs in as bc_jobs", wantExit: 1,
-			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
 		},
 		{
 			name:    "a URL of another database",
 			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = secret.New(dbtest.Fresh(t).URL(db.RoleJobs)) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
-			touches: []string{"schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
 		},
 		{
 			name: "a job that nobody does",
@@ -228,6 +228,14 @@ func TestDoctorFinds(t *testing.T) {
 			name:    "a queue out of reach",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "REVOKE ALL ON river.river_job FROM bc_jobs") },
 			finding: "jobs", verdict: unwell, says: "permission denied", wantExit: 1,
+		},
+		{
+			name: "a log that would show parameters",
+			spoil: func(t *testing.T, c *clinic) {
+				// Of this database alone: roles belong to all tests of the server.
+				c.exec(t, `DO $$ BEGIN EXECUTE format('ALTER ROLE bc_app IN DATABASE %I SET log_parameter_max_length = 1024', current_database()); END $$`)
+			},
+			finding: "statement log", verdict: doubtful, says: "bound parameters of bc_app, keys",
 		},
 		{
 			name:    "limits off",

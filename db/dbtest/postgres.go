@@ -3,6 +3,8 @@ package dbtest
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/biocore-id/biocore/db/embedded"
@@ -76,6 +78,16 @@ func (p *PostgresServer) Crash(t testing.TB) {
 		t.Fatalf("dbtest: crash postgres: %v", err)
 	}
 	p.running = nil
+}
+
+// Log returns what the server has written since its last start.
+func (p *PostgresServer) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.running.DataDir, "postgres.log"))
+	if err != nil {
+		t.Fatalf("dbtest: read the log: %v", err)
+	}
+	return string(text)
 }
 
 func (p *PostgresServer) remove(t testing.TB) {

@@ -37,6 +37,11 @@ GRANT CREATE, TEMPORARY ON DATABASE biocore TO bc_owner;
 ALTER SCHEMA public OWNER TO bc_owner;
 CREATE SCHEMA river AUTHORIZATION bc_owner;
 SQL
+  # Bound parameters are contact data, and the keys that open it.
+  for role in bc_migrator bc_app bc_writer bc_control bc_jobs; do
+    echo "ALTER ROLE $role SET log_parameter_max_length = 0;"
+    echo "ALTER ROLE $role SET log_parameter_max_length_on_error = 0;"
+  done
 } >"$dir/roles.sql"
 
 # The images of Postgres and Redis read theirs as users of their own. The folder stays closed to everybody else.
