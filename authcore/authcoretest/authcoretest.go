@@ -15,6 +15,7 @@ package authcoretest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,12 @@ type World struct {
 // New returns a server on the database of the test's process.
 func New(t testing.TB) *World {
 	t.Helper()
+	return On(t, dbtest.New(t))
+}
+
+// On returns a server on a database that is special.
+func On(t testing.TB, store *dbtest.Store) *World {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "kms.key")
 	if err := kms.CreateLocal(path); err != nil {
 		t.Fatalf("authcoretest: make a kms key: %v", err)
@@ -67,7 +74,6 @@ func New(t testing.TB) *World {
 	if err != nil {
 		t.Fatalf("authcoretest: open kms: %v", err)
 	}
-	store := dbtest.New(t)
 	return build(t, store, store.Store, k, nil)
 }
 
@@ -145,6 +151,32 @@ func (w *World) Ring(t testing.TB, sc scope.Scope) *keys.Ring {
 	return ring
 }
 
+// NextDataKey gives the tenant another data key version, which seals at once, and
+// returns a server that has it.
+func (w *World) NextDataKey(t testing.TB, sc scope.Scope) *World {
+	t.Helper()
+	err := w.InTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListDataKeys(t.Context())
+		if err != nil {
+			return err
+		}
+		version := rows[0].Version + 1
+		id := sc.Tenant()
+		ad := binary.BigEndian.AppendUint32(append([]byte("biocore data key v1\x00"), id[:]...), uint32(version)) //nolint:gosec // small
+		wrapped, err := w.kms.Wrap(t.Context(), chance(32), ad)
+		if err != nil {
+			return err
+		}
+		return tx.InsertDataKey(t.Context(), tenantq.InsertDataKeyParams{
+			Version: version, Wrapped: wrapped, KmsKey: w.kms.KeyName(), CreatedAt: tx.Now().Add(-time.Hour),
+		})
+	})
+	if err != nil {
+		t.Fatalf("authcoretest: make a data key: %v", err)
+	}
+	return build(t, w.Store, w.server, w.kms, nil)
+}
+
 var people atomic.Int64 // so that names differ
 
 // User creates a user with names of its own.
@@ -153,7 +185,7 @@ func (w *World) User(t testing.TB, sc scope.Scope) user.User {
 	n := people.Add(1)
 	u, err := w.Users.Create(t.Context(), sc, user.Profile{
 		ExternalID: fmt.Sprintf("customer-%d", n), Name: fmt.Sprintf("ada%d@example.com", n), DisplayName: fmt.Sprintf("Ada %d", n),
-	})
+	}, user.Contact{})
 	if err != nil {
 		t.Fatalf("authcoretest: create a user: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
 )
@@ -67,7 +68,7 @@ func TestUnknownPeopleLookLikeOthers(t *testing.T) {
 	acme, globex := w.tenant(t), w.tenant(t)
 	p := profile()
 	w.enrollAs(t, acme, phone(t), p)
-	without, err := w.users.Create(t.Context(), acme, *profile())
+	without, err := w.users.Create(t.Context(), acme, *profile(), user.Contact{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestUnknownPeopleLookLikeOthers(t *testing.T) {
 	t.Run("a user who was unknown a moment ago", func(t *testing.T) {
 		p := profile()
 		before := allowedOf(w.beginWith(t, acme, external(p.ExternalID)))
-		if _, err := w.users.Create(t.Context(), acme, *p); err != nil {
+		if _, err := w.users.Create(t.Context(), acme, *p, user.Contact{}); err != nil {
 			t.Fatal(err)
 		}
 		if after := allowedOf(w.beginWith(t, acme, external(p.ExternalID))); !slices.Equal(before, after) {

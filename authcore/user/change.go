@@ -15,18 +15,21 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// UpdateRequest changes the fields that are not nil, under Profile's rules.
+// UpdateRequest changes the fields that are not nil, under Profile's and Contact's rules.
 type UpdateRequest struct {
 	ID          ID
 	ExternalID  *string
 	Name        *string
 	DisplayName *string // empty removes it
+	Email       *string // empty removes it
+	Phone       *string // empty removes it
 	IfMatch     string  // an etag that must still be current; empty for any
 }
 
 // Update changes a user and returns it as it is then. A request that changes nothing
 // leaves no trace. ErrNotFound, etag.ErrMismatch, ErrExists when the external id is
-// another user's, ErrExternalID, ErrName.
+// another user's, ErrExternalID, ErrName, ErrEmail, ErrPhone. A *DamagedError when a
+// contact does not open that the request does not replace.
 func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest) (User, error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -43,6 +46,9 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		if err := etag.Match(req.IfMatch, current.ETag); err != nil {
 			return err
 		}
+		if current, err = req.withContact(ctx, tx, ring, current); err != nil {
+			return err
+		}
 		next, changed, err := req.apply(current)
 		if err != nil {
 			return err
@@ -55,13 +61,36 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		if updated, err = s.write(ctx, tx, ring, next); err != nil {
 			return err
 		}
+		if err := writeContacts(ctx, tx, ring, req.ID, current.Contact, next.Contact); err != nil {
+			return err
+		}
 		tx.Result(updated)
 		// The values are personal data: the log says which fields, not what they hold.
 		fields := []attr.Attr{attr.Texts("fields", changed)}
 		return record(ctx, tx, req.ID,
 			audit.Entry{Action: "user.update", Detail: fields}, event.Event{Type: event.UserUpdated, Data: fields})
 	})
-	return updated, err
+	return updated, s.alarm(ctx, sc, err)
+}
+
+// unreadable stands for the old value of a contact that does not open and is to be
+// replaced: no clean value is it, so that the new one is written.
+const unreadable = "\x00"
+
+// withContact is the function of that name, for an update: what it replaces need not open.
+func (req UpdateRequest) withContact(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, u User) (User, error) {
+	one := []User{u}
+	damaged, err := openContacts(ctx, tx, ring, one)
+	if err != nil {
+		return User{}, err
+	}
+	for _, d := range damaged {
+		if d.Kind == Email && req.Email == nil || d.Kind == Phone && req.Phone == nil {
+			return User{}, d
+		}
+		*contactOf(&one[0].Contact, d.Kind) = unreadable
+	}
+	return one[0], nil
 }
 
 // apply returns u with the request's values, and the names of the fields that differ.
@@ -78,6 +107,15 @@ func (req UpdateRequest) apply(u User) (User, []string, error) {
 	if err != nil {
 		return User{}, nil, err
 	}
+	c := u.Contact
+	for kind, from := range map[ContactKind]*string{Email: req.Email, Phone: req.Phone} {
+		if from != nil {
+			*contactOf(&c, kind) = *from
+		}
+	}
+	if c, err = c.Clean(); err != nil {
+		return User{}, nil, err
+	}
 	var changed []string
 	for _, f := range []struct {
 		name string
@@ -85,6 +123,7 @@ func (req UpdateRequest) apply(u User) (User, []string, error) {
 		next string
 	}{
 		{"externalId", &u.ExternalID, p.ExternalID}, {"name", &u.Name, p.Name}, {"displayName", &u.DisplayName, p.DisplayName},
+		{"email", &u.Contact.Email, c.Email}, {"phone", &u.Contact.Phone, c.Phone},
 	} {
 		if *f.old != f.next {
 			*f.old = f.next
@@ -152,6 +191,9 @@ func (s *Service) setState(ctx context.Context, sc scope.Scope, req BlockRequest
 		if err != nil {
 			return err
 		}
+		if current, err = withContact(ctx, tx, ring, current); err != nil {
+			return err
+		}
 		if current.State == to {
 			u = current
 			tx.Result(u)
@@ -164,7 +206,7 @@ func (s *Service) setState(ctx context.Context, sc scope.Scope, req BlockRequest
 		tx.Result(u)
 		return effects(tx)
 	})
-	return u, err
+	return u, s.alarm(ctx, sc, err)
 }
 
 // write stores u's profile and state, and tells every server.

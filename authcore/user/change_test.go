@@ -224,12 +224,19 @@ func TestDelete(t *testing.T) {
 	if _, err := w.Credentials.Revoke(t.Context(), acme, credential.RevokeRequest{ID: phones[1].ID}); err != nil {
 		t.Fatal(err)
 	}
+	email, phone := "shared@example.com", "+4915112345678"
+	for _, u := range []*user.User{&ada, &bob} {
+		var err error
+		if *u, err = w.Users.Update(t.Context(), acme, user.UpdateRequest{ID: u.ID, Email: &email, Phone: &phone}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := w.Users.Delete(t.Context(), acme, user.DeleteRequest{ID: ada.ID, IfMatch: "old"}); !errors.Is(err, etag.ErrMismatch) {
 		t.Errorf("Delete with an old etag error = %v, want %v", err, etag.ErrMismatch)
 	}
 
 	got, err := w.Users.Delete(t.Context(), acme, user.DeleteRequest{ID: ada.ID, IfMatch: ada.ETag})
-	want := user.Erasure{ID: ada.ID, Credentials: 2, Sessions: 1}
+	want := user.Erasure{ID: ada.ID, Credentials: 2, Sessions: 1, Contacts: 2}
 	if err != nil || got != want {
 		t.Fatalf("Delete = %+v, %v, want %+v", got, err, want)
 	}
@@ -245,14 +252,14 @@ func TestDelete(t *testing.T) {
 	if _, err := w.Sessions.Refresh(t.Context(), acme, tokens.Refresh); !errors.Is(err, session.ErrRefreshToken) {
 		t.Errorf("Refresh error = %v, want %v", err, session.ErrRefreshToken)
 	}
-	if _, err := w.Users.Get(t.Context(), acme, bob.ID); err != nil {
-		t.Errorf("another user: Get error = %v", err)
+	if got, err := w.Users.Get(t.Context(), acme, bob.ID); err != nil || got.Contact != bob.Contact {
+		t.Errorf("another user: Get = %+v, %v, want the contacts still there", got.Contact, err)
 	}
 	if a, e := w.AuditCount(t, acme, "user.delete"), w.EventCount(t, acme, event.UserDeleted); a != 1 || e != 1 {
 		t.Errorf("%d audit entries and %d events, want 1 each", a, e)
 	}
 	// The external id is free again, for another person.
-	if again, err := w.Users.Create(t.Context(), acme, user.Profile{ExternalID: ada.ExternalID, Name: "Another"}); err != nil || again.ID == ada.ID {
+	if again, err := w.Users.Create(t.Context(), acme, user.Profile{ExternalID: ada.ExternalID, Name: "Another"}, user.Contact{}); err != nil || again.ID == ada.ID {
 		t.Errorf("Create with the erased user's external id = %s, %v, want a new user", again.ID, err)
 	}
 }

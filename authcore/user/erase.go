@@ -23,12 +23,13 @@ type Erasure struct {
 	ID          ID
 	Credentials int64
 	Sessions    int64
+	Contacts    int64
 }
 
-// Delete erases a user with all credentials and sessions, revoked ones included. It
-// cannot be undone. Audit entries and events of the user stay, and name the user by
-// id. The answer to a call with an Idempotency-Key may hold the names for up to 24 hours
-// more. ErrNotFound (also the second time), etag.ErrMismatch.
+// Delete erases a user with all credentials, sessions and contacts, revoked ones
+// included. It cannot be undone. Audit entries and events of the user stay, and name the
+// user by id. The answer to a call with an Idempotency-Key may hold names and contacts
+// for up to 24 hours more. ErrNotFound (also the second time), etag.ErrMismatch.
 func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest) (Erasure, error) {
 	var erased Erasure
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
@@ -60,12 +61,15 @@ func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest)
 				return err
 			}
 		}
+		if erased.Contacts, err = tx.DeleteContactsOfUser(ctx, req.ID.UUID()); err != nil {
+			return fmt.Errorf("delete contacts: %w", err)
+		}
 		if _, err := tx.DeleteUser(ctx, req.ID.UUID()); err != nil {
 			return fmt.Errorf("delete user: %w", err)
 		}
 		tx.Result(erased)
 		return record(ctx, tx, req.ID, audit.Entry{Action: "user.delete", Detail: []attr.Attr{
-			attr.Int("credentials", erased.Credentials), attr.Int("sessions", erased.Sessions),
+			attr.Int("credentials", erased.Credentials), attr.Int("sessions", erased.Sessions), attr.Int("contacts", erased.Contacts),
 		}}, event.Event{Type: event.UserDeleted})
 	})
 	return erased, err

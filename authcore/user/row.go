@@ -53,9 +53,11 @@ type User struct {
 	Name        string
 	DisplayName string // may be empty
 
+	Contact Contact // empty in what ceremonies, Find and FromRow return
+
 	State        State
 	CreatedAt    time.Time
-	UpdatedAt    time.Time  // names and state; a sign-in does not count
+	UpdatedAt    time.Time  // names, contacts and state; a sign-in does not count
 	LastSignInAt *time.Time // by any credential that still exists; nil for never
 	ETag         string
 }

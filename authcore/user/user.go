@@ -4,7 +4,8 @@
 // What identifies a person (external id, name, display name) is one sealed blob in
 // the row; the external id is found again by its blind index. Names are kept as
 // PRECIS (RFC 8264) prepares text for display, so that two names which look alike to
-// a person are alike to the machine.
+// a person are alike to the machine. How to reach a person (Contact) is sealed in rows
+// of its own by Postgres, which searches and counts it; no sign-in reads it.
 //
 // The user's row is the lock of everything that belongs to the user: whoever counts
 // or changes a user's credentials takes it first.
@@ -63,11 +64,14 @@ func New(o Options) *Service {
 }
 
 // Create adds a user without any credential. ErrExists when the external id is
-// taken; ErrExternalID or ErrName, with the field in its metadata, for text that
-// cannot be kept.
-func (s *Service) Create(ctx context.Context, sc scope.Scope, p Profile) (User, error) {
+// taken; ErrExternalID, ErrName, ErrEmail or ErrPhone, with the field in its metadata,
+// for what cannot be kept.
+func (s *Service) Create(ctx context.Context, sc scope.Scope, p Profile, c Contact) (User, error) {
 	n, err := Mint(s.rand, p)
 	if err != nil {
+		return User{}, err
+	}
+	if c, err = c.Clean(); err != nil {
 		return User{}, err
 	}
 	ring, err := s.keys.Ring(ctx, sc)
@@ -79,6 +83,10 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, p Profile) (User, 
 		if created, err = Insert(ctx, tx, ring, n); err != nil {
 			return err
 		}
+		if err := writeContacts(ctx, tx, ring, n.ID, Contact{}, c); err != nil {
+			return err
+		}
+		created.Contact = c
 		tx.Result(created)
 		return nil
 	})
@@ -177,7 +185,8 @@ func Find(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, external string
 	return FromRow(ring, tenantq.GetUserRow(row))
 }
 
-// Get returns one user. ErrNotFound also for another tenant's.
+// Get returns one user. ErrNotFound also for another tenant's. A *DamagedError when a
+// contact does not open.
 func (s *Service) Get(ctx context.Context, sc scope.Scope, id ID) (User, error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -185,20 +194,31 @@ func (s *Service) Get(ctx context.Context, sc scope.Scope, id ID) (User, error) 
 	}
 	var u User
 	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		u, err = get(ctx, tx, ring, id)
+		if u, err = get(ctx, tx, ring, id); err != nil {
+			return err
+		}
+		u, err = withContact(ctx, tx, ring, u)
 		return err
 	})
-	return u, err
+	return u, s.alarm(ctx, sc, err)
 }
 
 // Lookup returns the user of one external id. ErrNotFound when there is none, also
-// for what can be no external id.
+// for what can be no external id. A *DamagedError when a contact does not open.
 func (s *Service) Lookup(ctx context.Context, sc scope.Scope, external string) (User, error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
 		return User{}, fmt.Errorf("keys: %w", err)
 	}
-	return s.lookup(ctx, sc, ring, external)
+	var u User
+	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		if u, err = Find(ctx, tx, ring, external); err != nil {
+			return err
+		}
+		u, err = withContact(ctx, tx, ring, u)
+		return err
+	})
+	return u, s.alarm(ctx, sc, err)
 }
 
 func (s *Service) lookup(ctx context.Context, sc scope.Scope, ring *keys.Ring, external string) (User, error) {

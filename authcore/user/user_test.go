@@ -25,7 +25,7 @@ func TestCreate(t *testing.T) {
 	acme, globex := w.Tenant(t), w.Tenant(t)
 	profile := user.Profile{ExternalID: "ext-4711", Name: " ada@example.com ", DisplayName: "Zoe\u0308  Lovelace"}
 
-	u, err := w.Users.Create(t.Context(), acme, profile)
+	u, err := w.Users.Create(t.Context(), acme, profile, user.Contact{})
 	if err != nil {
 		t.Fatalf("Create error = %v", err)
 	}
@@ -48,10 +48,10 @@ func TestCreate(t *testing.T) {
 		t.Errorf("events = %d, want 1", n)
 	}
 
-	if _, err := w.Users.Create(t.Context(), acme, profile); !errors.Is(err, user.ErrExists) {
+	if _, err := w.Users.Create(t.Context(), acme, profile, user.Contact{}); !errors.Is(err, user.ErrExists) {
 		t.Errorf("Create again error = %v, want %v", err, user.ErrExists)
 	}
-	other, err := w.Users.Create(t.Context(), globex, profile)
+	other, err := w.Users.Create(t.Context(), globex, profile, user.Contact{})
 	if err != nil {
 		t.Fatalf("Create in another tenant error = %v", err)
 	}
@@ -85,7 +85,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"an external id with NUL", user.Profile{ExternalID: "x\x00", Name: "Ada"}, user.ErrExternalID},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := w.Users.Create(t.Context(), acme, tt.give); !errors.Is(err, tt.want) {
+			if _, err := w.Users.Create(t.Context(), acme, tt.give, user.Contact{}); !errors.Is(err, tt.want) {
 				t.Errorf("Create error = %v, want %v", err, tt.want)
 			}
 			if _, err := w.Users.Ensure(t.Context(), acme, tt.give); !errors.Is(err, tt.want) {
@@ -216,7 +216,7 @@ func TestIdempotency(t *testing.T) {
 		call func(context.Context) error
 	}{
 		{"Create", func(ctx context.Context) error {
-			_, err := w.Users.Create(ctx, acme, user.Profile{ExternalID: "once", Name: "Once"})
+			_, err := w.Users.Create(ctx, acme, user.Profile{ExternalID: "once", Name: "Once"}, user.Contact{Email: "once@example.com"})
 			return err
 		}},
 		{"Ensure", func(ctx context.Context) error {
@@ -269,7 +269,7 @@ func dump(t *testing.T, w *authcoretest.World, sc scope.Scope) string {
 	t.Helper()
 	var out strings.Builder
 	conn := w.Superuser(t)
-	for _, table := range []string{"users", "credentials", "sessions", "audit_inbox", "event_outbox"} {
+	for _, table := range []string{"users", "contacts", "credentials", "sessions", "audit_inbox", "event_outbox"} {
 		rows, err := conn.Query(t.Context(), "SELECT t::text FROM "+table+" t WHERE tenant_id = $1", sc.Tenant())
 		if err != nil {
 			t.Fatal(err)

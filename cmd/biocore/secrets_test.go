@@ -206,8 +206,12 @@ func (w *world) live(t *testing.T, c *customer, h hidden) {
 	h["a registration token"] = w.must(t, "POST", "/v1/registrationTokens", c.secret,
 		map[string]any{"user": map[string]any{"externalId": other, "name": otherName}}, "Idempotency-Key", "a").text("token")
 	w.must(t, "POST", "/v1/registrations:begin", c.publishable, map[string]any{"registrationToken": h["a registration token"]})
-	created := w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": other, "name": otherName}, "Idempotency-Key", "b")
-	w.must(t, "PATCH", "/v1/users/"+created.text("id"), c.secret, map[string]any{"displayName": shown}, "Idempotency-Key", "c")
+	const address, newAddress, number = "s.lindqvist@privat.example", "sven@nytt.example", "+46701234567"
+	h["an e-mail address"], h["a new e-mail address"], h["a phone number"] = address, newAddress, number
+	created := w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": other, "name": otherName, "email": address, "phone": number}, "Idempotency-Key", "b")
+	w.must(t, "PATCH", "/v1/users/"+created.text("id"), c.secret, map[string]any{"displayName": shown, "email": newAddress}, "Idempotency-Key", "c")
+	w.must(t, "GET", "/v1/users?filter="+url.QueryEscape(`email = "`+newAddress+`" AND phone = "`+number+`"`), c.secret, nil)
+	w.must(t, "GET", "/v1/users:contactSummary", c.secret, nil)
 	w.must(t, "GET", "/v1/users:lookup?externalId="+other, c.secret, nil)
 	w.must(t, "GET", "/v1/users?filter="+url.QueryEscape(`externalId = "`+other+`"`), c.secret, nil)
 	w.must(t, "POST", "/v1/users/"+created.text("id")+":block", c.secret, map[string]any{"reason": "fraud"}, "Idempotency-Key", "d")
@@ -225,6 +229,7 @@ func (w *world) fail(t *testing.T, c *customer, h hidden) {
 		w.call(t, "POST", "/v1/registrations:finish", c.secret, map[string]any{"registrationId": value, "credential": emptyRegistration})
 		w.call(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": value, "name": value})
 		w.call(t, "POST", "/v1/users", c.secret, `{"externalId":"`+value+`"`)
+		w.call(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": value, "phone": value})
 		w.call(t, "GET", "/v1/users?pageToken="+url.QueryEscape(value)+"&filter="+url.QueryEscape(value), c.secret, nil)
 		if what != "the platform's key" && what != "a server's key" {
 			w.call(t, "GET", "/v1/users", value, nil)

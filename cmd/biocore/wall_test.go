@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,6 +66,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	code := w.must(t, "POST", "/v1/authentications:finish", c.publishable,
 		w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{}))
 	page := w.must(t, "GET", "/v1/users/"+c.user+"/sessions?pageSize=1", c.secret, nil)
+	contact := w.must(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": c.external + "@secret.example", "phone": "+4915112345678"})
 	keys := w.must(t, "GET", "/admin/v1/apiKeys", c.secret, nil)
 	list, _ := keys.at("apiKeys").([]any)
 	first, _ := list[0].(map[string]any)
@@ -73,7 +75,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key,
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
-		"accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
+		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
 	}
 }
 
@@ -167,6 +169,9 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			add("filter", func(ids map[string]string) request {
 				return request{"/v1/users?filter=externalId%20%3D%20%22" + ids["externalId"] + "%22", nil}
 			})
+			add("e-mail filter", func(ids map[string]string) request {
+				return request{"/v1/users?filter=" + url.QueryEscape(`email = "`+ids["email"]+`"`), nil}
+			})
 			add("page token", func(ids map[string]string) request { return request{"/v1/users?pageToken=" + ids["pageToken"], nil} })
 			return out
 		}
@@ -182,7 +187,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		}
 		add("id", body(map[string]any{"reason": "curious"}))
 		if r.Method == http.MethodPatch {
-			add("change", body(map[string]any{"name": "mallory", "nickname": "mine"}))
+			add("change", body(map[string]any{"name": "mallory", "nickname": "mine", "email": "mallory@example.com"}))
 		}
 	}
 	return out

@@ -41,6 +41,7 @@ type operator struct {
 	store   *db.Store
 	kms     keys.KMS
 	keys    *keys.Service
+	users   *user.Service
 	tenants *tenant.Service
 	apiKeys *apikey.Service
 	denials *audit.Denials // refusals: recorded while a server runs, see platform.Run
@@ -59,7 +60,13 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, err
 	}
 	o := &operator{store: store, kms: k}
-	o.keys = keys.New(keys.Options{Store: store, KMS: k, Plan: o.keyPlan, Log: tel.Log})
+	o.keys = keys.New(keys.Options{
+		Store: store, KMS: k, Plan: o.keyPlan, Log: tel.Log,
+		Reseal: func(ctx context.Context, sc scope.Scope, limit int) (int, error) {
+			return o.users.Reseal(ctx, sc, limit)
+		},
+	})
+	o.users = user.New(user.Options{Store: store, Keys: o.keys})
 	var guesses *ratelimit.Guesses
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
@@ -129,7 +136,6 @@ func (p *platform) wire() error {
 
 	p.runner.MaintainKeys(p.keys.Maintain)
 
-	users := user.New(user.Options{Store: p.store, Keys: p.keys})
 	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys})
 	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL, Denials: p.denials})
 	if err != nil {
@@ -162,7 +168,7 @@ func (p *platform) wire() error {
 	)
 	authv1connect.RegisterRegistrationServiceHandler(p.rpc, rpc.NewRegistrationHandler(ceremonies))
 	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies))
-	authv1connect.RegisterUserServiceHandler(p.rpc, rpc.NewUserHandler(users))
+	authv1connect.RegisterUserServiceHandler(p.rpc, rpc.NewUserHandler(p.users))
 	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials))
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))

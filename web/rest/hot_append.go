@@ -237,6 +237,8 @@ func (w *writer) user(name string, m *authv1.User) {
 	w.instant("updatedAt", m.GetUpdatedAt())
 	w.instant("lastSignInAt", m.GetLastSignInAt())
 	w.str("etag", m.GetEtag())
+	w.optionalStr("email", m.Email)
+	w.optionalStr("phone", m.Phone)
 	w.close()
 }
 

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"math"
 
 	"google.golang.org/protobuf/proto"
 
@@ -14,13 +15,14 @@ import (
 
 // users is what the handler needs of user.Service.
 type users interface {
-	Create(ctx context.Context, sc scope.Scope, p user.Profile) (user.User, error)
+	Create(ctx context.Context, sc scope.Scope, p user.Profile, c user.Contact) (user.User, error)
 	Get(ctx context.Context, sc scope.Scope, id user.ID) (user.User, error)
 	Lookup(ctx context.Context, sc scope.Scope, externalID string) (user.User, error)
 	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[user.User], error)
 	Update(ctx context.Context, sc scope.Scope, req user.UpdateRequest) (user.User, error)
 	Delete(ctx context.Context, sc scope.Scope, req user.DeleteRequest) (user.Erasure, error)
 	Block(ctx context.Context, sc scope.Scope, req user.BlockRequest) (user.User, error)
+	Summarize(ctx context.Context, sc scope.Scope) (user.ContactSummary, error)
 	Unblock(ctx context.Context, sc scope.Scope, req user.BlockRequest) (user.User, error)
 }
 
@@ -42,7 +44,7 @@ func (h *UserHandler) CreateUser(ctx context.Context, req *authv1.CreateUserRequ
 	answers(ctx, func(u user.User) proto.Message { return toUser(u) })
 	u, err := h.users.Create(ctx, sc, user.Profile{
 		ExternalID: req.GetExternalId(), Name: req.GetName(), DisplayName: req.GetDisplayName(),
-	})
+	}, user.Contact{Email: req.GetEmail(), Phone: req.GetPhone()})
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func (h *UserHandler) UpdateUser(ctx context.Context, req *authv1.UpdateUserRequ
 	}
 	answers(ctx, func(u user.User) proto.Message { return toUser(u) })
 	u, err := h.users.Update(ctx, sc, user.UpdateRequest{
-		ID: id, ExternalID: req.ExternalId, Name: req.Name, DisplayName: req.DisplayName, IfMatch: etag,
+		ID: id, ExternalID: req.ExternalId, Name: req.Name, DisplayName: req.DisplayName, Email: req.Email, Phone: req.Phone, IfMatch: etag,
 	})
 	if err != nil {
 		return nil, err
@@ -122,7 +124,33 @@ func (h *UserHandler) UpdateUser(ctx context.Context, req *authv1.UpdateUserRequ
 	return toUser(u), nil
 }
 
-// DeleteUser erases: the user, its credentials and its sessions are gone.
+// SummarizeContacts counts: no address is in the answer.
+func (h *UserHandler) SummarizeContacts(
+	ctx context.Context, _ *authv1.SummarizeContactsRequest,
+) (*authv1.SummarizeContactsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := h.users.Summarize(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	email := &authv1.EmailSummary{Users: count(sum.Email.Users), Distinct: count(sum.Email.Distinct), Unreadable: count(sum.Email.Unreadable)}
+	for _, p := range sum.Email.Parts {
+		email.Domains = append(email.Domains, &authv1.EmailSummary_Domain{Domain: p.Part, Users: count(p.Users)})
+	}
+	phone := &authv1.PhoneSummary{Users: count(sum.Phone.Users), Distinct: count(sum.Phone.Distinct), Unreadable: count(sum.Phone.Unreadable)}
+	for _, p := range sum.Phone.Parts {
+		phone.CallingCodes = append(phone.CallingCodes, &authv1.PhoneSummary_CallingCode{CallingCode: p.Part, Users: count(p.Users)})
+	}
+	return &authv1.SummarizeContactsResponse{Email: email, Phone: phone}, nil
+}
+
+// count is n on the wire, which has no 64-bit integers.
+func count(n int64) uint32 { return uint32(min(n, math.MaxUint32)) } //nolint:gosec // counts are not negative
+
+// DeleteUser erases: the user, its credentials, sessions and contacts are gone.
 func (h *UserHandler) DeleteUser(ctx context.Context, req *authv1.DeleteUserRequest) (*authv1.DeleteUserResponse, error) {
 	sc, err := scope.FromContext(ctx)
 	if err != nil {
@@ -184,6 +212,6 @@ func toUser(u user.User) *authv1.User {
 		Id: u.ID.String(), ExternalId: u.ExternalID, Name: u.Name, DisplayName: optional(u.DisplayName),
 		State:     authv1.User_State(authv1.User_State_value[string(u.State)]),
 		CreatedAt: timestamp(u.CreatedAt), UpdatedAt: timestamp(u.UpdatedAt), LastSignInAt: timestampOf(u.LastSignInAt),
-		Etag: u.ETag,
+		Etag: u.ETag, Email: optional(u.Contact.Email), Phone: optional(u.Contact.Phone),
 	}
 }

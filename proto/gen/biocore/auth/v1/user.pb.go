@@ -97,7 +97,15 @@ type User struct {
 	// When the user last signed in; absent if never.
 	LastSignInAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_sign_in_at,json=lastSignInAt,proto3,oneof" json:"last_sign_in_at,omitempty"`
 	// Changes with every change of the user; goes into `If-Match`.
-	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Where mail reaches the user, as it is kept: the domain in lower case and in
+	// its ASCII form. Not unique, and not proven to be the user's. Absent if not
+	// known, and always in the answers of registrations and authentications: a
+	// sign-in is no reason to hand out how to reach a person.
+	Email *string `protobuf:"bytes,10,opt,name=email,proto3,oneof" json:"email,omitempty"`
+	// Where calls reach the user, as it is kept: `+` and digits (E.164). What is
+	// said of `email` holds for it, too.
+	Phone         *string `protobuf:"bytes,11,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,6 +203,20 @@ func (x *User) GetEtag() string {
 	return ""
 }
 
+func (x *User) GetEmail() string {
+	if x != nil && x.Email != nil {
+		return *x.Email
+	}
+	return ""
+}
+
+func (x *User) GetPhone() string {
+	if x != nil && x.Phone != nil {
+		return *x.Phone
+	}
+	return ""
+}
+
 // UserDescriptor names a user by the tenant's own id. Where no user has that
 // id yet, one is created with these names.
 type UserDescriptor struct {
@@ -269,7 +291,15 @@ type CreateUserRequest struct {
 	// The account's name: 1 to 256 characters.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The name shown to people: up to 256 characters.
-	DisplayName   *string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	DisplayName *string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// Where mail reaches the user: at most 254 bytes. The part before the `@` is
+	// kept as it is, but for Unicode's normal form C; the domain is brought to its
+	// ASCII form in lower case. EMAIL_INVALID for what is no address.
+	Email *string `protobuf:"bytes,4,opt,name=email,proto3,oneof" json:"email,omitempty"`
+	// Where calls reach the user: `+`, country code and number, 7 to 15 digits.
+	// Spaces, hyphens, dots, slashes and parentheses are taken out. PHONE_INVALID
+	// for what is no number.
+	Phone         *string `protobuf:"bytes,5,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -321,6 +351,20 @@ func (x *CreateUserRequest) GetName() string {
 func (x *CreateUserRequest) GetDisplayName() string {
 	if x != nil && x.DisplayName != nil {
 		return *x.DisplayName
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetEmail() string {
+	if x != nil && x.Email != nil {
+		return *x.Email
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetPhone() string {
+	if x != nil && x.Phone != nil {
+		return *x.Phone
 	}
 	return ""
 }
@@ -425,8 +469,8 @@ type ListUsersRequest struct {
 	// The `nextPageToken` of the page before; absent for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
-	// `<=`, `>`, `>=`. Fields: `externalId`, `name`, `state`, `createdAt`,
-	// `lastSignInAt`.
+	// `<=`, `>`, `>=`. Fields: `externalId`, `email`, `phone` (`=` alone),
+	// `state`, `createdAt`. E-mail addresses are compared without regard to case.
 	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -548,7 +592,11 @@ type UpdateUserRequest struct {
 	// The account's name: 1 to 256 characters.
 	Name *string `protobuf:"bytes,3,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// The name shown to people: up to 256 characters; empty removes it.
-	DisplayName   *string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	DisplayName *string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// Where mail reaches the user, as in CreateUserRequest; empty removes it.
+	Email *string `protobuf:"bytes,5,opt,name=email,proto3,oneof" json:"email,omitempty"`
+	// Where calls reach the user, as in CreateUserRequest; empty removes it.
+	Phone         *string `protobuf:"bytes,6,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -611,6 +659,260 @@ func (x *UpdateUserRequest) GetDisplayName() string {
 	return ""
 }
 
+func (x *UpdateUserRequest) GetEmail() string {
+	if x != nil && x.Email != nil {
+		return *x.Email
+	}
+	return ""
+}
+
+func (x *UpdateUserRequest) GetPhone() string {
+	if x != nil && x.Phone != nil {
+		return *x.Phone
+	}
+	return ""
+}
+
+// SummarizeContactsRequest is empty.
+type SummarizeContactsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SummarizeContactsRequest) Reset() {
+	*x = SummarizeContactsRequest{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SummarizeContactsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SummarizeContactsRequest) ProtoMessage() {}
+
+func (x *SummarizeContactsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SummarizeContactsRequest.ProtoReflect.Descriptor instead.
+func (*SummarizeContactsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{8}
+}
+
+// SummarizeContactsResponse counts contact data of all users.
+type SummarizeContactsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// E-mail addresses.
+	Email *EmailSummary `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Phone numbers.
+	Phone         *PhoneSummary `protobuf:"bytes,2,opt,name=phone,proto3" json:"phone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SummarizeContactsResponse) Reset() {
+	*x = SummarizeContactsResponse{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SummarizeContactsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SummarizeContactsResponse) ProtoMessage() {}
+
+func (x *SummarizeContactsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SummarizeContactsResponse.ProtoReflect.Descriptor instead.
+func (*SummarizeContactsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SummarizeContactsResponse) GetEmail() *EmailSummary {
+	if x != nil {
+		return x.Email
+	}
+	return nil
+}
+
+func (x *SummarizeContactsResponse) GetPhone() *PhoneSummary {
+	if x != nil {
+		return x.Phone
+	}
+	return nil
+}
+
+// EmailSummary counts e-mail addresses.
+type EmailSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Users who have an address.
+	Users uint32 `protobuf:"varint,1,opt,name=users,proto3" json:"users,omitempty"`
+	// Different addresses, compared without regard to case.
+	Distinct uint32 `protobuf:"varint,2,opt,name=distinct,proto3" json:"distinct,omitempty"`
+	// Of `users`: those whose address cannot be opened, and is in no domain below.
+	// Anything but 0 is damage to the database, and in the audit log.
+	Unreadable uint32 `protobuf:"varint,3,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
+	// The commonest domains, at most 50, the most frequent first.
+	Domains       []*EmailSummary_Domain `protobuf:"bytes,4,rep,name=domains,proto3" json:"domains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmailSummary) Reset() {
+	*x = EmailSummary{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmailSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmailSummary) ProtoMessage() {}
+
+func (x *EmailSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmailSummary.ProtoReflect.Descriptor instead.
+func (*EmailSummary) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *EmailSummary) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *EmailSummary) GetDistinct() uint32 {
+	if x != nil {
+		return x.Distinct
+	}
+	return 0
+}
+
+func (x *EmailSummary) GetUnreadable() uint32 {
+	if x != nil {
+		return x.Unreadable
+	}
+	return 0
+}
+
+func (x *EmailSummary) GetDomains() []*EmailSummary_Domain {
+	if x != nil {
+		return x.Domains
+	}
+	return nil
+}
+
+// PhoneSummary counts phone numbers.
+type PhoneSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Users who have a number.
+	Users uint32 `protobuf:"varint,1,opt,name=users,proto3" json:"users,omitempty"`
+	// Different numbers.
+	Distinct uint32 `protobuf:"varint,2,opt,name=distinct,proto3" json:"distinct,omitempty"`
+	// Of `users`: those whose number cannot be opened, and is under no code below.
+	// Anything but 0 is damage to the database, and in the audit log.
+	Unreadable uint32 `protobuf:"varint,3,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
+	// The commonest calling codes, at most 50, the most frequent first.
+	CallingCodes  []*PhoneSummary_CallingCode `protobuf:"bytes,4,rep,name=calling_codes,json=callingCodes,proto3" json:"calling_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhoneSummary) Reset() {
+	*x = PhoneSummary{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhoneSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhoneSummary) ProtoMessage() {}
+
+func (x *PhoneSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhoneSummary.ProtoReflect.Descriptor instead.
+func (*PhoneSummary) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PhoneSummary) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *PhoneSummary) GetDistinct() uint32 {
+	if x != nil {
+		return x.Distinct
+	}
+	return 0
+}
+
+func (x *PhoneSummary) GetUnreadable() uint32 {
+	if x != nil {
+		return x.Unreadable
+	}
+	return 0
+}
+
+func (x *PhoneSummary) GetCallingCodes() []*PhoneSummary_CallingCode {
+	if x != nil {
+		return x.CallingCodes
+	}
+	return nil
+}
+
 // DeleteUserRequest names the user to erase.
 type DeleteUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -622,7 +924,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[8]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +936,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[8]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +949,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteUserRequest) GetUserId() string {
@@ -666,7 +968,7 @@ type DeleteUserResponse struct {
 
 func (x *DeleteUserResponse) Reset() {
 	*x = DeleteUserResponse{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[9]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +980,7 @@ func (x *DeleteUserResponse) String() string {
 func (*DeleteUserResponse) ProtoMessage() {}
 
 func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[9]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +993,7 @@ func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{9}
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{13}
 }
 
 // BlockUserRequest names the user to block.
@@ -707,7 +1009,7 @@ type BlockUserRequest struct {
 
 func (x *BlockUserRequest) Reset() {
 	*x = BlockUserRequest{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[10]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1021,7 @@ func (x *BlockUserRequest) String() string {
 func (*BlockUserRequest) ProtoMessage() {}
 
 func (x *BlockUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[10]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1034,7 @@ func (x *BlockUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockUserRequest.ProtoReflect.Descriptor instead.
 func (*BlockUserRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{10}
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BlockUserRequest) GetUserId() string {
@@ -760,7 +1062,7 @@ type BlockUserResponse struct {
 
 func (x *BlockUserResponse) Reset() {
 	*x = BlockUserResponse{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[11]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +1074,7 @@ func (x *BlockUserResponse) String() string {
 func (*BlockUserResponse) ProtoMessage() {}
 
 func (x *BlockUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[11]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +1087,7 @@ func (x *BlockUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockUserResponse.ProtoReflect.Descriptor instead.
 func (*BlockUserResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{11}
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BlockUserResponse) GetUser() *User {
@@ -808,7 +1110,7 @@ type UnblockUserRequest struct {
 
 func (x *UnblockUserRequest) Reset() {
 	*x = UnblockUserRequest{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[12]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +1122,7 @@ func (x *UnblockUserRequest) String() string {
 func (*UnblockUserRequest) ProtoMessage() {}
 
 func (x *UnblockUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[12]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +1135,7 @@ func (x *UnblockUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnblockUserRequest.ProtoReflect.Descriptor instead.
 func (*UnblockUserRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{12}
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnblockUserRequest) GetUserId() string {
@@ -861,7 +1163,7 @@ type UnblockUserResponse struct {
 
 func (x *UnblockUserResponse) Reset() {
 	*x = UnblockUserResponse{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[13]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1175,7 @@ func (x *UnblockUserResponse) String() string {
 func (*UnblockUserResponse) ProtoMessage() {}
 
 func (x *UnblockUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[13]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1188,7 @@ func (x *UnblockUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnblockUserResponse.ProtoReflect.Descriptor instead.
 func (*UnblockUserResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{13}
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UnblockUserResponse) GetUser() *User {
@@ -896,11 +1198,121 @@ func (x *UnblockUserResponse) GetUser() *User {
 	return nil
 }
 
+// A domain and how many users have an address in it.
+type EmailSummary_Domain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The domain, in its ASCII form.
+	Domain string `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
+	// Users whose address is in it.
+	Users         uint32 `protobuf:"varint,2,opt,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmailSummary_Domain) Reset() {
+	*x = EmailSummary_Domain{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmailSummary_Domain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmailSummary_Domain) ProtoMessage() {}
+
+func (x *EmailSummary_Domain) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmailSummary_Domain.ProtoReflect.Descriptor instead.
+func (*EmailSummary_Domain) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{10, 0}
+}
+
+func (x *EmailSummary_Domain) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *EmailSummary_Domain) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+// A country calling code and how many users have a number under it.
+type PhoneSummary_CallingCode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code with its `+`: `+49`.
+	CallingCode string `protobuf:"bytes,1,opt,name=calling_code,json=callingCode,proto3" json:"calling_code,omitempty"`
+	// Users whose number begins with it.
+	Users         uint32 `protobuf:"varint,2,opt,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhoneSummary_CallingCode) Reset() {
+	*x = PhoneSummary_CallingCode{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhoneSummary_CallingCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhoneSummary_CallingCode) ProtoMessage() {}
+
+func (x *PhoneSummary_CallingCode) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhoneSummary_CallingCode.ProtoReflect.Descriptor instead.
+func (*PhoneSummary_CallingCode) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{11, 0}
+}
+
+func (x *PhoneSummary_CallingCode) GetCallingCode() string {
+	if x != nil {
+		return x.CallingCode
+	}
+	return ""
+}
+
+func (x *PhoneSummary_CallingCode) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
 var File_biocore_auth_v1_user_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1abiocore/auth/v1/user.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x03\n" +
+	"\x1abiocore/auth/v1/user.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x04\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
@@ -913,14 +1325,19 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12F\n" +
 	"\x0flast_sign_in_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x01R\flastSignInAt\x88\x01\x01\x12\x12\n" +
-	"\x04etag\x18\t \x01(\tR\x04etag\"7\n" +
+	"\x04etag\x18\t \x01(\tR\x04etag\x12\x19\n" +
+	"\x05email\x18\n" +
+	" \x01(\tH\x02R\x05email\x88\x01\x01\x12\x19\n" +
+	"\x05phone\x18\v \x01(\tH\x03R\x05phone\x88\x01\x01\"7\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\v\n" +
 	"\aBLOCKED\x10\x02B\x0f\n" +
 	"\r_display_nameB\x12\n" +
-	"\x10_last_sign_in_at\"\xa0\x01\n" +
+	"\x10_last_sign_in_atB\b\n" +
+	"\x06_emailB\b\n" +
+	"\x06_phone\"\xa0\x01\n" +
 	"\x0eUserDescriptor\x12+\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\n" +
@@ -928,15 +1345,19 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04name\x120\n" +
 	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02H\x00R\vdisplayName\x88\x01\x01B\x0f\n" +
-	"\r_display_name\"\xa3\x01\n" +
+	"\r_display_name\"\x80\x02\n" +
 	"\x11CreateUserRequest\x12+\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\n" +
 	"externalId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04name\x120\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02H\x00R\vdisplayName\x88\x01\x01B\x0f\n" +
-	"\r_display_name\"4\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02H\x00R\vdisplayName\x88\x01\x01\x12#\n" +
+	"\x05email\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x01R\x05email\x88\x01\x01\x12\"\n" +
+	"\x05phone\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@H\x02R\x05phone\x88\x01\x01B\x0f\n" +
+	"\r_display_nameB\b\n" +
+	"\x06_emailB\b\n" +
+	"\x06_phone\"4\n" +
 	"\x0eGetUserRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"@\n" +
 	"\x11LookupUserRequest\x12+\n" +
@@ -953,7 +1374,7 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"_page_size\"h\n" +
 	"\x11ListUsersResponse\x12+\n" +
 	"\x05users\x18\x01 \x03(\v2\x15.biocore.auth.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xea\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc7\x02\n" +
 	"\x11UpdateUserRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x120\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\n" +
@@ -961,10 +1382,38 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"externalId\x88\x01\x01\x12#\n" +
 	"\x04name\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02H\x01R\x04name\x88\x01\x01\x120\n" +
-	"\fdisplay_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02H\x02R\vdisplayName\x88\x01\x01B\x0e\n" +
+	"\fdisplay_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02H\x02R\vdisplayName\x88\x01\x01\x12#\n" +
+	"\x05email\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x03R\x05email\x88\x01\x01\x12\"\n" +
+	"\x05phone\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@H\x04R\x05phone\x88\x01\x01B\x0e\n" +
 	"\f_external_idB\a\n" +
 	"\x05_nameB\x0f\n" +
-	"\r_display_name\"7\n" +
+	"\r_display_nameB\b\n" +
+	"\x06_emailB\b\n" +
+	"\x06_phone\"\x1a\n" +
+	"\x18SummarizeContactsRequest\"\x85\x01\n" +
+	"\x19SummarizeContactsResponse\x123\n" +
+	"\x05email\x18\x01 \x01(\v2\x1d.biocore.auth.v1.EmailSummaryR\x05email\x123\n" +
+	"\x05phone\x18\x02 \x01(\v2\x1d.biocore.auth.v1.PhoneSummaryR\x05phone\"\xd8\x01\n" +
+	"\fEmailSummary\x12\x14\n" +
+	"\x05users\x18\x01 \x01(\rR\x05users\x12\x1a\n" +
+	"\bdistinct\x18\x02 \x01(\rR\bdistinct\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\x03 \x01(\rR\n" +
+	"unreadable\x12>\n" +
+	"\adomains\x18\x04 \x03(\v2$.biocore.auth.v1.EmailSummary.DomainR\adomains\x1a6\n" +
+	"\x06Domain\x12\x16\n" +
+	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x14\n" +
+	"\x05users\x18\x02 \x01(\rR\x05users\"\xf8\x01\n" +
+	"\fPhoneSummary\x12\x14\n" +
+	"\x05users\x18\x01 \x01(\rR\x05users\x12\x1a\n" +
+	"\bdistinct\x18\x02 \x01(\rR\bdistinct\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\x03 \x01(\rR\n" +
+	"unreadable\x12N\n" +
+	"\rcalling_codes\x18\x04 \x03(\v2).biocore.auth.v1.PhoneSummary.CallingCodeR\fcallingCodes\x1aF\n" +
+	"\vCallingCode\x12!\n" +
+	"\fcalling_code\x18\x01 \x01(\tR\vcallingCode\x12\x14\n" +
+	"\x05users\x18\x02 \x01(\rR\x05users\"7\n" +
 	"\x11DeleteUserRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"\x14\n" +
 	"\x12DeleteUserResponse\"X\n" +
@@ -977,7 +1426,7 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"@\n" +
 	"\x13UnblockUserResponse\x12)\n" +
-	"\x04user\x18\x01 \x01(\v2\x15.biocore.auth.v1.UserR\x04user2\x85\a\n" +
+	"\x04user\x18\x01 \x01(\v2\x15.biocore.auth.v1.UserR\x04user2\x97\b\n" +
 	"\vUserService\x12]\n" +
 	"\n" +
 	"CreateUser\x12\".biocore.auth.v1.CreateUserRequest\x1a\x15.biocore.auth.v1.User\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12a\n" +
@@ -986,7 +1435,8 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"LookupUser\x12\".biocore.auth.v1.LookupUserRequest\x1a\x15.biocore.auth.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/users:lookup\x90\x02\x01\x12h\n" +
 	"\tListUsers\x12!.biocore.auth.v1.ListUsersRequest\x1a\".biocore.auth.v1.ListUsersResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x90\x02\x01\x12j\n" +
 	"\n" +
-	"UpdateUser\x12\".biocore.auth.v1.UpdateUserRequest\x1a\x15.biocore.auth.v1.User\"!\x82\xd3\xe4\x93\x02\x18:\x01*2\x13/v1/users/{user_id}\x90\x02\x02\x12u\n" +
+	"UpdateUser\x12\".biocore.auth.v1.UpdateUserRequest\x1a\x15.biocore.auth.v1.User\"!\x82\xd3\xe4\x93\x02\x18:\x01*2\x13/v1/users/{user_id}\x90\x02\x02\x12\x8f\x01\n" +
+	"\x11SummarizeContacts\x12).biocore.auth.v1.SummarizeContactsRequest\x1a*.biocore.auth.v1.SummarizeContactsResponse\"#\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/users:contactSummary\x90\x02\x01\x12u\n" +
 	"\n" +
 	"DeleteUser\x12\".biocore.auth.v1.DeleteUserRequest\x1a#.biocore.auth.v1.DeleteUserResponse\"\x1e\x82\xd3\xe4\x93\x02\x15*\x13/v1/users/{user_id}\x90\x02\x02\x12{\n" +
 	"\tBlockUser\x12!.biocore.auth.v1.BlockUserRequest\x1a\".biocore.auth.v1.BlockUserResponse\"'\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/users/{user_id}:block\x90\x02\x02\x12\x83\x01\n" +
@@ -1005,54 +1455,66 @@ func file_biocore_auth_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_auth_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_auth_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_biocore_auth_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_biocore_auth_v1_user_proto_goTypes = []any{
-	(User_State)(0),               // 0: biocore.auth.v1.User.State
-	(*User)(nil),                  // 1: biocore.auth.v1.User
-	(*UserDescriptor)(nil),        // 2: biocore.auth.v1.UserDescriptor
-	(*CreateUserRequest)(nil),     // 3: biocore.auth.v1.CreateUserRequest
-	(*GetUserRequest)(nil),        // 4: biocore.auth.v1.GetUserRequest
-	(*LookupUserRequest)(nil),     // 5: biocore.auth.v1.LookupUserRequest
-	(*ListUsersRequest)(nil),      // 6: biocore.auth.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),     // 7: biocore.auth.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),     // 8: biocore.auth.v1.UpdateUserRequest
-	(*DeleteUserRequest)(nil),     // 9: biocore.auth.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),    // 10: biocore.auth.v1.DeleteUserResponse
-	(*BlockUserRequest)(nil),      // 11: biocore.auth.v1.BlockUserRequest
-	(*BlockUserResponse)(nil),     // 12: biocore.auth.v1.BlockUserResponse
-	(*UnblockUserRequest)(nil),    // 13: biocore.auth.v1.UnblockUserRequest
-	(*UnblockUserResponse)(nil),   // 14: biocore.auth.v1.UnblockUserResponse
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(User_State)(0),                   // 0: biocore.auth.v1.User.State
+	(*User)(nil),                      // 1: biocore.auth.v1.User
+	(*UserDescriptor)(nil),            // 2: biocore.auth.v1.UserDescriptor
+	(*CreateUserRequest)(nil),         // 3: biocore.auth.v1.CreateUserRequest
+	(*GetUserRequest)(nil),            // 4: biocore.auth.v1.GetUserRequest
+	(*LookupUserRequest)(nil),         // 5: biocore.auth.v1.LookupUserRequest
+	(*ListUsersRequest)(nil),          // 6: biocore.auth.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),         // 7: biocore.auth.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),         // 8: biocore.auth.v1.UpdateUserRequest
+	(*SummarizeContactsRequest)(nil),  // 9: biocore.auth.v1.SummarizeContactsRequest
+	(*SummarizeContactsResponse)(nil), // 10: biocore.auth.v1.SummarizeContactsResponse
+	(*EmailSummary)(nil),              // 11: biocore.auth.v1.EmailSummary
+	(*PhoneSummary)(nil),              // 12: biocore.auth.v1.PhoneSummary
+	(*DeleteUserRequest)(nil),         // 13: biocore.auth.v1.DeleteUserRequest
+	(*DeleteUserResponse)(nil),        // 14: biocore.auth.v1.DeleteUserResponse
+	(*BlockUserRequest)(nil),          // 15: biocore.auth.v1.BlockUserRequest
+	(*BlockUserResponse)(nil),         // 16: biocore.auth.v1.BlockUserResponse
+	(*UnblockUserRequest)(nil),        // 17: biocore.auth.v1.UnblockUserRequest
+	(*UnblockUserResponse)(nil),       // 18: biocore.auth.v1.UnblockUserResponse
+	(*EmailSummary_Domain)(nil),       // 19: biocore.auth.v1.EmailSummary.Domain
+	(*PhoneSummary_CallingCode)(nil),  // 20: biocore.auth.v1.PhoneSummary.CallingCode
+	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
 }
 var file_biocore_auth_v1_user_proto_depIdxs = []int32{
 	0,  // 0: biocore.auth.v1.User.state:type_name -> biocore.auth.v1.User.State
-	15, // 1: biocore.auth.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	15, // 2: biocore.auth.v1.User.updated_at:type_name -> google.protobuf.Timestamp
-	15, // 3: biocore.auth.v1.User.last_sign_in_at:type_name -> google.protobuf.Timestamp
+	21, // 1: biocore.auth.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	21, // 2: biocore.auth.v1.User.updated_at:type_name -> google.protobuf.Timestamp
+	21, // 3: biocore.auth.v1.User.last_sign_in_at:type_name -> google.protobuf.Timestamp
 	1,  // 4: biocore.auth.v1.ListUsersResponse.users:type_name -> biocore.auth.v1.User
-	1,  // 5: biocore.auth.v1.BlockUserResponse.user:type_name -> biocore.auth.v1.User
-	1,  // 6: biocore.auth.v1.UnblockUserResponse.user:type_name -> biocore.auth.v1.User
-	3,  // 7: biocore.auth.v1.UserService.CreateUser:input_type -> biocore.auth.v1.CreateUserRequest
-	4,  // 8: biocore.auth.v1.UserService.GetUser:input_type -> biocore.auth.v1.GetUserRequest
-	5,  // 9: biocore.auth.v1.UserService.LookupUser:input_type -> biocore.auth.v1.LookupUserRequest
-	6,  // 10: biocore.auth.v1.UserService.ListUsers:input_type -> biocore.auth.v1.ListUsersRequest
-	8,  // 11: biocore.auth.v1.UserService.UpdateUser:input_type -> biocore.auth.v1.UpdateUserRequest
-	9,  // 12: biocore.auth.v1.UserService.DeleteUser:input_type -> biocore.auth.v1.DeleteUserRequest
-	11, // 13: biocore.auth.v1.UserService.BlockUser:input_type -> biocore.auth.v1.BlockUserRequest
-	13, // 14: biocore.auth.v1.UserService.UnblockUser:input_type -> biocore.auth.v1.UnblockUserRequest
-	1,  // 15: biocore.auth.v1.UserService.CreateUser:output_type -> biocore.auth.v1.User
-	1,  // 16: biocore.auth.v1.UserService.GetUser:output_type -> biocore.auth.v1.User
-	1,  // 17: biocore.auth.v1.UserService.LookupUser:output_type -> biocore.auth.v1.User
-	7,  // 18: biocore.auth.v1.UserService.ListUsers:output_type -> biocore.auth.v1.ListUsersResponse
-	1,  // 19: biocore.auth.v1.UserService.UpdateUser:output_type -> biocore.auth.v1.User
-	10, // 20: biocore.auth.v1.UserService.DeleteUser:output_type -> biocore.auth.v1.DeleteUserResponse
-	12, // 21: biocore.auth.v1.UserService.BlockUser:output_type -> biocore.auth.v1.BlockUserResponse
-	14, // 22: biocore.auth.v1.UserService.UnblockUser:output_type -> biocore.auth.v1.UnblockUserResponse
-	15, // [15:23] is the sub-list for method output_type
-	7,  // [7:15] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 5: biocore.auth.v1.SummarizeContactsResponse.email:type_name -> biocore.auth.v1.EmailSummary
+	12, // 6: biocore.auth.v1.SummarizeContactsResponse.phone:type_name -> biocore.auth.v1.PhoneSummary
+	19, // 7: biocore.auth.v1.EmailSummary.domains:type_name -> biocore.auth.v1.EmailSummary.Domain
+	20, // 8: biocore.auth.v1.PhoneSummary.calling_codes:type_name -> biocore.auth.v1.PhoneSummary.CallingCode
+	1,  // 9: biocore.auth.v1.BlockUserResponse.user:type_name -> biocore.auth.v1.User
+	1,  // 10: biocore.auth.v1.UnblockUserResponse.user:type_name -> biocore.auth.v1.User
+	3,  // 11: biocore.auth.v1.UserService.CreateUser:input_type -> biocore.auth.v1.CreateUserRequest
+	4,  // 12: biocore.auth.v1.UserService.GetUser:input_type -> biocore.auth.v1.GetUserRequest
+	5,  // 13: biocore.auth.v1.UserService.LookupUser:input_type -> biocore.auth.v1.LookupUserRequest
+	6,  // 14: biocore.auth.v1.UserService.ListUsers:input_type -> biocore.auth.v1.ListUsersRequest
+	8,  // 15: biocore.auth.v1.UserService.UpdateUser:input_type -> biocore.auth.v1.UpdateUserRequest
+	9,  // 16: biocore.auth.v1.UserService.SummarizeContacts:input_type -> biocore.auth.v1.SummarizeContactsRequest
+	13, // 17: biocore.auth.v1.UserService.DeleteUser:input_type -> biocore.auth.v1.DeleteUserRequest
+	15, // 18: biocore.auth.v1.UserService.BlockUser:input_type -> biocore.auth.v1.BlockUserRequest
+	17, // 19: biocore.auth.v1.UserService.UnblockUser:input_type -> biocore.auth.v1.UnblockUserRequest
+	1,  // 20: biocore.auth.v1.UserService.CreateUser:output_type -> biocore.auth.v1.User
+	1,  // 21: biocore.auth.v1.UserService.GetUser:output_type -> biocore.auth.v1.User
+	1,  // 22: biocore.auth.v1.UserService.LookupUser:output_type -> biocore.auth.v1.User
+	7,  // 23: biocore.auth.v1.UserService.ListUsers:output_type -> biocore.auth.v1.ListUsersResponse
+	1,  // 24: biocore.auth.v1.UserService.UpdateUser:output_type -> biocore.auth.v1.User
+	10, // 25: biocore.auth.v1.UserService.SummarizeContacts:output_type -> biocore.auth.v1.SummarizeContactsResponse
+	14, // 26: biocore.auth.v1.UserService.DeleteUser:output_type -> biocore.auth.v1.DeleteUserResponse
+	16, // 27: biocore.auth.v1.UserService.BlockUser:output_type -> biocore.auth.v1.BlockUserResponse
+	18, // 28: biocore.auth.v1.UserService.UnblockUser:output_type -> biocore.auth.v1.UnblockUserResponse
+	20, // [20:29] is the sub-list for method output_type
+	11, // [11:20] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_user_proto_init() }
@@ -1071,7 +1533,7 @@ func file_biocore_auth_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_auth_v1_user_proto_rawDesc), len(file_biocore_auth_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,9 @@ const (
 	UserServiceListUsersProcedure = "/biocore.auth.v1.UserService/ListUsers"
 	// UserServiceUpdateUserProcedure is the procedure name of the UserService's UpdateUser RPC.
 	UserServiceUpdateUserProcedure = "/biocore.auth.v1.UserService/UpdateUser"
+	// UserServiceSummarizeContactsProcedure is the procedure name of the UserService's
+	// SummarizeContacts RPC.
+	UserServiceSummarizeContactsProcedure = "/biocore.auth.v1.UserService/SummarizeContacts"
 	// UserServiceDeleteUserProcedure is the procedure name of the UserService's DeleteUser RPC.
 	UserServiceDeleteUserProcedure = "/biocore.auth.v1.UserService/DeleteUser"
 	// UserServiceBlockUserProcedure is the procedure name of the UserService's BlockUser RPC.
@@ -82,6 +85,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	userServiceSummarizeContactsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_auth_v1_user_proto.Services().ByName("UserService").Methods().ByName("SummarizeContacts"),
+			Procedure:        UserServiceSummarizeContactsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 	userServiceDeleteUserSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -123,8 +134,11 @@ type UserServiceClient interface {
 	// answers the user. With an `If-Match` header it is refused with
 	// ETAG_MISMATCH when the user has changed since.
 	UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.User, error)
-	// DeleteUser erases a user with all credentials and sessions. It cannot be
-	// undone. With an `If-Match` header it is refused with ETAG_MISMATCH when the
+	// SummarizeContacts counts the e-mail addresses and phone numbers of all
+	// users, without answering any of them. That it was asked is in the audit log.
+	SummarizeContacts(context.Context, *v1.SummarizeContactsRequest) (*v1.SummarizeContactsResponse, error)
+	// DeleteUser erases a user with all credentials, sessions, e-mail address and
+	// phone number. It cannot be undone. With an `If-Match` header it is refused with ETAG_MISMATCH when the
 	// user has changed since.
 	DeleteUser(context.Context, *v1.DeleteUserRequest) (*v1.DeleteUserResponse, error)
 	// BlockUser refuses the user's sign-ins and ends the open sessions. Blocking
@@ -155,8 +169,11 @@ type UserServiceHandler interface {
 	// answers the user. With an `If-Match` header it is refused with
 	// ETAG_MISMATCH when the user has changed since.
 	UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.User, error)
-	// DeleteUser erases a user with all credentials and sessions. It cannot be
-	// undone. With an `If-Match` header it is refused with ETAG_MISMATCH when the
+	// SummarizeContacts counts the e-mail addresses and phone numbers of all
+	// users, without answering any of them. That it was asked is in the audit log.
+	SummarizeContacts(context.Context, *v1.SummarizeContactsRequest) (*v1.SummarizeContactsResponse, error)
+	// DeleteUser erases a user with all credentials, sessions, e-mail address and
+	// phone number. It cannot be undone. With an `If-Match` header it is refused with ETAG_MISMATCH when the
 	// user has changed since.
 	DeleteUser(context.Context, *v1.DeleteUserRequest) (*v1.DeleteUserResponse, error)
 	// BlockUser refuses the user's sign-ins and ends the open sessions. Blocking
@@ -176,6 +193,7 @@ func RegisterUserServiceHandler(server *connect.Server, svc UserServiceHandler) 
 		connect.Method{Spec: userServiceLookupUserSpec(), Handler: adapter.lookupUser},
 		connect.Method{Spec: userServiceListUsersSpec(), Handler: adapter.listUsers},
 		connect.Method{Spec: userServiceUpdateUserSpec(), Handler: adapter.updateUser},
+		connect.Method{Spec: userServiceSummarizeContactsSpec(), Handler: adapter.summarizeContacts},
 		connect.Method{Spec: userServiceDeleteUserSpec(), Handler: adapter.deleteUser},
 		connect.Method{Spec: userServiceBlockUserSpec(), Handler: adapter.blockUser},
 		connect.Method{Spec: userServiceUnblockUserSpec(), Handler: adapter.unblockUser},
@@ -203,6 +221,10 @@ func (UnimplementedUserServiceHandler) ListUsers(context.Context, *v1.ListUsersR
 
 func (UnimplementedUserServiceHandler) UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.User, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.auth.v1.UserService.UpdateUser is not implemented")
+}
+
+func (UnimplementedUserServiceHandler) SummarizeContacts(context.Context, *v1.SummarizeContactsRequest) (*v1.SummarizeContactsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.auth.v1.UserService.SummarizeContacts is not implemented")
 }
 
 func (UnimplementedUserServiceHandler) DeleteUser(context.Context, *v1.DeleteUserRequest) (*v1.DeleteUserResponse, error) {
@@ -256,6 +278,14 @@ func (c *userServiceClient) ListUsers(ctx context.Context, req *v1.ListUsersRequ
 func (c *userServiceClient) UpdateUser(ctx context.Context, req *v1.UpdateUserRequest) (*v1.User, error) {
 	var res v1.User
 	if err := c.client.CallUnary(ctx, userServiceUpdateUserSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *userServiceClient) SummarizeContacts(ctx context.Context, req *v1.SummarizeContactsRequest) (*v1.SummarizeContactsResponse, error) {
+	var res v1.SummarizeContactsResponse
+	if err := c.client.CallUnary(ctx, userServiceSummarizeContactsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -341,6 +371,18 @@ func (h userServiceHandler) updateUser(ctx context.Context, _ connect.Spec, stre
 		return err
 	}
 	res, err := h.svc.UpdateUser(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h userServiceHandler) summarizeContacts(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SummarizeContactsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SummarizeContacts(ctx, &req)
 	if err != nil {
 		return err
 	}
