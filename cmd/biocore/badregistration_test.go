@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 )
 
@@ -178,5 +180,5 @@ func (w *world) setPolicy(t testing.TB, c *customer, document string) {
 			t.Fatal(err)
 		}
 	}
-	w.must(t, "PATCH", "/admin/v1/tenants/"+c.id, w.platformKey, map[string]any{"name": c.slug + " by policy"})
+	w.must(t, "PATCH", "/admin/v1/tenants/"+c.id, w.platformKey, map[string]any{"name": c.slug + " by policy " + uuid.NewString()})
 }

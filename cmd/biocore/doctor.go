@@ -113,6 +113,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"kms", d.openKMS},
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},
+		{"key sets", d.keySets},
 	} {
 		d.add(c.name, c.check(ctx))
 	}

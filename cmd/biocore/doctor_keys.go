@@ -1,14 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/token"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/platformq"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -23,7 +27,13 @@ type walkedKeys struct {
 	keyless  bool     // the platform has no keys yet
 	closed   []string // whose data keys do not open, and why
 	unsigned []string // active tenants whose tokens nobody can sign
+	previous []string // whose data keys are under another KMS key than the current one
+	late     []string // whose keys should have had a successor, and why
+	active   []signer // of active tenants
 }
+
+// signer is a tenant's active signing key.
+type signer struct{ slug, kid string }
 
 const fixKMS = "let BIOCORE_KMS_URL name the key that wrapped the tenants' data keys: without it what they seal is lost"
 
@@ -36,18 +46,8 @@ func (d *checkup) openKMS(ctx context.Context) finding {
 	if err != nil {
 		return fail(fixKMS, "%s", explain(err))
 	}
-	key, ad := make([]byte, 32), []byte("biocore doctor")
-	_, _ = rand.Read(key) // never fails: crypto/rand ends the process instead
-	wrapped, err := opened.Wrap(ctx, key, ad)
-	if err != nil {
-		return fail(fixKMS, "wrap: %s", explain(err))
-	}
-	got, err := opened.Unwrap(ctx, opened.KeyName(), wrapped, ad)
-	if err != nil {
-		return fail(fixKMS, "unwrap: %s", explain(err))
-	}
-	if !bytes.Equal(got, key) {
-		return fail(fixKMS, "what it unwraps is not what it wrapped")
+	if err := keys.CheckKMS(ctx, opened); err != nil {
+		return fail(fixKMS, "%s", explain(err))
 	}
 	d.kms = opened
 	return ok("%s wraps and unwraps", opened.KeyName())
@@ -60,7 +60,8 @@ func (d *checkup) dataKeys(ctx context.Context) finding {
 	case d.kms == nil:
 		return skip("kms")
 	}
-	walk, err := walkKeys(ctx, d.store, keys.New(keys.Options{Store: d.store, KMS: d.kms}))
+	walk, err := walkKeys(ctx, d.store, keys.New(keys.Options{Store: d.store, KMS: d.kms}),
+		tenant.New(tenant.Options{Store: d.store}), d.kms.KeyName())
 	if err != nil {
 		return fail("run `biocore migrate up`", "%s", explain(err))
 	}
@@ -68,6 +69,9 @@ func (d *checkup) dataKeys(ctx context.Context) finding {
 	switch {
 	case len(walk.closed) > 0:
 		return fail(fixKMS, "%d of %d tenants' do not open:\n%s", len(walk.closed), walk.tenants, some(walk.closed, "\n"))
+	case len(walk.previous) > 0:
+		return warn("run `biocore keys rewrap`, then drop BIOCORE_KMS_PREVIOUS_URLS",
+			"those of %d tenants open, and those of %s are under another KMS key than %s", walk.tenants, some(walk.previous, ", "), d.kms.KeyName())
 	case walk.keyless:
 		return warn("the first `biocore apikey create --kind platform` makes them", "those of %d tenants open; the platform has none yet", walk.tenants-1)
 	}
@@ -81,12 +85,118 @@ func (d *checkup) signingKeys(context.Context) finding {
 	case len(d.walk.unsigned) > 0:
 		return fail("restore the signing_keys of these tenants from a backup: nobody of theirs can sign in", "none of %s", some(d.walk.unsigned, ", "))
 	}
-	return ok("there for every active tenant whose data keys open")
+	if len(d.walk.late) > 0 {
+		return warn("see that a server runs and that its jobs do: the check \"jobs\" tells", "late:\n%s", some(d.walk.late, "\n"))
+	}
+	return ok("there for every active tenant whose data keys open, none older than its policy says")
+}
+
+// keySets holds what a server publishes against what signs: a key that verifiers cannot
+// find is a tenant whose users cannot work.
+func (d *checkup) keySets(ctx context.Context) finding {
+	switch {
+	case d.walk == nil:
+		return skip("data keys")
+	case validPublicURL(d.cfg.PublicURL) != nil:
+		return skip("configuration")
+	case len(d.walk.active) == 0:
+		return ok("no tenant has one")
+	}
+	client := &http.Client{Timeout: 3 * time.Second}
+	var wrong []string
+	looked := d.walk.active[:min(len(d.walk.active), keySetsLookedAt)]
+	for i, s := range looked {
+		kids, err := publishedKIDs(ctx, client, token.Issuer(d.cfg.PublicURL, s.slug)+"/.well-known/jwks.json")
+		switch {
+		case err != nil && i == 0:
+			return finding{Verdict: unchecked, Detail: "not checked: no server answers at " + d.cfg.PublicURL}
+		case err != nil:
+			wrong = append(wrong, s.slug+": "+explain(err))
+		case !slices.Contains(kids, s.kid):
+			wrong = append(wrong, s.slug+": the key that signs is not published")
+		}
+	}
+	if len(wrong) > 0 {
+		return fail("look for a cache in front of /t/ that keeps answers for longer than their Cache-Control, and whether BIOCORE_PUBLIC_URL is this installation's",
+			"%d of %d:\n%s", len(wrong), len(looked), some(wrong, "\n"))
+	}
+	return ok("%d are published with the key that signs", len(looked))
+}
+
+// keySetsLookedAt bounds how many the doctor reads over the network.
+const keySetsLookedAt = 20
+
+func publishedKIDs(ctx context.Context, client *http.Client, url string) ([]string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the key set: %w", err)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("read the key set: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("read the key set: status %d", res.StatusCode)
+	}
+	var set struct {
+		Keys []struct {
+			KID string `json:"kid"`
+		} `json:"keys"`
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&set); err != nil {
+		return nil, fmt.Errorf("read the key set: %w", err)
+	}
+	kids := make([]string, len(set.Keys))
+	for i, k := range set.Keys {
+		kids[i] = k.KID
+	}
+	return kids, nil
+}
+
+// lateAfter: the maintenance looks at a key each six hours, and at what is due each minute.
+const lateAfter = 24 * time.Hour
+
+// age notes what is older than it should be.
+func (w *walkedKeys) age(
+	ctx context.Context, service *keys.Service, tenants *tenant.Service, sc scope.Scope, slug, kmsKey string, now time.Time,
+) {
+	snap, err := tenants.Current(ctx, sc)
+	if err != nil {
+		w.late = append(w.late, slug+": "+explain(err))
+		return
+	}
+	data, err := service.DataKeys(ctx, sc)
+	if err != nil {
+		w.late = append(w.late, slug+": "+explain(err))
+		return
+	}
+	if slices.ContainsFunc(data, func(k keys.DataKey) bool { return k.KMSKey != kmsKey }) {
+		w.previous = append(w.previous, slug)
+	}
+	if limit := snap.Policy.DataKeyRotation(); limit > 0 && now.Sub(data[0].CreatedAt) > limit+lateAfter {
+		w.late = append(w.late, slug+": its data key is from "+moment(&data[0].CreatedAt))
+	}
+	signing, err := service.SigningKeys(ctx, sc)
+	if err != nil {
+		w.late = append(w.late, slug+": "+explain(err))
+		return
+	}
+	for _, k := range signing {
+		switch limit := snap.Policy.SigningKeyRotation(); {
+		case k.State == keys.Active && limit > 0 && k.ActivatedAt != nil && now.Sub(*k.ActivatedAt) > limit+lateAfter:
+			w.late = append(w.late, slug+": its signing key signs since "+moment(k.ActivatedAt))
+		case k.State == keys.Pending && k.ActivateAt != nil && now.Sub(*k.ActivateAt) > lateAfter:
+			w.late = append(w.late, slug+": the successor of its signing key should sign since "+moment(k.ActivateAt))
+		case k.State == keys.Retiring && k.RevokeAt != nil && now.Sub(*k.RevokeAt) > lateAfter:
+			w.late = append(w.late, slug+": a retired signing key verifies still")
+		}
+	}
 }
 
 // walkKeys opens the keys of every tenant. It goes past the tenants' services, which
 // need keys of the platform's that may be just what does not open.
-func walkKeys(ctx context.Context, store *db.Store, service *keys.Service) (walkedKeys, error) {
+func walkKeys(ctx context.Context, store *db.Store, service *keys.Service, tenants *tenant.Service, kmsKey string) (walkedKeys, error) {
 	walk := walkedKeys{tenants: 1}
 	open := func(id uuid.UUID, slug string, state tenant.State) {
 		ring, err := service.Ring(ctx, scope.New(id, cliActor()))
@@ -98,6 +208,11 @@ func walkKeys(ctx context.Context, store *db.Store, service *keys.Service) (walk
 			walk.closed = append(walk.closed, slug+": "+explain(err))
 		case ring.Signer() == nil && state == tenant.Active:
 			walk.unsigned = append(walk.unsigned, slug)
+		default:
+			if state == tenant.Active && id != scope.PlatformTenant {
+				walk.active = append(walk.active, signer{slug, ring.Signer().KID})
+			}
+			walk.age(ctx, service, tenants, scope.New(id, cliActor()), slug, kmsKey, store.Now())
 		}
 	}
 	open(scope.PlatformTenant, platformSlug, tenant.Active)

@@ -3,9 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +31,7 @@ func newClinic(t *testing.T) *clinic {
 	t.Helper()
 	store := dbtest.Fresh(t)
 	c := &clinic{store: store, cfg: testConfig(t, store, dbtest.Redis(t))}
+	c.cfg.PublicURL = "http://localhost:9" // where nobody answers
 	c.shell = newShell(t, c.cfg)
 	c.must(t, "apikey", "create", "--kind", "platform", "--name", "ops")
 	for _, slug := range []string{"acme", "globex"} {
@@ -46,11 +51,7 @@ func (c *clinic) exec(t *testing.T, sql string) {
 // examine runs the doctor, for scripts, and returns what it found by name.
 func (c *clinic) examine(t *testing.T) (findings map[string]finding, code int) {
 	t.Helper()
-	out, complaint, code := c.run(t, "doctor", "--json")
-	var all []finding
-	if err := json.Unmarshal([]byte(out), &all); err != nil {
-		t.Fatalf("doctor --json: %v\n%s%s", err, out, complaint)
-	}
+	all, complaint, code := c.doctor(t)
 	findings = map[string]finding{}
 	failed := 0
 	for _, f := range all {
@@ -68,14 +69,24 @@ func (c *clinic) examine(t *testing.T) (findings map[string]finding, code int) {
 	return findings, code
 }
 
+// doctor is what the doctor says to scripts.
+func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int) {
+	t.Helper()
+	out, complaint, code := s.run(t, "doctor", "--json")
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatalf("doctor --json: %v\n%s%s", err, out, complaint)
+	}
+	return all, complaint, code
+}
+
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 13 {
+	if code != 0 || len(found) != 14 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
-		if f.Verdict != well {
+		if want := map[bool]verdict{true: unchecked, false: well}[name == "key sets"]; f.Verdict != want { // no server runs
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
@@ -83,7 +94,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys: %s", got)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 13 || strings.Count(out, "ok    ") != 13 {
+	if lines := strings.Count(out, "\n"); lines != 14 || strings.Count(out, "ok    ") != 13 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -171,6 +182,28 @@ func TestDoctorFinds(t *testing.T) {
 				c.exec(t, "DELETE FROM signing_keys WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')")
 			},
 			finding: "signing keys", verdict: unwell, says: "none of acme", wantExit: 1,
+		},
+		{
+			name: "a signing key that should have had a successor",
+			spoil: func(t *testing.T, c *clinic) {
+				c.exec(t, "UPDATE signing_keys SET activated_at = now() - interval '100 days' WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')")
+			},
+			finding: "signing keys", verdict: doubtful, says: "acme: its signing key signs since",
+		},
+		{
+			name: "a data key that should have had a successor",
+			spoil: func(t *testing.T, c *clinic) {
+				c.exec(t, "UPDATE data_keys SET created_at = now() - interval '400 days' WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')")
+			},
+			finding: "signing keys", verdict: doubtful, says: "acme: its data key is from",
+		},
+		{
+			name: "a successor that nobody lets sign",
+			spoil: func(t *testing.T, c *clinic) {
+				c.must(t, "keys", "rotate", "--tenant", "acme")
+				c.exec(t, "UPDATE signing_keys SET activate_at = now() - interval '2 days' WHERE state = 'PENDING'")
+			},
+			finding: "signing keys", verdict: doubtful, says: "should sign since",
 		},
 		{
 			name: "a suspended tenant need not sign",
@@ -263,7 +296,7 @@ func TestDoctorFinds(t *testing.T) {
 				if strings.Contains(f.Detail, hunter) {
 					t.Errorf("%s shows a password: %s", name, f.Detail)
 				}
-				if name != tt.finding && f.Verdict != well && !slices.Contains(tt.touches, name) {
+				if name != tt.finding && name != "key sets" && f.Verdict != well && !slices.Contains(tt.touches, name) {
 					t.Errorf("%s is %s as well: %s", name, f.Verdict, f.Detail)
 				}
 				if slices.Contains(tt.touches, name) && f.Verdict != unchecked {
@@ -306,6 +339,29 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 	out, _, _ := c.run(t, "doctor")
 	if !strings.Contains(out, "FAIL  postgres") || !strings.Contains(out, "-> start PostgreSQL 15") || !strings.Contains(out, "skip  tenant wall") {
 		t.Errorf("doctor for people:\n%s", out)
+	}
+}
+
+// The doctor reads the key sets that verifiers read.
+func TestDoctorReadsKeySets(t *testing.T) {
+	w := newWorld(t)
+	w.tenant(t, "acme")
+	cfg := w.cfg
+	cfg.PublicURL = "http://localhost:" + strconv.Itoa(w.publicPort.Addr().Port)
+	s := newShell(t, cfg)
+	look := func() finding {
+		all, _, _ := s.doctor(t)
+		return all[slices.IndexFunc(all, func(f finding) bool { return f.Name == "key sets" })]
+	}
+	if f := look(); f.Verdict != well || f.Detail != "1 are published with the key that signs" {
+		t.Errorf("all is well: %+v", f)
+	}
+	stale := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"keys":[]}`) }))
+	t.Cleanup(stale.Close)
+	cfg.PublicURL = strings.Replace(stale.URL, "127.0.0.1", "localhost", 1)
+	s.leave(t, cfg)
+	if f := look(); f.Verdict != unwell || !strings.Contains(f.Detail, "acme: the key that signs is not published") {
+		t.Errorf("behind a stale cache: %+v", f)
 	}
 }
 

@@ -43,6 +43,13 @@ func commands() []command {
 		{"apikey create", "", "make an API key, and print it", "biocore apikey create --tenant acme --kind secret --name ci", runAPIKeyCreate},
 		{"apikey list", "", "list a tenant's API keys", "biocore apikey list --tenant acme", runAPIKeyList},
 		{"apikey revoke", "ID", "stop an API key for good", "biocore apikey revoke --tenant acme 0193a7d2-5b1e-7000-8000-000000000000", runAPIKeyRevoke},
+		{"keys list", "", "list the keys of every tenant, or all keys of one", "biocore keys list --tenant acme", runKeysList},
+		{"keys rotate", "", "make the successor of a tenant's signing key, or of its data key", "biocore keys rotate --tenant acme --reason yearly", runKeysRotate},
+		{"keys revoke", "KID", "end a signing key that somebody else may have", "biocore keys revoke --tenant acme --reason leaked NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", runKeysRevoke},
+		{"keys rewrap", "", "wrap every tenant's data keys by the KMS key that is configured now", "biocore keys rewrap", runKeysRewrap},
+		{"keys jwks", "", "print a tenant's public keys, revoked ones included", "biocore keys jwks --tenant platform", runKeysJWKS},
+		{"keys shred", "SLUG", "destroy the keys of a suspended tenant, for ever, and print the certificate", "biocore keys shred globex --confirm globex --reason 'contract ended'", runKeysShred},
+		{"keys certify", "FILE", "verify a deletion certificate, offline", "biocore keys certify --jwks keys.json globex.jws", runKeysCertify},
 		{"loadtest", "", "measure sign-ins against a server on this machine", "biocore loadtest --workers 1,16,64 --duration 10s", runLoadtest},
 		{"version", "", "print the version", "biocore version --json", runVersion},
 	}

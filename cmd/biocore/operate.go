@@ -31,7 +31,8 @@ const platformSlug = "platform"
 // may do everything anyway.
 type control struct {
 	*operator
-	home scope.Scope // the platform plane
+	home      scope.Scope // the platform plane
+	publicURL string
 }
 
 // openControl opens the stores of the configuration at path. Nothing here runs the
@@ -48,7 +49,7 @@ func openControl(ctx context.Context, env *environment, path string) (*control, 
 	if err != nil {
 		return nil, err
 	}
-	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor())}
+	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL}
 	if err := c.keys.Ensure(ctx, c.home); err != nil { // a migration makes this tenant, without keys
 		c.Close()
 		return nil, fmt.Errorf("keys of the platform: %w", err)

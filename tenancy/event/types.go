@@ -9,6 +9,7 @@ const (
 	TenantUpdated   Type = "tenant.updated"
 	TenantSuspended Type = "tenant.suspended"
 	TenantResumed   Type = "tenant.resumed"
+	TenantShredded  Type = "tenant.shredded" // its keys are destroyed
 
 	SettingsUpdated Type = "settings.updated" // by the tenant itself
 
@@ -46,7 +47,7 @@ const (
 // Types lists every type.
 func Types() []Type {
 	return []Type{
-		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed,
+		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded,
 		SettingsUpdated,
 		PolicyChanged,
 		APIKeyCreated, APIKeyRevoked,

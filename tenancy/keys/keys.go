@@ -74,7 +74,8 @@ type Options struct {
 	Grace time.Duration
 }
 
-// DefaultGrace: an outage of a cloud's KMS is over by then or is somebody's decision.
+// DefaultGrace is Options.Grace where it is not set: an outage of a cloud's KMS is over by
+// then, or is somebody's decision.
 const DefaultGrace = time.Hour
 
 // Service makes and opens tenants' keys. It is safe for concurrent use.
@@ -239,7 +240,7 @@ func (s *Service) Ring(ctx context.Context, sc scope.Scope) (*Ring, error) {
 	return s.rings.Get(ctx, sc.Tenant(), "", func(ctx context.Context) (*Ring, error) { return s.load(ctx, sc) })
 }
 
-// Forget drops what is cached of the tenant's keys here and now: for the server that
+// forget drops what is cached of the tenant's keys here and now: for the server that
 // has changed them itself.
 func (s *Service) forget(tenant uuid.UUID) { s.rings.Forget(tenant, "") }
 

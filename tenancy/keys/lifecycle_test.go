@@ -192,7 +192,7 @@ func TestSigningKeyLife(t *testing.T) {
 }
 
 func verifies(token string, set map[string]jose.JSONWebKey) bool {
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
 	if err != nil {
 		return false
 	}
@@ -429,7 +429,11 @@ func (k *signingKMS) Sign(_ context.Context, name, algorithm string, input []byt
 	case keys.RS256:
 		return key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	}
-	r, s, err := ecdsa.Sign(rand.Reader, key.(*ecdsa.PrivateKey), digest[:])
+	private, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("not a key for ES256")
+	}
+	r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,11 +19,11 @@ import (
 // unwrapper opens data keys by the KMS, and goes on for a bounded time with what it has
 // opened when the KMS gives no answer:
 //
-//	age of the KMS's last answer   KMS answers   KMS is silent   KMS refuses
-//	never asked                    opens         fails           fails
-//	under askAgainAfter            not asked
-//	up to grace                    opens         goes on         fails
-//	past grace                     opens         fails           fails
+//	the KMS opened it last      it answers   it is silent        it refuses
+//	never                       opens        an error            an error
+//	less than askAgainAfter ago goes on: it is not asked
+//	less than grace ago         opens        goes on             an error
+//	longer ago                  opens        an error            an error
 //
 // A KMS that was silent is not asked by requests for restAfter, so that each of them
 // doesn't wait for it in turn.
@@ -144,6 +145,14 @@ func (u *unwrapper) keep(id [32]byte, k unwrapped) {
 	u.known[id] = k
 }
 
+// purge forgets what may not be used any more: of tenants that nobody asked for, and of
+// those whose keys are destroyed.
+func (u *unwrapper) purge() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	maps.DeleteFunc(u.known, func(_ [32]byte, k unwrapped) bool { return time.Since(k.at) >= u.grace })
+}
+
 func (u *unwrapper) drop(id [32]byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -179,6 +188,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		s.probe(ctx)
+		s.opened.purge()
 		select {
 		case <-ctx.Done():
 			return nil

@@ -35,6 +35,9 @@ func (k *moodyKMS) Unwrap(_ context.Context, _ string, wrapped, _ []byte) ([]byt
 
 var errRefused = errors.New("the key is disabled")
 
+// pass lets d go by in a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
 // The table above unwrapper, row by row.
 func TestOpenedKeysOutliveASilentKMS(t *testing.T) {
 	silent := ErrKMSUnavailable.WithCause(errors.New("connection refused"))
@@ -66,7 +69,7 @@ func TestOpenedKeysOutliveASilentKMS(t *testing.T) {
 					if _, _, err := u.open(t.Context(), tenant, 1, "moody:1", wrapped); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(tt.after)
+					pass(tt.after)
 				}
 				k.err, k.asked = tt.kms, 0
 				got, until, err := u.open(t.Context(), tenant, 1, "moody:1", wrapped)
@@ -103,7 +106,7 @@ func TestASilentKMSIsLeftAlone(t *testing.T) {
 			t.Errorf("it was asked %d times, want once", k.asked)
 		}
 		k.err = nil
-		time.Sleep(restAfter)
+		pass(restAfter)
 		if err := open(); err != nil {
 			t.Errorf("open after it is back = %v", err)
 		}
@@ -122,7 +125,7 @@ func TestARefusalOutlivesSilence(t *testing.T) {
 		if err := open(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(askAgainAfter)
+		pass(askAgainAfter)
 		k.err = errRefused
 		if err := open(); !errors.Is(err, errRefused) {
 			t.Fatalf("open = %v, want the refusal", err)
@@ -148,18 +151,18 @@ func TestKMSHealth(t *testing.T) {
 		}
 		for _, fails := range []error{ErrKMSUnavailable, errRefused} {
 			k.err = fails
-			time.Sleep(2 * probeEvery)
+			pass(2 * probeEvery)
 			synctest.Wait()
 			if h := s.KMSHealth(); !errors.Is(h.Err, fails) || h.Left <= DefaultGrace-4*probeEvery || h.Left >= DefaultGrace {
 				t.Errorf("%v: %+v, want it with some of the grace left", fails, h)
 			}
-			time.Sleep(DefaultGrace)
+			pass(DefaultGrace)
 			synctest.Wait()
 			if h := s.KMSHealth(); h.Err == nil || h.Left != 0 {
 				t.Errorf("%v for an hour: %+v, want nothing left", fails, h)
 			}
 			k.err = nil
-			time.Sleep(2 * probeEvery)
+			pass(2 * probeEvery)
 			synctest.Wait()
 			if h := s.KMSHealth(); h.Err != nil || h.Left != DefaultGrace {
 				t.Errorf("well again: %+v", h)
