@@ -25,11 +25,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // Options configures a Store. The three URLs log in as three roles of one
 // database (migrations make the roles, Bootstrap their logins).
 type Options struct {
+	secret.Hidden // the URLs hold passwords
+
 	AppURL     string // role bc_app: a tenant's rows, behind the wall
 	WriterURL  string // role bc_writer: sign-ins; must reach Postgres directly, not through a pooler
 	ControlURL string // role bc_control: the platform plane, and the change feed

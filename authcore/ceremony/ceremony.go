@@ -27,6 +27,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
@@ -77,6 +78,8 @@ type RegistrationTokenRequest struct {
 // RegistrationToken lets a browser with only the publishable key enroll one
 // credential for one user.
 type RegistrationToken struct {
+	secret.Hidden
+
 	Token     string
 	ExpiresAt time.Time
 }
@@ -84,6 +87,8 @@ type RegistrationToken struct {
 // BeginRegistrationRequest says who enrolls. Exactly one of UserID, User and Token
 // is set; a caller with a publishable key can only set Token.
 type BeginRegistrationRequest struct {
+	secret.Hidden
+
 	UserID *user.ID
 	User   *user.Profile // an existing externalId means that user; else one is created when the registration finishes
 	Token  string
@@ -100,6 +105,8 @@ type BeginRegistrationRequest struct {
 
 // BegunRegistration is what the browser needs to create a credential.
 type BegunRegistration struct {
+	secret.Hidden
+
 	ID        string // comes back in FinishRegistrationRequest
 	Options   webauthn.CreationOptions
 	ExpiresAt time.Time
@@ -107,6 +114,8 @@ type BegunRegistration struct {
 
 // FinishRegistrationRequest is what the browser's authenticator made.
 type FinishRegistrationRequest struct {
+	secret.Hidden
+
 	ID          string
 	Response    webauthn.RegistrationResponse
 	Nickname    *string // nil: the authenticator's name, where it is known
@@ -123,6 +132,8 @@ type Registered struct {
 // BeginAuthenticationRequest says who signs in. At most one of UserID and
 // ExternalID is set; with neither it is a discoverable sign-in.
 type BeginAuthenticationRequest struct {
+	secret.Hidden
+
 	UserID     string // as the client sent it: what is no id is answered like an unknown user
 	ExternalID string
 
@@ -135,6 +146,8 @@ type BeginAuthenticationRequest struct {
 
 // BegunAuthentication is what the browser needs to sign in.
 type BegunAuthentication struct {
+	secret.Hidden
+
 	ID        string // comes back in FinishAuthenticationRequest
 	Options   webauthn.RequestOptions
 	ExpiresAt time.Time
@@ -142,6 +155,8 @@ type BegunAuthentication struct {
 
 // FinishAuthenticationRequest is what the browser's authenticator signed.
 type FinishAuthenticationRequest struct {
+	secret.Hidden
+
 	ID          string
 	Response    webauthn.AssertionResponse
 	Publishable bool // the caller's key is a publishable one
@@ -159,6 +174,8 @@ const (
 
 // Authenticated says who proved what, and what was decided.
 type Authenticated struct {
+	secret.Hidden
+
 	User       user.User
 	Credential credential.Credential
 	Decision   Decision
@@ -177,6 +194,8 @@ type Authenticated struct {
 // StepUpDemand says what more a sign-in needs: another one, with user
 // verification, begun with Token.
 type StepUpDemand struct {
+	secret.Hidden
+
 	Token     string
 	ExpiresAt time.Time
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
@@ -90,6 +91,8 @@ func New(o Options) (*Service, error) {
 
 // Tokens are what a session is used with.
 type Tokens struct {
+	secret.Hidden
+
 	Access          string
 	AccessExpiresAt time.Time
 	Refresh         string // empty when none was issued

@@ -177,19 +177,15 @@ func (c *Config) previousKMS() []string {
 	return strings.FieldsFunc(c.KMSPreviousURLs, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
 }
 
+// secretInURL finds what opens a KMS in the URL that names it, which may stand in
+// another (vault:https://…): a password, a query's token. In RFC 7512 a PIN may stand
+// in the query, too, while "token" in the path is the label of one.
+var secretInURL = regexp.MustCompile(`(?i)//[^/?#@]*:[^/?#@]*@|\?([^#]*&)?(pin-value|pin|password|token|secret|secret_id)=`)
+
 // validKMSURL refuses a secret in a URL that everybody may read: doctor and readyz tell
 // it. PINs, tokens and service accounts are read from files that it names.
 func validKMSURL(name, raw string) error {
-	lower := strings.ToLower(raw)
-	lower = strings.TrimPrefix(lower, "pkcs11:token=") // RFC 7512: the token's label
-	lower = strings.ReplaceAll(lower, ";token=", ";")
-	u, err := url.Parse(raw)
-	_, password := "", false
-	if err == nil {
-		_, password = u.User.Password()
-	}
-	// RFC 7512 §2.3 has a PIN in the URI itself.
-	if password || strings.Contains(lower, "pin-value=") || strings.Contains(lower, "token=") || strings.Contains(lower, "secret=") {
+	if secretInURL.MatchString(raw) {
 		return fmt.Errorf("%s carries a secret: it names a key, and what opens the KMS belongs in a file", name)
 	}
 	return nil

@@ -249,8 +249,8 @@ func TestServeRefuses(t *testing.T) {
 		{"the database as password", func(c *Config) { c.DatabaseURL = secret.New("postgres://bc_app:our-installation@h/our-installation") }, "the password in BIOCORE_DATABASE_URL is a default one"},
 		{"a short password", func(c *Config) { c.RedisURL = secret.New("redis://:xK3-9qLw7_z@h") }, "the password in BIOCORE_REDIS_URL is shorter than 12 characters"},
 		{"a PIN in the KMS's URL", func(c *Config) { c.KMSURL = "pkcs11:token=x?pin-value=" + hunter }, "BIOCORE_KMS_URL carries a secret"},
-		{"a password in the KMS's URL", func(c *Config) { c.KMSURL = "vault://u:" + hunter + "@h/transit/k" }, "BIOCORE_KMS_URL carries a secret"},
 		{"a token in a previous KMS's URL", func(c *Config) { c.KMSPreviousURLs = "local:/k, vault:https://h/transit/keys/k?token=" + hunter }, "BIOCORE_KMS_PREVIOUS_URLS carries a secret"},
+		{"a password in the KMS's URL", func(c *Config) { c.KMSURL = "vault:https://u:" + hunter + "@h/transit/keys/k" }, "BIOCORE_KMS_URL carries a secret"},
 		{"no URL at all", func(c *Config) { c.DatabaseURL = secret.New("host=h user=bc_app password=" + hunter) }, "BIOCORE_DATABASE_URL is not a URL"},
 		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = secret.New("postgres://u:" + hunter + "@[bad") }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
 		{"another store's URL", func(c *Config) { c.RedisURL = secret.New("postgres://u:" + hunter + "@h") }, "BIOCORE_REDIS_URL is not a URL"},
@@ -272,6 +272,12 @@ func TestServeRefuses(t *testing.T) {
 		c := goodConfig()
 		if c.PublicURL = url; c.validateServe() != nil {
 			t.Errorf("public URL %s = %v", url, c.validateServe())
+		}
+	}
+	for _, url := range []string{"pkcs11:token=biocore;object=kek?pin-source=file:/run/pin", "vault:https://h:8200/transit/keys/k", "local:/run/a@b:c/key"} {
+		c := goodConfig()
+		if c.KMSURL = url; c.validateServe() != nil {
+			t.Errorf("KMS URL %s = %v", url, c.validateServe())
 		}
 	}
 	for _, url := range []string{"postgres://bc_app@h/x", "postgresql://bc_app:" + hunter + "@h/x"} { // peer, certificates

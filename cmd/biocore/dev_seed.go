@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
@@ -47,6 +50,18 @@ type devTenant struct {
 	RPID           string    `json:"rpId"`
 	Origins        []string  `json:"origins"`
 }
+
+// Format keeps the keys out of everything but the JSON, which is for their owner.
+func (devState) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secret.Shown) }
+
+// Format is devState's.
+func (devTenant) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secret.Shown) }
+
+// LogValue implements slog.LogValuer, for a log in JSON.
+func (devState) LogValue() slog.Value { return slog.StringValue(secret.Shown) }
+
+// LogValue is devState's.
+func (devTenant) LogValue() slog.Value { return slog.StringValue(secret.Shown) }
 
 // devActor is who made what `biocore dev` makes, for the audit log.
 func devActor() scope.Actor { return scope.Actor{Kind: scope.ActorSystem, ID: "dev"} }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/biocore-id/biocore/db/embedded"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // sharedRedis is the URL of the Redis of this process, which ends with it.
@@ -61,7 +62,7 @@ func OwnRedis(t testing.TB) *RedisServer {
 	if err != nil {
 		t.Fatalf("dbtest: %v", err)
 	}
-	r := &RedisServer{options: embedded.RedisOptions{Dir: dir, Password: rand.Text()}}
+	r := &RedisServer{options: embedded.RedisOptions{Dir: dir, Password: secret.New(rand.Text())}}
 	t.Cleanup(func() { r.remove(t) })
 	r.Start(t)
 	r.options.Port = r.running.Port

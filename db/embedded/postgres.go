@@ -19,6 +19,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // pollEvery is how often a start or a stop looks for what it waits for.
@@ -54,7 +56,7 @@ type Postgres struct {
 	DataDir   string // where the state is, which as root may not be Options.DataDir
 	SocketDir string // the folder of its Unix socket
 
-	password string
+	password secret.Text
 	server   *child
 	lock     *dirLock
 	stopOnce sync.Once
@@ -118,7 +120,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (_ *Postgres, err err
 	if err != nil {
 		return nil, fmt.Errorf("the superuser's password is lost, start anew: %w", err)
 	}
-	pg := &Postgres{Version: version, DataDir: dir, password: password, lock: lock}
+	pg := &Postgres{Version: version, DataDir: dir, password: secret.New(password), lock: lock}
 	if pg.SocketDir, err = makeSocketDir(ctx, dir, acct); err != nil {
 		return nil, fmt.Errorf("make the socket folder: %w", err)
 	}
@@ -199,7 +201,7 @@ func (p *Postgres) awaitReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config.User, config.Password = superuser, p.password
+	config.User, config.Password = superuser, p.password.Reveal()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
@@ -302,7 +304,7 @@ func (p *Postgres) configure(o PostgresOptions) error {
 func (p *Postgres) SuperuserURL(database string) string {
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(superuser, p.password),
+		User:     url.UserPassword(superuser, p.password.Reveal()),
 		Host:     loopback(p.Port),
 		Path:     "/" + database,
 		RawQuery: "sslmode=disable",

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // redisDir is what belongs to the account in a Redis data folder.
@@ -40,7 +42,7 @@ type RedisOptions struct {
 	Port int
 	// Password that clients must give. Empty makes one by chance. Letters and
 	// digits only.
-	Password string
+	Password secret.Text
 	// Log gets what is unusual. nil discards it.
 	Log *slog.Logger
 }
@@ -51,7 +53,7 @@ type Redis struct {
 	Dir  string // where dump.rdb lies or would; "" if nothing is kept
 	Real bool   // a redis-server; false means in-process
 
-	password  string
+	password  secret.Text
 	inProcess *miniredis.Miniredis // nil if Real
 	server    *child               // nil unless Real
 	output    *tail
@@ -59,6 +61,12 @@ type Redis struct {
 	done      chan struct{}
 	stopOnce  sync.Once
 	stopErr   error
+}
+
+// Format keeps the password, which the server in this process knows in the clear, out
+// of whatever prints.
+func (r *Redis) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "redis on port %d", r.Port)
 }
 
 // StartRedis starts Redis and returns when it answers, in about 0.1 s. ctx
@@ -72,9 +80,9 @@ func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if o.Password == "" {
-		o.Password = randomPassword()
-	} else if strings.ContainsFunc(o.Password, notAlphanumeric) {
+	if o.Password == (secret.Text{}) {
+		o.Password = secret.New(randomPassword())
+	} else if strings.ContainsFunc(o.Password.Reveal(), notAlphanumeric) {
 		return nil, errors.New("RedisOptions.Password has a character that is neither letter nor digit")
 	}
 	if o.InProcess {
@@ -116,7 +124,7 @@ func startInProcess(o RedisOptions) (*Redis, error) {
 		return nil, errors.New("in-process Redis cannot keep anything: RedisOptions.Dir and AppendOnly need redis-server")
 	}
 	m := miniredis.NewMiniRedis()
-	m.RequireAuth(o.Password)
+	m.RequireAuth(o.Password.Reveal())
 	// Without it no key would ever expire, nor any challenge with it.
 	m.ClockTTL(true)
 	if err := m.StartAddr(loopback(o.Port)); err != nil {
@@ -198,7 +206,7 @@ func (r *Redis) config(o RedisOptions) string {
 	return strings.Join([]string{
 		"bind 127.0.0.1",
 		"port " + strconv.Itoa(r.Port),
-		"requirepass " + r.password,
+		"requirepass " + r.password.Reveal(),
 		"daemonize no",
 		`dir "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(dir) + `"`,
 		`save ""`,
@@ -260,7 +268,7 @@ func (r *Redis) do(ctx context.Context, args ...string) (string, error) {
 		}
 	}
 	var request strings.Builder
-	for _, command := range [][]string{{"AUTH", r.password}, args} {
+	for _, command := range [][]string{{"AUTH", r.password.Reveal()}, args} {
 		fmt.Fprintf(&request, "*%d\r\n", len(command))
 		for _, arg := range command {
 			fmt.Fprintf(&request, "$%d\r\n%s\r\n", len(arg), arg)
@@ -300,7 +308,7 @@ func (r *Redis) Save(ctx context.Context) error {
 func (r *Redis) URL() string {
 	u := url.URL{
 		Scheme: "redis",
-		User:   url.UserPassword("default", r.password),
+		User:   url.UserPassword("default", r.password.Reveal()),
 		Host:   loopback(r.Port),
 		Path:   "/0",
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // startRedis starts Redis with o and stops it when the test ends.
@@ -57,12 +59,12 @@ func TestRedis(t *testing.T) {
 				t.Errorf("SET answers %q, want OK", got)
 			}
 
-			stranger := &Redis{Port: r.Port, password: "guess"}
+			stranger := &Redis{Port: r.Port, password: secret.New("guess")}
 			if _, err := stranger.do(t.Context(), "PING"); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
 				t.Errorf("with a wrong password: %v, want WRONGPASS", err)
 			}
 			u := parse(t, r.URL())
-			if password, _ := u.User.Password(); u.Hostname() != "127.0.0.1" || password != r.password {
+			if password, _ := u.User.Password(); u.Hostname() != "127.0.0.1" || password != r.password.Reveal() {
 				t.Errorf("URL = %s", u.Redacted())
 			}
 
@@ -92,7 +94,7 @@ func TestRedis(t *testing.T) {
 // A Redis that comes back with an old snapshot is what a replayed challenge
 // hopes for; tests of that need Save to be the only writer of snapshots.
 func TestRedisSnapshot(t *testing.T) {
-	o := RedisOptions{Bin: "redis-server", Dir: dataDir(t), Password: "walrus"}
+	o := RedisOptions{Bin: "redis-server", Dir: dataDir(t), Password: secret.New("walrus")}
 	r := startRedis(t, o)
 	ask(t, r, "SET", "k", "old")
 	if err := r.Save(t.Context()); err != nil {
@@ -137,7 +139,7 @@ func TestRedisRefuses(t *testing.T) {
 		{"a taken port in-process", RedisOptions{InProcess: true, Port: port}, "is taken"},
 		{"a folder in-process", RedisOptions{InProcess: true, Dir: "x"}, "need redis-server"},
 		{"a program that is not there", RedisOptions{Bin: "/nonexistent"}, "Redis 7 or newer not found in /nonexistent"},
-		{"a password with a space", RedisOptions{Password: "a b"}, "neither letter nor digit"},
+		{"a password with a space", RedisOptions{Password: secret.New("a b")}, "neither letter nor digit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := StartRedis(t.Context(), tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {

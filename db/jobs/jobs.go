@@ -25,6 +25,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/platformq"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // maxAttempts is how often a failing job is tried before it is kept as discarded:
@@ -72,6 +73,8 @@ func (q *Queue) Insert(ctx context.Context, tx *db.TenantTx, args Args) error {
 
 // Options configures a Runner.
 type Options struct {
+	secret.Hidden // the URL holds a password
+
 	URL string       // logs in as bc_jobs; must reach Postgres directly, for LISTEN
 	Log *slog.Logger // nil means slog.Default
 
@@ -82,7 +85,7 @@ type Options struct {
 
 // Runner works off jobs. Register handlers with Handle, then Run.
 type Runner struct {
-	url     string
+	url     secret.Text
 	log     *slog.Logger
 	now     func() time.Time
 	workers *river.Workers
@@ -93,7 +96,7 @@ type Runner struct {
 // NewRunner returns a runner that does the platform's own housekeeping and nothing
 // else until handlers are registered.
 func NewRunner(o Options) *Runner {
-	r := &Runner{url: o.URL, log: o.Log, now: o.Now, workers: river.NewWorkers()}
+	r := &Runner{url: secret.New(o.URL), log: o.Log, now: o.Now, workers: river.NewWorkers()}
 	if r.log == nil {
 		r.log = slog.Default()
 	}
@@ -125,7 +128,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.now == nil {
 		return errors.New("jobs: Options.Now is required")
 	}
-	cfg, err := pgxpool.ParseConfig(r.url)
+	cfg, err := pgxpool.ParseConfig(r.url.Reveal())
 	if err != nil {
 		return errors.New("the jobs' database URL cannot be read")
 	}

@@ -209,7 +209,7 @@ func create(ctx context.Context, tx *db.TenantTx, mode tenant.Mode, req CreateRe
 	plain, p := newPlain(req.Kind, word(mode), tx.Scope().Tenant())
 	actor := tx.Scope().Actor()
 	row, err := tx.InsertAPIKey(ctx, tenantq.InsertAPIKeyParams{
-		ID: id, KeyID: p.keyID, Kind: string(req.Kind), Name: req.Name, Prefix: shown(plain.text), SecretHash: p.hash[:],
+		ID: id, KeyID: p.keyID, Kind: string(req.Kind), Name: req.Name, Prefix: shown(plain.Reveal()), SecretHash: p.hash[:],
 		Scopes: req.Scopes, AllowedCidrs: req.AllowedCIDRs, CreatedBy: string(actor.Kind) + ":" + actor.ID,
 		CreatedAt: tx.Now(), ExpiresAt: req.ExpiresAt,
 	})

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // A key is PREFIX_MODE_ID_SECRETCRC:
@@ -34,13 +36,13 @@ var prefixes = map[Kind]string{Secret: "bk", Publishable: "pk", Platform: "pf"}
 
 // Plain is a key as its holder knows it. It is shown once and stored nowhere: it
 // prints as its prefix everywhere but through Reveal.
-type Plain struct{ text string }
+type Plain struct{ text secret.Text }
 
 // Reveal returns the key itself.
-func (p Plain) Reveal() string { return p.text }
+func (p Plain) Reveal() string { return p.text.Reveal() }
 
 // String returns what may be shown of the key.
-func (p Plain) String() string { return shown(p.text) + "…" }
+func (p Plain) String() string { return shown(p.Reveal()) + "…" }
 
 // GoString keeps the key out of %#v.
 func (p Plain) GoString() string { return p.String() }
@@ -63,10 +65,10 @@ type parsed struct {
 // newPlain mints a key of a tenant.
 func newPlain(kind Kind, mode string, tenant uuid.UUID) (Plain, parsed) {
 	var id [24]byte
-	var secret [secretBytes]byte
+	var random [secretBytes]byte
 	copy(id[:], tenant[:])
 	_, _ = rand.Read(id[16:]) // never fails: crypto/rand ends the process instead
-	_, _ = rand.Read(secret[:])
+	_, _ = rand.Read(random[:])
 	b := make([]byte, 0, maxKeyBytes)
 	b = append(b, prefixes[kind]...)
 	b = append(b, '_')
@@ -74,10 +76,10 @@ func newPlain(kind Kind, mode string, tenant uuid.UUID) (Plain, parsed) {
 	b = append(b, '_')
 	b = appendBase62(b, id[:], idDigits)
 	b = append(b, '_')
-	b = appendBase62(b, secret[:], secretDigits)
+	b = appendBase62(b, random[:], secretDigits)
 	b = appendCRC(b)
-	return Plain{string(b)}, parsed{
-		kind: kind, mode: mode, tenant: tenant, keyID: keyIDOf(id), hash: sha256.Sum256(secret[:]),
+	return Plain{secret.New(string(b))}, parsed{
+		kind: kind, mode: mode, tenant: tenant, keyID: keyIDOf(id), hash: sha256.Sum256(random[:]),
 	}
 }
 
@@ -114,13 +116,13 @@ func parse(text string) (parsed, bool) {
 		return parsed{}, false
 	}
 	var id [24]byte
-	var secret [secretBytes]byte
-	if !decodeBase62(id[:], text[8:8+idDigits]) || !decodeBase62(secret[:], text[body-secretDigits:body]) {
+	var held [secretBytes]byte
+	if !decodeBase62(id[:], text[8:8+idDigits]) || !decodeBase62(held[:], text[body-secretDigits:body]) {
 		return parsed{}, false
 	}
 	copy(p.tenant[:], id[:16])
 	p.keyID = keyIDOf(id)
-	p.hash = sha256.Sum256(secret[:])
+	p.hash = sha256.Sum256(held[:])
 	return p, true
 }
 

@@ -3,7 +3,6 @@ package tenant
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +11,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // Options configures a Service.
@@ -28,20 +28,12 @@ type Options struct {
 }
 
 // FirstKeys are the plain API keys of a new tenant, which nobody can read again.
-// They print as nothing but their kind.
 type FirstKeys struct {
+	secret.Hidden
+
 	Secret      string
 	Publishable string
 }
-
-// String keeps the keys out of logs.
-func (FirstKeys) String() string { return "[API keys]" }
-
-// GoString keeps the keys out of %#v.
-func (FirstKeys) GoString() string { return "[API keys]" }
-
-// LogValue implements slog.LogValuer.
-func (FirstKeys) LogValue() slog.Value { return slog.StringValue("[API keys]") }
 
 // Service keeps tenants. It is safe for concurrent use.
 type Service struct {

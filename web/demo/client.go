@@ -26,6 +26,9 @@ type client struct {
 	calls []call
 }
 
+// Format keeps the key out of whatever prints.
+func (*client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[API client]") }
+
 // apiError is an answer of the API that is no success.
 type apiError struct {
 	Status  int

@@ -14,6 +14,7 @@ package demo
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -69,6 +70,9 @@ type Options struct {
 	Rand io.Reader
 }
 
+// Format keeps the keys out of whatever prints.
+func (Options) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[options]") }
+
 // Bank is the demo relying party: an http.Handler for Path and what is below
 // it. It keeps its sessions in memory, so a restart signs everybody out, and
 // starts no goroutines.
@@ -77,6 +81,9 @@ type Bank struct {
 	sessions *sessions
 	handler  http.Handler
 }
+
+// Format keeps the keys out of whatever prints.
+func (*Bank) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[bank]") }
 
 // New returns a Bank, or an error that names the option that is missing.
 func New(o Options) (*Bank, error) {

@@ -183,7 +183,7 @@ func (a *api) register(ctx context.Context, key string, i int) (person, error) {
 		return person{}, err
 	}
 	_, err = a.call(ctx, "/v1/registrations:finish", key, body, nil)
-	return person{key, authenticator}, err
+	return person{key: key, authenticator: authenticator}, err
 }
 
 // signIn is one discoverable sign-in.

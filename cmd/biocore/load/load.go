@@ -18,10 +18,13 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // Options configure a run.
 type Options struct {
+	secret.Hidden // PlatformKey is one
+
 	URL         string // of the API
 	PlatformKey string // makes the tenants
 	Tenants     int    // 1 to MaxTenants
@@ -171,6 +174,8 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 
 // person is an enrolled user with a credential.
 type person struct {
+	secret.Hidden
+
 	key           string // of the tenant
 	authenticator *authenticatortest.Authenticator
 }
