@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,4 +224,194 @@ func TestEmergencyRevocation(t *testing.T) {
 			t.Error("a token of the successor is refused")
 		}
 	}
+}
+
+// A data key is replaced and destroyed while its tenant works: users keep their names,
+// addresses and sessions, and nothing is sealed under the old key any more.
+func TestDataKeyRotationEndToEnd(t *testing.T) {
+	store := dbtest.Fresh(t)
+	both := newWorlds(t, store)
+	here, there := both[0], both[1]
+	c := here.tenant(t, "acme")
+	here.enroll(t, c, "ada")
+	here.signIn(t, c)
+	here.must(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": "ada@bank.example", "phone": "+431234567"})
+	for i := range 40 {
+		here.must(t, "POST", "/v1/users", c.secret, map[string]any{
+			"externalId": fmt.Sprint("customer-", i), "name": fmt.Sprint("Customer ", i), "email": fmt.Sprintf("c%d@bank.example", i),
+		})
+	}
+	sc := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorSystem, ID: "test"})
+	conn := store.Superuser(t)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, c.id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	works := func(when string) {
+		t.Helper()
+		for _, w := range both {
+			if a := w.must(t, "GET", "/v1/users/"+c.user, c.secret, nil); a.text("email") != "ada@bank.example" || a.text("externalId") != "ada" {
+				t.Errorf("%s: %s", when, a)
+			}
+			found := w.must(t, "GET", "/v1/users?filter="+url.QueryEscape(`email = "c7@bank.example"`), c.secret, nil)
+			if list := found.items("users"); len(list) != 1 || list[0].text("name") != "Customer 7" {
+				t.Errorf("%s: searching by e-mail finds %s", when, found)
+			}
+			w.must(t, "GET", "/v1/users:lookup?externalId=customer-3", c.secret, nil)
+			if a := w.must(t, "GET", "/v1/users:contactSummary", c.secret, nil); a.at("email", "distinct") != 41.0 {
+				t.Errorf("%s: summary %s", when, a)
+			}
+			a := w.must(t, "POST", "/v1/sessions:refresh", c.secret, map[string]any{"refreshToken": c.refresh})
+			c.refresh = a.text("session", "refreshToken")
+			if done := w.signIn(t, c); done.text("decision") != "ALLOW" {
+				t.Errorf("%s: sign-in %s", when, done)
+			}
+		}
+	}
+	works("before")
+	version, err := here.keys.RotateDataKey(t.Context(), sc, "test")
+	if err != nil || version != 2 {
+		t.Fatalf("RotateDataKey = %d, %v", version, err)
+	}
+	works("at once")
+	exec("UPDATE data_keys SET created_at = now() - interval '2 minutes' WHERE tenant_id = $1 AND version = 2")
+	here.must(t, "PATCH", "/admin/v1/tenants/"+c.id, here.platformKey, map[string]any{"name": "heard of it"}) // the servers read the keys again
+	works("while both open")
+	if err := there.keys.Maintain(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	works("sealed anew")
+	var stale int
+	if err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM users WHERE tenant_id = $1 AND get_byte(profile_sealed, 4) <> 2)
+		+ (SELECT count(*) FROM contacts WHERE tenant_id = $1 AND key_version <> 2)
+		+ (SELECT count(*) FROM signing_keys WHERE tenant_id = $1 AND get_byte(private_sealed, 4) <> 2)`, c.id).Scan(&stale); err != nil || stale != 0 {
+		t.Errorf("%d values are still sealed under the old key, %v", stale, err)
+	}
+	exec("UPDATE data_keys SET drained_at = drained_at - interval '26 hours' WHERE tenant_id = $1")
+	if err := here.keys.Maintain(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	var versions []int32
+	if err := conn.QueryRow(t.Context(), "SELECT array_agg(version ORDER BY version) FROM data_keys WHERE tenant_id = $1", c.id).Scan(&versions); err != nil || !slices.Equal(versions, []int32{0, 2}) {
+		t.Errorf("data keys = %v, %v, want the root and the new one", versions, err)
+	}
+	works("after the old one is destroyed")
+}
+
+// The maintenance is a job of the server's: what is due is done without anybody's call.
+func TestKeyMaintenanceRuns(t *testing.T) {
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	first := startWorld(t, store, cfg)
+	c := first.tenant(t, "acme")
+	made := first.must(t, "POST", "/admin/v1/signingKeys:rotate", c.secret, map[string]any{}).text("signingKey", "kid")
+	if _, err := store.Superuser(t).Exec(t.Context(), "UPDATE signing_keys SET activate_at = now(), due_at = now() WHERE kid = $1", made); err != nil {
+		t.Fatal(err)
+	}
+	// The sweep of the first server ran when it started; the next one is a minute later.
+	eventually(t, "the pending key signs", func() bool {
+		list := first.must(t, "GET", "/admin/v1/signingKeys", c.secret, nil).items("signingKeys")
+		return list[0].text("kid") == made && list[0].text("state") == "ACTIVE"
+	})
+}
+
+// Without its KMS a server goes on with the keys that it has opened, says so to its
+// operators, and opens no others.
+func TestKMSOutage(t *testing.T) {
+	vault := newTransit(t)
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	cfg.KMSURL = "vault:" + vault.URL + "/transit/keys/biocore"
+	w := startWorld(t, store, cfg)
+	c, stranger := w.tenant(t, "acme"), w.tenant(t, "globex")
+	w.enroll(t, c, "ada")
+
+	cut := startWorld(t, store, w.cfgForReplica())
+	cut.must(t, "GET", "/v1/users/"+c.user, c.secret, nil) // opens acme's keys
+	vault.sealed.Store(true)
+	person := map[string]any{"externalId": "x", "name": "x"}
+	began := time.Now()
+	a := cut.call(t, "POST", "/v1/users", stranger.secret, person)
+	if a.status != http.StatusServiceUnavailable || a.reason() != keys.ErrKMSUnavailable.Reason || a.header.Get("Retry-After") == "" {
+		t.Errorf("a tenant whose keys must be opened: %s, want 503 with Retry-After", a)
+	}
+	again := time.Now()
+	if a := cut.call(t, "POST", "/v1/users", stranger.secret, person); a.status != http.StatusServiceUnavailable {
+		t.Errorf("once more: %s", a)
+	}
+	if first, second := again.Sub(began), time.Since(again); first > 4*time.Second || second > 200*time.Millisecond {
+		t.Errorf("the first refusal took %s, the second %s: requests wait for a KMS that is silent", first, second)
+	}
+	cut.signIn(t, c)
+	if a := cut.ready(t); a.status != http.StatusOK || !strings.HasPrefix(a.text("kms"), "degraded: ") {
+		t.Errorf("operators are told: %s", a)
+	}
+	if a := cut.call(t, "GET", "/readyz", "", nil); a.status != http.StatusOK {
+		t.Errorf("load balancers are told to go away: %s", a)
+	}
+	vault.sealed.Store(false)
+	eventually(t, "it is as it was", func() bool {
+		return cut.call(t, "POST", "/v1/users", stranger.secret, person).status == http.StatusOK
+	})
+	if a := cut.ready(t); a.text("kms") != "ok" {
+		t.Errorf("afterwards operators are told: %s", a)
+	}
+}
+
+// ready is what the operations port says of each dependency.
+func (w *world) ready(t *testing.T) answer {
+	t.Helper()
+	ops := &world{url: "http://" + w.opsPort.Addr().String()}
+	return ops.call(t, "GET", "/readyz", "", nil)
+}
+
+// transit is as much of Vault's Transit engine as an outage takes; its wire form is
+// tested in keys/kms.
+type transit struct {
+	*httptest.Server
+
+	sealed atomic.Bool
+}
+
+func newTransit(t *testing.T) *transit {
+	t.Helper()
+	t.Setenv("VAULT_TOKEN", "hvs.test")
+	block, err := aes.NewCipher(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &transit{}
+	v.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		var in struct {
+			Plaintext  []byte `json:"plaintext"`
+			Ciphertext string `json:"ciphertext"`
+			AD         []byte `json:"associated_data"`
+		}
+		data := map[string]any{"ttl": 0, "renewable": false}
+		switch err := json.NewDecoder(r.Body).Decode(&in); {
+		case v.sealed.Load():
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			data = nil
+		case err != nil && r.Method == http.MethodPost:
+			rw.WriteHeader(http.StatusBadRequest)
+		case strings.Contains(r.URL.Path, "/encrypt/"):
+			data["ciphertext"] = "vault:v1:" + base64.StdEncoding.EncodeToString(aead.Seal(nil, nil, in.Plaintext, in.AD))
+		case strings.Contains(r.URL.Path, "/decrypt/"):
+			raw, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(in.Ciphertext, "vault:v1:"))
+			plain, err := aead.Open(nil, nil, raw, in.AD)
+			if err != nil {
+				rw.WriteHeader(http.StatusBadRequest)
+			}
+			data["plaintext"] = plain
+		}
+		_ = json.NewEncoder(rw).Encode(map[string]any{"data": data})
+	}))
+	t.Cleanup(v.Close)
+	return v
 }
