@@ -76,3 +76,44 @@ func printable(text string) string {
 	}
 	return string(out)
 }
+
+// errNotYet is the error of an attempt that asks for a new key which is not ready.
+var errNotYet = errors.New("the new key is not ready")
+
+// await repeats attempt until a new key is ready, for makeTime at most.
+func await[T any](ctx context.Context, attempt func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, makeTime)
+	defer cancel()
+	for {
+		got, err := call(ctx, attempt)
+		if !errors.Is(err, errNotYet) {
+			return got, err
+		}
+		select {
+		case <-time.After(2 * pause):
+		case <-ctx.Done():
+			return got, noAnswer(ctx, err)
+		}
+	}
+}
+
+// within runs fn, and leaves it behind when ctx ends: for libraries that wait without
+// a context, or for a lock in spite of one.
+func within[T any](ctx context.Context, fn func() (T, error)) (T, error) {
+	type result struct {
+		got T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		got, err := fn()
+		done <- result{got, err}
+	}()
+	select {
+	case r := <-done:
+		return r.got, r.err
+	case <-ctx.Done():
+		var none T
+		return none, noAnswer(ctx, ctx.Err())
+	}
+}

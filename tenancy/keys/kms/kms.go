@@ -24,6 +24,8 @@ const openTime = 10 * time.Second
 // Open returns the KMS that url names. docs/kms.md says more about each form:
 //
 //	local:/path/to/key                            a 32-byte key file on this machine
+//	awskms:arn:aws:kms:region:account:key/id      AWS KMS
+//	gcpkms:projects/p/locations/l/keyRings/r/cryptoKeys/k   Google Cloud KMS
 //	vault:https://host:8200/transit/keys/name     HashiCorp Vault or OpenBao, Transit
 //
 // Except for local, the KMS is asked to wrap and unwrap a trial key, so that an
@@ -41,10 +43,14 @@ func Open(ctx context.Context, url string) (keys.KMS, error) {
 	switch scheme {
 	case "local":
 		return OpenLocal(rest)
+	case "awskms":
+		opened, err = openAWS(ctx, rest)
+	case "gcpkms":
+		opened, err = openGCP(ctx, rest)
 	case "vault":
 		opened, err = openVault(ctx, rest)
 	default:
-		return nil, errors.New("unknown KMS provider " + scheme + "; known: local, vault")
+		return nil, errors.New("unknown KMS provider " + scheme + "; known: local, awskms, gcpkms, vault")
 	}
 	if err != nil {
 		return nil, err

@@ -252,7 +252,7 @@ func testSigningKMS(t *testing.T, open func(t *testing.T) rig, algorithms ...str
 		if err := k.DestroySigningKey(t.Context(), k.KeyName()); err == nil {
 			t.Error("the key that wraps is destroyed as a signing key")
 		}
-		if wrapped, err := k.Wrap(t.Context(), []byte("key"), nil); err != nil {
+		if wrapped, err := k.Wrap(t.Context(), []byte("key"), []byte("ad")); err != nil {
 			t.Errorf("afterwards, Wrap = %x, %v", wrapped, err)
 		}
 	})

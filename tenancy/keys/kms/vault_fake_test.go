@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -306,21 +305,10 @@ func (f *fakeVault) create(w http.ResponseWriter, r *http.Request, name string) 
 		vaultData(w, nil)
 		return
 	}
-	var private crypto.Signer
-	var err error
-	switch in.Type {
-	case "ecdsa-p256":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "ed25519":
-		_, private, err = ed25519.GenerateKey(rand.Reader)
-	case "rsa-3072":
-		private, err = rsa.GenerateKey(rand.Reader, 3072)
-	default:
+	private := fakePrivate(map[string]string{"ecdsa-p256": es256, "ed25519": eddsa, "rsa-3072": rs256}[in.Type])
+	if private == nil {
 		vaultErrors(w, http.StatusBadRequest, "unknown key type "+in.Type)
 		return
-	}
-	if err != nil {
-		panic(err)
 	}
 	f.keys[name] = &fakeTransitKey{kind: in.Type, private: private}
 	vaultData(w, map[string]any{"name": name, "type": in.Type})

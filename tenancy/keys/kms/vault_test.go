@@ -203,7 +203,7 @@ func vaultByTheClock(t *testing.T, f *fakeVault, options string) *vault {
 	return v
 }
 
-func wraps(t *testing.T, v *vault) error {
+func wrapsOnce(t *testing.T, v *vault) error {
 	t.Helper()
 	_, err := v.Wrap(t.Context(), []byte("key"), []byte("ad"))
 	return err
@@ -228,7 +228,7 @@ func TestVaultTokenIsRenewedBeforeItExpires(t *testing.T) {
 		{"but no sooner", 10 * time.Minute, nil},
 	} {
 		f.pass(tt.pass)
-		if err := wraps(t, v); err != nil {
+		if err := wrapsOnce(t, v); err != nil {
 			t.Fatalf("%s: Wrap error = %v", tt.name, err)
 		}
 		if got := f.takeAsked(); !slices.Equal(got, append(tt.want, "POST /v1/transit/encrypt/biocore")) {
@@ -238,11 +238,11 @@ func TestVaultTokenIsRenewedBeforeItExpires(t *testing.T) {
 	// A renewal that fails is no harm while the token is good.
 	f.pass(31 * time.Minute)
 	f.answerWith(fakeAnswer{500, ""})
-	if err := wraps(t, v); err != nil {
+	if err := wrapsOnce(t, v); err != nil {
 		t.Errorf("while renewal fails, Wrap error = %v", err)
 	}
 	f.pass(2 * time.Hour)
-	if err := wraps(t, v); !refusedWith(err, 403) || errors.Is(err, keys.ErrKMSUnavailable) {
+	if err := wrapsOnce(t, v); !refusedWith(err, 403) || errors.Is(err, keys.ErrKMSUnavailable) {
 		t.Errorf("after it expired, Wrap error = %v, want Vault's refusal", err)
 	}
 }
@@ -253,7 +253,7 @@ func TestVaultTokenIsRenewedWhileNobodyCalls(t *testing.T) {
 	f := newFakeVault(t)
 	f.mint("hvs.short", 3*time.Second, time.Hour)
 	v := vaultByTheClock(t, f, "")
-	if err := wraps(t, v); err != nil {
+	if err := wrapsOnce(t, v); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -334,7 +334,7 @@ func TestVaultLogin(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFakeVault(t)
-			if err := wraps(t, vaultByTheClock(t, f, tt.bad)); err == nil || errors.Is(err, keys.ErrKMSUnavailable) {
+			if err := wrapsOnce(t, vaultByTheClock(t, f, tt.bad)); err == nil || errors.Is(err, keys.ErrKMSUnavailable) {
 				t.Errorf("with a wrong secret, Wrap error = %v", err)
 			}
 			v := vaultByTheClock(t, f, tt.good)
@@ -352,7 +352,7 @@ func TestVaultLogin(t *testing.T) {
 				{"and when it was revoked", func() { f.revoke("hvs.login-2") }, []string{"POST /v1/transit/encrypt/biocore", login}},
 			} {
 				step.before()
-				if err := wraps(t, v); err != nil {
+				if err := wrapsOnce(t, v); err != nil {
 					t.Fatalf("%s: Wrap error = %v", step.name, err)
 				}
 				if got := f.takeAsked(); !slices.Equal(got, append(step.want, "POST /v1/transit/encrypt/biocore")) {
@@ -362,7 +362,7 @@ func TestVaultLogin(t *testing.T) {
 			// Near the end of a token's longest life Vault grants ever less.
 			for range 4 {
 				f.pass(41 * time.Minute)
-				if err := wraps(t, v); err != nil {
+				if err := wrapsOnce(t, v); err != nil {
 					t.Fatal(err)
 				}
 			}

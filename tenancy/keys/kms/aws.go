@@ -1,0 +1,191 @@
+package kms
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	tinkaws "github.com/tink-crypto/tink-go-awskms/v3/integration/awskms"
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/biocore-id/biocore/tenancy/keys"
+)
+
+// amazon is a key of AWS KMS. Wrapped keys are Tink's: the KMS's ciphertext, bound by
+// an encryption context of one entry, associatedData, in hexadecimal.
+type amazon struct {
+	name   string // awskms:arn:aws:kms:eu-central-1:123456789012:key/…
+	where  string // what the names of all keys of this account and region begin with
+	client *awskms.Client
+	aead   tink.AEADWithContext
+}
+
+// openAWS reads rest, what follows "awskms:":
+//
+//	arn:aws:kms:<region>:<account>:key/<id>[?endpoint=…&region=…]
+//
+// An alias (…:alias/<name>) is asked once which key it stands for, and that key's name
+// counts. region is for the replica of a multi-Region key (key/mrk-…): the name is
+// still that of the key in the URL, so that servers of both regions open each other's;
+// such a KMS makes no signing keys. Credentials come from where the AWS SDK looks.
+func openAWS(ctx context.Context, rest string) (keys.KMS, error) {
+	key, query, _ := strings.Cut(rest, "?")
+	given, err := options(query, "endpoint", "region")
+	if err != nil {
+		return nil, err
+	}
+	part := strings.Split(key, ":")
+	if len(part) != 6 || part[0] != "arn" || part[2] != "kms" || part[3] == "" ||
+		!strings.HasPrefix(part[5], "key/") && !strings.HasPrefix(part[5], "alias/") {
+		return nil, errors.New("an AWS KMS URL has the form awskms:arn:aws:kms:region:account:key/id (or alias/name)")
+	}
+	asked, replica := key, given["region"] != "" && given["region"] != part[3]
+	if replica {
+		if !strings.HasPrefix(part[5], "key/mrk-") {
+			return nil, errors.New("only a multi-Region key (key/mrk-…) is found in another region than its ARN names")
+		}
+		part[3] = given["region"]
+		asked = strings.Join(part, ":")
+	}
+	settings, err := config.LoadDefaultConfig(ctx, config.WithRegion(part[3]))
+	if err != nil {
+		return nil, fmt.Errorf("read AWS settings: %w", err)
+	}
+	if given["endpoint"] != "" {
+		if _, err := endpoint(given["endpoint"]); err != nil {
+			return nil, err
+		}
+		settings.BaseEndpoint = aws.String(given["endpoint"])
+	}
+	a := &amazon{
+		name:   "awskms:" + key,
+		client: awskms.NewFromConfig(settings, func(o *awskms.Options) { o.Retryer = aws.NopRetryer{} }), // call retries
+	}
+	if strings.HasPrefix(part[5], "alias/") {
+		if asked, err = call(ctx, func(ctx context.Context) (string, error) { return a.resolve(ctx, key) }); err != nil {
+			return nil, fmt.Errorf("resolve %s: %w", key, err)
+		}
+		a.name = "awskms:" + asked
+	}
+	a.where = a.name[:strings.LastIndex(a.name, ":")+1] + "key/"
+	a.aead, err = tinkaws.NewAEADWithContext(ctx, asked, tinkaws.WithKMS(a.client))
+	if err != nil {
+		return nil, err
+	}
+	if replica {
+		return wraps{a}, nil
+	}
+	return a, nil
+}
+
+// wraps hides that a KMS signs.
+type wraps struct{ keys.KMS }
+
+// resolve asks which key an alias stands for: an encryption says so, and needs no
+// permission that wrapping does not.
+func (a *amazon) resolve(ctx context.Context, alias string) (string, error) {
+	out, err := a.client.Encrypt(ctx, &awskms.EncryptInput{
+		KeyId: &alias, Plaintext: []byte("biocore"),
+		EncryptionContext: map[string]string{"associatedData": hex.EncodeToString([]byte("biocore alias"))},
+	})
+	if err != nil {
+		return "", awsError(ctx, err)
+	}
+	if out.KeyId == nil || !strings.Contains(*out.KeyId, ":key/") {
+		return "", errors.New("AWS KMS does not tell the key's ARN")
+	}
+	return *out.KeyId, nil
+}
+
+// KeyName is the key's ARN.
+func (a *amazon) KeyName() string { return a.name }
+
+// Wrap encrypts key, bound to ad.
+func (a *amazon) Wrap(ctx context.Context, key, ad []byte) ([]byte, error) {
+	return call(ctx, func(ctx context.Context) ([]byte, error) {
+		wrapped, err := a.aead.EncryptWithContext(ctx, key, ad)
+		return wrapped, awsError(ctx, err)
+	})
+}
+
+// Unwrap opens what Wrap made. The key is named in the request, so that a ciphertext
+// of another key of the account does not open.
+func (a *amazon) Unwrap(ctx context.Context, keyName string, wrapped, ad []byte) ([]byte, error) {
+	if keyName != a.name {
+		return nil, unknownKey(keyName, a.name)
+	}
+	if len(wrapped) == 0 {
+		return nil, errors.New("nothing was wrapped")
+	}
+	return call(ctx, func(ctx context.Context) ([]byte, error) {
+		key, err := a.aead.DecryptWithContext(ctx, wrapped, ad)
+		return key, awsError(ctx, err)
+	})
+}
+
+// awsUnavailable are the codes of the KMS's own trouble that come with status 400.
+// https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+var awsUnavailable = map[string]bool{
+	"ThrottlingException": true, "RequestLimitExceeded": true, "ServiceUnavailableException": true,
+	"DependencyTimeoutException": true, "KMSInternalException": true, "KeyUnavailableException": true,
+	"InternalFailure": true, "RequestTimeout": true,
+}
+
+// awsError sorts an error of the SDK. Its text names the principal and the key, and
+// nothing secret.
+func awsError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return noAnswer(ctx, ctx.Err())
+	}
+	var status *smithyhttp.ResponseError
+	if errors.As(err, &status) && (status.HTTPStatusCode() >= 500 || status.HTTPStatusCode() == http.StatusTooManyRequests) {
+		return unavailable(err)
+	}
+	if code := awsCode(err); code != "" {
+		if awsUnavailable[code] {
+			return unavailable(err)
+		}
+		return awsRefusal{code, err}
+	}
+	var sent *smithyhttp.RequestSendError
+	var network net.Error
+	if errors.As(err, &sent) || errors.As(err, &network) {
+		return unavailable(err)
+	}
+	var garbled *smithy.DeserializationError
+	if errors.As(err, &garbled) { // a proxy's page
+		return unavailable(err)
+	}
+	return fmt.Errorf("ask AWS KMS: %w", err)
+}
+
+func awsCode(err error) string {
+	var said smithy.APIError
+	if errors.As(err, &said) {
+		return said.ErrorCode()
+	}
+	return ""
+}
+
+// awsRefusal is AWS's own answer that it will not.
+type awsRefusal struct { //nolint:errname // a refusal, with the error in it
+	code string
+	err  error
+}
+
+func (r awsRefusal) Error() string {
+	return "AWS KMS refuses (" + r.code + "): " + printable(r.err.Error())
+}
+func (r awsRefusal) Unwrap() error { return r.err }
