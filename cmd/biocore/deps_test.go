@@ -139,6 +139,7 @@ var owners = []owner{
 	{"github.com/aws", []string{"tenancy/keys/kms"}, "a KMS's types stop at the package that speaks to it"},
 	{"cloud.google.com/go", []string{"tenancy/keys/kms"}, "as AWS's: credentials for the KMS alone"},
 	{"github.com/tink-crypto", []string{"tenancy/keys/kms"}, "it wraps by AWS KMS; sealing is XAES (ADR 0011)"},
+	{"github.com/miekg/pkcs11", []string{"tenancy/keys/kms"}, "as AWS's: C, and in binaries of the tag pkcs11 alone"},
 	{"os/exec", []string{"db/embedded"}, "a server starts no programs; the development database is one"},
 	{"net/http", []string{"web", "cmd", "proto/gen", "db/embedded", "tenancy/keys/kms", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS is asked by it"},
 }

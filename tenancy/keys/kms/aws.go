@@ -164,16 +164,14 @@ func awsError(ctx context.Context, err error) error {
 	if errors.As(err, &sent) || errors.As(err, &network) {
 		return unavailable(err)
 	}
-	var garbled *smithy.DeserializationError
-	if errors.As(err, &garbled) { // a proxy's page
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok { // a proxy's page
 		return unavailable(err)
 	}
 	return fmt.Errorf("ask AWS KMS: %w", err)
 }
 
 func awsCode(err error) string {
-	var said smithy.APIError
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[smithy.APIError](err); ok {
 		return said.ErrorCode()
 	}
 	return ""

@@ -205,7 +205,7 @@ func gcmOf(secret []byte) cipher.AEAD {
 
 func (f *fakeAWS) encrypt(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		KeyId             string //nolint:revive // as AWS spells it
+		KeyId             string
 		Plaintext         []byte
 		EncryptionContext map[string]string
 	}
@@ -231,7 +231,7 @@ func (f *fakeAWS) encrypt(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeAWS) decrypt(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		KeyId             string //nolint:revive // as AWS spells it
+		KeyId             string
 		CiphertextBlob    []byte
 		EncryptionContext map[string]string
 	}
@@ -285,7 +285,7 @@ func (f *fakeAWS) create(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *fakeAWS) publicKey(w http.ResponseWriter, r *http.Request) {
-	var in struct{ KeyId string } //nolint:revive // as AWS spells it
+	var in struct{ KeyId string }
 	if !readStrictly(r, &in) {
 		awsRefuse(w, "ValidationException", "1 validation error detected")
 		return
@@ -312,7 +312,7 @@ func (f *fakeAWS) publicKey(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeAWS) sign(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		KeyId                         string //nolint:revive // as AWS spells it
+		KeyId                         string
 		Message                       []byte
 		MessageType, SigningAlgorithm string
 	}
@@ -340,7 +340,7 @@ func (f *fakeAWS) sign(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeAWS) schedule(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		KeyId               string //nolint:revive // as AWS spells it
+		KeyId               string
 		PendingWindowInDays int
 	}
 	if !readStrictly(r, &in) || in.PendingWindowInDays < 7 || in.PendingWindowInDays > 30 {
@@ -360,7 +360,7 @@ func (f *fakeAWS) schedule(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *fakeAWS) describe(w http.ResponseWriter, r *http.Request) {
-	var in struct{ KeyId string } //nolint:revive // as AWS spells it
+	var in struct{ KeyId string }
 	if !readStrictly(r, &in) || f.keys[in.KeyId] == nil {
 		awsRefuse(w, "NotFoundException", "no such key")
 		return

@@ -67,8 +67,7 @@ func (a *amazon) CreateSigningKey(ctx context.Context, algorithm, label string) 
 	made := keys.RemoteKey{Name: "awskms:" + arn}
 	made.Public, err = await(ctx, func(ctx context.Context) (crypto.PublicKey, error) {
 		out, err := a.client.GetPublicKey(ctx, &awskms.GetPublicKeyInput{KeyId: &arn})
-		var unknown *types.NotFoundException
-		if errors.As(err, &unknown) { // another of AWS's servers, which has not heard of it
+		if _, ok := errors.AsType[*types.NotFoundException](err); ok { // another of AWS's servers, which has not heard of it
 			return nil, errNotYet
 		}
 		if err != nil {
@@ -123,12 +122,11 @@ func (a *amazon) DestroySigningKey(ctx context.Context, keyName string) error {
 		_, err := a.client.ScheduleKeyDeletion(ctx, &awskms.ScheduleKeyDeletionInput{
 			KeyId: &arn, PendingWindowInDays: aws.Int32(awsDeletionDays),
 		})
-		var gone *types.NotFoundException
-		if errors.As(err, &gone) {
+		if _, gone := errors.AsType[*types.NotFoundException](err); gone {
 			return struct{}{}, nil
 		}
 		// The state of a key that is being deleted does not allow it, nor do others.
-		if invalid := new(types.KMSInvalidStateException); errors.As(err, &invalid) {
+		if _, invalid := errors.AsType[*types.KMSInvalidStateException](err); invalid {
 			if out, look := a.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &arn}); look == nil && out.KeyMetadata != nil &&
 				(out.KeyMetadata.KeyState == types.KeyStatePendingDeletion || out.KeyMetadata.KeyState == types.KeyStatePendingReplicaDeletion) {
 				return struct{}{}, nil

@@ -184,8 +184,7 @@ func (e *gcpError) Error() string {
 }
 
 func gcpStatus(err error) string {
-	var e *gcpError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*gcpError](err); ok {
 		return e.status
 	}
 	return ""

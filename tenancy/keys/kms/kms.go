@@ -27,6 +27,7 @@ const openTime = 10 * time.Second
 //	awskms:arn:aws:kms:region:account:key/id      AWS KMS
 //	gcpkms:projects/p/locations/l/keyRings/r/cryptoKeys/k   Google Cloud KMS
 //	vault:https://host:8200/transit/keys/name     HashiCorp Vault or OpenBao, Transit
+//	pkcs11:token=…;object=…?module-path=…&pin-source=…   an HSM, in binaries made with the tag pkcs11
 //
 // Except for local, the KMS is asked to wrap and unwrap a trial key, so that an
 // unknown key or a missing permission is found now and not by the first tenant.
@@ -47,10 +48,12 @@ func Open(ctx context.Context, url string) (keys.KMS, error) {
 		opened, err = openAWS(ctx, rest)
 	case "gcpkms":
 		opened, err = openGCP(ctx, rest)
+	case "pkcs11":
+		opened, err = openPKCS11(ctx, rest)
 	case "vault":
 		opened, err = openVault(ctx, rest)
 	default:
-		return nil, errors.New("unknown KMS provider " + scheme + "; known: local, awskms, gcpkms, vault")
+		return nil, errors.New("unknown KMS provider " + scheme + "; known: local, awskms, gcpkms, pkcs11, vault")
 	}
 	if err != nil {
 		return nil, err
