@@ -58,12 +58,15 @@ func Issuer(publicURL, slug string) string {
 	return strings.TrimSuffix(publicURL, "/") + "/t/" + slug
 }
 
+// Type is the typ of an access token (RFC 9068 §2.1).
+const Type = "at+jwt"
+
 // The header of an access token, around algorithm and kid, in the order of JSON's
 // canonical form. There is one spelling for each key.
 const (
 	headerBefore = `{"alg":"`
 	headerAmid   = `","kid":"`
-	headerAfter  = `","typ":"at+jwt"}`
+	headerAfter  = `","typ":"` + Type + `"}`
 )
 
 // MaxBytes bounds an access token, without the JWE that it may be sent in. What we make

@@ -30,6 +30,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/edge"
+	"github.com/biocore-id/biocore/web/oauth"
 	"github.com/biocore-id/biocore/web/rest"
 	"github.com/biocore-id/biocore/web/rpc"
 	"github.com/biocore-id/biocore/web/static"
@@ -103,6 +104,7 @@ type platform struct {
 	rpc    *connect.Server
 	open   *connect.Server // what takes no key
 	rest   *rest.Handler
+	oauth  *oauth.Handler
 	static *static.Files
 
 	postgres pinger      // for those who ask whether the server is ready
@@ -175,6 +177,7 @@ func (p *platform) wire() error {
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
+	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
 	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
@@ -192,7 +195,8 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 // public is the handler of the public port; demo may be nil.
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
-		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.keySet), Demo: demo,
+		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.keySet), OAuth: p.oauth,
+		Configuration: edge.Document(p.configuration), Metadata: edge.Document(p.metadata), Demo: demo,
 		Ready: p.ready, TrustedHops: p.cfg.TrustedHops, HSTS: p.cfg.PublicURL[:5] == "https", Log: p.tel.Log,
 	})
 }
@@ -200,19 +204,6 @@ func (p *platform) public(demo http.Handler) http.Handler {
 // ops is the handler of the operations port.
 func (p *platform) ops() http.Handler {
 	return edge.NewOps(edge.OpsOptions{Metrics: p.tel.Metrics, Ready: p.ready, Hosts: p.cfg.opsHosts()})
-}
-
-// keySet answers a tenant's public keys by its slug.
-func (p *platform) keySet(ctx context.Context, slug string) ([]byte, error) {
-	id, err := p.tenants.Resolve(ctx, slug, rpc.OriginFromContext(ctx).Address)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := p.keys.Ring(ctx, scope.New(id, scope.Actor{Kind: scope.ActorSystem, ID: "jwks"}))
-	if err != nil {
-		return nil, err
-	}
-	return ring.JWKS(), nil
 }
 
 var errDraining = errors.New("shutting down")

@@ -17,9 +17,21 @@ const JWKSMaxAge = 5 * time.Minute
 // JWKS serves a tenant's public signing keys by its slug (RFC 7517 §5). Anybody may
 // read them, from any origin.
 func JWKS(keySet func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
-	cacheControl := "public, max-age=" + strconv.Itoa(int(JWKSMaxAge.Seconds()))
+	return published("application/jwk-set+json", JWKSMaxAge, keySet)
+}
+
+// documentMaxAge is how long what describes a tenant may be kept.
+const documentMaxAge = 5 * time.Minute
+
+// Document serves what anybody may read of a tenant, by its slug: JSON, from any origin.
+func Document(read func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
+	return published("application/json", documentMaxAge, read)
+}
+
+func published(contentType string, maxAge time.Duration, read func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
+	cacheControl := "public, max-age=" + strconv.Itoa(int(maxAge.Seconds()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		keys, err := keySet(r.Context(), r.PathValue("slug"))
+		text, err := read(r.Context(), r.PathValue("slug"))
 		if err != nil {
 			f, ok := fault.As(err)
 			switch {
@@ -34,8 +46,8 @@ func JWKS(keySet func(ctx context.Context, slug string) ([]byte, error)) http.Ha
 			}
 			return
 		}
-		w.Header().Set("Content-Type", "application/jwk-set+json")
+		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("Cache-Control", cacheControl)
-		_, _ = w.Write(keys)
+		_, _ = w.Write(text)
 	})
 }

@@ -22,7 +22,13 @@ type Options struct {
 	Reference http.Handler    // /openapi/*.yaml and /docs/api
 	Static    http.Handler    // /static/
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
-	Demo      http.Handler    // /demo; nil: not served
+	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
+
+	// What describes a tenant, by its slug.
+	Configuration http.Handler // /t/{slug}/.well-known/biocore-configuration
+	Metadata      http.Handler // RFC 8414's, at both of the places where it is looked for
+
+	Demo http.Handler // /demo; nil: not served
 
 	// Ready tells how each dependency is, by its name. nil: fine. An error makes the server
 	// unready, unless it is Degraded.
@@ -48,9 +54,13 @@ func New(o Options) http.Handler {
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
+	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
+	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)
+	api.Handle("GET /.well-known/oauth-authorization-server/t/{slug}", o.Metadata) // RFC 8414 §3.1
 
 	mux := http.NewServeMux()
 	mux.Handle("/", crossOrigin(api))
+	mux.Handle("/t/{slug}/oauth/", o.OAuth)
 	mux.Handle("GET /openapi/", o.Reference)
 	mux.Handle("GET /docs/api", o.Reference)
 	mux.Handle("GET /docs/api/", o.Reference)

@@ -166,7 +166,7 @@ func (c *call) Send(msg any) error {
 // refused with the rest: a browser sends them across origins without asking.
 func checkMediaType(header http.Header) error {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return errMediaType
+		return ErrMediaType
 	}
 	contentType := header.Get("Content-Type")
 	if contentType == "application/json" { // nearly always
@@ -174,10 +174,10 @@ func checkMediaType(header http.Header) error {
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != "application/json" {
-		return errMediaType
+		return ErrMediaType
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return errMediaType
+		return ErrMediaType
 	}
 	return nil
 }

@@ -18,12 +18,12 @@ import (
 // Errors of a request that reaches no handler, or only with what cannot be
 // read. Each Reason is part of the public API.
 var (
-	ErrMalformed = fault.New(fault.Invalid, "REQUEST_MALFORMED", "the request cannot be read")
-	ErrTooLarge  = fault.New(fault.TooLarge, "REQUEST_TOO_LARGE", "the request is larger than 64 KiB")
+	ErrMalformed        = fault.New(fault.Invalid, "REQUEST_MALFORMED", "the request cannot be read")
+	ErrTooLarge         = fault.New(fault.TooLarge, "REQUEST_TOO_LARGE", "the request is larger than 64 KiB")
+	ErrMethodNotAllowed = fault.New(fault.MethodMismatch, "METHOD_NOT_ALLOWED", "this path does not take this HTTP method; see the Allow header")
+	ErrMediaType        = fault.New(fault.MediaMismatch, "MEDIA_TYPE_UNSUPPORTED", "the body must be application/json in UTF-8, without a Content-Encoding")
 
-	errRouteUnknown     = fault.New(fault.NotFound, "ROUTE_UNKNOWN", "there is nothing at this path")
-	errMethodNotAllowed = fault.New(fault.MethodMismatch, "METHOD_NOT_ALLOWED", "this path does not take this HTTP method; see the Allow header")
-	errMediaType        = fault.New(fault.MediaMismatch, "MEDIA_TYPE_UNSUPPORTED", "the body must be application/json in UTF-8, without a Content-Encoding")
+	errRouteUnknown = fault.New(fault.NotFound, "ROUTE_UNKNOWN", "there is nothing at this path")
 )
 
 // ErrorDomain is the domain of every google.rpc.ErrorInfo that leaves.

@@ -101,7 +101,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt := leaf.byMethod[method]
 	if rt == nil {
 		w.Header().Set("Allow", leaf.allow)
-		writeRefusal(w, r, refusal{status: http.StatusMethodNotAllowed, code: connect.CodeUnimplemented, fault: errMethodNotAllowed})
+		writeRefusal(w, r, refusal{status: http.StatusMethodNotAllowed, code: connect.CodeUnimplemented, fault: ErrMethodNotAllowed})
 		return
 	}
 

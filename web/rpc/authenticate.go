@@ -46,7 +46,7 @@ func Authenticate(keys authenticator, ten tenants) connect.ServerInterceptor {
 				return scope.ErrMissing
 			}
 			origin := OriginFromContext(ctx)
-			bearer, ok := bearerToken(info.RequestHeader().Get("Authorization"))
+			bearer, ok := BearerToken(info.RequestHeader().Get("Authorization"))
 			if !ok {
 				return scope.ErrMissing
 			}
@@ -55,20 +55,30 @@ func Authenticate(keys authenticator, ten tenants) connect.ServerInterceptor {
 				return err
 			}
 			sc := caller.Scope.WithOrigin(origin)
-			switch kind := kindOf(caller.Kind); {
-			case method.kinds&kind == 0:
-				return ErrKeyKind
-			case kind == publishableKey:
+			if err := method.admits(&caller); err != nil {
+				return err
+			}
+			if caller.Kind == apikey.Publishable {
 				if err := checkOrigin(ctx, ten, sc, info.RequestHeader().Get("Origin")); err != nil {
 					return err
 				}
-			case !caller.Allows(method.scope):
-				return apikey.ErrScopeMissing.With("scope", method.scope)
 			}
 			ctx = scope.NewContext(ctx, sc)
 			return next(context.WithValue(ctx, callerKey{}, caller), spec, stream)
 		}
 	}
+}
+
+// admits refuses a key of a kind that may not call the method, or without its scope.
+func (a access) admits(caller *apikey.Caller) error {
+	kind := kindOf(caller.Kind)
+	switch {
+	case a.kinds&kind == 0:
+		return ErrKeyKind
+	case kind != publishableKey && !caller.Allows(a.scope): // publishable keys have none
+		return apikey.ErrScopeMissing.With("scope", a.scope)
+	}
+	return nil
 }
 
 // kindOf is positive: a kind that is not known is no kind, and calls nothing.
@@ -95,9 +105,9 @@ func checkOrigin(ctx context.Context, ten tenants, sc scope.Scope, origin string
 	return nil
 }
 
-// bearerToken reads "Bearer <token>" (RFC 6750 §2.1); the scheme is
+// BearerToken reads "Bearer <token>" (RFC 6750 §2.1); the scheme is
 // case-insensitive (RFC 9110 §11.1).
-func bearerToken(header string) (string, bool) {
+func BearerToken(header string) (string, bool) {
 	const scheme = "bearer "
 	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
 		return "", false
