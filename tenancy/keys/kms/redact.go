@@ -19,4 +19,10 @@ func (*vault) Format(f fmt.State, _ rune) { hide(f) }
 // Format implements fmt.Formatter.
 func (*vaultToken) Format(f fmt.State, _ rune) { hide(f) }
 
+// Format implements fmt.Formatter.
+func (*amazon) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format implements fmt.Formatter.
+func (*google) Format(f fmt.State, _ rune) { hide(f) }
+
 func hide(f fmt.State) { _, _ = io.WriteString(f, secret.Shown) }
