@@ -177,6 +177,52 @@ func TestMovedContact(t *testing.T) {
 	}
 }
 
+// The functions in SQL by themselves: what contact_seal made opens under the passphrase of
+// its own tenant, user, kind and key, and in its own form alone. Leaving a part out of
+// contact_passphrase, or a check out of contact_open, turns its case red.
+func TestContactOpen(t *testing.T) {
+	w := authcoretest.New(t)
+	conn := w.As(t, db.RoleApp)
+	const seal = `contact_seal('ada@example.com', contact_passphrase(a, b, 'EMAIL', k))`
+	form := func(options string) string {
+		return `sealing.pgp_sym_encrypt_bytea('ada.lovelace@example.com'::bytea, contact_passphrase(a, b, 'EMAIL', k), 's2k-digest-algo=sha256,compress-algo=0,` + options + `')`
+	}
+	for _, tt := range []struct{ name, sealed, passphrase, want string }{
+		{"its own", seal, "contact_passphrase(a, b, 'EMAIL', k)", "ada@example.com"},
+		{"another tenant", seal, "contact_passphrase(b, b, 'EMAIL', k)", ""},
+		{"another user", seal, "contact_passphrase(a, a, 'EMAIL', k)", ""},
+		{"another kind", seal, "contact_passphrase(a, b, 'PHONE', k)", ""},
+		{"another key", seal, "contact_passphrase(a, b, 'EMAIL', 'k2')", ""},
+		{"no key", seal, "contact_passphrase(a, b, 'EMAIL', NULL)", ""},
+		{"the form by hand", form("s2k-mode=1,cipher-algo=aes256"), "contact_passphrase(a, b, 'EMAIL', k)", "ada.lovelace@example.com"},
+		{"not authenticated", form("s2k-mode=1,cipher-algo=aes256,disable-mdc=1"), "contact_passphrase(a, b, 'EMAIL', k)", ""},
+		{"a weaker cipher", form("s2k-mode=1,cipher-algo=aes128"), "contact_passphrase(a, b, 'EMAIL', k)", ""},
+		{"another derivation", form("s2k-mode=0,cipher-algo=aes256"), "contact_passphrase(a, b, 'EMAIL', k)", ""},
+		{"nothing", `''::bytea`, "contact_passphrase(a, b, 'EMAIL', k)", ""},
+		{"too short", `'\xc30c04090108'::bytea`, "contact_passphrase(a, b, 'EMAIL', k)", ""},
+	} {
+		var got *string
+		if err := conn.QueryRow(t.Context(), "SELECT contact_open("+tt.sealed+", "+tt.passphrase+`) FROM (SELECT
+			'0190b1c2-0000-7000-8000-000000000001'::uuid AS a, '0190b1c2-0000-7000-8000-000000000002'::uuid AS b, 'k1'::bytea AS k) x`).Scan(&got); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if (got == nil) != (tt.want == "") || got != nil && *got != tt.want {
+			t.Errorf("%s opens as %v, want %q", tt.name, got, tt.want)
+		}
+	}
+	for _, role := range []string{db.RoleWriter, db.RoleControl, db.RoleJobs} {
+		for _, sql := range []string{"SELECT contact_open('', '')", "SELECT contact_seal('', '')", "SELECT sealing.hmac('', '', 'sha256')", "SELECT count(*) FROM contacts"} {
+			if _, err := w.As(t, role).Exec(t.Context(), sql); err == nil {
+				t.Errorf("%s may %s", role, sql)
+			}
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "UPDATE contacts SET user_id = user_id"); err == nil {
+		t.Error("bc_app may give a contact to another user")
+	}
+}
+
 // Without its key a row tells nothing: equal addresses of two users are sealed
 // differently, and an index says nothing outside of its tenant.
 func TestContactsDoNotCompare(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// resealBatch bounds the rows of one statement: what it opens stays in Postgres's
-// memory, and its locks are held for tens of milliseconds.
+// resealBatch bounds the rows of one statement, and is ResealContacts' own bound in SQL:
+// what it opens stays in Postgres's memory, and its locks are held for tens of milliseconds.
 const resealBatch = 250
 
 // Reseal seals anew, under the data key that seals now, up to limit contacts and

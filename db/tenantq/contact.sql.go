@@ -316,9 +316,12 @@ const ResealContacts = `-- name: ResealContacts :many
 WITH stale AS MATERIALIZED (
   SELECT c.key_version, c.user_id, c.kind, c.sealed, contact_open(c.sealed, contact_passphrase(c.tenant_id, c.user_id, c.kind,
     ($1::bytea[])[array_position($2::integer[], c.key_version)])) AS value
-  FROM contacts c
-  WHERE c.key_version < $3::integer
-    AND (c.key_version, c.user_id, c.kind) > ($4::integer, $5::uuid, $6::text)
+  FROM (
+    SELECT o.tenant_id, o.key_version, o.user_id, o.kind, o.sealed FROM contacts o
+    WHERE o.key_version < $3::integer
+      AND (o.key_version, o.user_id, o.kind) > ($4::integer, $5::uuid, $6::text)
+    ORDER BY o.key_version, o.user_id, o.kind LIMIT 250
+  ) c
   ORDER BY c.key_version, c.user_id, c.kind LIMIT $7
 ), written AS (
   UPDATE contacts c SET key_version = $3::integer,
@@ -354,7 +357,9 @@ type ResealContactsRow struct {
 // Opens contacts that an older data key sealed, and seals them under the newest;
 // answers what it looked at. Compare and set: a contact that was written
 // meanwhile keeps what was written. One that does not open stays as it is, and the
-// caller goes on behind it. Lock: the rows written. Index: contacts_version, contacts_pkey.
+// caller goes on behind it. At most 250: a generic plan takes a LIMIT that it does not
+// know for a tenth of the table, and would scan all of it for the update. Lock: the rows
+// written. Index: contacts_version, contacts_pkey.
 func (q *Queries) ResealContacts(ctx context.Context, arg ResealContactsParams) ([]ResealContactsRow, error) {
 	rows, err := q.db.Query(ctx, ResealContacts,
 		arg.Keys,
