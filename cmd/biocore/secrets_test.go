@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -22,7 +23,6 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/db/dbtest"
-	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // hidden is what may stand nowhere, by what it is. Secrets are for their holders;
@@ -120,8 +120,25 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	c := w.tenant(t, "acme")
 	h["a server's key"], h["a browser's key"] = c.secret, c.publishable
 
+	// The stores' passwords and the KMS's key are of no request, but nearer than any to
+	// what says why a store fails.
+	for what, text := range cfg.secrets() {
+		u, err := url.Parse(text.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h["the password in "+what], _ = u.User.Password()
+	}
+	key, err := os.ReadFile(strings.TrimPrefix(cfg.KMSURL, "local:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h["the KMS key"] = base64.RawURLEncoding.EncodeToString(key)
+
 	w.live(t, c, h)
 	w.fail(t, c, h)
+	w.profile(t, h)
+	h.in(t, "Postgres's log", postgres.Log(t))
 	h.in(t, "Redis", w.redisDump(t))
 
 	redisServer.Stop(t)
@@ -132,26 +149,19 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	if a := w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil); a.status != http.StatusServiceUnavailable {
 		t.Errorf("without Postgres: %s", a)
 	}
+	ready := w.operations(t, "/readyz")
+	if !strings.Contains(ready, "postgres") || strings.Contains(ready, `"postgres":"ok"`) {
+		t.Errorf("readiness does not tell that Postgres is gone: %s", ready)
+	}
+	h.in(t, "readiness", ready)
+	commandsShow(t, cfg, h)
 	postgres.Start(t)
-	for what, raw := range map[string]secret.Text{
-		"bc_app's password": cfg.DatabaseURL, "bc_writer's password": cfg.DatabaseWriterURL, "bc_control's password": cfg.DatabaseControlURL,
-		"bc_jobs's password": cfg.DatabaseJobsURL, "Redis's password": cfg.RedisURL,
-	} {
-		u, err := url.Parse(raw.Reveal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		h[what], _ = u.User.Password()
-	}
-	key, err := os.ReadFile(strings.TrimPrefix(cfg.KMSURL, "local:"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h["the KMS key"] = base64.RawURLEncoding.EncodeToString(bytes.TrimSpace(key))
 	// What every PKCS #8 form of a P-256 key begins with.
 	h["a private key"] = base64.RawURLEncoding.EncodeToString(decodeHex(t, "308187020100301306072a8648ce3d020106082a8648ce3d030107"))
 	h["a private key in PEM"] = "PRIVATE KEY-----"
 
+	commandsShow(t, cfg, h)
+	h.in(t, "Postgres's log, after its crash", postgres.Log(t))
 	h.in(t, "a table", dump(t, store))
 	metrics := w.scrapeOps(t)
 	h.in(t, "the metrics", metrics)
@@ -296,7 +306,13 @@ func (w *world) redisDump(t testing.TB) string {
 // scrapeOps reads /metrics of the operations port.
 func (w *world) scrapeOps(t testing.TB) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.opsPort.Addr().String()+"/metrics", nil)
+	return w.operations(t, "/metrics")
+}
+
+// operations is an answer of the operations port, unpacked.
+func (w *world) operations(t testing.TB, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.opsPort.Addr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,10 +322,44 @@ func (w *world) scrapeOps(t testing.TB) string {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%d, %v", res.StatusCode, err)
+	if err != nil || res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable {
+		t.Fatalf("%s: %d, %v", path, res.StatusCode, err)
+	}
+	if packed, err := gzip.NewReader(bytes.NewReader(body)); err == nil { // a profile
+		if body, err = io.ReadAll(packed); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return string(body)
+}
+
+// profile looks through all that the operations port tells of a server at work: stacks
+// with their arguments, where memory was taken, what ran when.
+func (w *world) profile(t testing.TB, h hidden) {
+	t.Helper()
+	for _, path := range []string{
+		"goroutine?debug=1", "goroutine?debug=2", "goroutine", "heap?debug=1", "heap", "allocs?debug=1", "allocs", "block?debug=1", "mutex?debug=1",
+		"threadcreate?debug=1", "profile?seconds=1", "trace?seconds=1", "symbol", "",
+	} {
+		text := w.operations(t, "/debug/pprof/"+path)
+		if path == "goroutine?debug=2" && !strings.Contains(text, "net/http") {
+			t.Errorf("the stacks do not tell of a server:\n%s", text)
+		}
+		h.in(t, "the profile "+path, text)
+	}
+}
+
+// commandsShow looks through what the operator's commands print.
+func commandsShow(t *testing.T, cfg Config, h hidden) {
+	t.Helper()
+	s := newShell(t, cfg)
+	for _, args := range [][]string{{"doctor"}, {"doctor", "--json"}, {"secret", "check"}, {"secret", "check", "--json"}, {"tenant", "list", "--json"}, {"help"}, {"doctor", "--help"}} {
+		out, complaint, _ := s.run(t, args...)
+		if out+complaint == "" {
+			t.Errorf("biocore %s says nothing", strings.Join(args, " "))
+		}
+		h.in(t, "biocore "+strings.Join(args, " "), out+complaint)
+	}
 }
 
 func decodeHex(t testing.TB, s string) []byte {

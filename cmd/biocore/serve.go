@@ -24,6 +24,9 @@ func runServe(ctx context.Context, env *environment, args []string) error {
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
+	if err := sealMemory(); err != nil {
+		return fmt.Errorf("turn core dumps off: %w", err)
+	}
 	read, err := readSettings(*config, env.dir)
 	if err != nil {
 		return err
