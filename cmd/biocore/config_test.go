@@ -405,6 +405,33 @@ func TestServeRefusesOpenKeyFiles(t *testing.T) {
 	wantRefusal(t, c.checkFiles(), "they may write its folder "+filepath.Dir(kmsKey))
 }
 
+// doctor warns of what leaves the machine in the open, and not of what stays on it.
+func TestOpenWays(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		want   string // empty: nothing
+	}{
+		{"on this machine", func(c *Config) {
+			c.DatabaseURL, c.RedisURL = secret.New("postgres://u@127.0.0.1/x?sslmode=disable"), secret.New("redis://localhost")
+		}, ""},
+		{"by a socket", func(c *Config) { c.DatabaseURL = secret.New("postgres:///x?host=/var/run/postgresql") }, ""},
+		{"encrypted", func(c *Config) { c.DatabaseURL = secret.New("postgres://u@db/x?sslmode=verify-full") }, ""},
+		{"not encrypted", func(c *Config) { c.DatabaseURL = secret.New("postgres://u@db/x?sslmode=disable") }, "BIOCORE_DATABASE_URL may go unencrypted to db"},
+		{"perhaps encrypted", func(c *Config) { c.DatabaseJobsURL = secret.New("postgres://u@10.0.0.7/x") }, "BIOCORE_DATABASE_JOBS_URL may go unencrypted to 10.0.0.7"},
+		{"Redis without a password", func(c *Config) { c.RedisURL = secret.New("rediss://cache:6379") }, "BIOCORE_REDIS_URL has no password, and cache"},
+	} {
+		c := goodConfig()
+		for _, to := range []*secret.Text{&c.DatabaseURL, &c.DatabaseWriterURL, &c.DatabaseControlURL, &c.DatabaseJobsURL} {
+			*to = secret.New(to.Reveal() + "?sslmode=verify-full")
+		}
+		tt.change(&c)
+		if got := strings.Join(c.openWays(), "\n"); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || strings.Contains(got, hunter) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	for _, level := range []string{"debug", "info", "warn", "error", "INFO"} {
 		c := Config{LogLevel: level}

@@ -28,7 +28,7 @@ func TestAPanicShowsNoSecret(t *testing.T) {
 			// As web/edge does, through the log that startTelemetry makes.
 			s.Config.ErrorLog = slog.NewLogLogger(newLogger(TelemetryConfig{LogOutput: log, LogLevel: slog.LevelDebug}).Handler(), slog.LevelDebug)
 			s.Start()
-			if res, err := http.Get(s.URL); err == nil { //nolint:noctx // it is cut off
+			if res, err := http.Get(s.URL); err == nil {
 				_ = res.Body.Close()
 				t.Errorf("answered %d", res.StatusCode)
 			}

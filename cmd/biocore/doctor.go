@@ -156,5 +156,8 @@ func (d *checkup) configuration(context.Context) finding {
 	case d.cfg.NoLimits:
 		return warn("unset BIOCORE_NO_LIMITS, unless this is for load tests", "rate limits are off")
 	}
+	if ways := d.cfg.openWays(); len(ways) > 0 {
+		return warn("encrypt what leaves this machine, and set passwords, unless the network is trusted like it", "%s", some(ways, "\n"))
+	}
 	return ok("complete, for %s", d.cfg.PublicURL)
 }

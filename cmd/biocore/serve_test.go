@@ -236,6 +236,8 @@ func TestServeRefusesToStart(t *testing.T) {
 	}
 	exampled := config
 	exampled.DatabaseURL = secret.New(regexp.MustCompile(`:[0-9a-f]{64}@`).ReplaceAllString(config.DatabaseURL.Reveal(), ":changeme@"))
+	others, _ := localKMS(t)
+	foreign := sealed(t, others, "BIOCORE_REDIS_URL", config.RedisURL.Reveal())
 	misspelt := configFile(t, config)
 	raw, err := os.ReadFile(misspelt)
 	if err != nil {
@@ -257,6 +259,10 @@ func TestServeRefusesToStart(t *testing.T) {
 		}},
 		{"an example's password", configFile(t, exampled), nil, []string{"the password in BIOCORE_DATABASE_URL is a default one"}},
 		{"a key file that others may read", configFile(t, openKey), nil, []string{"is open to others (0644)", "chmod 600"}},
+		{"a reference that the KMS does not open", configFile(t, config), []string{"BIOCORE_REDIS_URL=" + foreign}, []string{"BIOCORE_REDIS_URL is sealed by the KMS, which does not open it"}},
+		{"all of it at once", configFile(t, openKey), []string{"BIOCORE_REDIS_URL=kms:AQAB", "BIOCORE_DATABASE_JOBS_URL=postgres://bc_jobs:short@h/x", "BIOCORE_LOG_LEVEL=loud"}, []string{
+			"BIOCORE_REDIS_URL is sealed by the KMS", "is open to others (0644)", "the password in BIOCORE_DATABASE_JOBS_URL is shorter", "BIOCORE_LOG_LEVEL is debug",
+		}},
 		{"a schema that is behind", configFile(t, testConfig(t, behind, dbtest.Redis(t))), nil, []string{"lacks 1 migration,", "run `biocore migrate up` first"}},
 		{"no schema", configFile(t, testConfig(t, empty, dbtest.Redis(t))), nil, []string{"from 0001_", "run `biocore migrate up` first"}},
 		{"a key that is none of ours", misspelt, nil, []string{"databaseUrI"}},
