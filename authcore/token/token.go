@@ -11,6 +11,7 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -230,11 +231,50 @@ type wireClaims struct {
 	ExpiresAt int64     `json:"exp"`
 }
 
+// unique reports whether no claim stands twice: of two, one reader takes the first and
+// another the last (RFC 7519 §4). Names that differ in case alone count as one, since
+// encoding/json takes them so; an escaped name counts as twice, since it may be any.
+// text is valid JSON. It allocates nothing for as many claims as we write.
+func unique(text []byte) bool {
+	var names [16][]byte // we write 11
+	seen, depth, name := names[:0], 0, false
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+			name = depth == 1
+		case '}', ']':
+			depth--
+		case ',':
+			name = depth == 1
+		case '"':
+			start := i + 1
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					if name {
+						return false
+					}
+					i++ // whatever is escaped ends nothing
+				}
+			}
+			if !name {
+				continue
+			}
+			this := text[start:i]
+			if slices.ContainsFunc(seen, func(s []byte) bool { return bytes.EqualFold(s, this) }) {
+				return false
+			}
+			seen, name = append(seen, this), false
+		}
+	}
+	return true
+}
+
 // parseClaims reads claims that are good at want.Now. Claims that it does not know may
 // be there: a newer server wrote them.
 func parseClaims(text []byte, want Want) (Claims, error) {
 	var w wireClaims
-	if err := json.Unmarshal(text, &w); err != nil {
+	if err := json.Unmarshal(text, &w); err != nil || !unique(text) {
 		return Claims{}, errors.New("unreadable claims")
 	}
 	// exp is the first instant at which the token must not be accepted (RFC 7519
