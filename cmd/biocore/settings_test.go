@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	biocore "github.com/biocore-id/biocore/sdk/go"
 )
 
 // encryptionKey is a key pair as a customer has it: the public half as a JWK.
@@ -82,6 +83,25 @@ func TestSettings(t *testing.T) {
 	}
 	if a := w.must(t, "POST", "/v1/sessions:verify", c.secret, map[string]any{"accessToken": c.access}); a.is("active") {
 		t.Errorf("the JWE itself: %s", a)
+	}
+	// The SDK does so by itself, also when it asks us whether the session stands.
+	key, err := biocore.NewDecryptionKey("ours", private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := biocore.NewClient(biocore.ClientOptions{URL: w.url, APIKey: c.secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := biocore.NewVerifier(biocore.VerifierOptions{
+		Issuer: w.cfg.PublicURL + "/t/acme", Audience: "https://api.example.com", KeysURL: w.url + "/t/acme/.well-known/jwks.json",
+		DecryptionKeys: []biocore.DecryptionKey{key}, Sessions: client.Sessions, Require: biocore.Requirement{Live: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if claims, err := verifier.Verify(t.Context(), c.access); err != nil || claims.SessionID != c.session {
+		t.Errorf("the SDK's verifier = %+v, %v", claims, err)
 	}
 	// A code's exchange and direct tokens come the same way.
 	code := w.must(t, "POST", "/v1/authentications:finish", c.publishable, w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{}))
