@@ -348,6 +348,9 @@ func TestKMSOutage(t *testing.T) {
 	if a := cut.ready(t); a.status != http.StatusOK || !strings.HasPrefix(a.text("kms"), "degraded: ") {
 		t.Errorf("operators are told: %s", a)
 	}
+	if metrics := cut.scrapeOps(t); !strings.Contains(metrics, "\nbiocore_kms_up 0\n") || !strings.Contains(metrics, "\nbiocore_kms_grace_left_seconds 3") {
+		t.Error("the metrics don't tell of it")
+	}
 	if a := cut.call(t, "GET", "/readyz", "", nil); a.status != http.StatusOK {
 		t.Errorf("load balancers are told to go away: %s", a)
 	}
@@ -355,6 +358,9 @@ func TestKMSOutage(t *testing.T) {
 	eventually(t, "it is as it was", func() bool {
 		return cut.call(t, "POST", "/v1/users", stranger.secret, person).status == http.StatusOK
 	})
+	if metrics := cut.scrapeOps(t); !strings.Contains(metrics, "\nbiocore_kms_up 1\n") {
+		t.Error("the metrics don't tell that it is back")
+	}
 	if a := cut.ready(t); a.text("kms") != "ok" {
 		t.Errorf("afterwards operators are told: %s", a)
 	}

@@ -126,7 +126,7 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 
 // wire makes every service in the order of what it needs.
 func (p *platform) wire() error {
-	if err := p.tel.ObserveStore(p.store); err != nil {
+	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth)); err != nil {
 		return err
 	}
 	var err error
