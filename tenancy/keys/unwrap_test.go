@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,18 +15,36 @@ import (
 
 // moodyKMS answers as it is told.
 type moodyKMS struct {
+	mu    sync.Mutex
 	err   error
 	asked int
+}
+
+// mood is how it answers from now on.
+func (k *moodyKMS) mood(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.err, k.asked = err, 0
+}
+
+func (k *moodyKMS) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.asked
 }
 
 func (*moodyKMS) KeyName() string { return "moody:1" }
 
 func (k *moodyKMS) Wrap(_ context.Context, key, _ []byte) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.asked++
 	return bytes.Clone(key), k.err
 }
 
 func (k *moodyKMS) Unwrap(_ context.Context, _ string, wrapped, _ []byte) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.asked++
 	if k.err != nil {
 		return nil, k.err
@@ -71,13 +90,13 @@ func TestOpenedKeysOutliveASilentKMS(t *testing.T) {
 					}
 					pass(tt.after)
 				}
-				k.err, k.asked = tt.kms, 0
+				k.mood(tt.kms)
 				got, until, err := u.open(t.Context(), tenant, 1, "moody:1", wrapped)
 				if !errors.Is(err, tt.want) || (err == nil) != bytes.Equal(got, wrapped) {
 					t.Errorf("open = %d bytes, %v, want %v", len(got), err, tt.want)
 				}
-				if (k.asked > 0) != tt.asks {
-					t.Errorf("the KMS was asked %d times", k.asked)
+				if (k.count() > 0) != tt.asks {
+					t.Errorf("the KMS was asked %d times", k.count())
 				}
 				if left := time.Until(until); err == nil && (left <= 0 || left > DefaultGrace) {
 					t.Errorf("good for %s, want up to %s", left, DefaultGrace)
@@ -102,10 +121,10 @@ func TestASilentKMSIsLeftAlone(t *testing.T) {
 				t.Fatalf("open = %v, want ErrKMSUnavailable", err)
 			}
 		}
-		if k.asked != 1 {
-			t.Errorf("it was asked %d times, want once", k.asked)
+		if k.count() != 1 {
+			t.Errorf("it was asked %d times, want once", k.count())
 		}
-		k.err = nil
+		k.mood(nil)
 		pass(restAfter)
 		if err := open(); err != nil {
 			t.Errorf("open after it is back = %v", err)
@@ -126,11 +145,11 @@ func TestARefusalOutlivesSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(askAgainAfter)
-		k.err = errRefused
+		k.mood(errRefused)
 		if err := open(); !errors.Is(err, errRefused) {
 			t.Fatalf("open = %v, want the refusal", err)
 		}
-		k.err = ErrKMSUnavailable
+		k.mood(ErrKMSUnavailable)
 		if err := open(); !errors.Is(err, ErrKMSUnavailable) {
 			t.Errorf("after a refusal and then silence, open = %v: a disabled key went on", err)
 		}
@@ -150,7 +169,7 @@ func TestKMSHealth(t *testing.T) {
 			t.Errorf("well: %+v", h)
 		}
 		for _, fails := range []error{ErrKMSUnavailable, errRefused} {
-			k.err = fails
+			k.mood(fails)
 			pass(2 * probeEvery)
 			synctest.Wait()
 			if h := s.KMSHealth(); !errors.Is(h.Err, fails) || h.Left <= DefaultGrace-4*probeEvery || h.Left >= DefaultGrace {
@@ -161,7 +180,7 @@ func TestKMSHealth(t *testing.T) {
 			if h := s.KMSHealth(); h.Err == nil || h.Left != 0 {
 				t.Errorf("%v for an hour: %+v, want nothing left", fails, h)
 			}
-			k.err = nil
+			k.mood(nil)
 			pass(2 * probeEvery)
 			synctest.Wait()
 			if h := s.KMSHealth(); h.Err != nil || h.Left != DefaultGrace {
