@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -363,5 +364,40 @@ func TestRewrapMeetsRotation(t *testing.T) {
 	}
 	if n := len(l.versions(t, acme)); n != 5 {
 		t.Errorf("%d versions, want the root and four", n)
+	}
+}
+
+// A server that has a ring cached turns to the new data key when that begins to seal,
+// although nothing changes in the database at that moment.
+func TestACachedRingTurnsToTheNewKey(t *testing.T) {
+	store := dbtest.New(t)
+	acme := store.Tenant(t)
+	var ahead atomic.Int64
+	svc := keys.New(keys.Options{
+		Store: store.Store, KMS: localKMS(t),
+		Now: func() time.Time { return store.Now().Add(time.Duration(ahead.Load())) },
+	})
+	if err := svc.Ensure(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := svc.RotateDataKey(t.Context(), acme, ""); err != nil {
+		t.Fatal(err)
+	}
+	cached := func() *keys.Ring {
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			if a, b := ring(t, svc, acme), ring(t, svc, acme); a == b {
+				return a
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the ring is not cached")
+			}
+		}
+	}
+	if v := cached().SealingVersion(); v != 1 {
+		t.Fatalf("version %d seals at once, want 1", v)
+	}
+	ahead.Store(int64(6 * time.Second))
+	if v := cached().SealingVersion(); v != 2 {
+		t.Errorf("six seconds later version %d seals, want 2", v)
 	}
 }
