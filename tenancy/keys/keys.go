@@ -48,6 +48,7 @@ var ErrNoKeys = errors.New("the tenant has no data key")
 type Plan struct {
 	Algorithm          string        // of signing keys: ES256, EdDSA or RS256
 	InKMS              bool          // signing keys are made in the KMS and never leave it
+	Since              time.Time     // when the policy came to say so: a key made later, of another algorithm, was somebody's wish
 	RotateSigningAfter time.Duration // age at which a signing key gets its successor; 0: never by itself
 	RotateDataAfter    time.Duration // age at which a data key gets its successor; 0: never by itself
 }

@@ -118,7 +118,9 @@ func (s *Service) SigningKeys(ctx context.Context, sc scope.Scope) ([]SigningKey
 
 // RotateRequest asks for a successor of the active signing key.
 type RotateRequest struct {
-	Algorithm string // ES256, EdDSA or RS256; empty: the policy's
+	// Algorithm is ES256, EdDSA or RS256; empty: the policy's. Another one than the
+	// policy's stays until its key is outgrown, or the policy is written anew.
+	Algorithm string
 	// Now lets it sign at once. Verifiers that keep the key set and do not ask again for a
 	// kid that they don't know refuse its tokens until they do.
 	Now    bool
@@ -262,7 +264,8 @@ func (c *lifeChange) outgrown(active *tenantq.SigningKey) bool {
 	if active.ActivatedAt != nil {
 		since = *active.ActivatedAt
 	}
-	return active.Algorithm != c.plan.Algorithm || (active.Location == locationKMS) != c.plan.InKMS ||
+	other := active.Algorithm != c.plan.Algorithm || (active.Location == locationKMS) != c.plan.InKMS
+	return (other && active.CreatedAt.Before(c.plan.Since)) ||
 		(c.plan.RotateSigningAfter > 0 && c.tx.Now().Sub(since) >= c.plan.RotateSigningAfter)
 }
 

@@ -219,13 +219,26 @@ func TestRotateByPolicy(t *testing.T) {
 		}
 	}
 	l.plan.RotateSigningAfter = 0
-	// Another algorithm takes effect with a key of its own, and each one signs.
+	// What somebody asked for stays, although the policy says otherwise.
+	made, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Algorithm: keys.EdDSA, Now: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	*l.at += time.Hour
+	l.maintain(t, acme)
+	if r := ring(t, l.svc, acme); r.Signer().KID != made.KID || len(published(t, r)) > 3 {
+		t.Errorf("%s signs, want the key that was asked for", r.Signer().KID)
+	}
+	if list, err := l.svc.SigningKeys(t.Context(), acme); err != nil || list[0].KID != made.KID {
+		t.Errorf("a successor was made that nobody asked for: %v", err)
+	}
+	// Another algorithm of the policy's takes effect with a key of its own, and each one signs.
 	now := *l.at
 	for _, algorithm := range []string{keys.EdDSA, keys.RS256, keys.ES256} {
 		now += time.Hour
 		*l.at = now
 		l.maintain(t, acme) // activates the one before
-		l.plan.Algorithm = algorithm
+		l.plan.Algorithm, l.plan.Since = algorithm, time.Now().Add(now+time.Minute)
 		now += time.Hour
 		*l.at = now
 		l.maintain(t, acme)

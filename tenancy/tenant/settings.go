@@ -71,7 +71,7 @@ func (s *Service) UpdateSettings(ctx context.Context, sc scope.Scope, req Update
 		} else if err != nil {
 			return fmt.Errorf("lock tenant: %w", err)
 		}
-		document, err := readPolicy(ctx, tx, row.PolicyVersion)
+		document, _, err := readPolicy(ctx, tx, row.PolicyVersion)
 		if err != nil {
 			return err
 		}

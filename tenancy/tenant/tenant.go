@@ -90,7 +90,8 @@ type Snapshot struct {
 
 	Policy        policy.Document
 	PolicyVersion int
-	Encryption    *jwe.Key // EncryptionKey, ready for use; nil: tokens are only signed
+	PolicySince   time.Time // when that version was written; zero for the platform's
+	Encryption    *jwe.Key  // EncryptionKey, ready for use; nil: tokens are only signed
 }
 
 // HasOrigin reports whether origin is exactly one of the tenant's.
@@ -129,7 +130,7 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 				return fmt.Errorf("stored encryption key of tenant %s: %v", sc.Tenant(), err) //nolint:errorlint // as readPolicy
 			}
 		}
-		snap.Policy, err = readPolicy(ctx, tx, row.PolicyVersion)
+		snap.Policy, snap.PolicySince, err = readPolicy(ctx, tx, row.PolicyVersion)
 		return err
 	})
 	if err != nil {
@@ -138,19 +139,20 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 	return snap, nil
 }
 
-func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (policy.Document, error) {
+// readPolicy returns a version of the tenant's policy, and when it was written.
+func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (policy.Document, time.Time, error) {
 	stored, err := tx.GetPolicy(ctx, version)
 	if db.IsNoRows(err) && tx.Scope().Tenant() == scope.PlatformTenant {
-		return policy.Default(), nil // a migration makes this tenant, without a policy
+		return policy.Default(), time.Time{}, nil // a migration makes this tenant, without a policy
 	} else if err != nil {
-		return policy.Document{}, fmt.Errorf("get policy %d: %w", version, err)
+		return policy.Document{}, time.Time{}, fmt.Errorf("get policy %d: %w", version, err)
 	}
 	document, err := policy.Parse(stored.Document)
 	if err != nil {
 		// Not the caller's fault: hidden from the edge, which would send it.
-		return policy.Document{}, fmt.Errorf("stored policy %d of tenant %s: %v", version, tx.Scope().Tenant(), err) //nolint:errorlint // see above
+		return policy.Document{}, time.Time{}, fmt.Errorf("stored policy %d of tenant %s: %v", version, tx.Scope().Tenant(), err) //nolint:errorlint // see above
 	}
-	return document, nil
+	return document, stored.CreatedAt, nil
 }
 
 func fromRow(row tenantq.Tenant) Tenant {

@@ -438,7 +438,8 @@ func (x *ListSigningKeysResponse) GetNextPageToken() string {
 // RotateSigningKeyRequest asks for a successor of the active key.
 type RotateSigningKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Algorithm of the new key; the policy's if absent.
+	// Algorithm of the new key; the policy's if absent. Another one than the
+	// policy's stays until the key is outgrown or the policy is written anew.
 	Algorithm SigningKey_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=biocore.admin.v1.SigningKey_Algorithm" json:"algorithm,omitempty"`
 	// Lets it sign at once; a successor that is pending already is taken then.
 	// Verifiers that keep the key set and do not ask again for a kid that they do
