@@ -219,12 +219,32 @@ func (s *Service) turnDataKeys(ctx context.Context, sc scope.Scope, plan Plan) e
 		return nil // due again in drainFrom
 	}
 	if s.draining(list) && now.Sub(list[0].CreatedAt) >= drainFrom {
-		if err := s.resealAll(ctx, sc); err != nil {
+		if err := s.resealAll(ctx, sc); errors.Is(err, db.ErrUnavailable) || errors.Is(err, ErrKMSUnavailable) {
 			return err
+		} else if err != nil {
+			return errors.Join(err, s.postpone(ctx, sc)) // it takes a person
 		}
 	}
 	return s.changeDataKeys(ctx, sc, "look after data keys", func(tx *db.TenantTx, rows []tenantq.ListDataKeysRow) (bool, error) {
 		return s.settle(ctx, tx, list[0].Version, rows)
+	})
+}
+
+// postpone has the maintenance look again in hours and not in a minute: each time that a
+// value does not open leaves an audit entry.
+func (s *Service) postpone(ctx context.Context, sc scope.Scope) error {
+	return s.changeDataKeys(ctx, sc, "look after data keys", func(tx *db.TenantTx, rows []tenantq.ListDataKeysRow) (bool, error) {
+		for _, row := range rows {
+			if row.DueAt == nil {
+				continue
+			}
+			if err := tx.SetDataKeyDue(ctx, tenantq.SetDataKeyDueParams{
+				Version: row.Version, DrainedAt: row.DrainedAt, DueAt: later(tx.Now(), lookAgainAfter),
+			}); err != nil {
+				return false, fmt.Errorf("set due: %w", err)
+			}
+		}
+		return false, nil
 	})
 }
 

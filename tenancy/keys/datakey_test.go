@@ -135,6 +135,11 @@ func TestDataKeyStaysWhileSomethingIsSealedUnderIt(t *testing.T) {
 		if diff := cmp.Diff([]uint32{2, 1, 0}, l.versions(t, acme)); diff != "" {
 			t.Errorf("versions (-want +got):\n%s", diff)
 		}
+		var due time.Time
+		if err := l.Superuser(t).QueryRow(t.Context(), "SELECT min(due_at) FROM data_keys WHERE tenant_id = $1", acme.Tenant()).Scan(&due); err != nil ||
+			due.Before(time.Now().Add(at+time.Hour)) {
+			t.Errorf("it is due again at %s, %v, want hours later", due, err)
+		}
 	}
 }
 

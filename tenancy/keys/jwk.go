@@ -74,6 +74,38 @@ func PublicJWK(spki []byte) ([]byte, error) {
 	return j.append(nil), nil
 }
 
+// publicJWK is a key of the kinds that sign here, as a key set has it.
+type publicJWK struct {
+	KID string `json:"kid"`
+	KTY string `json:"kty"`
+	CRV string `json:"crv"`
+	X   string `json:"x"`
+	Y   string `json:"y"`
+	N   string `json:"n"`
+	E   string `json:"e"`
+}
+
+// public returns the key itself; errPublicKey for any other kind.
+func (k publicJWK) public() (crypto.PublicKey, error) {
+	b64 := base64.RawURLEncoding.Strict()
+	x, errX := b64.DecodeString(k.X)
+	y, errY := b64.DecodeString(k.Y)
+	n, errN := b64.DecodeString(k.N)
+	e, errE := b64.DecodeString(k.E)
+	if err := errors.Join(errX, errY, errN, errE); err != nil {
+		return nil, errPublicKey
+	}
+	switch exponent := new(big.Int).SetBytes(e); {
+	case k.KTY == "EC" && k.CRV == "P-256" && len(x) == 32 && len(y) == 32:
+		return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, append(x, y...)...))
+	case k.KTY == "OKP" && k.CRV == "Ed25519" && len(x) == ed25519.PublicKeySize:
+		return ed25519.PublicKey(x), nil
+	case k.KTY == "RSA" && len(e) > 0 && exponent.IsInt64() && exponent.Int64() <= 1<<31-1:
+		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}, nil
+	}
+	return nil, errPublicKey
+}
+
 // append needs no escaping: everything is base64url.
 func (j jwk) append(dst []byte) []byte {
 	dst = append(dst, '{')
