@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -99,4 +100,33 @@ func hasTest(t *testing.T, dir, name string) bool {
 		}
 	}
 	return false
+}
+
+// Every method that a client can call by REST is in the description of its plane.
+func TestEveryRouteIsDescribed(t *testing.T) {
+	w := newWorld(t)
+	var described strings.Builder
+	for _, plane := range []string{"auth", "admin"} {
+		raw, err := os.ReadFile(filepath.Join(top(t), "proto/openapi", plane+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		described.Write(raw)
+	}
+	paths := strings.Split(described.String(), "\n")
+	for _, r := range w.rest.Routes() {
+		path := pathVariable.ReplaceAllStringFunc(r.Path, func(v string) string { return "{" + camel(v[1:len(v)-1]) + "}" })
+		at := slices.IndexFunc(paths, func(line string) bool { return strings.Trim(line, " '\":") == strings.Trim(path, ":") })
+		if at < 0 {
+			t.Errorf("%s %s is in no description", r.Method, path)
+			continue
+		}
+		end := at + 1
+		for end < len(paths) && !strings.HasPrefix(paths[end], "  /") {
+			end++
+		}
+		if !slices.ContainsFunc(paths[at:end], func(line string) bool { return strings.TrimSpace(line) == strings.ToLower(r.Method)+":" }) {
+			t.Errorf("%s is described, but not %s of it", path, r.Method)
+		}
+	}
 }
