@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -32,8 +33,20 @@ import (
 func TestNothingSecretPrints(t *testing.T) {
 	store := dbtest.Fresh(t)
 	cfg := testConfig(t, store, dbtest.Redis(t))
-	w := startWorld(t, store, cfg)
+	tel, err := startTelemetry(t.Context(), TelemetryConfig{LogOutput: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Wired and not running: fmt reads without locks what a running one would write.
+	w, err := newPlatform(t.Context(), cfg, tel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
 	home := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "test"})
+	if err := w.keys.Ensure(t.Context(), home); err != nil {
+		t.Fatal(err)
+	}
 	ring, err := w.keys.Ring(t.Context(), home)
 	if err != nil {
 		t.Fatal(err)
@@ -81,8 +94,8 @@ func TestNothingSecretPrints(t *testing.T) {
 	url := "postgres://u:" + hunter + "@h/x"
 	holders := map[string]any{
 		"the configuration": cfg, "its address": &cfg, "settings": &settings{Config: cfg},
-		"the server": w.server, "the platform": w.platform, "the operator": w.operator, "a checkup": &checkup{cfg: cfg}, "a dev": &dev{},
-		"the keys": w.keys, "a ring": ring, "a signer": ring.Signer(), "a local KMS": local, "the store": w.platform.store, "Redis": w.redis, "another Redis": client, "the runner of jobs": w.runner,
+		"the server": &server{platform: w}, "the platform": w, "the operator": w.operator, "a checkup": &checkup{cfg: cfg}, "a dev": &dev{},
+		"the keys": w.keys, "a ring": ring, "a signer": ring.Signer(), "a local KMS": local, "the store": w.store, "Redis": w.redis, "another Redis": client, "the runner of jobs": w.runner,
 		"API keys": w.apiKeys, "tenants": w.tenants, "a plain key": made.Plain, "a new key": made, "its new address": &made,
 		"first keys":    tenant.FirstKeys{Secret: hunter, Publishable: hunter},
 		"tokens":        session.Tokens{Access: hunter, Refresh: hunter},
