@@ -12,6 +12,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // apiKeyJSON is an API key under --json, as the API spells it.
@@ -95,29 +96,22 @@ func runAPIKeyCreate(ctx context.Context, env *environment, args []string) error
 	case *life < 0:
 		return misuse(env, command, "--expires-in is in the future")
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, *slug)
-	if err != nil {
-		return err
-	}
-	if *life > 0 {
-		ends := c.store.Now().Add(*life)
-		req.ExpiresAt = &ends
-	}
-	made, err := c.apiKeys.Create(ctx, sc, req)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		out := toAPIKeyJSON(made.Key)
-		out.Key = made.Plain.Reveal()
-		return printJSON(env.out, out)
-	}
-	return printNewAPIKey(env.out, made)
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		if *life > 0 {
+			ends := c.store.Now().Add(*life)
+			req.ExpiresAt = &ends
+		}
+		made, err := c.apiKeys.Create(ctx, sc, req)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			out := toAPIKeyJSON(made.Key)
+			out.Key = made.Plain.Reveal()
+			return printJSON(env.out, out)
+		}
+		return printNewAPIKey(env.out, made)
+	})
 }
 
 func printNewAPIKey(w io.Writer, made apikey.Created) error {
@@ -160,39 +154,32 @@ func runAPIKeyList(ctx context.Context, env *environment, args []string) error {
 	if *slug == "" {
 		return misuse(env, command, "--tenant is required")
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, *slug)
-	if err != nil {
-		return err
-	}
-	found, err := everyPage("", func(req listing.Request) (listing.Page[apikey.Key], error) {
-		return c.apiKeys.List(ctx, sc, req)
-	})
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		out := make([]apiKeyJSON, len(found))
-		for i, k := range found {
-			out[i] = toAPIKeyJSON(k)
-		}
-		return printJSON(env.out, map[string]any{"apiKeys": out})
-	}
-	if len(found) == 0 {
-		_, err := fmt.Fprintln(env.out, "no API keys")
-		return err
-	}
-	rows := [][]string{{"NAME", "KIND", "STATE", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "ID"}}
-	for _, k := range found {
-		rows = append(rows, []string{
-			k.Name, string(k.Kind), stateOf(k, c.store.Now()), joined(k.Scopes), moment(&k.CreatedAt), moment(k.LastUsedAt), moment(k.ExpiresAt), k.ID.String(),
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		found, err := everyPage("", func(req listing.Request) (listing.Page[apikey.Key], error) {
+			return c.apiKeys.List(ctx, sc, req)
 		})
-	}
-	return table(env.out, rows)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			out := make([]apiKeyJSON, len(found))
+			for i, k := range found {
+				out[i] = toAPIKeyJSON(k)
+			}
+			return printJSON(env.out, map[string]any{"apiKeys": out})
+		}
+		if len(found) == 0 {
+			_, err := fmt.Fprintln(env.out, "no API keys")
+			return err
+		}
+		rows := [][]string{{"NAME", "KIND", "STATE", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "ID"}}
+		for _, k := range found {
+			rows = append(rows, []string{
+				k.Name, string(k.Kind), stateOf(k, c.store.Now()), joined(k.Scopes), moment(&k.CreatedAt), moment(k.LastUsedAt), moment(k.ExpiresAt), k.ID.String(),
+			})
+		}
+		return table(env.out, rows)
+	})
 }
 
 func stateOf(k apikey.Key, now time.Time) string {
@@ -222,22 +209,15 @@ func runAPIKeyRevoke(ctx context.Context, env *environment, args []string) error
 	if err != nil {
 		return err
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		revoked, err := c.apiKeys.Revoke(ctx, sc, apikey.RevokeRequest{ID: id, Reason: *reason})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, toAPIKeyJSON(revoked))
+		}
+		_, err = fmt.Fprintf(env.out, "API key %s is revoked since %s\n", revoked.Name, moment(revoked.RevokedAt))
 		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, *slug)
-	if err != nil {
-		return err
-	}
-	revoked, err := c.apiKeys.Revoke(ctx, sc, apikey.RevokeRequest{ID: id, Reason: *reason})
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(env.out, toAPIKeyJSON(revoked))
-	}
-	_, err = fmt.Fprintf(env.out, "API key %s is revoked since %s\n", revoked.Name, moment(revoked.RevokedAt))
-	return err
+	})
 }

@@ -239,44 +239,37 @@ func runKeysRotate(ctx context.Context, env *environment, args []string) error {
 	case *data && (*now || *algorithm != ""):
 		return misuse(env, command, "--now and --algorithm are of signing keys, --data is of data keys")
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, *slug)
-	if err != nil {
-		return err
-	}
-	if *data {
-		version, err := c.keys.RotateDataKey(ctx, sc, *reason)
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		if *data {
+			version, err := c.keys.RotateDataKey(ctx, sc, *reason)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(env.out, map[string]any{"version": version})
+			}
+			_, err = fmt.Fprintf(env.out, "Data key %d is made and seals in a few seconds. What older ones have sealed is sealed anew by the servers, "+
+				"within minutes; the older ones are destroyed a day later.\n", version)
+			return err
+		}
+		made, err := c.keys.Rotate(ctx, sc, keys.RotateRequest{Algorithm: *algorithm, Now: *now, Reason: *reason})
 		if err != nil {
 			return err
 		}
 		if asJSON {
-			return printJSON(env.out, map[string]any{"version": version})
+			out, err := toSigningKeyJSON(made)
+			if err != nil {
+				return err
+			}
+			return printJSON(env.out, out)
 		}
-		_, err = fmt.Fprintf(env.out, "Data key %d is made and seals in a few seconds. What older ones have sealed is sealed anew by the servers, "+
-			"within minutes; the older ones are destroyed a day later.\n", version)
-		return err
-	}
-	made, err := c.keys.Rotate(ctx, sc, keys.RotateRequest{Algorithm: *algorithm, Now: *now, Reason: *reason})
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		out, err := toSigningKeyJSON(made)
-		if err != nil {
-			return err
+		if made.State == keys.Active {
+			_, err = fmt.Fprintf(env.out, "Signing key %s (%s) signs from now on\n", made.KID, made.Algorithm)
+		} else {
+			_, err = fmt.Fprintf(env.out, "Signing key %s (%s) is published and signs from %s on\n", made.KID, made.Algorithm, moment(made.ActivateAt))
 		}
-		return printJSON(env.out, out)
-	}
-	if made.State == keys.Active {
-		_, err = fmt.Fprintf(env.out, "Signing key %s (%s) signs from now on\n", made.KID, made.Algorithm)
-	} else {
-		_, err = fmt.Fprintf(env.out, "Signing key %s (%s) is published and signs from %s on\n", made.KID, made.Algorithm, moment(made.ActivateAt))
-	}
-	return err
+		return err
+	})
 }
 
 func runKeysRevoke(ctx context.Context, env *environment, args []string) error {
@@ -292,29 +285,22 @@ func runKeysRevoke(ctx context.Context, env *environment, args []string) error {
 	if *slug == "" {
 		return misuse(env, command, "--tenant is required")
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, *slug)
-	if err != nil {
-		return err
-	}
-	revoked, err := c.keys.Revoke(ctx, sc, keys.RevokeKeyRequest{KID: fs.Arg(0), Reason: *reason})
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		out, err := toSigningKeyJSON(revoked)
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		revoked, err := c.keys.Revoke(ctx, sc, keys.RevokeKeyRequest{KID: fs.Arg(0), Reason: *reason})
 		if err != nil {
 			return err
 		}
-		return printJSON(env.out, out)
-	}
-	_, err = fmt.Fprintf(env.out, "Signing key %s is revoked since %s: verifiers refuse its tokens when they read the key set again\n",
-		revoked.KID, moment(revoked.RevokedAt))
-	return err
+		if asJSON {
+			out, err := toSigningKeyJSON(revoked)
+			if err != nil {
+				return err
+			}
+			return printJSON(env.out, out)
+		}
+		_, err = fmt.Fprintf(env.out, "Signing key %s is revoked since %s: verifiers refuse its tokens when they read the key set again\n",
+			revoked.KID, moment(revoked.RevokedAt))
+		return err
+	})
 }
 
 func runKeysRewrap(ctx context.Context, env *environment, args []string) error {
@@ -362,27 +348,20 @@ func runKeysShred(ctx context.Context, env *environment, args []string) error {
 	if *confirm != fs.Arg(0) {
 		return misuse(env, command, "--confirm %s is required: everything that identifies the tenant's users is lost for ever", fs.Arg(0))
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
+	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
+		done, err := c.tenants.Shred(ctx, c.home, tenant.ShredRequest{
+			ID: sc.Tenant(), Reason: *reason, Issuer: token.Issuer(c.publicURL, platformSlug),
+		})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, map[string]any{"tenant": toTenantJSON(done.Tenant), "certificate": done.Certificate})
+		}
+		fmt.Fprintf(env.err, "The keys of %s are destroyed. The certificate, which `biocore keys certify` verifies:\n", done.Tenant.Slug)
+		_, err = fmt.Fprintln(env.out, done.Certificate)
 		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, fs.Arg(0))
-	if err != nil {
-		return err
-	}
-	done, err := c.tenants.Shred(ctx, c.home, tenant.ShredRequest{
-		ID: sc.Tenant(), Reason: *reason, Issuer: token.Issuer(c.publicURL, platformSlug),
 	})
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(env.out, map[string]any{"tenant": toTenantJSON(done.Tenant), "certificate": done.Certificate})
-	}
-	fmt.Fprintf(env.err, "The keys of %s are destroyed. The certificate, which `biocore keys certify` verifies:\n", done.Tenant.Slug)
-	_, err = fmt.Fprintln(env.out, done.Certificate)
-	return err
 }
 
 // runKeysJWKS prints a key set with what the served one no longer has: what a revoked
@@ -396,28 +375,21 @@ func runKeysJWKS(ctx context.Context, env *environment, args []string) error {
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	c, err := openControl(ctx, env, *config)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	sc, err := c.of(ctx, *slug)
-	if err != nil {
-		return err
-	}
-	list, err := c.keys.SigningKeys(ctx, sc)
-	if err != nil {
-		return err
-	}
-	set := []json.RawMessage{}
-	for _, k := range list {
-		public, err := keys.PublicJWK(k.Public)
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		list, err := c.keys.SigningKeys(ctx, sc)
 		if err != nil {
-			return fmt.Errorf("signing key %s: %w", k.KID, err)
+			return err
 		}
-		set = append(set, public)
-	}
-	return printJSON(env.out, map[string]any{"keys": set})
+		set := []json.RawMessage{}
+		for _, k := range list {
+			public, err := keys.PublicJWK(k.Public)
+			if err != nil {
+				return fmt.Errorf("signing key %s: %w", k.KID, err)
+			}
+			set = append(set, public)
+		}
+		return printJSON(env.out, map[string]any{"keys": set})
+	})
 }
 
 // runKeysCertify verifies a deletion certificate with nothing but two files.

@@ -103,6 +103,21 @@ func (c *control) of(ctx context.Context, slug string) (scope.Scope, error) {
 	return scope.New(id, c.home.Actor()), nil
 }
 
+// inTenant opens the control plane and runs fn in the tenant that is named on the
+// command line.
+func inTenant(ctx context.Context, env *environment, path, slug string, fn func(c *control, sc scope.Scope) error) error {
+	c, err := openControl(ctx, env, path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sc, err := c.of(ctx, slug)
+	if err != nil {
+		return err
+	}
+	return fn(c, sc)
+}
+
 // misuse says what is wrong with a command's arguments, and returns errUsage.
 func misuse(env *environment, command, format string, args ...any) error {
 	_, _ = fmt.Fprintf(env.err, "biocore %s: %s\nbiocore %[1]s --help shows how it is used.\n", command, fmt.Sprintf(format, args...))
