@@ -25,16 +25,23 @@ var contactField = keys.Field{Table: "contacts", Column: "value"}
 var ErrKeyLogged = errors.New("postgres would log the key of contact data: " +
 	"set log_parameter_max_length to 0 for bc_app (`biocore migrate up --bootstrap` as a superuser does), or stop logging statements")
 
-// DamagedError names a contact that does not open, or is not the one that its index
-// says: it was changed, or moved from another row, kind or tenant. It is a
-// keys.ErrSealed.
+// DamagedError names a contact or profile that does not open, or a contact that is not
+// the one that its index says: it was changed, or moved from another row, kind or
+// tenant. It is a keys.ErrSealed.
 type DamagedError struct {
 	User ID
-	Kind ContactKind
+	Kind ContactKind // empty: the profile
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("open %s of user %s: %v", e.Kind, e.User, keys.ErrSealed)
+	return fmt.Sprintf("open %s of user %s: %v", e.what(), e.User, keys.ErrSealed)
+}
+
+func (e *DamagedError) what() string {
+	if e.Kind == "" {
+		return "PROFILE"
+	}
+	return string(e.Kind)
 }
 
 // Unwrap returns keys.ErrSealed.
@@ -161,7 +168,7 @@ func sqlKeys(ring *keys.Ring) (secrets [][]byte, versions []int32) {
 	return secrets, versions
 }
 
-// alarm records a contact that does not open, in a transaction of its own: that of the
+// alarm records a contact or profile that does not open, in a transaction of its own: that of the
 // call is over, or only reads. It returns err, or why it could not be recorded.
 func (s *Service) alarm(ctx context.Context, sc scope.Scope, err error) error {
 	d, ok := errors.AsType[*DamagedError](err)
@@ -174,9 +181,13 @@ func (s *Service) alarm(ctx context.Context, sc scope.Scope, err error) error {
 func (s *Service) recordDamage(ctx context.Context, sc scope.Scope, damaged []*DamagedError) error {
 	return s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
 		for _, d := range damaged {
+			action := "contact.open"
+			if d.Kind == "" {
+				action = "user.open"
+			}
 			if err := audit.Append(ctx, tx, audit.Entry{
-				Action: "contact.open", Outcome: audit.Failed, Target: audit.Target{Kind: "user", ID: d.User.String()},
-				Reason: "a sealed value does not open", Detail: []attr.Attr{attr.Text("kind", string(d.Kind))},
+				Action: action, Outcome: audit.Failed, Target: audit.Target{Kind: "user", ID: d.User.String()},
+				Reason: "a sealed value does not open", Detail: []attr.Attr{attr.Text("kind", d.what())},
 			}); err != nil {
 				return err
 			}

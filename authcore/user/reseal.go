@@ -78,7 +78,7 @@ func (s *Service) ResealContacts(ctx context.Context, sc scope.Scope, limit int)
 
 // ResealProfiles is ResealContacts for the profiles, which are opened and sealed here.
 // Etags and times of change stay: nothing that anybody sees has changed. The error that
-// remains is a keys.ErrSealed and names the user.
+// remains is a *DamagedError.
 func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int) (done int, err error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int)
 		return 0, err
 	}
 	if done < limit {
-		return done, damaged
+		return done, s.alarm(ctx, sc, damaged)
 	}
 	return done, nil
 }
@@ -128,7 +128,7 @@ func resealProfile(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, id uui
 	// The bytes and not the parsed profile: what a newer release put in stays.
 	plain, err := ring.Open(profileField, id[:], was)
 	if err != nil {
-		return false, fmt.Errorf("open profile of user %s: %w", id, err)
+		return false, &DamagedError{User: ID(id)}
 	}
 	sealed, err := ring.Seal(profileField, id[:], plain)
 	if err != nil {

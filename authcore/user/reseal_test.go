@@ -232,3 +232,37 @@ func TestResealRace(t *testing.T) {
 		t.Errorf("versions = %v, %v, want 2 alone", contacts, profiles)
 	}
 }
+
+// A profile that was changed, or moved from another user or tenant, opens nowhere, and
+// the tenant's log tells: somebody was at the database.
+func TestDamagedProfile(t *testing.T) {
+	w := authcoretest.New(t)
+	acme, globex := w.Tenant(t), w.Tenant(t)
+	for _, tt := range []struct{ name, sql string }{
+		{"a flipped bit", "UPDATE users SET profile_sealed = set_byte(profile_sealed, 40, get_byte(profile_sealed, 40) # 1) WHERE id = $1 AND $2::uuid IS NOT NULL"},
+		{"cut", "UPDATE users SET profile_sealed = substring(profile_sealed FOR 50) WHERE id = $1 AND $2::uuid IS NOT NULL"},
+		{"another user's", "UPDATE users u SET profile_sealed = o.profile_sealed FROM users o WHERE u.id = $1 AND o.id = $2"},
+		{"another tenant's", "UPDATE users u SET profile_sealed = o.profile_sealed FROM users o WHERE u.id = $1 AND o.id = $2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ada, other := w.User(t, acme), w.User(t, acme)
+			if tt.name == "another tenant's" {
+				other = w.User(t, globex)
+			}
+			if tag, err := w.Superuser(t).Exec(t.Context(), tt.sql, ada.ID.UUID(), other.ID.UUID()); err != nil || tag.RowsAffected() != 1 {
+				t.Fatalf("%d rows, %v", tag.RowsAffected(), err)
+			}
+			before := w.AuditCount(t, acme, "user.open")
+			got, err := w.Users.Get(t.Context(), acme, ada.ID)
+			if damage, ok := errors.AsType[*user.DamagedError](err); !ok || !errors.Is(err, keys.ErrSealed) || damage.User != ada.ID || damage.Kind != "" {
+				t.Fatalf("Get = %+v, %v, want a damaged profile of %s", got, err, ada.ID)
+			}
+			if n := w.AuditCount(t, acme, "user.open") - before; n != 1 {
+				t.Errorf("audit entries = %d, want 1", n)
+			}
+			if _, err := w.Users.Delete(t.Context(), acme, user.DeleteRequest{ID: ada.ID}); err != nil {
+				t.Errorf("Delete = %v: a person's right to erasure does not hang on it", err)
+			}
+		})
+	}
+}

@@ -88,11 +88,12 @@ func (p Profile) seal(ring *keys.Ring, id ID) ([]byte, error) {
 	return sealed, nil
 }
 
-// OpenProfile opens the sealed profile in the row of user id.
+// OpenProfile opens the sealed profile in the row of user id; a *DamagedError when it
+// does not open.
 func OpenProfile(ring *keys.Ring, id ID, sealed []byte) (Profile, error) {
 	plaintext, err := ring.Open(profileField, id[:], sealed)
 	if err != nil {
-		return Profile{}, fmt.Errorf("open profile of user %s: %w", id, err)
+		return Profile{}, &DamagedError{User: id}
 	}
 	var p Profile
 	if err := json.Unmarshal(plaintext, &p); err != nil {
