@@ -72,14 +72,15 @@ func (u *unwrapper) open(ctx context.Context, tenant uuid.UUID, version uint32, 
 	id := sha256.Sum256(bytes.Join([][]byte{ad, []byte(kmsKey), wrapped}, []byte{0}))
 	u.mu.Lock()
 	k, ok := u.known[id]
-	resting := u.silent
-	if time.Since(u.asked) >= restAfter {
-		resting = nil
-	}
-	u.mu.Unlock()
 	if ok && time.Since(k.at) < askAgainAfter {
+		u.mu.Unlock()
 		return k.secret, k.at.Add(u.grace), nil
 	}
+	resting := u.silent
+	if resting != nil && time.Since(u.asked) >= restAfter {
+		resting, u.asked = nil, time.Now() // one looks whether it is back; the others don't wait with it
+	}
+	u.mu.Unlock()
 	err := resting
 	if err == nil {
 		var secret []byte

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +131,53 @@ func TestASilentKMSIsLeftAlone(t *testing.T) {
 			t.Errorf("open after it is back = %v", err)
 		}
 	})
+}
+
+// Of those who come when it has rested, one asks, and the others don't wait for that.
+func TestOneLooksWhetherTheKMSIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &hangingKMS{moodyKMS: &moodyKMS{err: ErrKMSUnavailable}}
+		u := newUnwrapper(k, 0, slog.New(slog.DiscardHandler))
+		open := func() error {
+			_, _, err := u.open(t.Context(), uuid.New(), 1, "moody:1", bytes.Repeat([]byte{7}, keyBytes))
+			return err
+		}
+		if err := open(); !errors.Is(err, ErrKMSUnavailable) {
+			t.Fatal(err)
+		}
+		pass(restAfter)
+		k.mood(ErrKMSUnavailable)
+		k.hang = 2 * time.Second
+		began := time.Now()
+		var wg sync.WaitGroup
+		var waited atomic.Int64
+		for range 50 {
+			wg.Go(func() {
+				if err := open(); !errors.Is(err, ErrKMSUnavailable) {
+					t.Errorf("open = %v", err)
+				}
+				if time.Since(began) > 0 {
+					waited.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if k.count() != 1 || waited.Load() != 1 {
+			t.Errorf("it was asked %d times, and %d waited for it; want one", k.count(), waited.Load())
+		}
+	})
+}
+
+// hangingKMS takes its time.
+type hangingKMS struct {
+	*moodyKMS
+
+	hang time.Duration
+}
+
+func (k *hangingKMS) Unwrap(ctx context.Context, name string, wrapped, ad []byte) ([]byte, error) {
+	pass(k.hang)
+	return k.moodyKMS.Unwrap(ctx, name, wrapped, ad)
 }
 
 func TestARefusalOutlivesSilence(t *testing.T) {
