@@ -25,7 +25,7 @@ import (
 type fakeVault struct {
 	fakeServer
 	namespace string
-	forgetful bool // ignores associated_data, as Vault did before 1.9
+	forgetful bool // ignores associated_data, as Vault did before 1.13
 
 	state   sync.Mutex
 	tokens  map[string]*fakeToken
