@@ -77,8 +77,9 @@ func (s *Service) ResealContacts(ctx context.Context, sc scope.Scope, limit int)
 }
 
 // ResealProfiles is ResealContacts for the profiles, which are opened and sealed here.
-// Etags and times of change stay: nothing that anybody sees has changed. The error that
-// remains is a *DamagedError.
+// Etags and times of change stay: nothing that anybody sees has changed. Rows from before
+// the schema noted which key sealed a profile are noted first, and count as done. The
+// error that remains is a *DamagedError.
 func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int) (done int, err error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -86,7 +87,10 @@ func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int)
 	}
 	var damaged error
 	err = s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
-		done, damaged = 0, nil // this may be the second run
+		damaged = nil // this may be the second run
+		if done, err = fillVersions(ctx, tx, limit); err != nil {
+			return err
+		}
 		q := tenantq.ListStaleProfilesParams{ProfileVersion: int64(ring.SealingVersion())}
 		for done < limit {
 			q.MaxRows = int32(min(limit-done, resealBatch)) //nolint:gosec // at most resealBatch
@@ -95,7 +99,7 @@ func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int)
 				return fmt.Errorf("list stale profiles: %w", err)
 			}
 			for _, row := range rows {
-				q.AfterVersion, q.AfterID = row.ProfileVersion, row.ID
+				q.AfterVersion, q.AfterID = row.SealedBy, row.ID
 				written, err := resealProfile(ctx, tx, ring, row.ID, row.ProfileSealed)
 				switch {
 				case errors.Is(err, keys.ErrSealed):
@@ -119,6 +123,20 @@ func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int)
 	}
 	if done < limit {
 		return done, s.alarm(ctx, sc, damaged)
+	}
+	return done, nil
+}
+
+// fillVersions notes for up to limit profiles which data key sealed them.
+func fillVersions(ctx context.Context, tx *db.TenantTx, limit int) (done int, err error) {
+	for done < limit {
+		n, err := tx.FillProfileVersions(ctx, int32(min(limit-done, resealBatch))) //nolint:gosec // at most resealBatch
+		if err != nil {
+			return done, fmt.Errorf("fill profile versions: %w", err)
+		}
+		if done += int(n); n == 0 { // and not below the batch: a row may have been written meanwhile
+			break
+		}
 	}
 	return done, nil
 }

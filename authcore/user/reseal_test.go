@@ -100,6 +100,63 @@ func TestReseal(t *testing.T) {
 	}
 }
 
+// Profiles from before the schema noted who sealed them count as stale until they are
+// noted: the key that sealed them must not pass for idle. What is noted already is not
+// looked at again, and noting changes nothing that anybody sees.
+func TestResealNotesOldProfiles(t *testing.T) {
+	w := authcoretest.New(t)
+	acme, globex := w.Tenant(t), w.Tenant(t)
+	var before []user.User
+	for range 5 {
+		before = append(before, w.User(t, acme))
+	}
+	w.User(t, globex)
+	forget := func() {
+		t.Helper()
+		if _, err := w.Superuser(t).Exec(t.Context(), "UPDATE users SET profile_version = NULL WHERE tenant_id IN ($1, $2)", acme.Tenant(), globex.Tenant()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealed := func() (text string) {
+		t.Helper()
+		if err := w.Superuser(t).QueryRow(t.Context(), "SELECT string_agg(profile_sealed::text, ' ' ORDER BY id) FROM users WHERE tenant_id = $1", acme.Tenant()).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	forget()
+	was := sealed()
+	for _, want := range []int{3, 2, 0} {
+		if n, err := w.Users.ResealProfiles(t.Context(), acme, 3); n != want || err != nil {
+			t.Errorf("ResealProfiles under the same key = %d, %v, want %d", n, err, want)
+		}
+	}
+	if _, profiles := versions(t, w, acme); cmp.Diff(map[int64]int{1: 5}, profiles) != "" || sealed() != was {
+		t.Errorf("versions = %v, want the bytes as they were, noted", profiles)
+	}
+
+	forget()
+	next := w.NextDataKey(t, acme)
+	for done := 1; done > 0; {
+		var err error
+		if done, err = next.Users.ResealProfiles(t.Context(), acme, 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, profiles := versions(t, w, acme); cmp.Diff(map[int64]int{2: 5}, profiles) != "" {
+		t.Errorf("versions = %v, want 2 alone", profiles)
+	}
+	for _, u := range before {
+		if got, err := next.Users.Get(t.Context(), acme, u.ID); err != nil || cmp.Diff(u, got) != "" {
+			t.Errorf("Get = %v (-before +after):\n%s", err, cmp.Diff(u, got))
+		}
+	}
+	var left int
+	if err := w.Superuser(t).QueryRow(t.Context(), "SELECT count(*) FROM users WHERE tenant_id = $1 AND profile_version IS NULL", globex.Tenant()).Scan(&left); err != nil || left != 1 {
+		t.Errorf("%d rows of another tenant left alone, %v, want 1", left, err)
+	}
+}
+
 // What does not open does not keep the rest, and is named.
 func TestResealPastDamage(t *testing.T) {
 	w := authcoretest.New(t)

@@ -78,6 +78,30 @@ func Fresh(t testing.TB) *Store {
 	return srv.openFor(t)
 }
 
+// Empty returns a database that Bootstrap has prepared and nobody has migrated, which
+// goes away with the test. Its Store is nil: only URL, SuperuserURL, Superuser and As work.
+func Empty(t testing.TB) *Store {
+	t.Helper()
+	srv, err := sharedServer()
+	if err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	srv.mu.Lock()
+	name, err := srv.create(ctx, "")
+	srv.mu.Unlock()
+	if err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := srv.drop(context.Background(), name); err != nil {
+			t.Errorf("dbtest: %v", err)
+		}
+	})
+	return &Store{server: srv, database: name}
+}
+
 // openFor opens a database that goes away with t.
 func (s *server) openFor(t testing.TB) *Store {
 	t.Helper()

@@ -23,16 +23,9 @@ CREATE TABLE contacts (
   PRIMARY KEY (tenant_id, user_id, kind)
 );
 SELECT wall('contacts');
-ALTER TABLE contacts ADD FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id);
 CREATE INDEX contacts_match ON contacts (tenant_id, kind, match_index, user_id); -- not unique: a family may share an address
 CREATE INDEX contacts_version ON contacts (tenant_id, key_version, user_id, kind); -- what is to be sealed again
 GRANT SELECT, INSERT, UPDATE (sealed, match_index, key_version, updated_at), DELETE ON contacts TO bc_app;
-
--- Which data key sealed a profile: its bytes 1 to 4 (package keys). A column of its
--- own, because row-level security keeps an index over substring() from being used.
-ALTER TABLE users ADD COLUMN profile_version bigint NOT NULL GENERATED ALWAYS AS
-  ((get_byte(profile_sealed, 1)::bigint << 24) | (get_byte(profile_sealed, 2) << 16) | (get_byte(profile_sealed, 3) << 8) | get_byte(profile_sealed, 4)) STORED;
-CREATE INDEX users_profile_version ON users (tenant_id, profile_version, id);
 
 -- The functions below see nothing but their arguments. Names in bodies that begin
 -- with RETURN are bound here and now, not by a caller's search_path.
@@ -74,3 +67,31 @@ END $$;
 
 REVOKE ALL ON FUNCTION contact_passphrase(uuid, uuid, text, bytea), contact_seal(text, text), contact_open(bytea, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION contact_passphrase(uuid, uuid, text, bytea), contact_seal(text, text), contact_open(bytea, text) TO bc_app;
+
+-- What follows locks users, for milliseconds and until the commit: it comes last, the
+-- strongest lock first, and none of it reads or writes the rows. A wait for the lock
+-- would stop everybody behind it.
+SET LOCAL lock_timeout = '5s';
+
+-- Which data key sealed a profile: its bytes 1 to 4 (package keys). A column of its
+-- own, because row-level security keeps an index over substring() from being used. NULL
+-- in rows from before, until the reseal job comes by: a generated column would rewrite
+-- the table while all tenants wait. Its index is 0017's.
+ALTER TABLE users ADD COLUMN profile_version bigint;
+ALTER TABLE contacts ADD FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id);
+
+-- A trigger, so that no writer can forget it: the release before does not know the
+-- column, and a profile that it wrote under an older key while this one is rolled out
+-- must not pass for one under the newest, whose predecessor may then be destroyed.
+-- Bytes that are no sealed value are version 0: stale, and found damaged by the job.
+-- +goose StatementBegin
+CREATE FUNCTION set_profile_version() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  NEW.profile_version := CASE WHEN octet_length(NEW.profile_sealed) < 5 THEN 0 ELSE
+    (get_byte(NEW.profile_sealed, 1)::bigint << 24) | (get_byte(NEW.profile_sealed, 2) << 16) | (get_byte(NEW.profile_sealed, 3) << 8) | get_byte(NEW.profile_sealed, 4) END;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER profile_version BEFORE INSERT OR UPDATE OF profile_sealed ON users
+  FOR EACH ROW EXECUTE FUNCTION set_profile_version();

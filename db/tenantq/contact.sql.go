@@ -74,8 +74,30 @@ func (q *Queries) DeleteContactsOfUser(ctx context.Context, userID uuid.UUID) (i
 	return result.RowsAffected(), nil
 }
 
+const FillProfileVersions = `-- name: FillProfileVersions :execrows
+UPDATE users u SET profile_sealed = u.profile_sealed
+FROM (
+  SELECT o.id FROM (
+    SELECT n.id FROM users n WHERE n.profile_version IS NULL ORDER BY n.id LIMIT 250
+  ) o ORDER BY o.id LIMIT $1
+) s
+WHERE u.id = s.id AND u.profile_version IS NULL
+`
+
+// Profiles that no writer has touched since the column is there get their version, by
+// the trigger that sets it: the bytes stay. A row that is written meanwhile has one by
+// then, which the condition sees once this has waited. At most 250, as ResealContacts.
+// Lock: the rows written. Index: users_profile_version, users_pkey.
+func (q *Queries) FillProfileVersions(ctx context.Context, maxRows int32) (int64, error) {
+	result, err := q.db.Exec(ctx, FillProfileVersions, maxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const ListStaleProfiles = `-- name: ListStaleProfiles :many
-SELECT id, profile_sealed, profile_version FROM users
+SELECT id, profile_sealed, profile_version::bigint AS sealed_by FROM users
 WHERE profile_version < $1::bigint
   AND (profile_version, id) > ($2::bigint, $3::uuid)
 ORDER BY profile_version, id LIMIT $4
@@ -89,12 +111,12 @@ type ListStaleProfilesParams struct {
 }
 
 type ListStaleProfilesRow struct {
-	ID             uuid.UUID
-	ProfileSealed  []byte
-	ProfileVersion int64
+	ID            uuid.UUID
+	ProfileSealed []byte
+	SealedBy      int64
 }
 
-// Profiles that an older data key sealed. Index: users_profile_version.
+// Profiles that an older data key sealed, after FillProfileVersions. Index: users_profile_version.
 func (q *Queries) ListStaleProfiles(ctx context.Context, arg ListStaleProfilesParams) ([]ListStaleProfilesRow, error) {
 	rows, err := q.db.Query(ctx, ListStaleProfiles,
 		arg.ProfileVersion,
@@ -109,7 +131,7 @@ func (q *Queries) ListStaleProfiles(ctx context.Context, arg ListStaleProfilesPa
 	items := []ListStaleProfilesRow{}
 	for rows.Next() {
 		var i ListStaleProfilesRow
-		if err := rows.Scan(&i.ID, &i.ProfileSealed, &i.ProfileVersion); err != nil {
+		if err := rows.Scan(&i.ID, &i.ProfileSealed, &i.SealedBy); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

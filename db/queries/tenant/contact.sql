@@ -114,9 +114,22 @@ SELECT s.key_version, s.user_id, s.kind, (s.value IS NOT NULL)::boolean AS opene
 FROM stale s LEFT JOIN written w ON w.user_id = s.user_id AND w.kind = s.kind
 ORDER BY s.key_version, s.user_id, s.kind;
 
+-- name: FillProfileVersions :execrows
+-- Profiles that no writer has touched since the column is there get their version, by
+-- the trigger that sets it: the bytes stay. A row that is written meanwhile has one by
+-- then, which the condition sees once this has waited. At most 250, as ResealContacts.
+-- Lock: the rows written. Index: users_profile_version, users_pkey.
+UPDATE users u SET profile_sealed = u.profile_sealed
+FROM (
+  SELECT o.id FROM (
+    SELECT n.id FROM users n WHERE n.profile_version IS NULL ORDER BY n.id LIMIT 250
+  ) o ORDER BY o.id LIMIT sqlc.arg(max_rows)
+) s
+WHERE u.id = s.id AND u.profile_version IS NULL;
+
 -- name: ListStaleProfiles :many
--- Profiles that an older data key sealed. Index: users_profile_version.
-SELECT id, profile_sealed, profile_version FROM users
+-- Profiles that an older data key sealed, after FillProfileVersions. Index: users_profile_version.
+SELECT id, profile_sealed, profile_version::bigint AS sealed_by FROM users
 WHERE profile_version < sqlc.arg(profile_version)::bigint
   AND (profile_version, id) > (sqlc.arg(after_version)::bigint, sqlc.arg(after_id)::uuid)
 ORDER BY profile_version, id LIMIT sqlc.arg(max_rows);
