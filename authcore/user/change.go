@@ -140,7 +140,9 @@ type BlockRequest struct {
 }
 
 // Block refuses the user's sign-ins from now on and ends the open sessions. Blocking
-// a blocked user changes nothing. ErrNotFound.
+// a blocked user changes nothing. Sealed values that do not open, or may not, are empty
+// in the answer and keep nobody from being blocked; the log has what is damaged.
+// ErrNotFound.
 func (s *Service) Block(ctx context.Context, sc scope.Scope, req BlockRequest) (User, error) {
 	return s.setState(ctx, sc, req, Blocked, func(tx *db.TenantTx) error {
 		// Credentials before sessions: a sign-in under way holds its credential's row, so
@@ -167,7 +169,7 @@ func (s *Service) Block(ctx context.Context, sc scope.Scope, req BlockRequest) (
 }
 
 // Unblock lets a blocked user sign in again. Sessions that Block ended stay ended.
-// Unblocking an active user changes nothing. ErrNotFound.
+// Unblocking an active user changes nothing. Sealed values are as in Block. ErrNotFound.
 func (s *Service) Unblock(ctx context.Context, sc scope.Scope, req BlockRequest) (User, error) {
 	return s.setState(ctx, sc, req, Active, func(tx *db.TenantTx) error {
 		if err := tx.SetUserBlocked(ctx, tenantq.SetUserBlockedParams{Blocked: false, UserID: req.ID.UUID()}); err != nil {
@@ -187,11 +189,11 @@ func (s *Service) setState(ctx context.Context, sc scope.Scope, req BlockRequest
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		// A registration that finishes meanwhile takes the same lock: its new credential
 		// is blocked here, or it finds the user blocked.
-		current, err := lock(ctx, tx, ring, req.ID)
+		current, damaged, err := lockAnyhow(ctx, tx, ring, req.ID)
 		if err != nil {
 			return err
 		}
-		if current, err = withContact(ctx, tx, ring, current); err != nil {
+		if err := appendDamage(ctx, tx, damaged); err != nil {
 			return err
 		}
 		if current.State == to {
@@ -199,17 +201,22 @@ func (s *Service) setState(ctx context.Context, sc scope.Scope, req BlockRequest
 			tx.Result(u)
 			return nil
 		}
-		current.State = to
-		if u, err = s.write(ctx, tx, ring, current); err != nil {
+		row, err := tx.SetUserState(ctx, tenantq.SetUserStateParams{ID: req.ID.UUID(), State: string(to), Now: tx.Now()})
+		if err != nil {
+			return fmt.Errorf("set state: %w", err)
+		}
+		u = current
+		u.State, u.UpdatedAt, u.ETag = to, row.UpdatedAt, etag.Of("user", u.ID[:], row.Version)
+		if err := changed(ctx, tx, u.ID); err != nil {
 			return err
 		}
 		tx.Result(u)
 		return effects(tx)
 	})
-	return u, s.alarm(ctx, sc, err)
+	return u, err
 }
 
-// write stores u's profile and state, and tells every server.
+// write stores u's profile, and tells every server.
 func (s *Service) write(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, u User) (User, error) {
 	sealed, err := Profile{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName}.seal(ring, u.ID)
 	if err != nil {

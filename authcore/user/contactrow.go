@@ -179,19 +179,21 @@ func (s *Service) alarm(ctx context.Context, sc scope.Scope, err error) error {
 }
 
 func (s *Service) recordDamage(ctx context.Context, sc scope.Scope, damaged []*DamagedError) error {
-	return s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
-		for _, d := range damaged {
-			action := "contact.open"
-			if d.Kind == "" {
-				action = "user.open"
-			}
-			if err := audit.Append(ctx, tx, audit.Entry{
-				Action: action, Outcome: audit.Failed, Target: audit.Target{Kind: "user", ID: d.User.String()},
-				Reason: "a sealed value does not open", Detail: []attr.Attr{attr.Text("kind", d.what())},
-			}); err != nil {
-				return err
-			}
+	return s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error { return appendDamage(ctx, tx, damaged) })
+}
+
+func appendDamage(ctx context.Context, tx *db.TenantTx, damaged []*DamagedError) error {
+	for _, d := range damaged {
+		action := "contact.open"
+		if d.Kind == "" {
+			action = "user.open"
 		}
-		return nil
-	})
+		if err := audit.Append(ctx, tx, audit.Entry{
+			Action: action, Outcome: audit.Failed, Target: audit.Target{Kind: "user", ID: d.User.String()},
+			Reason: "a sealed value does not open", Detail: []attr.Attr{attr.Text("kind", d.what())},
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -250,3 +250,28 @@ func lock(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, id ID) (User, e
 	}
 	return get(ctx, tx, ring, id) // read again under the lock
 }
+
+// lockAnyhow is lock for a change to what is not sealed, which must succeed whatever
+// somebody did to the rest: what does not open is empty and named in damaged, and
+// contacts are empty while Postgres would log their key.
+func lockAnyhow(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, id ID) (u User, damaged []*DamagedError, err error) {
+	if _, err := tx.LockUser(ctx, id.UUID()); db.IsNoRows(err) {
+		return User{}, nil, ErrNotFound
+	} else if err != nil {
+		return User{}, nil, fmt.Errorf("lock user: %w", err)
+	}
+	row, err := tx.GetUser(ctx, id.UUID()) // read again under the lock
+	if err != nil {
+		return User{}, nil, fmt.Errorf("get user: %w", err)
+	}
+	p, err := OpenProfile(ring, id, row.ProfileSealed)
+	if err != nil {
+		damaged = append(damaged, &DamagedError{User: id})
+	}
+	one := []User{newUser(row, p)}
+	more, err := openContacts(ctx, tx, ring, one)
+	if err != nil && !errors.Is(err, ErrKeyLogged) {
+		return User{}, nil, err
+	}
+	return one[0], append(damaged, more...), nil
+}

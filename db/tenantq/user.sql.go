@@ -256,6 +256,31 @@ func (q *Queries) LockUser(ctx context.Context, id uuid.UUID) (LockUserRow, erro
 	return i, err
 }
 
+const SetUserState = `-- name: SetUserState :one
+UPDATE users SET state = $1, updated_at = $2, version = version + 1
+WHERE id = $3
+RETURNING updated_at, version
+`
+
+type SetUserStateParams struct {
+	State string
+	Now   time.Time
+	ID    uuid.UUID
+}
+
+type SetUserStateRow struct {
+	UpdatedAt time.Time
+	Version   int32
+}
+
+// Under LockUser. Nothing sealed is written, so that nothing need open. Index: users_pkey.
+func (q *Queries) SetUserState(ctx context.Context, arg SetUserStateParams) (SetUserStateRow, error) {
+	row := q.db.QueryRow(ctx, SetUserState, arg.State, arg.Now, arg.ID)
+	var i SetUserStateRow
+	err := row.Scan(&i.UpdatedAt, &i.Version)
+	return i, err
+}
+
 const UpdateUser = `-- name: UpdateUser :one
 UPDATE users SET external_index = $1, profile_sealed = $2,
   state = $3, updated_at = $4, version = version + 1

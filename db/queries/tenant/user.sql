@@ -47,6 +47,12 @@ UPDATE users SET external_index = sqlc.arg(external_index), profile_sealed = sql
 WHERE id = sqlc.arg(id)
 RETURNING id, handle, external_index, profile_sealed, state, created_at, updated_at, version;
 
+-- name: SetUserState :one
+-- Under LockUser. Nothing sealed is written, so that nothing need open. Index: users_pkey.
+UPDATE users SET state = sqlc.arg(state), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id)
+RETURNING updated_at, version;
+
 -- name: DeleteUser :execrows
 -- The last step of an erasure: credentials and sessions go first. Index: users_pkey.
 DELETE FROM users WHERE id = $1;
