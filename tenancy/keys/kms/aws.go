@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go"
@@ -66,6 +67,7 @@ func openAWS(ctx context.Context, rest string) (keys.KMS, error) {
 		}
 		settings.BaseEndpoint = aws.String(given["endpoint"])
 	}
+	settings.Credentials = awsCredentials{settings.Credentials}
 	a := &amazon{
 		name:   "awskms:" + key,
 		client: awskms.NewFromConfig(settings, func(o *awskms.Options) { o.Retryer = aws.NopRetryer{} }), // call retries
@@ -132,13 +134,48 @@ func (a *amazon) Unwrap(ctx context.Context, keyName string, wrapped, ad []byte)
 	})
 }
 
-// awsUnavailable are the codes of the KMS's own trouble that come with status 400.
+// awsUnavailable are the codes that come with status 400 and say nothing of the key:
+// the KMS has trouble of its own, or did not look at the request, because it was too
+// much, came under credentials that had run out, or from a clock that is wrong. All
+// others are answers: of a deleted access key (UnrecognizedClientException), too.
 // https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
 var awsUnavailable = map[string]bool{
-	"ThrottlingException": true, "RequestLimitExceeded": true, "ServiceUnavailableException": true,
+	"ServiceUnavailable": true, "ServiceUnavailableException": true, "InternalFailure": true,
 	"DependencyTimeoutException": true, "KMSInternalException": true, "KeyUnavailableException": true,
-	"InternalFailure": true, "RequestTimeout": true,
+	"ExpiredToken": true, "ExpiredTokenException": true, "IDPCommunicationError": true, // STS cannot ask who signed our token
+	"RequestExpired": true, "RequestInTheFuture": true, "RequestTimeTooSkewed": true,
 }
+
+// awsNoAnswer reports whether said is no answer about what was asked.
+func awsNoAnswer(said smithy.APIError) bool {
+	code := said.ErrorCode()
+	if code == "LimitExceededException" { // the SDK backs off; of the KMS it is the account's quota of keys
+		return false
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	_, late := retry.DefaultRetryableErrorCodes[code]
+	// A clock that is wrong has the code of a wrong secret.
+	skewed := (code == "InvalidSignatureException" || code == "SignatureDoesNotMatch") &&
+		(strings.HasPrefix(said.ErrorMessage(), "Signature expired") || strings.HasPrefix(said.ErrorMessage(), "Signature not yet current"))
+	return throttled || late || skewed || awsUnavailable[code]
+}
+
+// awsCredentials is whoever gives out credentials, its errors marked.
+type awsCredentials struct{ aws.CredentialsProvider }
+
+// Retrieve marks the error as a credentialsError.
+func (c awsCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	got, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, credentialsError{err}
+	}
+	return got, nil
+}
+
+// credentialsError is why the KMS could not be asked.
+type credentialsError struct{ error }
+
+func (e credentialsError) Unwrap() error { return e.error }
 
 // awsError sorts an error of the SDK. Its text names the principal and the key, and
 // nothing secret.
@@ -153,11 +190,15 @@ func awsError(ctx context.Context, err error) error {
 	if errors.As(err, &status) && (status.HTTPStatusCode() >= 500 || status.HTTPStatusCode() == http.StatusTooManyRequests) {
 		return unavailable(err)
 	}
-	if code := awsCode(err); code != "" {
-		if awsUnavailable[code] {
+	if said, ok := errors.AsType[smithy.APIError](err); ok && said.ErrorCode() != "" {
+		if awsNoAnswer(said) {
 			return unavailable(err)
 		}
-		return awsRefusal{code, err}
+		return awsRefusal{said.ErrorCode(), err} // STS's, too: it is who lets a role be assumed
+	}
+	// A metadata endpoint that is away or has nothing to give: the KMS was not asked.
+	if _, ok := errors.AsType[credentialsError](err); ok {
+		return unavailable(err)
 	}
 	var sent *smithyhttp.RequestSendError
 	var network net.Error
@@ -184,6 +225,6 @@ type awsRefusal struct { //nolint:errname // a refusal, with the error in it
 }
 
 func (r awsRefusal) Error() string {
-	return "AWS KMS refuses (" + r.code + "): " + printable(r.err.Error())
+	return "AWS refuses (" + r.code + "): " + printable(r.err.Error())
 }
 func (r awsRefusal) Unwrap() error { return r.err }

@@ -3,6 +3,9 @@ package kms
 import (
 	"context"
 	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -123,26 +126,54 @@ func TestAWSRefusals(t *testing.T) {
 			t.Errorf("error = %v", err)
 		}
 	})
+	said := func(code string) fakeAnswer { return fakeAnswer{400, `{"__type":"` + code + `","message":"no"}`} }
 	for _, tt := range []struct {
 		name        string
 		answer      fakeAnswer
-		asked       int
 		unavailable bool
 	}{
-		{"denied", fakeAnswer{400, `{"__type":"AccessDeniedException","message":"no"}`}, 1, false},
-		{"throttled", fakeAnswer{400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`}, 2, true},
-		{"its own trouble", fakeAnswer{500, `{"__type":"KMSInternalException"}`}, 2, true},
-		{"a key store that is away", fakeAnswer{400, `{"__type":"KeyUnavailableException"}`}, 2, true},
-		{"a proxy's page", fakeAnswer{502, "<html>"}, 2, true},
-		{"no JSON", fakeAnswer{200, "<html>"}, 2, true},
+		// The KMS's own word on the key, on the ciphertext, or on who asks.
+		{"denied", said("AccessDeniedException"), false},
+		{"a disabled key", said("DisabledException"), false},
+		{"a key in another state", said("KMSInvalidStateException"), false},
+		{"no such key", said("NotFoundException"), false},
+		{"no ciphertext of its own", said("InvalidCiphertextException"), false},
+		{"a ciphertext of another key", said("IncorrectKeyException"), false},
+		{"a wrong request", said("ValidationException"), false},
+		{"an access key that was deleted", said("UnrecognizedClientException"), false},
+		{"a wrong signature", said("InvalidSignatureException"), false},
+		{"too many keys in the account", said("LimitExceededException"), false},
+		{"a code that nobody knows", said("NewException"), false},
+		// No word on any of them.
+		{"throttled", said("ThrottlingException"), true},
+		{"throttled, in short", said("Throttling"), true},
+		{"throttled, as Lambda says", said("TooManyRequestsException"), true},
+		{"throttled, as EC2 says", said("RequestLimitExceeded"), true},
+		{"throttled, as API gateways say", said("RequestThrottled"), true},
+		{"slow down", said("SlowDown"), true},
+		{"it had no time", said("RequestTimeoutException"), true},
+		{"its own trouble", fakeAnswer{500, `{"__type":"KMSInternalException"}`}, true},
+		{"its own trouble, without a code", fakeAnswer{500, `{}`}, true},
+		{"a service of its own is slow", said("DependencyTimeoutException"), true},
+		{"a key store that is away", said("KeyUnavailableException"), true},
+		{"credentials that have run out", said("ExpiredTokenException"), true},
+		{"a request that is late", said("RequestExpired"), true},
+		{"a clock that is behind", fakeAnswer{400, `{"__type":"InvalidSignatureException","message":"Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z"}`}, true},
+		{"a clock that is ahead", fakeAnswer{400, `{"__type":"InvalidSignatureException","message":"Signature not yet current: 20260101T010000Z"}`}, true},
+		{"a proxy's page", fakeAnswer{502, "<html>"}, true},
+		{"no JSON", fakeAnswer{200, "<html>"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f.takeAsked()
 			f.answerWith(tt.answer, tt.answer)
 			defer f.answerWith()
+			asked := 1
+			if tt.unavailable {
+				asked = 2
+			}
 			err := wrap(r.kms)
-			if err == nil || errors.Is(err, keys.ErrKMSUnavailable) != tt.unavailable || len(f.takeAsked()) != tt.asked {
-				t.Errorf("error = %v, want unavailable %t after %d attempts", err, tt.unavailable, tt.asked)
+			if err == nil || errors.Is(err, keys.ErrKMSUnavailable) != tt.unavailable || len(f.takeAsked()) != asked {
+				t.Errorf("error = %v, want unavailable %t after %d attempts", err, tt.unavailable, asked)
 			}
 		})
 	}
@@ -168,6 +199,68 @@ func TestAWSRefusals(t *testing.T) {
 			t.Errorf("Open error = %v after %v", err, time.Since(from))
 		}
 	})
+}
+
+// Who has no credentials has no answer of the KMS, unless AWS said that there are none
+// for him: a role whose trust was withdrawn is a refusal like a disabled key's.
+func TestAWSWithoutCredentials(t *testing.T) {
+	withAWS(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	f := newFakeAWS(t)
+	said := func(code string) fakeAnswer {
+		return fakeAnswer{400, "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>no</Message></Error></ErrorResponse>"}
+	}
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("a.b.c"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name        string
+		role        bool        // by STS; else of the machine
+		answer      *fakeAnswer // of the place where credentials are; nil: it is away
+		code        string
+		unavailable bool
+	}{
+		{name: "STS is away", role: true, unavailable: true},
+		{name: "STS throttles", role: true, answer: new(said("Throttling")), unavailable: true},
+		{name: "the web identity has run out", role: true, answer: new(said("ExpiredTokenException")), unavailable: true},
+		{name: "STS denies", role: true, answer: new(said("AccessDenied")), code: "AccessDenied"},
+		{name: "STS takes no such identity", role: true, answer: new(said("InvalidIdentityToken")), code: "InvalidIdentityToken"},
+		{name: "the machine's metadata is away", unavailable: true},
+		{name: "the machine has no role", answer: &fakeAnswer{404, "not found"}, unavailable: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var from fakeServer
+			from.start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(tt.answer.status)
+				_, _ = w.Write([]byte(tt.answer.body))
+			}))
+			if tt.answer == nil {
+				from.stop(t)
+			}
+			t.Setenv("AWS_ENDPOINT_URL_STS", "http://"+from.addr)
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+from.addr)
+			t.Setenv("AWS_ROLE_ARN", "")
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "")
+			if tt.role {
+				t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/biocore")
+				t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+			}
+			_, err := openAWSAt(t, f, awsKey, "")
+			if err == nil || errors.Is(err, keys.ErrKMSUnavailable) != tt.unavailable {
+				t.Errorf("Open error = %v, want unavailable %t", err, tt.unavailable)
+			}
+			if !tt.unavailable && awsCode(err) != tt.code {
+				t.Errorf("Open error = %v, want %s", err, tt.code)
+			}
+			if asked := f.takeAsked(); len(asked) > 0 {
+				t.Errorf("the KMS was asked without credentials: %q", asked)
+			}
+		})
+	}
 }
 
 func TestAWSSigningKeys(t *testing.T) {
