@@ -31,6 +31,7 @@ type fakeVault struct {
 	tokens  map[string]*fakeToken
 	keys    map[string]*fakeTransitKey
 	logins  int
+	lacking string        // a path that the policy of all tokens lacks
 	renewed chan struct{} // one element for each renewal, while there is room
 }
 
@@ -144,7 +145,7 @@ func (f *fakeVault) authenticate(w http.ResponseWriter, r *http.Request) *fakeTo
 	f.state.Lock()
 	defer f.state.Unlock()
 	token := f.tokens[r.Header.Get("X-Vault-Token")]
-	if token == nil || token.ttl != 0 && !f.now().Before(token.expires) {
+	if token == nil || r.URL.Path == f.lacking || token.ttl != 0 && !f.now().Before(token.expires) {
 		vaultErrors(w, http.StatusForbidden, "permission denied")
 		return nil
 	}

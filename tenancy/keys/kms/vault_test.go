@@ -349,7 +349,7 @@ func TestVaultLogin(t *testing.T) {
 				{"the next does not", func() {}, nil},
 				{"later it renews", func() { f.pass(41 * time.Minute) }, []string{"POST /v1/auth/token/renew-self"}},
 				{"after the token has expired it logs in", func() { f.pass(5 * time.Hour) }, []string{"POST /v1/auth/token/renew-self", login}},
-				{"and when it was revoked", func() { f.revoke("hvs.login-2") }, []string{"POST /v1/transit/encrypt/biocore", login}},
+				{"and when it was revoked", func() { f.pass(time.Minute); f.revoke("hvs.login-2") }, []string{"POST /v1/transit/encrypt/biocore", login}},
 			} {
 				step.before()
 				if err := wrapsOnce(t, v); err != nil {
@@ -370,6 +370,51 @@ func TestVaultLogin(t *testing.T) {
 				t.Errorf("logged in %d times, want a fourth time before the third token's end", f.logins)
 			}
 		})
+	}
+}
+
+// Vault's answer to a policy that lacks a path is that to a revoked token. New tokens
+// are tried, but not one for each request.
+func TestVaultPolicyThatLacksAPath(t *testing.T) {
+	withoutVault(t)
+	f := newFakeVault(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret-1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := vaultByTheClock(t, f, "?auth=approle&role-id=role-1&secret-id-file="+secret)
+	if err := wrapsOnce(t, v); err != nil {
+		t.Fatal(err)
+	}
+	lack := func(path string) {
+		f.state.Lock()
+		defer f.state.Unlock()
+		f.lacking = path
+	}
+	lack("/v1/transit/encrypt/biocore")
+	for _, tt := range []struct {
+		name   string
+		pass   time.Duration
+		logins int
+	}{
+		{"with a token of a moment ago", 29 * time.Second, 1},
+		{"with an older one", time.Second, 2},
+		{"with one that came so", 29 * time.Second, 2},
+		{"half a minute later", time.Second, 3},
+	} {
+		f.pass(tt.pass)
+		for range 10 {
+			if err := wrapsOnce(t, v); !refusedWith(err, 403) || errors.Is(err, keys.ErrKMSUnavailable) {
+				t.Fatalf("%s: Wrap error = %v, want Vault's refusal", tt.name, err)
+			}
+		}
+		if f.logins != tt.logins {
+			t.Errorf("%s: %d logins, want %d", tt.name, f.logins, tt.logins)
+		}
+	}
+	lack("")
+	if err := wrapsOnce(t, v); err != nil || f.logins != 3 {
+		t.Errorf("with the path in the policy: Wrap error = %v after %d logins", err, f.logins)
 	}
 }
 

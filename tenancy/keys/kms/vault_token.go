@@ -26,10 +26,16 @@ type vaultToken struct {
 	renewAt   time.Time // zero: it never expires
 	expires   time.Time
 	lease     time.Duration // as it was when the token was new; 0: not looked up yet
+	loggedIn  time.Time     // when a login gave it; zero: none did
 }
 
 // forever is the lease of a token that never expires.
 const forever = time.Duration(-1)
+
+// loginPause is the least time between two logins because a token was refused. Vault
+// says the same of a token that was revoked and of a policy that lacks a path, and there
+// a login for each request would fill Vault with leases and help nobody.
+const loginPause = 30 * time.Second
 
 var vaultAuthOptions = []string{"token-file", "auth", "mount", "role", "jwt-file", "role-id", "secret-id-file"}
 
@@ -169,6 +175,7 @@ func (t *vaultToken) logIn(ctx context.Context) error {
 		return errors.New("the login to Vault gave no token")
 	}
 	t.adopt(got.Auth.ClientToken, got.Auth.LeaseDuration, got.Auth.Renewable)
+	t.loggedIn = t.now()
 	return nil
 }
 
@@ -193,7 +200,8 @@ func (t *vaultToken) renew(ctx context.Context) error {
 }
 
 // forget gives up a token that Vault refused, and reports whether there may be
-// another: by a login, or because the file says something else by now.
+// another: by a login, or because the file says something else by now. A token from a
+// login of a moment ago is kept: the refusal is about what was asked.
 func (t *vaultToken) forget(refused string) bool {
 	t.lock <- struct{}{}
 	defer func() { <-t.lock }()
@@ -201,6 +209,9 @@ func (t *vaultToken) forget(refused string) bool {
 		return true // somebody else was first
 	}
 	if t.login != nil {
+		if t.now().Sub(t.loggedIn) < loginPause {
+			return false
+		}
 		t.value = ""
 		return true
 	}
