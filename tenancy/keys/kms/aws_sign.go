@@ -38,7 +38,8 @@ const (
 	awsDeletionDays = 7
 )
 
-// CreateSigningKey makes a key with label as its description and awsTag as its tag.
+// CreateSigningKey makes a key with label as its description and awsTag as its tag. AWS
+// names it: one whose creation is not answered cannot be addressed, and stays.
 func (a *amazon) CreateSigningKey(ctx context.Context, algorithm, label string) (keys.RemoteKey, error) {
 	as, ok := awsAlgorithms[algorithm]
 	if !ok {
@@ -77,7 +78,7 @@ func (a *amazon) CreateSigningKey(ctx context.Context, algorithm, label string) 
 	})
 	if err != nil {
 		// It costs money as long as it is there, and nobody will ask for it.
-		err = errors.Join(err, a.DestroySigningKey(context.WithoutCancel(ctx), made.Name))
+		err = abandon(ctx, err, func(ctx context.Context) error { return a.DestroySigningKey(ctx, made.Name) })
 		return keys.RemoteKey{}, fmt.Errorf("read signing key %s: %w", arn, err)
 	}
 	return made, nil

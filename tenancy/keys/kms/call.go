@@ -77,6 +77,14 @@ func printable(text string) string {
 	return string(out)
 }
 
+// abandon returns the error of making a key together with that of destroying it. No row
+// will name the key, so it is destroyed even for a caller who has gone.
+func abandon(ctx context.Context, err error, destroy func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*callTime)
+	defer cancel()
+	return errors.Join(err, destroy(ctx))
+}
+
 // errNotYet is the error of an attempt that asks for a new key which is not ready.
 var errNotYet = errors.New("the new key is not ready")
 

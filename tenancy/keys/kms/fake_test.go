@@ -22,6 +22,11 @@ type fakeServer struct {
 	clock   time.Duration // ahead of time.Now
 	asked   []string      // method and path of each request
 	answers []fakeAnswer  // given instead of the real ones, one each
+
+	// instead answers a request in the place of the real service; nil leaves it to that.
+	// lose says whether the answer of the real service is lost. Either may be nil.
+	instead func(r *http.Request) *fakeAnswer
+	lose    func(r *http.Request) bool
 }
 
 type fakeAnswer struct {
@@ -110,6 +115,10 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(f.answers) > 0 {
 		canned, f.answers = &f.answers[0], f.answers[1:]
 	}
+	if canned == nil && f.instead != nil {
+		canned = f.instead(r)
+	}
+	lose := f.lose
 	f.mu.Unlock()
 	switch {
 	case silent != nil:
@@ -121,6 +130,9 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "http://"+f.addr+"/elsewhere") // for a redirect
 		w.WriteHeader(canned.status)
 		_, _ = w.Write([]byte(canned.body))
+	case lose != nil && lose(r):
+		f.handler.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // the connection ends without an answer
 	default:
 		f.handler.ServeHTTP(w, r)
 	}

@@ -36,11 +36,15 @@ func (g *google) CreateSigningKey(ctx context.Context, algorithm, label string) 
 			"labels":          map[string]any{"biocore": "signing-key"},
 		}, &out)
 	})
-	if err != nil {
+	if _, refused := errors.AsType[*gcpError](err); refused {
 		return keys.RemoteKey{}, fmt.Errorf("create signing key %s: %w", label, err)
 	}
 	version := g.ring + "/cryptoKeys/" + label + "/cryptoKeyVersions/1"
 	made := keys.RemoteKey{Name: "gcpkms:" + version}
+	destroy := func(ctx context.Context) error { return g.DestroySigningKey(ctx, made.Name) }
+	if err != nil { // it may be there all the same: the answer was lost
+		return keys.RemoteKey{}, fmt.Errorf("create signing key %s: %w", label, abandon(ctx, err, destroy))
+	}
 	made.Public, err = await(ctx, func(ctx context.Context) (crypto.PublicKey, error) {
 		var out struct {
 			Name, Pem, Algorithm string
@@ -60,8 +64,7 @@ func (g *google) CreateSigningKey(ctx context.Context, algorithm, label string) 
 		return publicPEM(algorithm, out.Pem)
 	})
 	if err != nil {
-		err = errors.Join(err, g.DestroySigningKey(context.WithoutCancel(ctx), made.Name))
-		return keys.RemoteKey{}, fmt.Errorf("read signing key %s: %w", version, err)
+		return keys.RemoteKey{}, fmt.Errorf("read signing key %s: %w", version, abandon(ctx, err, destroy))
 	}
 	return made, nil
 }

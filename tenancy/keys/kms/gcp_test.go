@@ -2,7 +2,9 @@ package kms
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -194,6 +196,9 @@ func TestGCPSigningKeys(t *testing.T) {
 	if _, err := k.CreateSigningKey(t.Context(), es256, "tenant-1"); gcpStatus(err) != "ALREADY_EXISTS" {
 		t.Errorf("a second key of the same label: error = %v", err)
 	}
+	if _, err := k.Sign(t.Context(), made.Name, es256, []byte("x")); err != nil {
+		t.Errorf("after that, the first does not sign any longer: %v", err)
+	}
 	if err := k.DestroySigningKey(t.Context(), "gcpkms:"+fakeGCPRing+"/cryptoKeys/absent/cryptoKeyVersions/1"); err != nil {
 		t.Errorf("destroying a key that was never there: error = %v", err)
 	}
@@ -203,5 +208,30 @@ func TestGCPSigningKeys(t *testing.T) {
 	}
 	if err := k.DestroySigningKey(t.Context(), k.KeyName()+"/cryptoKeyVersions/1"); err == nil {
 		t.Error("a version of the key that wraps is destroyed")
+	}
+}
+
+// A key that nobody will ask for is not left behind.
+func TestGCPSigningKeyThatFails(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		r, f := gcpRig(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f.lose = func(r *http.Request) bool {
+			lost := r.URL.Query().Get("cryptoKeyId") == "tenant-1"
+			if lost && gone {
+				cancel()
+			}
+			return lost
+		}
+		_, err := signing(t, r.kms).CreateSigningKey(ctx, es256, "tenant-1")
+		if errors.Is(err, keys.ErrKMSUnavailable) == gone || errors.Is(err, context.Canceled) != gone {
+			t.Errorf("without an answer, the caller gone %t: CreateSigningKey error = %v", gone, err)
+		}
+		f.state.Lock()
+		if left := f.keys[fakeGCPRing+"/cryptoKeys/tenant-1/cryptoKeyVersions/1"]; left == nil || left.state != "DESTROY_SCHEDULED" {
+			t.Errorf("the caller gone %t: %+v is left behind", gone, left)
+		}
+		f.state.Unlock()
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/miekg/pkcs11"
 
@@ -63,32 +64,62 @@ func (h *hsm) CreateSigningKey(ctx context.Context, algorithm, label string) (ke
 	if err := checkLabel(label); err != nil {
 		return keys.RemoteKey{}, err
 	}
+	name := h.uri.where() + label + hsmPrivate
+	var begun atomic.Bool // until then, what has the label is not ours
 	public, err := callOnce(ctx, func(ctx context.Context) (crypto.PublicKey, error) {
-		return useOnce(ctx, h, func(s *session) (crypto.PublicKey, error) { return as.create(s, algorithm, label) })
+		return useOnce(ctx, h, func(s *session) (crypto.PublicKey, error) {
+			if err := as.allowed(s, algorithm, label); err != nil {
+				return nil, err
+			}
+			begun.Store(true)
+			public, err := as.create(s, algorithm, label)
+			// The library goes on when nobody waits any more. Whoever stops waiting after
+			// this line destroys the key himself.
+			if err == nil && ctx.Err() != nil {
+				err = refused{errLate}
+			}
+			if err != nil {
+				return nil, errors.Join(err, destroyPair(s, label))
+			}
+			return public, nil
+		})
 	})
+	if errors.Is(err, errLate) {
+		err = unavailable(err)
+	}
+	if err != nil && begun.Load() {
+		err = abandon(ctx, err, func(ctx context.Context) error { return h.DestroySigningKey(ctx, name) })
+	}
 	if err != nil {
 		return keys.RemoteKey{}, fmt.Errorf("create signing key %s: %w", label, err)
 	}
-	return keys.RemoteKey{Name: h.uri.where() + label + hsmPrivate, Public: public}, nil
+	return keys.RemoteKey{Name: name, Public: public}, nil
 }
 
-func (a hsmAlgorithm) create(s *session, algorithm, label string) (crypto.PublicKey, error) {
+// errLate is the error of a key that was ready when nobody waited for it any more.
+var errLate = errors.New("the token took too long to make the key")
+
+// allowed checks that the token knows the algorithm and has nothing of this label.
+func (a hsmAlgorithm) allowed(s *session, algorithm, label string) error {
 	for _, needed := range []uint{a.make, a.sign} {
 		if _, err := s.ctx.GetMechanismInfo(s.slot, []*pkcs11.Mechanism{pkcs11.NewMechanism(needed, nil)}); err != nil {
 			if isCode(err, pkcs11.CKR_MECHANISM_INVALID) {
-				return nil, refused{noAlgorithm(algorithm)}
+				return refused{noAlgorithm(algorithm)}
 			}
-			return nil, err
+			return err
 		}
 	}
-	named := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, label)}
-	if there, err := s.find(named); err != nil || len(there) > 0 {
-		if err == nil {
-			err = refusal("the token has an object called %s already", label)
-		}
-		return nil, err
+	there, err := s.find([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, label)})
+	if err == nil && len(there) > 0 {
+		err = refusal("the token has an object called %s already", label)
 	}
-	named = append(named, pkcs11.NewAttribute(pkcs11.CKA_ID, []byte(label)), pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true))
+	return err
+}
+
+func (a hsmAlgorithm) create(s *session, algorithm, label string) (crypto.PublicKey, error) {
+	named := []*pkcs11.Attribute{
+		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label), pkcs11.NewAttribute(pkcs11.CKA_ID, []byte(label)), pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
+	}
 	public, _, err := s.ctx.GenerateKeyPair(s.handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(a.make, nil)},
 		append(append(slices.Clip(a.public), named...), pkcs11.NewAttribute(pkcs11.CKA_VERIFY, true)),
 		append(slices.Clip(named),
@@ -175,23 +206,29 @@ func (h *hsm) DestroySigningKey(ctx context.Context, keyName string) error {
 		return unknownSigner(keyName, h.name)
 	}
 	_, err := use(ctx, h, func(s *session) (struct{}, error) {
-		var errs []error
-		for _, class := range []uint{pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY} {
-			found, err := s.find([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class), pkcs11.NewAttribute(pkcs11.CKA_LABEL, label)})
-			errs = append(errs, err)
-			for _, object := range found {
-				errs = append(errs, s.ctx.DestroyObject(s.handle, object))
-			}
-		}
+		err := destroyPair(s, label)
 		if !s.present() { // it would have said that there is nothing
 			return struct{}{}, errNoToken
 		}
-		return struct{}{}, errors.Join(errs...)
+		return struct{}{}, err
 	})
 	if err != nil {
 		return fmt.Errorf("destroy signing key: %w", err)
 	}
 	return nil
+}
+
+// destroyPair destroys what there is of a key pair.
+func destroyPair(s *session, label string) error {
+	var errs []error
+	for _, class := range []uint{pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY} {
+		found, err := s.find([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class), pkcs11.NewAttribute(pkcs11.CKA_LABEL, label)})
+		errs = append(errs, err)
+		for _, object := range found {
+			errs = append(errs, s.ctx.DestroyObject(s.handle, object))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // label is the label of a signing key of this token.

@@ -4,6 +4,7 @@ package kms
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/pkcs11"
 
@@ -312,5 +314,34 @@ func TestSoftHSMSigningKeyStaysInside(t *testing.T) {
 			t.Errorf("the private key is %d attributes, %v", len(got), err)
 		}
 		return nil
+	})
+}
+
+// The library goes on making a key when nobody waits for it any more. That key is not
+// left behind.
+func TestSoftHSMSigningKeyThatIsLate(t *testing.T) {
+	tok := newToken(t)
+	tok.makeKey(t, "kek")
+	h := tok.open(t, "kek")
+	label, late := "", false
+	for i := 0; !late; i++ { // primes may be found at once
+		label = fmt.Sprintf("tenant-%d", i)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		_, err := h.CreateSigningKey(ctx, rs256, label)
+		cancel()
+		if late = err != nil; late && !errors.Is(err, keys.ErrKMSUnavailable) {
+			t.Fatalf("CreateSigningKey error = %v, want %v", err, keys.ErrKMSUnavailable)
+		}
+	}
+	for range cap(h.slots) { // all sessions are back: the library is done
+		s := <-h.slots
+		defer func() { h.slots <- s }()
+	}
+	tok.in(t, func(s *session) error {
+		found, err := s.find([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, label)})
+		if len(found) > 0 {
+			t.Errorf("%d halves of %s are left behind", len(found), label)
+		}
+		return err
 	})
 }

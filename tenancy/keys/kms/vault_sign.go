@@ -36,18 +36,25 @@ func (v *vault) CreateSigningKey(ctx context.Context, algorithm, label string) (
 	_, err := callOnce(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, v.post(ctx, path, map[string]any{"type": kind, "exportable": false, "allow_plaintext_backup": false}, nil)
 	})
-	if err != nil {
+	if _, refused := errors.AsType[*vaultError](err); refused {
 		return keys.RemoteKey{}, fmt.Errorf("create signing key %s: %w", label, err)
 	}
+	// From here on there may be a key, whose answer was lost perhaps: labels are unique,
+	// and there was none of this one.
+	name := v.where + label
+	destroy := func(ctx context.Context) error { return v.DestroySigningKey(ctx, name) }
+	if err != nil {
+		return keys.RemoteKey{}, fmt.Errorf("create signing key %s: %w", label, abandon(ctx, err, destroy))
+	}
 	made, err := v.readKey(ctx, path)
-	if err != nil {
-		return keys.RemoteKey{}, fmt.Errorf("read signing key %s: %w", label, err)
+	var public crypto.PublicKey
+	if err == nil {
+		public, err = made.public(algorithm, kind)
 	}
-	public, err := made.public(algorithm, kind)
 	if err != nil {
-		return keys.RemoteKey{}, fmt.Errorf("read signing key %s: %w", label, err)
+		return keys.RemoteKey{}, fmt.Errorf("read signing key %s: %w", label, abandon(ctx, err, destroy))
 	}
-	return keys.RemoteKey{Name: v.where + label, Public: public}, nil
+	return keys.RemoteKey{Name: name, Public: public}, nil
 }
 
 // vaultKey is what Vault tells of an asymmetric key.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -426,5 +427,70 @@ func TestVaultSigningKeyIsNobodyElses(t *testing.T) {
 	}
 	if made, err := k.CreateSigningKey(t.Context(), es256, "tenant-1"); err == nil {
 		t.Errorf("a second key of the same label is %s", made.Name)
+	}
+	if _, err := k.Sign(t.Context(), strings.Replace(k.KeyName(), "biocore", "tenant-1", 1), es256, []byte("x")); err != nil {
+		t.Errorf("the first does not sign any longer: %v", err)
+	}
+}
+
+// A key that nobody will ask for is not left behind.
+func TestVaultSigningKeyThatFails(t *testing.T) {
+	withoutVault(t)
+	t.Setenv("VAULT_TOKEN", fakeVaultToken)
+	const path = "/v1/transit/keys/tenant-1"
+	for _, tt := range []struct {
+		name        string
+		made        fakeAnswer // to the question for its public half; 0: the real one
+		refuses     bool       // the creation
+		lost        bool       // the answer to the creation
+		gone        bool       // the caller, too
+		unavailable bool
+	}{
+		{name: "its public half is not to be had", made: fakeAnswer{500, ""}, unavailable: true},
+		{name: "its public half may not be read", made: fakeAnswer{403, ""}},
+		{name: "it is of another type", made: fakeAnswer{200, `{"data":{"type":"ed25519","keys":{"1":{"public_key":""}}}}`}},
+		{name: "its public half is none", made: fakeAnswer{200, `{"data":{"type":"ecdsa-p256","keys":{"1":{"public_key":"x"}}}}`}},
+		{name: "the answer is lost", lost: true, unavailable: true},
+		{name: "the caller has gone", lost: true, gone: true},
+		{name: "there is none", refuses: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFakeVault(t)
+			k := signing(t, openVaultAt(t, f, "biocore"))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			made := false
+			f.instead = func(r *http.Request) *fakeAnswer {
+				switch {
+				case r.Method == http.MethodPost && r.URL.Path == path && tt.refuses:
+					return &fakeAnswer{400, ""}
+				case r.Method == http.MethodPost && r.URL.Path == path:
+					made = true
+				case r.Method == http.MethodGet && r.URL.Path == path && made && tt.made.status != 0:
+					return &tt.made
+				}
+				return nil
+			}
+			f.lose = func(r *http.Request) bool {
+				lost := tt.lost && r.Method == http.MethodPost && r.URL.Path == path
+				if lost && tt.gone {
+					cancel()
+				}
+				return lost
+			}
+			f.takeAsked()
+			_, err := k.CreateSigningKey(ctx, es256, "tenant-1")
+			if err == nil || errors.Is(err, keys.ErrKMSUnavailable) != tt.unavailable || errors.Is(err, context.Canceled) != tt.gone {
+				t.Errorf("CreateSigningKey error = %v, want unavailable %t", err, tt.unavailable)
+			}
+			if asked := f.takeAsked(); slices.Contains(asked, "DELETE "+path) == tt.refuses || made == tt.refuses {
+				t.Errorf("asked %q", asked)
+			}
+			f.state.Lock()
+			defer f.state.Unlock()
+			if f.keys["tenant-1"] != nil {
+				t.Error("the key is left behind")
+			}
+		})
 	}
 }
