@@ -90,7 +90,7 @@ const (
 	KeysInKMS  KeyLocation = "KMS"    // in the KMS, which signs: slower, and they never leave it
 )
 
-// Document is a policy. Every field has a default; a document as stored names all.
+// Document is a policy. Every field has a default; see JSON for what a stored one names.
 type Document struct {
 	// UserVerification of both ceremonies.
 	UserVerification Requirement `json:"userVerification"`
@@ -134,6 +134,29 @@ type Document struct {
 
 // Default is the policy of a new tenant.
 func Default() Document {
+	return Document{
+		UserVerification:             Required,
+		AttestationConveyance:        ConveyNone,
+		ResidentKey:                  Required,
+		Algorithms:                   []int{ES256, EdDSA, RS256},
+		RegistrationTimeoutSeconds:   300,
+		AuthenticationTimeoutSeconds: 300,
+		MaxCredentialsPerUser:        20,
+		SignCountRollback:            RollbackDeny,
+		SessionLifetimeSeconds:       30 * 24 * 3600,
+		RefreshIdleSeconds:           7 * 24 * 3600,
+		AccessTokenSeconds:           600,
+		SigningAlgorithm:             SignES256,
+		SigningKeyLocation:           KeysSealed,
+		SigningKeyRotationDays:       90,
+		DataKeyRotationDays:          365,
+		ConditionalCreate:            true,
+	}
+}
+
+// whenAbsent is what a document says by not naming a field. Stored versions mean for ever
+// what they meant, so a value here never changes, also where Default comes to differ.
+func whenAbsent() Document {
 	return Document{
 		UserVerification:             Required,
 		AttestationConveyance:        ConveyNone,
@@ -199,11 +222,11 @@ func Schema() []byte { return bytes.Clone(schema) }
 // MaxBytes bounds a document's text.
 const MaxBytes = 16 << 10
 
-// Parse reads a document and validates it. Absent fields have their defaults:
-// documents written before a field existed stay readable. Unknown fields, fields given
+// Parse reads a document and validates it. Absent fields have the values that they had
+// when there was no such field: documents from before stay readable, and mean the same. Unknown fields, fields given
 // twice and whatever follows the document are ErrInvalid.
 func Parse(text []byte) (Document, error) {
-	d := Default()
+	d := whenAbsent()
 	if len(text) > MaxBytes {
 		return Document{}, ErrInvalid.WithMessage("a policy has at most 16 KiB")
 	}
@@ -217,7 +240,7 @@ func Parse(text []byte) (Document, error) {
 		return Document{}, malformed(err)
 	}
 	if d.Algorithms == nil {
-		d.Algorithms = Default().Algorithms
+		d.Algorithms = whenAbsent().Algorithms
 	}
 	return d, d.Validate()
 }
@@ -341,5 +364,33 @@ func (d *Document) validateAlgorithms() error {
 	return nil
 }
 
-// JSON is d as it is stored: every field, in order.
-func (d *Document) JSON() ([]byte, error) { return json.Marshal(d) }
+// JSON is d as it is stored. It names every field that the release before knows. Those
+// that are new, which its servers would refuse, stand there only where they say
+// something else than their absence: while a release is rolled out, both go by the
+// policies of new tenants. The next release names them all, and its own new ones here.
+func (d *Document) JSON() ([]byte, error) {
+	type known Document
+	absent := whenAbsent()
+	return json.Marshal(struct { // of two fields with one name encoding/json takes the outer, also when it is left out
+		known
+
+		SigningAlgorithm       *SigningAlgorithm `json:"signingAlgorithm,omitempty"`
+		SigningKeyLocation     *KeyLocation      `json:"signingKeyLocation,omitempty"`
+		SigningKeyRotationDays *int              `json:"signingKeyRotationDays,omitempty"`
+		DataKeyRotationDays    *int              `json:"dataKeyRotationDays,omitempty"`
+	}{
+		known:                  known(*d),
+		SigningAlgorithm:       unless(d.SigningAlgorithm, absent.SigningAlgorithm),
+		SigningKeyLocation:     unless(d.SigningKeyLocation, absent.SigningKeyLocation),
+		SigningKeyRotationDays: unless(d.SigningKeyRotationDays, absent.SigningKeyRotationDays),
+		DataKeyRotationDays:    unless(d.DataKeyRotationDays, absent.DataKeyRotationDays),
+	})
+}
+
+// unless is a pointer to value, or nil when absence says the same.
+func unless[T comparable](value, absent T) *T {
+	if value == absent {
+		return nil
+	}
+	return &value
+}

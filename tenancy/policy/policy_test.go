@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,8 +20,75 @@ import (
 // What is stored as version 1 of every new tenant.
 const golden = `{"userVerification":"required","attestationConveyance":"none","residentKey":"required","algorithms":[-7,-8,-257],` +
 	`"registrationTimeoutSeconds":300,"authenticationTimeoutSeconds":300,"maxCredentialsPerUser":20,"signCountRollback":"DENY",` +
+	`"sessionLifetimeSeconds":2592000,"refreshIdleSeconds":604800,"accessTokenSeconds":600,"conditionalCreate":true}`
+
+// What a document means that names nothing. It never changes: versions that are stored
+// rely on it. A new field is added with its value when it came.
+const frozen = `{"userVerification":"required","attestationConveyance":"none","residentKey":"required","algorithms":[-7,-8,-257],` +
+	`"registrationTimeoutSeconds":300,"authenticationTimeoutSeconds":300,"maxCredentialsPerUser":20,"signCountRollback":"DENY",` +
 	`"sessionLifetimeSeconds":2592000,"refreshIdleSeconds":604800,"accessTokenSeconds":600,` +
 	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true}`
+
+func TestAbsentFieldsAreFrozen(t *testing.T) {
+	var want policy.Document
+	if err := json.Unmarshal([]byte(frozen), &want); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{`{}`, golden, frozen} {
+		got, err := policy.Parse([]byte(text))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("Parse(%s) = %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+	for _, name := range policy.Fields() {
+		if !strings.Contains(frozen, `"`+name+`":`) {
+			t.Errorf("%s has no frozen value", name)
+		}
+	}
+}
+
+// While a release is rolled out, servers of the one before read what it stores, and
+// refuse a field that they do not know: a new field stands there only where its absence
+// would say something else, and all that they know does. Writing the new ones always
+// turns it red.
+func TestReleaseBeforeReadsNewDocuments(t *testing.T) {
+	known := slices.DeleteFunc(policy.Fields(), func(name string) bool {
+		return slices.Contains([]string{"signingAlgorithm", "signingKeyLocation", "signingKeyRotationDays", "dataKeyRotationDays"}, name)
+	})
+	if len(known) != 12 {
+		t.Fatalf("the release before knows %d fields, want 12", len(known))
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*policy.Document)
+		more   []string
+	}{
+		{"the default", func(*policy.Document) {}, nil},
+		{"an old field", func(d *policy.Document) { d.UserVerification, d.ConditionalCreate = policy.Preferred, false }, nil},
+		{"an algorithm", func(d *policy.Document) { d.SigningAlgorithm = policy.SignEdDSA }, []string{"signingAlgorithm"}},
+		{"a location", func(d *policy.Document) { d.SigningKeyLocation = policy.KeysInKMS }, []string{"signingKeyLocation"}},
+		{"never, which is 0", func(d *policy.Document) { d.SigningKeyRotationDays, d.DataKeyRotationDays = 0, 0 }, []string{"signingKeyRotationDays", "dataKeyRotationDays"}},
+	} {
+		d := policy.Default()
+		tt.change(&d)
+		text, err := d.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored map[string]json.RawMessage
+		if err := json.Unmarshal(text, &stored); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Sorted(slices.Values(append(slices.Clone(known), tt.more...)))
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(stored))); diff != "" {
+			t.Errorf("%s: fields stored (-want +got):\n%s", tt.name, diff)
+		}
+		got, err := policy.Parse(text)
+		if diff := cmp.Diff(d, got); err != nil || diff != "" {
+			t.Errorf("%s: Parse = %v (-want +got):\n%s", tt.name, err, diff)
+		}
+	}
+}
 
 func TestDefaultIsGolden(t *testing.T) {
 	d := policy.Default()
@@ -109,7 +177,7 @@ func TestSchemaIsTheStruct(t *testing.T) {
 		t.Error("the schema allows unknown members")
 	}
 	var defaults map[string]any
-	if err := json.Unmarshal([]byte(golden), &defaults); err != nil {
+	if err := json.Unmarshal([]byte(frozen), &defaults); err != nil {
 		t.Fatal(err)
 	}
 	var fields []string
