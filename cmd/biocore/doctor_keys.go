@@ -216,8 +216,9 @@ func walkKeys(ctx context.Context, store *db.Store, service *keys.Service, tenan
 		}
 	}
 	open(scope.PlatformTenant, platformSlug, tenant.Active)
-	params := platformq.ListTenantsParams{
-		States: []string{string(tenant.Active), string(tenant.Suspended), string(tenant.Deleting)}, MaxRows: 500,
+	params := platformq.ListTenantsParams{MaxRows: 500}
+	for _, state := range tenant.States() {
+		params.States = append(params.States, string(state))
 	}
 	for {
 		var page []platformq.Tenant

@@ -63,6 +63,7 @@ type reason struct {
 // severalKinds are the reasons that come in more than one kind, and why.
 var severalKinds = map[string]string{
 	"ORIGIN_NOT_ALLOWED": "of the page that calls (403) or of the page that made the credential (400): the remedy is the same",
+	"TENANT_DELETING":    "of a change of the tenant (400) or of a key of its own (403): neither is heeded again",
 }
 
 // docs/errors.md is the promise to clients: every reason that can leave, and no

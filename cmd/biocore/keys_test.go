@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,8 +112,9 @@ func TestKeysShred(t *testing.T) {
 		t.Errorf("again = %d with another certificate", code)
 	}
 	s.refused(t, 1, tenant.ErrDeleting.Reason, "tenant", "resume", "acme")
-	if a := w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil); a.status == http.StatusOK {
-		t.Errorf("its users are still read: %s", a)
+	w.until(t, tenant.ErrKeysOfDeleting.Reason, func() answer { return w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil) })
+	if a := w.must(t, "GET", "/admin/v1/tenants/"+c.id, w.platformKey, nil); a.text("state") != string(tenant.Deleting) {
+		t.Errorf("a shredded tenant: %s", a)
 	}
 	var left int
 	if err := w.store.Superuser(t).QueryRow(t.Context(), `SELECT (SELECT count(*) FROM data_keys WHERE tenant_id = $1)

@@ -30,6 +30,19 @@ func (w *world) eventually(t *testing.T, within time.Duration, status int, key s
 	}
 }
 
+// until asks until the server, which is told within a second, answers with the reason.
+func (w *world) until(t *testing.T, reason string, ask func() answer) {
+	t.Helper()
+	deadline := time.Now().Add(seenWithin)
+	for a := ask(); a.reason() != reason; a = ask() {
+		if time.Now().After(deadline) {
+			t.Errorf("after %s: %s, want %s", seenWithin, a, reason)
+			return
+		}
+		pause(t, 10*time.Millisecond)
+	}
+}
+
 // The life of a tenant, at the command line and at a server that runs beside it.
 func TestTenantCommands(t *testing.T) {
 	w := newWorld(t)

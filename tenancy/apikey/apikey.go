@@ -423,7 +423,8 @@ type record struct {
 
 // Authenticate returns who holds the key bearer, calling from the address from. What
 // is wrong with a key is told only to who knows its secret: everybody else gets
-// ErrKey. A suspended tenant's keys are tenant.ErrSuspended.
+// ErrKey. A suspended tenant's keys are tenant.ErrSuspended, and
+// those of one that is being deleted tenant.ErrKeysOfDeleting.
 func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Addr) (Caller, error) {
 	p, ok := parse(bearer)
 	if !ok {

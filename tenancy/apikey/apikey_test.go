@@ -188,6 +188,15 @@ func TestRefusedKeys(t *testing.T) {
 	if err := authenticate(t.Context(), fresh, key); !errors.Is(err, tenant.ErrSuspended) {
 		t.Errorf("of a suspended tenant: %v, want ErrSuspended", err)
 	}
+
+	deleting := store.TenantWith(t, dbtest.TenantOptions{})
+	key = s.create(t, deleting, apikey.CreateRequest{})
+	if _, err := store.Superuser(t).Exec(t.Context(), "UPDATE tenants SET state = 'DELETING' WHERE id = $1", deleting.Tenant()); err != nil {
+		t.Fatal(err)
+	}
+	if err := authenticate(t.Context(), fresh, key); !errors.Is(err, tenant.ErrKeysOfDeleting) {
+		t.Errorf("of a tenant in deletion: %v, want ErrKeysOfDeleting", err)
+	}
 }
 
 func replicaAt(t *testing.T, store *dbtest.Store, ahead time.Duration) *db.Store {

@@ -33,6 +33,10 @@ var (
 	ErrDeleting  = fault.New(fault.Precondition, "TENANT_DELETING", "this tenant is being deleted")
 	ErrRPIDInUse = fault.New(fault.Precondition, "RP_ID_IN_USE", "the tenant has credentials, which another RP ID would orphan")
 
+	// ErrKeysOfDeleting refuses a key of a tenant that is ErrDeleting: as Forbidden,
+	// since nothing that its holder can do lets the key in again.
+	ErrKeysOfDeleting = fault.New(fault.Forbidden, "TENANT_DELETING", "this tenant is being deleted")
+
 	// ErrPlatformOnly refuses a verb of the platform plane to a tenant's own actor.
 	ErrPlatformOnly = fault.New(fault.Forbidden, "PLATFORM_ONLY", "only the platform's own keys may do this")
 )
@@ -53,7 +57,7 @@ type State string
 const (
 	Active    State = "ACTIVE"
 	Suspended State = "SUSPENDED" // every call with its keys is ErrSuspended; nothing is deleted
-	Deleting  State = "DELETING"
+	Deleting  State = "DELETING"  // for good: its keys are ErrKeysOfDeleting
 )
 
 // Tenant is one customer.
@@ -97,13 +101,21 @@ type Snapshot struct {
 // HasOrigin reports whether origin is exactly one of the tenant's.
 func (s *Snapshot) HasOrigin(origin string) bool { return slices.Contains(s.Origins, origin) }
 
-// Usable returns ErrSuspended unless the tenant works.
+// Usable returns nil if the tenant works, ErrKeysOfDeleting if it is being deleted, and
+// else ErrSuspended.
 func (s *Snapshot) Usable() error {
-	if s.State != Active {
-		return ErrSuspended
+	switch s.State {
+	case Active:
+		return nil
+	case Deleting:
+		return ErrKeysOfDeleting
+	case Suspended:
 	}
-	return nil
+	return ErrSuspended
 }
+
+// States are all that there are.
+func States() []State { return []State{Active, Suspended, Deleting} }
 
 // Current returns the tenant of sc with its policy, at most a second old. It does
 // not judge the state: see Snapshot.Usable. ErrNotFound when it does not exist.

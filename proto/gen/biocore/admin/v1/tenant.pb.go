@@ -87,6 +87,9 @@ const (
 	Tenant_ACTIVE Tenant_State = 1
 	// Calls with its keys are refused.
 	Tenant_SUSPENDED Tenant_State = 2
+	// It is being deleted, which nobody takes back: its keys are destroyed, or
+	// about to be. Calls with its keys are refused with TENANT_DELETING.
+	Tenant_DELETING Tenant_State = 3
 )
 
 // Enum value maps for Tenant_State.
@@ -95,11 +98,13 @@ var (
 		0: "STATE_UNSPECIFIED",
 		1: "ACTIVE",
 		2: "SUSPENDED",
+		3: "DELETING",
 	}
 	Tenant_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"ACTIVE":            1,
 		"SUSPENDED":         2,
+		"DELETING":          3,
 	}
 )
 
@@ -844,7 +849,7 @@ var File_biocore_admin_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x03\n" +
+	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x03\n" +
 	"\x06Tenant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +
@@ -859,12 +864,13 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04LIVE\x10\x01\x12\b\n" +
-	"\x04TEST\x10\x02\"9\n" +
+	"\x04TEST\x10\x02\"G\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\r\n" +
-	"\tSUSPENDED\x10\x02\"\xfb\x01\n" +
+	"\tSUSPENDED\x10\x02\x12\f\n" +
+	"\bDELETING\x10\x03\"\xfb\x01\n" +
 	"\x13CreateTenantRequest\x123\n" +
 	"\x04slug\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x02\x18(2\x14^[a-z](-?[a-z0-9])*$R\x04slug\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
