@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,6 +116,18 @@ func TestKeysShred(t *testing.T) {
 	w.until(t, tenant.ErrKeysOfDeleting.Reason, func() answer { return w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil) })
 	if a := w.must(t, "GET", "/admin/v1/tenants/"+c.id, w.platformKey, nil); a.text("state") != string(tenant.Deleting) {
 		t.Errorf("a shredded tenant: %s", a)
+	}
+	for _, document := range []string{
+		"/t/acme/.well-known/jwks.json", "/t/acme/.well-known/biocore-configuration", "/t/acme/.well-known/oauth-authorization-server",
+	} {
+		deadline := time.Now().Add(seenWithin)
+		for a := w.call(t, "GET", document, "", nil); a.status != http.StatusNotFound; a = w.call(t, "GET", document, "", nil) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s of a shredded tenant: %s", document, a)
+				break
+			}
+			pause(t, 10*time.Millisecond)
+		}
 	}
 	var left int
 	if err := w.store.Superuser(t).QueryRow(t.Context(), `SELECT (SELECT count(*) FROM data_keys WHERE tenant_id = $1)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/rpc"
 	"github.com/biocore-id/biocore/web/wellknown"
 )
@@ -18,21 +21,9 @@ func (p *platform) published(ctx context.Context, slug string) (scope.Scope, err
 	return scope.New(id, scope.Actor{Kind: scope.ActorSystem, ID: "published"}), nil
 }
 
-// keySet answers a tenant's public keys by its slug.
-func (p *platform) keySet(ctx context.Context, slug string) ([]byte, error) {
-	sc, err := p.published(ctx, slug)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := p.keys.Ring(ctx, sc)
-	if err != nil {
-		return nil, err
-	}
-	return ring.JWKS(), nil
-}
-
-// configuration answers a tenant's biocore-configuration by its slug.
-func (p *platform) configuration(ctx context.Context, slug string) ([]byte, error) {
+// described returns the tenant of a slug as it is; tenant.ErrNotFound also of one that is
+// being deleted, of which nothing is published any more.
+func (p *platform) described(ctx context.Context, slug string) (*tenant.Snapshot, error) {
 	sc, err := p.published(ctx, slug)
 	if err != nil {
 		return nil, err
@@ -41,13 +32,42 @@ func (p *platform) configuration(ctx context.Context, slug string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
+	if snap.State == tenant.Deleting {
+		return nil, tenant.ErrNotFound
+	}
+	return snap, nil
+}
+
+// keySet answers a tenant's public keys by its slug. It does not look at the tenant's
+// state: keys that are opened go on when Postgres does not answer.
+func (p *platform) keySet(ctx context.Context, slug string) ([]byte, error) {
+	sc, err := p.published(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := p.keys.Ring(ctx, sc)
+	if errors.Is(err, keys.ErrNoKeys) { // destroyed: no reader should come again for them
+		return nil, tenant.ErrNotFound.WithCause(err)
+	} else if err != nil {
+		return nil, err
+	}
+	return ring.JWKS(), nil
+}
+
+// configuration answers a tenant's biocore-configuration by its slug.
+func (p *platform) configuration(ctx context.Context, slug string) ([]byte, error) {
+	snap, err := p.described(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
 	return wellknown.JSON(wellknown.ConfigurationOf(p.cfg.PublicURL, snap.Slug, snap.RPID, snap.Encryption != nil))
 }
 
 // metadata answers a tenant's OAuth metadata by its slug.
 func (p *platform) metadata(ctx context.Context, slug string) ([]byte, error) {
-	if _, err := p.published(ctx, slug); err != nil {
+	snap, err := p.described(ctx, slug)
+	if err != nil {
 		return nil, err
 	}
-	return wellknown.JSON(wellknown.MetadataOf(p.cfg.PublicURL, slug))
+	return wellknown.JSON(wellknown.MetadataOf(p.cfg.PublicURL, snap.Slug))
 }

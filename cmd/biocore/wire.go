@@ -196,8 +196,8 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 // public is the handler of the public port; demo may be nil.
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
-		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.keySet), OAuth: p.oauth,
-		Configuration: edge.Document(p.configuration), Metadata: edge.Document(p.metadata), Demo: demo,
+		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
+		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo,
 		Ready: p.ready, TrustedHops: p.cfg.TrustedHops, HSTS: p.cfg.PublicURL[:5] == "https", Log: p.tel.Log,
 	})
 }

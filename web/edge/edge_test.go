@@ -221,7 +221,7 @@ func TestReady(t *testing.T) {
 }
 
 func TestJWKS(t *testing.T) {
-	h := edge.JWKS(func(_ context.Context, slug string) ([]byte, error) {
+	h := edge.JWKS(discard, func(_ context.Context, slug string) ([]byte, error) {
 		switch slug {
 		case "acme":
 			return []byte(`{"keys":[]}`), nil

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -15,20 +17,23 @@ import (
 const JWKSMaxAge = 5 * time.Minute
 
 // JWKS serves a tenant's public signing keys by its slug (RFC 7517 §5). Anybody may
-// read them, from any origin.
-func JWKS(keySet func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
-	return published("application/jwk-set+json", JWKSMaxAge, keySet)
+// read them, from any origin. What hinders it goes to log.
+func JWKS(log *slog.Logger, keySet func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
+	return published(log, "application/jwk-set+json", JWKSMaxAge, keySet)
 }
 
 // documentMaxAge is how long what describes a tenant may be kept.
 const documentMaxAge = 5 * time.Minute
 
 // Document serves what anybody may read of a tenant, by its slug: JSON, from any origin.
-func Document(read func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
-	return published("application/json", documentMaxAge, read)
+// What hinders it goes to log.
+func Document(log *slog.Logger, read func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
+	return published(log, "application/json", documentMaxAge, read)
 }
 
-func published(contentType string, maxAge time.Duration, read func(ctx context.Context, slug string) ([]byte, error)) http.Handler {
+func published(
+	log *slog.Logger, contentType string, maxAge time.Duration, read func(ctx context.Context, slug string) ([]byte, error),
+) http.Handler {
 	cacheControl := "public, max-age=" + strconv.Itoa(int(maxAge.Seconds()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, err := read(r.Context(), r.PathValue("slug"))
@@ -41,6 +46,10 @@ func published(contentType string, maxAge time.Duration, read func(ctx context.C
 				w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(f.RetryAfter, time.Second).Seconds()))))
 				http.Error(w, "too many requests", http.StatusTooManyRequests)
 			default:
+				// The reader learns nothing of the cause; a reader that went away is none.
+				if !errors.Is(err, context.Canceled) {
+					log.WarnContext(r.Context(), "nothing to publish", "path", sanitize(r.URL.Path, 256), "err", err)
+				}
 				w.Header().Set("Retry-After", "2")
 				http.Error(w, "unavailable", http.StatusServiceUnavailable)
 			}
