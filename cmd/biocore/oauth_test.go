@@ -82,6 +82,15 @@ func TestOAuthRevocation(t *testing.T) {
 				t.Errorf("%q: %s", nobodys, a)
 			}
 		}
+		for _, encrypted := range []string{"a.b.c.d.e", "....", c.access + ".."} {
+			if a := w.form(t, c.slug, "revoke", c.secret, encrypted); a.status != http.StatusBadRequest ||
+				a.text("error") != "unsupported_token_type" || oauthReason(a) != "TOKEN_ENCRYPTED" {
+				t.Errorf("a JWE: %s", a)
+			}
+			if a := w.form(t, c.slug, "introspect", c.secret, encrypted); a.status != http.StatusOK || a.raw != `{"active":false}` {
+				t.Errorf("a JWE: %s", a)
+			}
+		}
 		if a := w.form(t, other.slug, "revoke", other.secret, token()); a.status != http.StatusOK {
 			t.Errorf("by another tenant: %s", a)
 		}
@@ -131,9 +140,9 @@ func TestOAuthAuthentication(t *testing.T) {
 			{"a key at a tenant that is not there", "initech", c.secret, "", 401, "invalid_client", "API_KEY_INVALID"},
 			{"a key at the platform", "platform", c.secret, "", 401, "invalid_client", "API_KEY_INVALID"},
 			{"another tenant's key as basic", c.slug, "", basic(c.slug, other.secret), 401, "invalid_client", "API_KEY_INVALID"},
-			{"a publishable key", c.slug, c.publishable, "", 403, "access_denied", "API_KEY_KIND_NOT_ALLOWED"},
-			{"a platform key", c.slug, w.platformKey, "", 403, "access_denied", "API_KEY_KIND_NOT_ALLOWED"},
-			{"a key without the scope", c.slug, users, "", 403, "access_denied", "SCOPE_MISSING"},
+			{"a publishable key", c.slug, c.publishable, "", 403, "unauthorized_client", "API_KEY_KIND_NOT_ALLOWED"},
+			{"a platform key", c.slug, w.platformKey, "", 403, "unauthorized_client", "API_KEY_KIND_NOT_ALLOWED"},
+			{"a key without the scope", c.slug, users, "", 403, "insufficient_scope", "SCOPE_MISSING"},
 		} {
 			headers := []string{}
 			if tt.basic != "" {

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/session"
@@ -190,8 +191,16 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request, sc scope.Sc
 	return write(w, http.StatusOK, describe(found))
 }
 
-// revoke answers RFC 7009 §2.2: 200 for every token, also for one that is none.
+// errEncrypted refuses a JWE, which only the tenant can open: a 200 would say that the
+// token within is revoked (RFC 7009 §2.2.1).
+var errEncrypted = fault.New(fault.Invalid, "TOKEN_ENCRYPTED", "this token is a JWE: decrypt it, and revoke the signed token within")
+
+// revoke answers RFC 7009 §2.2: 200 for every token that could be ours, also for one
+// that is none.
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, sc scope.Scope, token string) error {
+	if strings.Count(token, ".") == 4 { // RFC 7516 §9: a JWE has five parts
+		return errEncrypted
+	}
 	if err := h.sessions.RevokeToken(r.Context(), sc, token, "token revoked"); err != nil {
 		return err
 	}
@@ -210,15 +219,20 @@ func write(w http.ResponseWriter, status int, body any) error {
 	return nil
 }
 
-// refusals are how OAuth tells of each kind: a status and a code (RFC 6749 §5.2,
-// RFC 6750 §3.1, RFC 7009 §2.2.1).
+// codes are what OAuth tells more exactly than by the kind.
+var codes = map[string]string{
+	errEncrypted.Reason:           "unsupported_token_type", // RFC 7009 §2.2.1
+	apikey.ErrScopeMissing.Reason: "insufficient_scope",     // RFC 6750 §3.1, by RFC 7662 §2.3
+}
+
+// refusals are how OAuth tells of each kind: a status and a code (RFC 6749 §5.2).
 var refusals = map[fault.Kind]struct {
 	status int
 	code   string
 }{
 	fault.Invalid:         {http.StatusBadRequest, "invalid_request"},
 	fault.Unauthenticated: {http.StatusUnauthorized, "invalid_client"},
-	fault.Forbidden:       {http.StatusForbidden, "access_denied"},
+	fault.Forbidden:       {http.StatusForbidden, "unauthorized_client"},
 	fault.NotFound:        {http.StatusUnauthorized, "invalid_client"}, // the key's tenant is gone
 	fault.TooLarge:        {http.StatusRequestEntityTooLarge, "invalid_request"},
 	fault.MethodMismatch:  {http.StatusMethodNotAllowed, "invalid_request"},
@@ -235,6 +249,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.log.ErrorContext(r.Context(), "request failed", "err", err, "request_id", rpc.OriginFromContext(r.Context()).RequestID)
 		_ = write(w, http.StatusInternalServerError, map[string]string{"error": "server_error"}) // a map of strings is JSON
 		return
+	}
+	if code := codes[f.Reason]; code != "" {
+		refusal.code = code
 	}
 	switch refusal.status {
 	case http.StatusUnauthorized:
