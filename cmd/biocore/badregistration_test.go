@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 )
 
@@ -166,19 +164,8 @@ func software(t testing.TB) *authenticatortest.Authenticator {
 	return a
 }
 
-// setPolicy gives the tenant a policy, and has the servers told of it by a change that
-// the API knows.
+// setPolicy gives the tenant a policy.
 func (w *world) setPolicy(t testing.TB, c *customer, document string) {
 	t.Helper()
-	conn := w.store.Superuser(t)
-	for _, sql := range []string{
-		`INSERT INTO policies (tenant_id, version, document, created_by, created_at)
-			SELECT id, policy_version + 1, '` + document + `', 'test', now() FROM tenants WHERE id = $1`,
-		`UPDATE tenants SET policy_version = policy_version + 1 WHERE id = $1`,
-	} {
-		if _, err := conn.Exec(t.Context(), sql, c.id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.must(t, "PATCH", "/admin/v1/tenants/"+c.id, w.platformKey, map[string]any{"name": c.slug + " by policy " + uuid.NewString()})
+	w.must(t, "PUT", "/admin/v1/policy", c.secret, `{"document":`+document+`}`)
 }

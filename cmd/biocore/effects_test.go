@@ -87,6 +87,9 @@ func effects() []effect {
 		{adminv1connect.SettingsServiceUpdateSettingsProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "PATCH", "/admin/v1/settings", c.secret, map[string]any{"tokens": map[string]any{"audience": "https://api.example.com"}}
 		}, "settings.update", false, ""},
+		{adminv1connect.PolicyServicePutPolicyProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/policy", c.secret, map[string]any{"document": map[string]any{"accessTokenSeconds": 300}, "reason": "shorter"}
+		}, "policy.update", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

@@ -40,6 +40,8 @@ func commands() []command {
 		{"tenant settings", "SLUG", "show a tenant's settings, and change those given", "biocore tenant settings acme --audience https://api.acme.example", runTenantSettings},
 		{"tenant suspend", "SLUG", "refuse every call of a tenant", "biocore tenant suspend globex --reason 'unpaid invoice'", runTenantSuspend},
 		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
+		{"policy show", "", "print a tenant's policy, as a document to change", "biocore policy show --tenant acme > policy.json", runPolicyShow},
+		{"policy set", "FILE", "replace a tenant's policy; - reads the document from standard input", "biocore policy set --tenant acme --reason 'shorter tokens' policy.json", runPolicySet},
 		{"apikey create", "", "make an API key, and print it", "biocore apikey create --tenant acme --kind secret --name ci", runAPIKeyCreate},
 		{"apikey list", "", "list a tenant's API keys", "biocore apikey list --tenant acme", runAPIKeyList},
 		{"apikey revoke", "ID", "stop an API key for good", "biocore apikey revoke --tenant acme 0193a7d2-5b1e-7000-8000-000000000000", runAPIKeyRevoke},

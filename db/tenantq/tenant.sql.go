@@ -74,6 +74,23 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 	return i, err
 }
 
+const SetPolicyVersion = `-- name: SetPolicyVersion :exec
+UPDATE tenants SET policy_version = $1, updated_at = $2, version = version + 1
+WHERE id = $3
+`
+
+type SetPolicyVersionParams struct {
+	PolicyVersion int32
+	Now           time.Time
+	ID            uuid.UUID
+}
+
+// Under LockTenant, to a version that was inserted in the same transaction. Index: tenants_pkey.
+func (q *Queries) SetPolicyVersion(ctx context.Context, arg SetPolicyVersionParams) error {
+	_, err := q.db.Exec(ctx, SetPolicyVersion, arg.PolicyVersion, arg.Now, arg.ID)
+	return err
+}
+
 const UpdateSettings = `-- name: UpdateSettings :one
 UPDATE tenants SET rp_id = $1, rp_name = $2, origins = $3,
   direct_tokens = $4, token_audience = $5, token_encryption_key = $6,

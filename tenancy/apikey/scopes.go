@@ -21,6 +21,8 @@ const (
 	ScopeSigningKeysWrite = "admin:signingKeys:write"
 	ScopeSettingsRead     = "admin:settings:read"
 	ScopeSettingsWrite    = "admin:settings:write"
+	ScopePolicyRead       = "admin:policy:read"
+	ScopePolicyWrite      = "admin:policy:write"
 	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
 
@@ -35,6 +37,7 @@ func Scopes(kind Kind) []string {
 		return []string{
 			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
+			ScopePolicyRead, ScopePolicyWrite,
 		}
 	case Platform:
 		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}

@@ -71,7 +71,7 @@ func (s *Service) UpdateSettings(ctx context.Context, sc scope.Scope, req Update
 		} else if err != nil {
 			return fmt.Errorf("lock tenant: %w", err)
 		}
-		document, _, err := readPolicy(ctx, tx, row.PolicyVersion)
+		current, err := readPolicy(ctx, tx, row.PolicyVersion)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Service) UpdateSettings(ctx context.Context, sc scope.Scope, req Update
 		if after, err = s.writeSettings(ctx, tx, before, after); err != nil {
 			return err
 		}
-		changed = Settings{Tenant: after, Policy: document}
+		changed = Settings{Tenant: after, Policy: current.Document}
 		tx.Result(changed)
 		return nil
 	})

@@ -142,29 +142,14 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 				return fmt.Errorf("stored encryption key of tenant %s: %v", sc.Tenant(), err) //nolint:errorlint // as readPolicy
 			}
 		}
-		snap.Policy, snap.PolicySince, err = readPolicy(ctx, tx, row.PolicyVersion)
+		now, err := readPolicy(ctx, tx, row.PolicyVersion)
+		snap.Policy, snap.PolicySince = now.Document, now.CreatedAt
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return snap, nil
-}
-
-// readPolicy returns a version of the tenant's policy, and when it was written.
-func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (policy.Document, time.Time, error) {
-	stored, err := tx.GetPolicy(ctx, version)
-	if db.IsNoRows(err) && tx.Scope().Tenant() == scope.PlatformTenant {
-		return policy.Default(), time.Time{}, nil // a migration makes this tenant, without a policy
-	} else if err != nil {
-		return policy.Document{}, time.Time{}, fmt.Errorf("get policy %d: %w", version, err)
-	}
-	document, err := policy.Parse(stored.Document)
-	if err != nil {
-		// Not the caller's fault: hidden from the edge, which would send it.
-		return policy.Document{}, time.Time{}, fmt.Errorf("stored policy %d of tenant %s: %v", version, tx.Scope().Tenant(), err) //nolint:errorlint // see above
-	}
-	return document, stored.CreatedAt, nil
 }
 
 func fromRow(row tenantq.Tenant) Tenant {

@@ -77,6 +77,9 @@ var methods = map[string]access{
 	adminv1connect.SettingsServiceGetSettingsProcedure:    {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.SettingsServiceUpdateSettingsProcedure: {serverKey, apikey.ScopeSettingsWrite, replays},
 
+	adminv1connect.PolicyServiceGetPolicyProcedure: {serverKey, apikey.ScopePolicyRead, reads},
+	adminv1connect.PolicyServicePutPolicyProcedure: {serverKey, apikey.ScopePolicyWrite, replays},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},

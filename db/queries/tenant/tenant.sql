@@ -12,3 +12,8 @@ UPDATE tenants SET rp_id = sqlc.arg(rp_id), rp_name = sqlc.arg(rp_name), origins
   direct_tokens = sqlc.arg(direct_tokens), token_audience = sqlc.narg(token_audience), token_encryption_key = sqlc.narg(token_encryption_key),
   updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: SetPolicyVersion :exec
+-- Under LockTenant, to a version that was inserted in the same transaction. Index: tenants_pkey.
+UPDATE tenants SET policy_version = sqlc.arg(policy_version), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id);

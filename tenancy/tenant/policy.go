@@ -1,0 +1,191 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// PolicyVersion is one version of a tenant's policy, which never changes.
+type PolicyVersion struct {
+	Version   int
+	Document  policy.Document
+	CreatedBy string    // kind:id of the actor; empty for the platform's
+	CreatedAt time.Time // zero for the platform's
+	ETag      string    // without quotes
+}
+
+// Policy returns the policy that the tenant goes by, as it is now. ErrNotFound.
+func (s *Service) Policy(ctx context.Context, sc scope.Scope) (PolicyVersion, error) {
+	var found PolicyVersion
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetTenant(ctx)
+		if db.IsNoRows(err) {
+			return ErrNotFound
+		} else if err != nil {
+			return fmt.Errorf("get tenant: %w", err)
+		}
+		found, err = readPolicy(ctx, tx, row.PolicyVersion)
+		return err
+	})
+	return found, err
+}
+
+// PutPolicyRequest holds a whole policy.
+type PutPolicyRequest struct {
+	Document []byte // JSON, see policy.Parse: absent fields have their defaults
+	Reason   string // for the audit log; may be empty
+	IfMatch  string // the ETag that the caller read; empty: whatever it is now
+}
+
+// PutPolicy makes req's document the next version of the tenant's policy, and returns
+// it. Every server goes by it within a second, and keys follow when they are looked
+// at next. A document that says what the policy says already leaves no trace.
+// policy.ErrInvalid, keys.ErrNoSigner, etag.ErrMismatch, ErrDeleting.
+//
+// It runs behind the wall as UpdateSettings does.
+func (s *Service) PutPolicy(ctx context.Context, sc scope.Scope, req PutPolicyRequest) (PolicyVersion, error) {
+	if sc.Tenant() == scope.PlatformTenant {
+		return PolicyVersion{}, ErrNotFound
+	}
+	document, err := policy.Parse(req.Document)
+	if err != nil {
+		return PolicyVersion{}, err
+	}
+	if document.SigningKeyLocation == policy.KeysInKMS && !s.keys.SignsInKMS() {
+		return PolicyVersion{}, keys.ErrNoSigner // now, and not in the log of whoever makes the next key
+	}
+	var put PolicyVersion
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		// Two at once would make the same version, so the row is the lock.
+		row, err := tx.LockTenant(ctx, sc.Tenant())
+		if db.IsNoRows(err) {
+			return ErrNotFound
+		} else if err != nil {
+			return fmt.Errorf("lock tenant: %w", err)
+		}
+		if State(row.State) == Deleting {
+			return ErrDeleting
+		}
+		before, err := readPolicy(ctx, tx, row.PolicyVersion)
+		if err != nil {
+			return err
+		}
+		if err := etag.Match(req.IfMatch, before.ETag); err != nil {
+			return err
+		}
+		if put, err = s.writePolicy(ctx, tx, before, document, req.Reason); err != nil {
+			return err
+		}
+		tx.Result(put)
+		return nil
+	})
+	if err != nil {
+		return PolicyVersion{}, err
+	}
+	s.current.Forget(sc.Tenant(), "") // as UpdateSettings
+	return put, nil
+}
+
+// writePolicy stores document as the version after before, with all that a change
+// leaves behind, unless they say the same.
+func (s *Service) writePolicy(ctx context.Context, tx *db.TenantTx, before PolicyVersion, document policy.Document, reason string) (PolicyVersion, error) {
+	from, to := policyDifferences(before.Document, document)
+	if len(to) == 0 {
+		return before, nil
+	}
+	version := int32(before.Version) + 1 //nolint:gosec // it came from an int32
+	if err := insertPolicy(ctx, tx, version, document); err != nil {
+		return PolicyVersion{}, err
+	}
+	id := tx.Scope().Tenant()
+	if err := tx.SetPolicyVersion(ctx, tenantq.SetPolicyVersionParams{ID: id, PolicyVersion: version, Now: tx.Now()}); err != nil {
+		return PolicyVersion{}, fmt.Errorf("set policy version: %w", err)
+	}
+	if err := s.record(ctx, tx, event.PolicyChanged, audit.Entry{
+		Action: "policy.update", Reason: reason,
+		Before: append([]attr.Attr{attr.Int("version", int64(before.Version))}, from...),
+		After:  append([]attr.Attr{attr.Int("version", int64(version))}, to...),
+	}); err != nil {
+		return PolicyVersion{}, err
+	}
+	return readPolicy(ctx, tx, version)
+}
+
+// readPolicy returns a version of the tenant's policy.
+func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (PolicyVersion, error) {
+	id := tx.Scope().Tenant()
+	found := PolicyVersion{Version: int(version), ETag: policyETag(id, version)}
+	stored, err := tx.GetPolicy(ctx, version)
+	if db.IsNoRows(err) && id == scope.PlatformTenant {
+		found.Document = policy.Default() // a migration makes this tenant, without a policy
+		return found, nil
+	} else if err != nil {
+		return PolicyVersion{}, fmt.Errorf("get policy %d: %w", version, err)
+	}
+	if found.Document, err = policy.Parse(stored.Document); err != nil {
+		// Not the caller's fault: hidden from the edge, which would send it.
+		return PolicyVersion{}, fmt.Errorf("stored policy %d of tenant %s: %v", version, id, err) //nolint:errorlint // see above
+	}
+	found.CreatedBy, found.CreatedAt = stored.CreatedBy, stored.CreatedAt
+	return found, nil
+}
+
+func policyETag(tenant uuid.UUID, version int32) string { return etag.Of("policy", tenant[:], version) }
+
+// policyDifferences are the fields that differ, by the names of the document.
+func policyDifferences(a, b policy.Document) (before, after []attr.Attr) {
+	text := func(key, was, is string) {
+		if was != is {
+			before, after = append(before, attr.Text(key, was)), append(after, attr.Text(key, is))
+		}
+	}
+	number := func(key string, was, is int) {
+		if was != is {
+			before, after = append(before, attr.Int(key, int64(was))), append(after, attr.Int(key, int64(is)))
+		}
+	}
+	text("userVerification", string(a.UserVerification), string(b.UserVerification))
+	text("attestationConveyance", string(a.AttestationConveyance), string(b.AttestationConveyance))
+	text("residentKey", string(a.ResidentKey), string(b.ResidentKey))
+	if !slices.Equal(a.Algorithms, b.Algorithms) {
+		before, after = append(before, attr.Texts("algorithms", numerals(a.Algorithms))), append(after, attr.Texts("algorithms", numerals(b.Algorithms)))
+	}
+	number("registrationTimeoutSeconds", a.RegistrationTimeoutSeconds, b.RegistrationTimeoutSeconds)
+	number("authenticationTimeoutSeconds", a.AuthenticationTimeoutSeconds, b.AuthenticationTimeoutSeconds)
+	number("maxCredentialsPerUser", a.MaxCredentialsPerUser, b.MaxCredentialsPerUser)
+	text("signCountRollback", string(a.SignCountRollback), string(b.SignCountRollback))
+	number("sessionLifetimeSeconds", a.SessionLifetimeSeconds, b.SessionLifetimeSeconds)
+	number("refreshIdleSeconds", a.RefreshIdleSeconds, b.RefreshIdleSeconds)
+	number("accessTokenSeconds", a.AccessTokenSeconds, b.AccessTokenSeconds)
+	text("signingAlgorithm", string(a.SigningAlgorithm), string(b.SigningAlgorithm))
+	text("signingKeyLocation", string(a.SigningKeyLocation), string(b.SigningKeyLocation))
+	number("signingKeyRotationDays", a.SigningKeyRotationDays, b.SigningKeyRotationDays)
+	number("dataKeyRotationDays", a.DataKeyRotationDays, b.DataKeyRotationDays)
+	if a.ConditionalCreate != b.ConditionalCreate {
+		before, after = append(before, attr.Bool("conditionalCreate", a.ConditionalCreate)), append(after, attr.Bool("conditionalCreate", b.ConditionalCreate))
+	}
+	return before, after
+}
+
+func numerals(ns []int) []string {
+	out := make([]string, len(ns))
+	for i, n := range ns {
+		out[i] = strconv.Itoa(n)
+	}
+	return out
+}
