@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -227,6 +228,42 @@ func FuzzVerify(f *testing.F) {
 		}
 		if err != nil && !errors.Is(err, biocore.ErrInvalidToken) {
 			t.Errorf("Verify(%q) error = %v, want %v", tok, err, biocore.ErrInvalidToken)
+		}
+	})
+}
+
+// FuzzClaims: whatever the tenant's key has signed, no claims are taken of a payload in
+// which a member stands twice, as encoding/json's own reader finds members.
+func FuzzClaims(f *testing.F) {
+	k := newKey(f, "k1", "EdDSA")
+	v := newVerifier(f, newKeyServer(k), at(now))
+	good, err := json.Marshal(claimsAt(now))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, more := range []string{"", `"x":1,`, `"sub":"user-2",`, `"\u0073ub":"user-2",`, `"SUB":"user-2",`, `"a":{"sub":["}"]},`, `"a":"\\","b":"\"",`, `"":1,"":2,`} {
+		f.Add("{" + more + string(good[1:]))
+	}
+	f.Fuzz(func(t *testing.T, payload string) {
+		if _, err := v.Verify(t.Context(), k.signAs(t, k.header(), payload)); err != nil {
+			return
+		}
+		dec := json.NewDecoder(strings.NewReader(payload))
+		if _, err := dec.Token(); err != nil {
+			t.Fatalf("claims of %q, which is no JSON: %v", payload, err)
+		}
+		var seen []string
+		for dec.More() {
+			name, err := dec.Token()
+			text, ok := name.(string)
+			if err != nil || !ok || slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, text) }) {
+				t.Fatalf("claims of %q, in which %v stands twice, or %v", payload, name, err)
+			}
+			seen = append(seen, text)
+			var value json.RawMessage
+			if err := dec.Decode(&value); err != nil {
+				t.Fatalf("claims of %q, which is no JSON: %v", payload, err)
+			}
 		}
 	})
 }

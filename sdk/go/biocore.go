@@ -74,6 +74,9 @@ type wireClaims struct {
 	ExpiresAt int64    `json:"exp"`
 }
 
+// claimNames are those of wireClaims.
+var claimNames = []string{"iss", "sub", "aud", "sid", "tid", "amr", "acr", "auth_time", "jti", "iat", "nbf", "exp"}
+
 // audience is one name or a list of them (RFC 7519 §4.1.3).
 type audience []string
 
@@ -93,6 +96,9 @@ func parseClaims(payload []byte) (c Claims, nbf int64, err error) {
 	var w wireClaims
 	if err := json.Unmarshal(payload, &w); err != nil {
 		return Claims{}, 0, errors.New("unreadable claims")
+	}
+	if !distinct(payload, claimNames) {
+		return Claims{}, 0, errors.New("a claim stands twice, or in another case")
 	}
 	if w.Subject == "" || w.Session == "" || w.Tenant == "" || w.ID == "" {
 		return Claims{}, 0, errors.New("a claim is missing")

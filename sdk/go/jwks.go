@@ -21,12 +21,12 @@ const (
 // parseJWKS reads a JWK Set (RFC 7517 §5). A key that one cannot use is left out, as the
 // standard wants it, so that a newer server may publish one; tokens under it are then of
 // an unknown key. Two keys of one kid are both left out: nobody could say whose a
-// signature is. A set in which nothing is left is a set: the tenant has no key any more.
+// signature is; a set of two lists is none. A set in which nothing is left is a set: the tenant has no key any more.
 func parseJWKS(text []byte) (map[string]publicKey, error) {
 	var set struct {
 		Keys *[]json.RawMessage `json:"keys"`
 	}
-	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
+	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil || !distinct(text, []string{"keys"}) {
 		return nil, errors.New("not a JSON Web Key Set")
 	}
 	keys, seen := make(map[string]publicKey, len(*set.Keys)), make(map[string]bool, len(*set.Keys))

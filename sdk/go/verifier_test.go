@@ -95,6 +95,7 @@ func TestClaims(t *testing.T) {
 		{name: "good", claims: good},
 		{name: "aud is a list", claims: with(good, "aud", []string{"other.example", audience})},
 		{name: "a claim of a newer server", claims: with(good, "cnf", map[string]string{"jkt": "x"})},
+		{name: "names of claims inside of others", claims: with(with(good, "act", map[string]any{"sub": "user-2", "aud": []string{"aud", "}"}}), "note", `"sub":"user-2"`)},
 		{name: "not of a verified user", claims: with(good, "amr", []string{"pop", "user"})},
 		{name: "iss of another tenant", claims: with(good, "iss", "https://auth.example.com/t/globex"), want: biocore.ErrIssuer},
 		{name: "iss of another installation", claims: with(good, "iss", "https://evil.example/t/acme"), want: biocore.ErrIssuer},

@@ -181,6 +181,47 @@ function concat(...parts) {
   return all;
 }
 
+// src/distinct.ts
+function distinct(text, known) {
+  const seen = /* @__PURE__ */ new Set();
+  const spelled = new Map(known.map((name) => [fold(name), name]));
+  let depth = 0;
+  let isName = false;
+  for (let i = 0; i < text.length; i++) {
+    switch (text[i]) {
+      case "{":
+      case "[":
+        isName = ++depth === 1;
+        break;
+      case "}":
+      case "]":
+        depth--;
+        break;
+      case ",":
+        isName = depth === 1;
+        break;
+      case '"': {
+        const start = i + 1;
+        for (i++; text[i] !== '"'; i++) {
+          if (text[i] !== "\\") continue;
+          if (isName) return false;
+          i++;
+        }
+        if (!isName) break;
+        const name = text.slice(start, i);
+        const folded = fold(name);
+        if (seen.has(folded) || (spelled.get(folded) ?? name) !== name) return false;
+        seen.add(folded);
+        isName = false;
+      }
+    }
+  }
+  return true;
+}
+function fold(name) {
+  return name.toUpperCase().toLowerCase();
+}
+
 // src/keyset.ts
 var minAgeMs = 6e4;
 var defaultAgeMs = 3e5;
@@ -284,7 +325,7 @@ async function bounded(answer) {
 async function parseKeySet(text) {
   const set = JSON.parse(text);
   const list = typeof set === "object" && set !== null ? set.keys : void 0;
-  if (!Array.isArray(list)) throw new Error("not a JSON Web Key Set");
+  if (!Array.isArray(list) || !distinct(text, ["keys"])) throw new Error("not a JSON Web Key Set");
   const keys = /* @__PURE__ */ new Map();
   const seen = /* @__PURE__ */ new Set();
   for (const jwk of list) {
@@ -481,14 +522,18 @@ var Verifier = class {
     return requirement;
   }
 };
+var claimNames = ["iss", "sub", "aud", "sid", "tid", "amr", "acr", "auth_time", "jti", "iat", "nbf", "exp"];
 function parseClaims(payload) {
+  let text;
   let claims;
   try {
-    claims = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(payload);
+    claims = JSON.parse(text);
   } catch {
     throw new TokenError("TOKEN_MALFORMED", "unreadable claims");
   }
   if (typeof claims !== "object" || claims === null || Array.isArray(claims)) throw new TokenError("TOKEN_MALFORMED", "no claims");
+  if (!distinct(text, claimNames)) throw new TokenError("TOKEN_MALFORMED", "a claim stands twice, or in another case");
   const c = claims;
   const isText = (value) => typeof value === "string" && value !== "";
   const isTexts = (value) => Array.isArray(value) && value.every((v) => typeof v === "string");

@@ -1,3 +1,4 @@
+import { distinct } from "./distinct.js";
 import type { Algorithm, PublicKey } from "./jws.js";
 import { TokenError } from "./tokenerror.js";
 
@@ -148,13 +149,13 @@ async function bounded(answer: Response): Promise<string> {
 /**
  * Reads a JWK Set (RFC 7517 §5). A key that one cannot use is left out, as the
  * standard wants it, so that a newer server may publish one. Two keys of one kid are
- * both left out: nobody could say whose a signature is. A set in which nothing is
- * left is a set: the tenant has no key any more.
+ * both left out: nobody could say whose a signature is; a set of two lists is none. A
+ * set in which nothing is left is a set: the tenant has no key any more.
  */
 async function parseKeySet(text: string): Promise<Map<string, PublicKey>> {
   const set: unknown = JSON.parse(text);
   const list = typeof set === "object" && set !== null ? (set as { keys?: unknown }).keys : undefined;
-  if (!Array.isArray(list)) throw new Error("not a JSON Web Key Set");
+  if (!Array.isArray(list) || !distinct(text, ["keys"])) throw new Error("not a JSON Web Key Set");
   const keys = new Map<string, PublicKey>();
   const seen = new Set<string>();
   for (const jwk of list as readonly unknown[]) {

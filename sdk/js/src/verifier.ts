@@ -4,6 +4,7 @@
  * stands in docs/verify-tokens.md.
  */
 import { decrypt, importDecryptionKey, isJwe, type DecryptionKey, type ImportedKey } from "./jwe.js";
+import { distinct } from "./distinct.js";
 import { parseJws, verifySignature } from "./jws.js";
 import { KeySet } from "./keyset.js";
 import type { AccessTokenClaims } from "./server.js";
@@ -245,15 +246,20 @@ export class Verifier {
   }
 }
 
+const claimNames = ["iss", "sub", "aud", "sid", "tid", "amr", "acr", "auth_time", "jti", "iat", "nbf", "exp"];
+
 /** Reads a payload whose signature was good. Claims that are not known may be there: a newer server wrote them. */
 function parseClaims(payload: Uint8Array): AccessTokenClaims {
+  let text: string;
   let claims: unknown;
   try {
-    claims = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(payload);
+    claims = JSON.parse(text);
   } catch {
     throw new TokenError("TOKEN_MALFORMED", "unreadable claims");
   }
   if (typeof claims !== "object" || claims === null || Array.isArray(claims)) throw new TokenError("TOKEN_MALFORMED", "no claims");
+  if (!distinct(text, claimNames)) throw new TokenError("TOKEN_MALFORMED", "a claim stands twice, or in another case");
   const c = claims as AccessTokenClaims;
   const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
   const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((v) => typeof v === "string");

@@ -21,6 +21,19 @@ test("tokens that another language signed and encrypted", async (t) => {
   }
 });
 
+test("what two readers would read in two ways is refused, as by sdk/go", async (t) => {
+  const verifier = fromVectors();
+  assert.equal(vectors.refused.length, 20);
+  for (const { name, token } of vectors.refused) {
+    await t.test(name, () => assert.rejects(verifier.verify(token), { reason: "TOKEN_MALFORMED", status: 401 }));
+  }
+  assert.equal(vectors.refusedKeys.length, 4);
+  for (const { name, jwks } of vectors.refusedKeys) {
+    const verifier = fromVectors({ fetch: async () => new Response(jwks) });
+    await t.test(name, () => assert.rejects(verifier.verify(vectors.tokens[0].token), { reason: "UNAVAILABLE", status: 503 }));
+  }
+});
+
 test("claims", async (t) => {
   const key = newKey("k1");
   const world = new World(key);
@@ -29,6 +42,7 @@ test("claims", async (t) => {
     ["good", {}],
     ["aud is a list", { aud: ["other.example", audience] }],
     ["a claim of a newer server", { cnf: { jkt: "x" } }],
+    ["names of claims inside of others", { act: { sub: "user-2", aud: ["aud", "}"] }, note: '"sub":"user-2"' }],
     ["iss of another tenant", { iss: "https://auth.example.com/t/globex" }, "TOKEN_ISSUER"],
     ["iss with a slash", { iss: `${issuer}/` }, "TOKEN_ISSUER"],
     ["no iss", { iss: undefined }, "TOKEN_ISSUER"],
