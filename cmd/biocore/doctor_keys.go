@@ -28,6 +28,7 @@ type walkedKeys struct {
 	closed   []string // whose data keys do not open, and why
 	unsigned []string // active tenants whose tokens nobody can sign
 	previous []string // whose data keys are under another KMS key than the current one
+	strayed  []string // whose tokens are signed in another KMS than the current one
 	late     []string // whose keys should have had a successor, and why
 	active   []signer // of active tenants
 }
@@ -84,6 +85,10 @@ func (d *checkup) signingKeys(context.Context) finding {
 		return skip("data keys")
 	case len(d.walk.unsigned) > 0:
 		return fail("restore the signing_keys of these tenants from a backup: nobody of theirs can sign in", "none of %s", some(d.walk.unsigned, ", "))
+	}
+	if len(d.walk.strayed) > 0 {
+		return warn("wait until a server has given them successors, a quarter of an hour, before BIOCORE_KMS_PREVIOUS_URLS goes",
+			"those of %s are in another KMS than %s", some(d.walk.strayed, ", "), d.kms.KeyName())
 	}
 	if len(d.walk.late) > 0 {
 		return warn("see that a server runs and that its jobs do: the check \"jobs\" tells", "late:\n%s", some(d.walk.late, "\n"))
@@ -211,6 +216,9 @@ func walkKeys(ctx context.Context, store *db.Store, service *keys.Service, tenan
 		default:
 			if state == tenant.Active && id != scope.PlatformTenant {
 				walk.active = append(walk.active, signer{slug, ring.Signer().KID})
+			}
+			if home := ring.Signer(); home != nil && home.Home() != "" && home.Home() != kmsKey {
+				walk.strayed = append(walk.strayed, slug)
 			}
 			walk.age(ctx, service, tenants, scope.New(id, cliActor()), slug, kmsKey, store.Now())
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -252,4 +253,24 @@ func TestKeysRewrap(t *testing.T) {
 	}
 	alone := startWorld(t, store, cfg)
 	alone.must(t, "GET", "/v1/users/"+c.user, c.secret, nil)
+}
+
+// A server whose KMS key is not the one that wrapped the others' keys does not start:
+// what it would wrap, nobody else could open.
+func TestServeRefusesAStrayKMSKey(t *testing.T) {
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	startWorld(t, store, cfg)
+	path := filepath.Join(t.TempDir(), "stray.key")
+	if err := kms.CreateLocal(path); err != nil {
+		t.Fatal(err)
+	}
+	cfg.KMSURL = "local:" + path
+	tel, err := startTelemetry(t.Context(), TelemetryConfig{LogOutput: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newServer(t.Context(), cfg, tel); err == nil || !strings.Contains(err.Error(), "BIOCORE_KMS_PREVIOUS_URLS") {
+		t.Errorf("newServer = %v, want it refused with what to do", err)
+	}
 }

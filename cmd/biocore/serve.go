@@ -89,6 +89,9 @@ func newServer(ctx context.Context, cfg Config, tel *telemetry) (*server, error)
 	if err == nil {
 		err = p.checkSchema(ctx)
 	}
+	if err == nil {
+		err = p.checkKeys(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, publicPort.Shutdown(ctx), opsPort.Shutdown(ctx))
 	}
@@ -105,6 +108,16 @@ func (p *platform) checkSchema(ctx context.Context) error {
 		err = fmt.Errorf("the database lacks %d %s, from %s on: run `biocore migrate up` first", len(behind), migrations, behind[0])
 	}
 	if err != nil {
+		p.Close()
+	}
+	return err
+}
+
+// checkKeys refuses to start beside servers that have another KMS key.
+func (p *platform) checkKeys(ctx context.Context) error {
+	err := p.keys.CheckPlatform(ctx)
+	if err != nil {
+		err = fmt.Errorf("the platform's keys do not open: BIOCORE_KMS_URL or BIOCORE_KMS_PREVIOUS_URLS must name what wrapped them: %w", err)
 		p.Close()
 	}
 	return err

@@ -86,7 +86,7 @@ func (o *operator) keyPlan(ctx context.Context, sc scope.Scope) (keys.Plan, erro
 	}
 	return keys.Plan{
 		Algorithm: string(snap.Policy.SigningAlgorithm), InKMS: snap.Policy.SigningKeyLocation == policy.KeysInKMS,
-		Since:              snap.PolicySince,
+		Since: snap.PolicySince, Ending: snap.State == tenant.Deleting,
 		RotateSigningAfter: snap.Policy.SigningKeyRotation(), RotateDataAfter: snap.Policy.DataKeyRotation(),
 	}, nil
 }

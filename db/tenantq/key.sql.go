@@ -271,6 +271,88 @@ func (q *Queries) ListLiveSigningKeys(ctx context.Context) ([]SigningKey, error)
 	return items, nil
 }
 
+const ListRevokedSigningKeysDue = `-- name: ListRevokedSigningKeysDue :many
+SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys WHERE state = 'REVOKED' AND due_at IS NOT NULL ORDER BY created_at, kid LIMIT $1
+`
+
+// What is to be destroyed in the KMS, the oldest first. Index: signing_keys_pkey.
+func (q *Queries) ListRevokedSigningKeysDue(ctx context.Context, maxRows int32) ([]SigningKey, error) {
+	rows, err := q.db.Query(ctx, ListRevokedSigningKeysDue, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SigningKey{}
+	for rows.Next() {
+		var i SigningKey
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Kid,
+			&i.Algorithm,
+			&i.State,
+			&i.PublicKey,
+			&i.PrivateSealed,
+			&i.CreatedAt,
+			&i.Location,
+			&i.ActivateAt,
+			&i.ActivatedAt,
+			&i.RetiredAt,
+			&i.RevokeAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListSealedSigningKeys = `-- name: ListSealedSigningKeys :many
+SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys WHERE private_sealed IS NOT NULL ORDER BY created_at, kid
+`
+
+// Whose private half, or where it is, is still kept. Index: signing_keys_pkey.
+func (q *Queries) ListSealedSigningKeys(ctx context.Context) ([]SigningKey, error) {
+	rows, err := q.db.Query(ctx, ListSealedSigningKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SigningKey{}
+	for rows.Next() {
+		var i SigningKey
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Kid,
+			&i.Algorithm,
+			&i.State,
+			&i.PublicKey,
+			&i.PrivateSealed,
+			&i.CreatedAt,
+			&i.Location,
+			&i.ActivateAt,
+			&i.ActivatedAt,
+			&i.RetiredAt,
+			&i.RevokeAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListSigningKeyHistory = `-- name: ListSigningKeyHistory :many
 SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys ORDER BY created_at DESC, kid LIMIT $1
 `

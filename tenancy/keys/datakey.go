@@ -100,15 +100,16 @@ func (s *Service) turnDataKeys(ctx context.Context, sc scope.Scope, plan Plan) e
 		}
 		return nil // due again in drainFrom
 	}
-	if s.draining(list) && now.Sub(list[0].CreatedAt) >= drainFrom {
-		if err := s.resealAll(ctx, sc); errors.Is(err, db.ErrUnavailable) || errors.Is(err, ErrKMSUnavailable) {
+	moved := 0
+	if s.draining(list, now) && now.Sub(list[0].CreatedAt) >= drainFrom {
+		if moved, err = s.resealAll(ctx, sc); errors.Is(err, db.ErrUnavailable) || errors.Is(err, ErrKMSUnavailable) {
 			return err
 		} else if err != nil {
 			return errors.Join(err, s.postpone(ctx, sc)) // it takes a person
 		}
 	}
 	return s.changeDataKeys(ctx, sc, "look after data keys", func(tx *db.TenantTx, rows []tenantq.ListDataKeysRow) (bool, error) {
-		return s.settle(ctx, tx, list[0].Version, rows)
+		return s.settle(ctx, tx, list[0].Version, rows, moved > 0)
 	})
 }
 
@@ -130,10 +131,11 @@ func (s *Service) postpone(ctx context.Context, sc scope.Scope) error {
 	})
 }
 
-// draining reports whether there are versions that nothing should be sealed under any more.
-func (s *Service) draining(list []DataKey) bool {
+// draining reports whether there are versions that nothing should be sealed under any
+// more: not drained yet, or about to be destroyed, before which we look once more.
+func (s *Service) draining(list []DataKey, now time.Time) bool {
 	for _, k := range list[1:] {
-		if k.Version != rootVersion && k.DrainedAt == nil {
+		if k.Version != rootVersion && (k.DrainedAt == nil || now.Sub(*k.DrainedAt) >= destroyAfter) {
 			return true
 		}
 	}
@@ -141,8 +143,11 @@ func (s *Service) draining(list []DataKey) bool {
 }
 
 // settle notes what is drained, destroys what was drained long enough ago, and says when
-// to look again. newest is the version that everything was sealed anew under.
-func (s *Service) settle(ctx context.Context, tx *db.TenantTx, newest uint32, rows []tenantq.ListDataKeysRow) (changed bool, err error) {
+// to look again. newest is the version that everything was sealed anew under; moved
+// says that just now something was, so that what seemed drained was not.
+func (s *Service) settle(
+	ctx context.Context, tx *db.TenantTx, newest uint32, rows []tenantq.ListDataKeysRow, moved bool,
+) (changed bool, err error) {
 	now := tx.Now()
 	hasRoot := rows[len(rows)-1].Version == rootVersion
 	for i, row := range rows {
@@ -157,6 +162,11 @@ func (s *Service) settle(ctx context.Context, tx *db.TenantTx, newest uint32, ro
 		case isRoot: // stays: indexes and MACs are derived from it
 			due = nil
 		case drained == nil && now.Sub(rows[0].CreatedAt) >= drainFrom && uint32(rows[0].Version) == newest: //nolint:gosec // as above
+			drained, due = &now, later(now, destroyAfter)
+			if err := recordDataKey(ctx, tx, "datakey.drain", version, "nothing at rest is sealed under it"); err != nil {
+				return false, err
+			}
+		case drained != nil && moved:
 			drained, due = &now, later(now, destroyAfter)
 		case drained != nil && now.Sub(*drained) >= destroyAfter:
 			if _, err := tx.DeleteDataKey(ctx, row.Version); err != nil {
@@ -182,36 +192,39 @@ func sameTime(a, b *time.Time) bool {
 	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
 }
 
-// resealAll seals anew everything at rest that an older data key has sealed.
-func (s *Service) resealAll(ctx context.Context, sc scope.Scope) error {
-	if err := s.resealSigningKeys(ctx, sc); err != nil {
-		return err
+// resealAll seals anew everything at rest that an older data key has sealed, and answers
+// how much that was.
+func (s *Service) resealAll(ctx context.Context, sc scope.Scope) (moved int, err error) {
+	if moved, err = s.resealSigningKeys(ctx, sc); err != nil {
+		return moved, err
 	}
 	for {
 		n, err := s.reseal(ctx, sc, resealBatch)
+		moved += n
 		if err != nil {
-			return fmt.Errorf("seal anew: %w", err)
+			return moved, fmt.Errorf("seal anew: %w", err)
 		}
 		if n < resealBatch {
-			return nil
+			return moved, nil
 		}
 	}
 }
 
-func (s *Service) resealSigningKeys(ctx context.Context, sc scope.Scope) error {
+func (s *Service) resealSigningKeys(ctx context.Context, sc scope.Scope) (moved int, err error) {
 	s.forget(sc.Tenant())
 	ring, err := s.Ring(ctx, sc)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListSigningKeyHistory(ctx, maxHistory)
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		moved = 0
+		rows, err := tx.ListSealedSigningKeys(ctx)
 		if err != nil {
 			return fmt.Errorf("list signing keys: %w", err)
 		}
 		for _, row := range rows {
-			if version, ok := VersionOf(row.PrivateSealed); !ok || version == ring.SealingVersion() {
-				continue // destroyed, or sealed anew already
+			if version, ok := VersionOf(row.PrivateSealed); ok && version == ring.SealingVersion() {
+				continue
 			}
 			field := privateKey
 			if row.Location == locationKMS {
@@ -225,12 +238,15 @@ func (s *Service) resealSigningKeys(ctx context.Context, sc scope.Scope) error {
 			if err != nil {
 				return err
 			}
-			if _, err := tx.ResealSigningKey(ctx, tenantq.ResealSigningKeyParams{Kid: row.Kid, Sealed: sealed, Was: row.PrivateSealed}); err != nil {
+			n, err := tx.ResealSigningKey(ctx, tenantq.ResealSigningKeyParams{Kid: row.Kid, Sealed: sealed, Was: row.PrivateSealed})
+			if err != nil {
 				return fmt.Errorf("reseal signing key: %w", err)
 			}
+			moved += int(n)
 		}
 		return nil
 	})
+	return moved, err
 }
 
 // changeDataKeys runs fn on the locked data keys of sc's tenant, as the platform plane:

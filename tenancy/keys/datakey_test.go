@@ -107,7 +107,7 @@ func TestDataKeyLife(t *testing.T) {
 	if left != 0 || len(slices.Compact(resealed)) != 1 || len(resealed) < 3 || resealed[0] != acme.Tenant().String() {
 		t.Errorf("%d values are left under the old key after %d batches", left, len(resealed))
 	}
-	for action, n := range map[string]int64{"datakey.create": 1, "datakey.destroy": 1} {
+	for action, n := range map[string]int64{"datakey.create": 3, "datakey.drain": 1, "datakey.destroy": 1} {
 		if got := l.AuditCount(t, acme, action); got != n {
 			t.Errorf("%d audit entries %s, want %d", got, action, n)
 		}
@@ -404,5 +404,33 @@ func TestACachedRingTurnsToTheNewKey(t *testing.T) {
 	ahead.Store(int64(6 * time.Second))
 	if v := cached().SealingVersion(); v != 2 {
 		t.Errorf("six seconds later version %d seals, want 2", v)
+	}
+}
+
+// What somebody sealed late under a drained key is found before that key is destroyed.
+func TestDrainedKeysAreLookedAtOnceMore(t *testing.T) {
+	l := newLine(t, localKMS(t))
+	late := 0
+	l.svc = keys.New(keys.Options{Store: l.svcStore(t), KMS: l.kms, Reseal: func(context.Context, scope.Scope, int) (int, error) {
+		n := late
+		late = 0
+		return n, nil
+	}})
+	acme := l.tenant(t)
+	if _, err := l.svc.RotateDataKey(t.Context(), acme, ""); err != nil {
+		t.Fatal(err)
+	}
+	*l.at = 2 * time.Minute
+	l.maintain(t, acme)
+	late = 1
+	for _, s := range []struct {
+		at   time.Duration
+		want []uint32
+	}{{26 * time.Hour, []uint32{2, 1, 0}}, {50 * time.Hour, []uint32{2, 1, 0}}, {52 * time.Hour, []uint32{2, 0}}} {
+		*l.at = s.at
+		l.maintain(t, acme)
+		if diff := cmp.Diff(s.want, l.versions(t, acme)); diff != "" || late != 0 {
+			t.Errorf("after %s, with %d values left (-want +got):\n%s", s.at, late, diff)
+		}
 	}
 }

@@ -34,6 +34,9 @@ type DestroyedDataKey struct {
 type DestroyedSigningKey struct {
 	KID       string `json:"kid"`
 	Algorithm string `json:"algorithm"`
+	// LeftInKMS says that the KMS that holds it did not destroy it: it may be gone, or
+	// refuse. The key opens nothing, and what it signs nobody verifies.
+	LeftInKMS bool `json:"leftInKms,omitempty"`
 }
 
 // PrepareDestruction revokes every signing key of the tenant, destroys those in the
@@ -51,8 +54,10 @@ func (s *Service) PrepareDestruction(ctx context.Context, sc scope.Scope) (Inven
 	if err != nil && !errors.Is(err, ErrNoKeys) { // revoked already, or there never were any
 		return Inventory{}, err
 	}
-	if err := s.destroyRemote(ctx, sc); err != nil {
+	if err := s.destroyRemote(ctx, sc); errors.Is(err, ErrKMSUnavailable) || errors.Is(err, db.ErrUnavailable) {
 		return Inventory{}, err
+	} else if err != nil { // a KMS that was left behind must not keep a tenant's data
+		s.log.WarnContext(ctx, "signing keys stay in a KMS", "err", err, "tenant", sc.Tenant())
 	}
 	var inventory Inventory
 	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
@@ -83,10 +88,11 @@ func inventoryOf(ctx context.Context, tx *db.TenantTx) (Inventory, error) {
 		return in, fmt.Errorf("list signing keys: %w", err)
 	}
 	for _, row := range signing {
-		in.SigningKeys = append(in.SigningKeys, DestroyedSigningKey{KID: row.Kid, Algorithm: row.Algorithm})
-		if row.PrivateSealed != nil {
+		left := row.PrivateSealed != nil
+		if left && (row.Location != locationKMS || State(row.State) != Revoked) {
 			return in, ErrKeysChanged
 		}
+		in.SigningKeys = append(in.SigningKeys, DestroyedSigningKey{KID: row.Kid, Algorithm: row.Algorithm, LeftInKMS: left})
 	}
 	return in, nil
 }
@@ -105,6 +111,13 @@ func (s *Service) Destroy(ctx context.Context, tx *db.TenantTx, want Inventory) 
 	}
 	if !have.same(want) {
 		return ErrKeysChanged
+	}
+	for _, k := range have.SigningKeys {
+		if k.LeftInKMS { // where it is could not be read any more
+			if err := tx.DropSigningKeyPrivate(ctx, k.KID); err != nil {
+				return fmt.Errorf("drop reference: %w", err)
+			}
+		}
 	}
 	for _, k := range have.DataKeys {
 		if _, err := tx.DeleteDataKey(ctx, k.Version); err != nil {

@@ -37,12 +37,19 @@ import (
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // ErrNoKeys means that the tenant has no data key: it does not exist, or its keys
 // were destroyed with it. It is no fault: an authenticated caller's tenant has keys.
 var ErrNoKeys = errors.New("the tenant has no data key")
+
+// ErrKeysClosed means that the KMS refuses to open the tenant's data key: this server has
+// another KMS key than wrapped it, the key is disabled, or the row was changed.
+var ErrKeysClosed = fault.New(fault.Unavailable, "TENANT_KEYS_CLOSED", "the tenant's keys cannot be opened here").WithRetryAfter(30 * time.Second)
 
 // Plan is what a tenant's policy asks of its keys.
 type Plan struct {
@@ -51,6 +58,7 @@ type Plan struct {
 	Since              time.Time     // when the policy came to say so: a key made later, of another algorithm, was somebody's wish
 	RotateSigningAfter time.Duration // age at which a signing key gets its successor; 0: never by itself
 	RotateDataAfter    time.Duration // age at which a data key gets its successor; 0: never by itself
+	Ending             bool          // the tenant is being deleted: it gets no new keys
 }
 
 // Options configures a Service.
@@ -90,6 +98,7 @@ type Service struct {
 	reseal func(context.Context, scope.Scope, int) (int, error)
 	rings  *db.Cache[*Ring]
 	opened *unwrapper
+	check  func(context.Context) error // CheckPlatform: what the KMS must open, beside its own key
 }
 
 const (
@@ -126,6 +135,7 @@ func New(o Options) *Service {
 	}
 	s.rings = db.NewCache[*Ring](o.Store, db.NounTenant, maxRings, ringLife)
 	s.opened = newUnwrapper(o.KMS, o.Grace, s.log)
+	s.check = s.CheckPlatform
 	return s
 }
 
@@ -180,17 +190,25 @@ func (s *Service) mintDataKey(ctx context.Context, tenant uuid.UUID, version uin
 	return plain, row, nil
 }
 
-// Insert stores the keys in the transaction that creates their tenant.
+// Insert stores the keys in the transaction that creates their tenant, with an audit
+// entry for the birth of each.
 func (m *Minted) Insert(ctx context.Context, tx *db.TenantTx) error {
+	const reason = "tenant created"
 	for _, k := range m.dataKeys {
 		if err := tx.InsertDataKey(ctx, k); err != nil {
 			return fmt.Errorf("insert data key: %w", err)
+		}
+		if err := recordDataKey(ctx, tx, "datakey.create", uint32(k.Version), reason, attr.Text("kmsKey", k.KmsKey)); err != nil { //nolint:gosec // 0 or 1
+			return err
 		}
 	}
 	if err := tx.InsertSigningKey(ctx, m.signingKey); err != nil {
 		return fmt.Errorf("insert signing key: %w", err)
 	}
-	return nil
+	return audit.Append(ctx, tx, audit.Entry{
+		Action: "signingkey.create", Target: audit.Target{Kind: "signingkey", ID: m.signingKey.Kid}, Reason: reason,
+		Detail: []attr.Attr{attr.Text("algorithm", m.signingKey.Algorithm), attr.Text("location", m.signingKey.Location)},
+	})
 }
 
 // Create is Mint and Insert in one, for callers that make a tenant with a KMS in
@@ -271,7 +289,9 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Ring, error) {
 	for _, w := range wrapped {
 		version := uint32(w.Version) //nolint:gosec // not negative, by the table's check
 		secret, until, err := s.opened.open(ctx, sc.Tenant(), version, w.KmsKey, w.Wrapped)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrKMSUnavailable) && ctx.Err() == nil {
+			return nil, ErrKeysClosed.WithCause(fmt.Errorf("open data key %d: %w", w.Version, err))
+		} else if err != nil {
 			return nil, fmt.Errorf("open data key %d: %w", w.Version, err)
 		}
 		if goodUntil.IsZero() || until.Before(goodUntil) {

@@ -25,6 +25,8 @@ type lifeChange struct {
 	minted *tenantq.InsertSigningKeyParams // nil until somebody wants one: see errMint
 	used   bool
 	noted  bool
+
+	orphaning bool // revoke without a successor: none can be made
 }
 
 // errMint asks change to mint a key outside of the transaction and to come back.
@@ -47,9 +49,6 @@ func (s *Service) change(ctx context.Context, sc scope.Scope, plan Plan, fn func
 			if err != nil {
 				return fmt.Errorf("list signing keys: %w", err)
 			}
-			if len(rows) == 0 {
-				return ErrNoKeys
-			}
 			c = &lifeChange{ctx: ctx, tx: tx, plan: plan, rows: rows, minted: minted}
 			if err := fn(c); err != nil {
 				return err
@@ -61,7 +60,7 @@ func (s *Service) change(ctx context.Context, sc scope.Scope, plan Plan, fn func
 		})
 		if errors.Is(err, errMint) && minted == nil {
 			if minted, err = s.mint(ctx, sc, plan); err != nil {
-				return err
+				return &mintError{err}
 			}
 			continue
 		}
@@ -77,6 +76,12 @@ func (s *Service) change(ctx context.Context, sc scope.Scope, plan Plan, fn func
 		return err
 	}
 }
+
+// mintError says that a key could not be made; it is what it wraps to everybody else.
+type mintError struct{ err error }
+
+func (e *mintError) Error() string { return e.err.Error() }
+func (e *mintError) Unwrap() error { return e.err }
 
 // mint makes a signing key as the plan wants it.
 func (s *Service) mint(ctx context.Context, sc scope.Scope, plan Plan) (*tenantq.InsertSigningKeyParams, error) {
@@ -109,15 +114,31 @@ func (s *Service) mint(ctx context.Context, sc scope.Scope, plan Plan) (*tenantq
 	return &row, nil
 }
 
-// discard destroys a key that was made and not stored, if it is in the KMS.
+// discard destroys a key that was made and not stored, if it is in the KMS. Whether it was
+// stored is asked, and not concluded from an error: a lost commit may have happened.
 func (s *Service) discard(ctx context.Context, sc scope.Scope, row *tenantq.InsertSigningKeyParams) {
 	if row.Location != locationKMS {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := s.destroyKey(ctx, sc, row.Kid, row.PrivateSealed); err != nil {
-		s.log.WarnContext(ctx, "a signing key that nobody uses stays in the KMS", "err", err, "tenant", sc.Tenant())
+	stored := false
+	err := s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
+		// A commit that is still under way holds the lock.
+		if err := tx.LockKeys(ctx); err != nil {
+			return fmt.Errorf("lock keys: %w", err)
+		}
+		_, err := tx.GetSigningKey(ctx, row.Kid)
+		if stored = err == nil; stored || db.IsNoRows(err) {
+			return nil
+		}
+		return err
+	})
+	if err == nil && !stored {
+		err = s.destroyKey(ctx, sc, row.Kid, row.PrivateSealed)
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "a signing key that nobody may use stays in the KMS", "err", err, "tenant", sc.Tenant())
 	}
 }
 
@@ -137,32 +158,37 @@ func (s *Service) destroyKey(ctx context.Context, sc scope.Scope, kid string, se
 	return signing.DestroySigningKey(ctx, reference.Name)
 }
 
-// destroyRemote destroys in the KMS what was revoked here.
+// destroyRemote destroys in the KMS what was revoked here, and has the maintenance forget
+// revoked keys that it was only to look at.
 func (s *Service) destroyRemote(ctx context.Context, sc scope.Scope) error {
 	var rows []tenantq.SigningKey
 	if err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		rows, err = tx.ListSigningKeyHistory(ctx, maxHistory)
+		rows, err = tx.ListRevokedSigningKeysDue(ctx, maxHistory)
 		return err
 	}); err != nil {
 		return fmt.Errorf("list signing keys: %w", err)
 	}
+	var failed error
 	for _, row := range rows {
-		if State(row.State) != Revoked || row.DueAt == nil || row.PrivateSealed == nil {
-			continue
-		}
-		if err := s.destroyKey(ctx, sc, row.Kid, row.PrivateSealed); err != nil {
-			return fmt.Errorf("destroy signing key %s in the KMS: %w", row.Kid, err)
+		if row.PrivateSealed != nil {
+			if err := s.destroyKey(ctx, sc, row.Kid, row.PrivateSealed); err != nil {
+				failed = errors.Join(failed, fmt.Errorf("destroy signing key %s in the KMS: %w", row.Kid, err))
+				continue
+			}
 		}
 		if err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 			if err := tx.DropSigningKeyPrivate(ctx, row.Kid); err != nil {
 				return fmt.Errorf("drop reference: %w", err)
+			}
+			if row.PrivateSealed == nil {
+				return nil
 			}
 			return audit.Append(ctx, tx, audit.Entry{Action: "signingkey.destroy", Target: audit.Target{Kind: "signingkey", ID: row.Kid}})
 		}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return failed
 }
 
 // of returns the oldest key in that state; nil: there is none.
@@ -184,6 +210,16 @@ func (c *lifeChange) all(state State) (found []*tenantq.SigningKey) {
 	return found
 }
 
+// live returns the keys that are published.
+func (c *lifeChange) live() (found []*tenantq.SigningKey) {
+	for i := range c.rows {
+		if State(c.rows[i].State) != Revoked {
+			found = append(found, &c.rows[i])
+		}
+	}
+	return found
+}
+
 func (c *lifeChange) find(kid string) *tenantq.SigningKey {
 	for i := range c.rows {
 		if c.rows[i].Kid == kid {
@@ -193,13 +229,21 @@ func (c *lifeChange) find(kid string) *tenantq.SigningKey {
 	return nil
 }
 
-// insert stores the minted key in state.
-func (c *lifeChange) insert(state State, reason string) error {
+// lookAt has the maintenance look at a key from then on.
+func (c *lifeChange) lookAt(kid string, from time.Time) error {
+	if err := c.tx.SetSigningKeyDue(c.ctx, tenantq.SetSigningKeyDueParams{Kid: kid, DueAt: &from}); err != nil {
+		return fmt.Errorf("set due: %w", err)
+	}
+	return nil
+}
+
+// insert stores the minted key, which is published from then on.
+func (c *lifeChange) insert(reason string) error {
 	if c.minted == nil {
 		return errMint
 	}
 	now, row := c.tx.Now(), *c.minted
-	row.State, row.CreatedAt = string(state), now
+	row.State, row.CreatedAt = string(Pending), now
 	row.ActivateAt = later(now, PublishAhead)
 	row.DueAt = row.ActivateAt
 	if err := c.tx.InsertSigningKey(c.ctx, row); err != nil {

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,8 @@ var (
 	ErrKeyNotFound = fault.New(fault.NotFound, "SIGNING_KEY_UNKNOWN", "no such signing key")
 	ErrKeyPending  = fault.New(fault.Precondition, "SIGNING_KEY_PENDING",
 		"a successor is published already and signs soon: activate it now, or revoke it first")
+	ErrTooManyKeys = fault.New(fault.Precondition, "SIGNING_KEYS_TOO_MANY",
+		"too many signing keys still verify: wait until the oldest have retired, or revoke them")
 	ErrAlgorithm = fault.New(fault.Invalid, "SIGNING_ALGORITHM_INVALID", "signing keys are for ES256, EdDSA or RS256")
 	ErrNoSigner  = fault.New(fault.Precondition, "KMS_DOES_NOT_SIGN",
 		"the policy wants signing keys in the KMS, and the one that is configured makes none")
@@ -50,6 +53,9 @@ const (
 	// RetireAfter is how long a key is RETIRING: longer than the longest-lived access
 	// token (an hour, by the policy's bound), for clocks that are behind.
 	RetireAfter = 65 * time.Minute
+	// maxLiveKeys bounds the key set, which verifiers read whole and bounded. A rotation
+	// each quarter of an hour, for the hour that retired keys verify, needs six.
+	maxLiveKeys = 8
 	// lookAgainAfter is how soon a changed policy is noticed.
 	lookAgainAfter = 6 * time.Hour
 )
@@ -138,10 +144,12 @@ func (s *Service) Rotate(ctx context.Context, sc scope.Scope, req RotateRequest)
 		made = SigningKey{}
 		pending := c.of(Pending)
 		switch {
-		case pending != nil && !req.Now:
+		case pending != nil && (!req.Now || (req.Algorithm != "" && req.Algorithm != pending.Algorithm)):
 			return ErrKeyPending.With("kid", pending.Kid)
+		case pending == nil && len(c.live()) >= maxLiveKeys:
+			return ErrTooManyKeys
 		case pending == nil:
-			if err := c.insert(Pending, req.Reason); err != nil {
+			if err := c.insert(req.Reason); err != nil {
 				return err
 			}
 			pending = c.of(Pending)
@@ -169,14 +177,16 @@ type RevokeKeyRequest struct {
 // a second, with other verifiers when they ask for the key set again. Revoking the
 // active one lets its successor sign at once, a new one if none is pending. Sessions
 // stay: refreshing gets tokens of the successor. Revoking twice keeps the first time.
-// ErrKeyNotFound.
+// ErrKeyNotFound. A successor that cannot be made as the policy wants it (the KMS is
+// silent) is made sealed, and if that fails, too, later by the maintenance: until then
+// nobody of the tenant's is signed in.
 func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeKeyRequest) (SigningKey, error) {
 	plan, err := s.plan(ctx, sc)
 	if err != nil {
 		return SigningKey{}, fmt.Errorf("plan: %w", err)
 	}
 	var revoked SigningKey
-	err = s.change(ctx, sc, plan, func(c *lifeChange) error {
+	revoke := func(c *lifeChange) error {
 		revoked = SigningKey{}
 		row, err := c.tx.GetSigningKey(ctx, req.KID)
 		if db.IsNoRows(err) {
@@ -191,23 +201,42 @@ func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeKeyReque
 		}
 		if State(row.State) == Active {
 			successor := c.of(Pending)
-			if successor == nil {
-				if err := c.insert(Pending, req.Reason); err != nil {
+			if successor == nil && !c.orphaning {
+				if err := c.insert(req.Reason); err != nil {
 					return err
 				}
 				successor = c.of(Pending)
 			}
-			if err := c.activate(successor, req.Reason); err != nil {
-				return err
+			if successor != nil {
+				if err := c.activate(successor, req.Reason); err != nil {
+					return err
+				}
 			}
 		}
 		if err := c.revoke(c.find(req.KID), "revoked", req.Reason); err != nil {
 			return err
 		}
+		if c.orphaning && c.of(Active) == nil { // the maintenance makes one
+			if err := c.lookAt(req.KID, c.tx.Now()); err != nil {
+				return err
+			}
+		}
 		revoked = keyFromRow(*c.find(req.KID))
 		c.tx.Result(revoked)
 		return nil
-	})
+	}
+	err = s.change(ctx, sc, plan, revoke)
+	if _, unmade := errors.AsType[*mintError](err); unmade && plan.InKMS {
+		s.log.WarnContext(ctx, "no successor in the KMS for a revoked signing key", "err", err, "tenant", sc.Tenant())
+		err = s.change(ctx, sc, Plan{Algorithm: plan.Algorithm}, revoke)
+	}
+	if _, unmade := errors.AsType[*mintError](err); unmade {
+		s.log.ErrorContext(ctx, "no successor for a revoked signing key", "err", err, "tenant", sc.Tenant())
+		err = s.change(ctx, sc, plan, func(c *lifeChange) error {
+			c.orphaning = true
+			return revoke(c)
+		})
+	}
 	return revoked, err
 }
 
@@ -215,12 +244,20 @@ func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeKeyReque
 // one is revoked, an active one gets its successor when the plan says so, and what was
 // revoked is destroyed in the KMS.
 func (s *Service) turnSigningKeys(ctx context.Context, sc scope.Scope, plan Plan) error {
+	// What is due does not wait for a key that cannot be made.
 	if err := s.change(ctx, sc, plan, func(c *lifeChange) error { return c.turn() }); err != nil {
 		return err
 	}
-	return s.destroyRemote(ctx, sc)
+	strayed := false
+	if ring, err := s.Ring(ctx, sc); err == nil && ring.Signer() != nil {
+		home := ring.Signer().Home()
+		strayed = home != "" && home != s.kms.KeyName()
+	}
+	err := s.change(ctx, sc, plan, func(c *lifeChange) error { return c.succeed(strayed) })
+	return errors.Join(err, s.destroyRemote(ctx, sc))
 }
 
+// turn moves keys whose time has come.
 func (c *lifeChange) turn() error {
 	now := c.tx.Now()
 	if pending := c.of(Pending); pending != nil && pending.ActivateAt != nil && !now.Before(*pending.ActivateAt) {
@@ -235,18 +272,30 @@ func (c *lifeChange) turn() error {
 			}
 		}
 	}
-	active := c.of(Active)
-	if active == nil || c.of(Pending) != nil {
+	return nil
+}
+
+// succeed makes the successor that the plan wants. strayed: the active key is in
+// another KMS than the one that is configured, and goes when that goes.
+func (c *lifeChange) succeed(strayed bool) error {
+	now, active := c.tx.Now(), c.of(Active)
+	switch {
+	case c.plan.Ending || c.of(Pending) != nil:
 		return nil
-	}
-	if c.outgrown(active) {
-		if err := c.insert(Pending, "by policy"); err != nil {
+	case active == nil: // revoked when none could be made
+		if err := c.insert("no key signs"); err != nil {
 			return err
 		}
+		return c.activate(c.of(Pending), "no key signs")
+	case strayed || c.outgrown(active):
+		if err := c.insert("by policy"); err != nil {
+			return err
+		}
+		active = c.of(Active) // the rows may have moved
 	}
 	if active.DueAt == nil || !now.Before(*active.DueAt) {
-		if err := c.tx.SetSigningKeyDue(c.ctx, tenantq.SetSigningKeyDueParams{Kid: active.Kid, DueAt: later(now, lookAgainAfter)}); err != nil {
-			return fmt.Errorf("set due: %w", err)
+		if err := c.lookAt(active.Kid, now.Add(lookAgainAfter)); err != nil {
+			return err
 		}
 	}
 	return nil

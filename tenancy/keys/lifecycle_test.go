@@ -3,16 +3,9 @@ package keys_test
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"sync"
 	"testing"
@@ -179,7 +172,7 @@ func TestSigningKeyLife(t *testing.T) {
 		acme.Tenant()).Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d private halves are left, %v, want the active one's", left, err)
 	}
-	for action, n := range map[string]int64{"signingkey.create": 1, "signingkey.activate": 1, "signingkey.retire": 1, "signingkey.revoke": 1} {
+	for action, n := range map[string]int64{"signingkey.create": 2, "signingkey.activate": 1, "signingkey.retire": 1, "signingkey.revoke": 1} {
 		if got := l.AuditCount(t, acme, action); got != n {
 			t.Errorf("%d audit entries %s, want %d", got, action, n)
 		}
@@ -219,6 +212,8 @@ func TestRotateByPolicy(t *testing.T) {
 		}
 	}
 	l.plan.RotateSigningAfter = 0
+	*l.at += time.Hour
+	l.maintain(t, acme) // the successor signs
 	// What somebody asked for stays, although the policy says otherwise.
 	made, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Algorithm: keys.EdDSA, Now: true})
 	if err != nil {
@@ -281,6 +276,9 @@ func TestRotateRefusals(t *testing.T) {
 	}
 	if _, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{}); !errors.Is(err, keys.ErrKeyPending) {
 		t.Errorf("a second successor: %v, want ErrKeyPending", err)
+	}
+	if _, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Now: true, Algorithm: keys.EdDSA}); !errors.Is(err, keys.ErrKeyPending) {
+		t.Errorf("now, of another algorithm than the pending one's: %v, want ErrKeyPending", err)
 	}
 	now, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Now: true})
 	if err != nil || now.KID != made.KID || now.State != keys.Active {
@@ -395,151 +393,6 @@ func TestSigningKeyRaces(t *testing.T) {
 	}
 }
 
-// signingKMS keeps signing keys as a KMS does: by name, and never out.
-type signingKMS struct {
-	keys.KMS
-
-	mu        sync.Mutex
-	made      map[string]crypto.Signer
-	destroyed []string
-	err       error
-	lies      bool   // it signs with another key
-	arrive    func() // called for each key that is to be made
-}
-
-func (k *signingKMS) CreateSigningKey(_ context.Context, algorithm, label string) (keys.RemoteKey, error) {
-	if k.arrive != nil {
-		k.arrive()
-	}
-	var key crypto.Signer
-	var err error
-	switch algorithm {
-	case keys.ES256:
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case keys.EdDSA:
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	case keys.RS256:
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.made["test:"+label] = key
-	return keys.RemoteKey{Name: "test:" + label, Public: key.Public()}, errors.Join(err, k.err)
-}
-
-func (k *signingKMS) Sign(_ context.Context, name, algorithm string, input []byte) ([]byte, error) {
-	k.mu.Lock()
-	key, err := k.made[name], k.err
-	k.mu.Unlock()
-	switch {
-	case err != nil:
-		return nil, err
-	case key == nil:
-		return nil, errors.New("no such key")
-	case k.lies:
-		key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	}
-	digest := sha256.Sum256(input)
-	switch algorithm {
-	case keys.EdDSA:
-		return key.Sign(rand.Reader, input, crypto.Hash(0))
-	case keys.RS256:
-		return key.Sign(rand.Reader, digest[:], crypto.SHA256)
-	}
-	private, ok := key.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, errors.New("not a key for ES256")
-	}
-	r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	return append(padded(r), padded(s)...), nil
-}
-
-func padded(n *big.Int) []byte { return n.FillBytes(make([]byte, 32)) }
-
-func (k *signingKMS) DestroySigningKey(_ context.Context, name string) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.err != nil {
-		return k.err
-	}
-	delete(k.made, name)
-	k.destroyed = append(k.destroyed, name)
-	return nil
-}
-
-// Keys in the KMS: they sign there, are never stored, and are destroyed there when
-// their life is over.
-func TestSigningKeyInTheKMS(t *testing.T) {
-	k := &signingKMS{KMS: localKMS(t), made: map[string]crypto.Signer{}}
-	l := newLine(t, k)
-	for _, algorithm := range []string{keys.ES256, keys.EdDSA, keys.RS256} {
-		t.Run(algorithm, func(t *testing.T) {
-			*l.at = 0
-			*l.plan = keys.Plan{Algorithm: algorithm, InKMS: true}
-			acme := l.tenant(t)
-			if _, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Now: true}); err != nil {
-				t.Fatal(err)
-			}
-			r := ring(t, l.svc, acme)
-			if !r.Signer().Remote() || r.Signer().Algorithm != algorithm {
-				t.Fatalf("the signer is %s, remote = %t", r.Signer().Algorithm, r.Signer().Remote())
-			}
-			if !verifies(sign(t, r), published(t, r)) {
-				t.Error("another library refuses what the KMS has signed")
-			}
-			k.lies = true
-			if _, err := r.Signer().Sign(t.Context(), nil, []byte("a.b")); err == nil {
-				t.Error("a signature of another key left")
-			}
-			k.lies = false
-			k.err = keys.ErrKMSUnavailable
-			if _, err := r.Signer().Sign(t.Context(), nil, []byte("a.b")); !errors.Is(err, keys.ErrKMSUnavailable) {
-				t.Errorf("Sign without the KMS = %v, want ErrKMSUnavailable", err)
-			}
-			k.err = nil
-
-			kid, before := r.Signer().KID, len(k.destroyed)
-			if _, err := l.svc.Revoke(t.Context(), acme, keys.RevokeKeyRequest{KID: kid}); err != nil {
-				t.Fatal(err)
-			}
-			k.err = keys.ErrKMSUnavailable
-			if err := l.svc.Maintain(t.Context(), acme); !errors.Is(err, keys.ErrKMSUnavailable) {
-				t.Errorf("Maintain without the KMS = %v, want ErrKMSUnavailable", err)
-			}
-			k.err = nil
-			l.maintain(t, acme)
-			l.maintain(t, acme)
-			if n := len(k.destroyed) - before; n != 1 {
-				t.Errorf("%d keys were destroyed in the KMS, want 1", n)
-			}
-			if n := l.AuditCount(t, acme, "signingkey.destroy"); n != 1 {
-				t.Errorf("%d audit entries of it, want 1", n)
-			}
-		})
-	}
-	// A key that is made and not needed does not stay behind.
-	*l.plan = keys.Plan{Algorithm: keys.ES256, InKMS: true}
-	acme := l.tenant(t)
-	before := len(k.made)
-	var wg, arrived sync.WaitGroup
-	arrived.Add(3)
-	k.arrive = func() { arrived.Done(); arrived.Wait() } // each has found that a key is needed
-	for range 3 {
-		wg.Go(func() {
-			if _, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{}); err != nil && !errors.Is(err, keys.ErrKeyPending) {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if n := len(k.made) - before; n != 1 {
-		t.Errorf("three rotations at once leave %d keys in the KMS, want 1", n)
-	}
-}
-
 // Whoever can write to the database cannot have tokens verified by a key of theirs.
 func TestTamperedSigningKeysDoNotOpen(t *testing.T) {
 	k := &signingKMS{KMS: localKMS(t), made: map[string]crypto.Signer{}}
@@ -578,5 +431,32 @@ func TestTamperedSigningKeysDoNotOpen(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The key set stays small enough for whoever reads it whole.
+func TestSigningKeysAreBounded(t *testing.T) {
+	l := newLine(t, localKMS(t))
+	acme := l.tenant(t)
+	rotated := 0
+	for range 20 {
+		if _, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Now: true}); errors.Is(err, keys.ErrTooManyKeys) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		rotated++
+	}
+	if n := len(published(t, ring(t, l.svc, acme))); rotated != 7 || n != 8 {
+		t.Errorf("%d rotations in a row, %d keys are published; want 7 and 8", rotated, n)
+	}
+	// An emergency is no rotation.
+	if _, err := l.svc.Revoke(t.Context(), acme, keys.RevokeKeyRequest{KID: ring(t, l.svc, acme).Signer().KID}); err != nil {
+		t.Errorf("Revoke = %v", err)
+	}
+	*l.at = keys.RetireAfter + time.Second
+	l.maintain(t, acme)
+	if _, err := l.svc.Rotate(t.Context(), acme, keys.RotateRequest{Now: true}); err != nil {
+		t.Errorf("after the old ones have retired: %v", err)
 	}
 }

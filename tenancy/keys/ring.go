@@ -77,7 +77,7 @@ func newRing(tenant uuid.UUID, opened []dataKey, now time.Time) (*Ring, error) {
 	for _, k := range opened {
 		v := &version{number: k.version, secret: k.secret}
 		if k.version == rootVersion {
-			r.root = v
+			r.root = v // the last, since versions are sorted
 			continue
 		}
 		r.versions = append(r.versions, v)
@@ -97,6 +97,11 @@ func newRing(tenant uuid.UUID, opened []dataKey, now time.Time) (*Ring, error) {
 	}
 	if r.sealing == nil {
 		r.sealing = oldest // the first key of a new tenant: nobody can hold a ring without it
+	}
+	if r.root != oldest {
+		// It seals nothing here. A server of the release before takes it for the only data
+		// key of a tenant that is seconds old, and what that seals must open.
+		r.versions = append(r.versions, r.root)
 	}
 	return r, nil
 }

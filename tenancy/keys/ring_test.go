@@ -252,6 +252,26 @@ func TestNewDataKeySealsOnlyWhenAllServersHaveIt(t *testing.T) {
 	}
 }
 
+// The root seals nothing, and opens what a server of the release before has sealed under
+// it, which takes it for a young tenant's data key.
+func TestRootOpensAndSealsNothing(t *testing.T) {
+	acme := uuid.New()
+	root := testKey(0)
+	ring := testRing(t, acme, root, testKey(1))
+	if ring.SealingVersion() != 1 {
+		t.Errorf("version %d seals", ring.SealingVersion())
+	}
+	older := &Ring{tenant: acme, sealing: &version{number: 0, secret: root.secret}}
+	if _, err := ring.OpenToken("p", older.SealToken("p", nil, []byte("x"))); err != nil {
+		t.Errorf("what was sealed under the root: %v", err)
+	}
+	young := testKey(1)
+	young.created = now
+	if r := testRing(t, acme, root, young); r.SealingVersion() != 1 {
+		t.Errorf("of a new tenant version %d seals", r.SealingVersion())
+	}
+}
+
 // signingRing is a ring with one signing key.
 func signingRing(t testing.TB) *Ring {
 	t.Helper()

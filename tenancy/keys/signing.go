@@ -59,10 +59,20 @@ type Signer struct {
 type remoteSigner struct {
 	kms  SigningKMS
 	name string
+	home string // KeyName of the KMS that made it
 }
 
 // Remote reports whether Sign goes over the network. Call it outside of transactions then.
 func (s *Signer) Remote() bool { return s.remote != nil }
+
+// Home names the KMS key beside which a key in a KMS was made; empty for a key that is
+// sealed. Where it is another one than wraps data keys now, the key goes with its KMS.
+func (s *Signer) Home() string {
+	if s.remote == nil {
+		return ""
+	}
+	return s.remote.home
+}
 
 // Signer returns the active signing key; nil when the tenant has none, which only
 // a broken database shows.
@@ -212,6 +222,7 @@ func mintSigningKey(ring *Ring, random io.Reader, algorithm string) (tenantq.Ins
 // remoteReference is what is sealed of a key in the KMS.
 type remoteReference struct {
 	Name   string `json:"name"`
+	KMS    string `json:"kms"`    // KeyName of the KMS that made it
 	Public []byte `json:"public"` // SubjectPublicKeyInfo
 }
 
@@ -227,7 +238,7 @@ func mintRemoteKey(ctx context.Context, ring *Ring, k SigningKMS, algorithm, lab
 	if err != nil {
 		return none, err
 	}
-	reference, err := json.Marshal(remoteReference{Name: made.Name, Public: row.PublicKey})
+	reference, err := json.Marshal(remoteReference{Name: made.Name, KMS: k.KeyName(), Public: row.PublicKey})
 	if err != nil {
 		return none, fmt.Errorf("encode reference: %w", err)
 	}
@@ -298,7 +309,7 @@ func (r *Ring) openSigningKey(row tenantq.ListSigningKeysRow, k KMS) (*Signer, e
 		}
 		s.check = &verifier{algorithm: row.Algorithm, key: public}
 		if signing, ok := k.(SigningKMS); ok {
-			s.remote = &remoteSigner{kms: signing, name: reference.Name}
+			s.remote = &remoteSigner{kms: signing, name: reference.Name, home: reference.KMS}
 			return s, nil
 		}
 		if row.State == string(Active) {

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // unwrapper opens data keys by the KMS, and goes on for a bounded time with what it has
@@ -26,7 +29,8 @@ import (
 //	longer ago                  opens        an error            an error
 //
 // A KMS that was silent is not asked by requests for restAfter, so that each of them
-// doesn't wait for it in turn.
+// doesn't wait for it in turn. There may be several while tenants move from one to
+// another: each is told by the name of its key, and one's silence is not another's.
 //
 // Times here are of this machine's monotonic clock: they measure how long, not when.
 type unwrapper struct {
@@ -34,12 +38,17 @@ type unwrapper struct {
 	grace time.Duration
 	log   *slog.Logger
 
-	mu      sync.Mutex
-	known   map[[32]byte]unwrapped // by SHA-256 of everything that Unwrap is given
-	asked   time.Time              // when the KMS was last asked anything
-	silent  error                  // why it gave no answer then; nil: it did
-	refused error                  // why it refused its own key when it was last probed
-	well    time.Time              // the last time that it neither was silent nor refused
+	mu     sync.Mutex
+	known  map[[32]byte]unwrapped // by SHA-256 of everything that Unwrap is given
+	states map[string]*kmsState   // by the name of the KMS key; as many as rows name
+}
+
+// kmsState is how one KMS key was when it was last asked for.
+type kmsState struct {
+	asked   time.Time
+	silent  error     // why it gave no answer; nil: it did
+	refused error     // why it refused when it was last probed
+	well    time.Time // the last time that it neither was silent nor refused
 }
 
 type unwrapped struct {
@@ -63,7 +72,7 @@ func newUnwrapper(k KMS, grace time.Duration, log *slog.Logger) *unwrapper {
 	if grace == 0 {
 		grace = DefaultGrace
 	}
-	return &unwrapper{kms: k, grace: grace, log: log, known: map[[32]byte]unwrapped{}, well: time.Now()}
+	return &unwrapper{kms: k, grace: grace, log: log, known: map[[32]byte]unwrapped{}, states: map[string]*kmsState{}}
 }
 
 // open returns the data key, and until when it may be used.
@@ -76,9 +85,10 @@ func (u *unwrapper) open(ctx context.Context, tenant uuid.UUID, version uint32, 
 		u.mu.Unlock()
 		return k.secret, k.at.Add(u.grace), nil
 	}
-	resting := u.silent
-	if resting != nil && time.Since(u.asked) >= restAfter {
-		resting, u.asked = nil, time.Now() // one looks whether it is back; the others don't wait with it
+	state := u.state(kmsKey)
+	resting := state.silent
+	if resting != nil && time.Since(state.asked) >= restAfter {
+		resting, state.asked = nil, time.Now() // one looks whether it is back; the others don't wait with it
 	}
 	u.mu.Unlock()
 	err := resting
@@ -99,9 +109,19 @@ func (u *unwrapper) open(ctx context.Context, tenant uuid.UUID, version uint32, 
 	return nil, time.Time{}, err
 }
 
+// state returns how a KMS key is. Under mu.
+func (u *unwrapper) state(kmsKey string) *kmsState {
+	s, ok := u.states[kmsKey]
+	if !ok {
+		s = &kmsState{well: time.Now()}
+		u.states[kmsKey] = s
+	}
+	return s
+}
+
 func (u *unwrapper) ask(ctx context.Context, kmsKey string, wrapped, ad []byte) ([]byte, error) {
 	secret, err := u.kms.Unwrap(ctx, kmsKey, wrapped, ad)
-	u.heard(ctx, err)
+	u.heard(ctx, kmsKey, err)
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +131,8 @@ func (u *unwrapper) ask(ctx context.Context, kmsKey string, wrapped, ad []byte) 
 	return secret, nil
 }
 
-// heard notes how the KMS answered, and says so when that changes.
-func (u *unwrapper) heard(ctx context.Context, err error) {
+// heard notes how a KMS answered, and says so when that changes.
+func (u *unwrapper) heard(ctx context.Context, kmsKey string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return // the caller's doing
 	}
@@ -120,17 +140,18 @@ func (u *unwrapper) heard(ctx context.Context, err error) {
 		err = nil // a refusal is an answer
 	}
 	u.mu.Lock()
-	was := u.silent
-	u.asked, u.silent = time.Now(), err
-	if err == nil && u.refused == nil {
-		u.well = u.asked
+	state := u.state(kmsKey)
+	was := state.silent
+	state.asked, state.silent = time.Now(), err
+	if err == nil && state.refused == nil {
+		state.well = state.asked
 	}
 	u.mu.Unlock()
 	switch {
 	case was == nil && err != nil:
-		u.log.WarnContext(ctx, "the KMS gives no answer, opened keys go on", "err", err)
+		u.log.WarnContext(ctx, "the KMS gives no answer, opened keys go on", "err", err, "key_id", kmsKey)
 	case was != nil && err == nil:
-		u.log.InfoContext(ctx, "the KMS answers again")
+		u.log.InfoContext(ctx, "the KMS answers again", "key_id", kmsKey)
 	}
 }
 
@@ -168,17 +189,21 @@ type Health struct {
 	Left time.Duration
 }
 
-// KMSHealth tells how the KMS was when it was last asked, which Run sees to.
+// KMSHealth tells how the KMS was when it was last asked, which Run sees to; of several
+// the one that is worst off.
 func (s *Service) KMSHealth() Health {
 	u := s.opened
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	h := Health{Err: u.silent, Left: u.grace}
-	if h.Err == nil {
-		h.Err = u.refused
-	}
-	if h.Err != nil {
-		h.Left = max(0, u.grace-time.Since(u.well))
+	h := Health{Left: u.grace}
+	for _, state := range u.states {
+		err := state.silent
+		if err == nil {
+			err = state.refused
+		}
+		if left := max(0, u.grace-time.Since(state.well)); err != nil && (h.Err == nil || left < h.Left) {
+			h = Health{Err: err, Left: left}
+		}
 	}
 	return h
 }
@@ -200,13 +225,18 @@ func (s *Service) Run(ctx context.Context) error {
 
 // probe wraps and unwraps a key that is nobody's, unless the KMS was asked just now.
 func (s *Service) probe(ctx context.Context) {
+	name := s.kms.KeyName()
 	s.opened.mu.Lock()
-	recent := s.opened.silent == nil && time.Since(s.opened.asked) < probeEvery/2
+	state := s.opened.state(name)
+	recent := state.silent == nil && time.Since(state.asked) < probeEvery/2
 	s.opened.mu.Unlock()
 	if recent {
 		return
 	}
 	err := CheckKMS(ctx, s.kms)
+	if err == nil {
+		err = s.check(ctx)
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -216,9 +246,19 @@ func (s *Service) probe(ctx context.Context) {
 		s.log.ErrorContext(ctx, "the KMS refuses its key", "err", err)
 	}
 	s.opened.mu.Lock()
-	s.opened.refused = refused
+	state.refused = refused
 	s.opened.mu.Unlock()
-	s.opened.heard(ctx, err)
+	s.opened.heard(ctx, name, err)
+}
+
+// CheckPlatform tells whether the platform's own keys open, if it has any: a server whose
+// KMS key is another than the others' must not make tenants, which they could not open.
+func (s *Service) CheckPlatform(ctx context.Context) error {
+	_, err := s.Ring(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "keys"}))
+	if errors.Is(err, ErrNoKeys) || errors.Is(err, db.ErrUnavailable) {
+		return nil
+	}
+	return err
 }
 
 // CheckKMS has a KMS wrap and unwrap a key that is nobody's.

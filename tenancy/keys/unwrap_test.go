@@ -207,7 +207,7 @@ func TestARefusalOutlivesSilence(t *testing.T) {
 func TestKMSHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &moodyKMS{}
-		s := &Service{kms: k, log: slog.New(slog.DiscardHandler)}
+		s := &Service{kms: k, log: slog.New(slog.DiscardHandler), check: func(context.Context) error { return nil }}
 		s.opened = newUnwrapper(k, 0, s.log)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -240,4 +240,49 @@ func TestKMSHealth(t *testing.T) {
 			t.Errorf("Run = %v", err)
 		}
 	})
+}
+
+// While tenants move from one KMS to another, one's silence is not the other's.
+func TestOneSilentKMSOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, current := &moodyKMS{err: ErrKMSUnavailable}, &moodyKMS{}
+		k := pairKMS{KMS: current, old: old}
+		s := &Service{kms: k, log: slog.New(slog.DiscardHandler), check: func(context.Context) error { return nil }}
+		s.opened = newUnwrapper(k, 0, s.log)
+		open := func(kmsKey string) error {
+			_, _, err := s.opened.open(t.Context(), uuid.New(), 1, kmsKey, bytes.Repeat([]byte{7}, keyBytes))
+			return err
+		}
+		for range 5 {
+			if err := open("old:1"); !errors.Is(err, ErrKMSUnavailable) {
+				t.Errorf("the silent one: %v", err)
+			}
+			if err := open("moody:1"); err != nil {
+				t.Errorf("the other: %v", err)
+			}
+		}
+		if old.count() != 1 {
+			t.Errorf("the silent one was asked %d times", old.count())
+		}
+		pass(10 * time.Minute)
+		if err := open("moody:1"); err != nil {
+			t.Fatal(err)
+		}
+		if h := s.KMSHealth(); h.Err == nil || h.Left > DefaultGrace-10*time.Minute {
+			t.Errorf("health = %+v, want the silent one's", h)
+		}
+	})
+}
+
+type pairKMS struct {
+	KMS
+
+	old *moodyKMS
+}
+
+func (k pairKMS) Unwrap(ctx context.Context, name string, wrapped, ad []byte) ([]byte, error) {
+	if name == "old:1" {
+		return k.old.Unwrap(ctx, name, wrapped, ad)
+	}
+	return k.KMS.Unwrap(ctx, name, wrapped, ad)
 }

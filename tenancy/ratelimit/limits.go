@@ -30,6 +30,11 @@ var (
 	// carrier's NAT behind one address still signs in ten people a second.
 	PerVisitor = Limit{Name: "visitor", Max: 20, Window: time.Second}
 
+	// PerSigningKeyChange bounds how often a tenant rotates and revokes signing keys by the
+	// API: each makes a key, of which an RSA one costs a third of a second of CPU and one in
+	// a KMS costs money. The command line is not counted.
+	PerSigningKeyChange = Limit{Name: "signing_key", Max: 60, Window: time.Hour}
+
 	// PerPublishableKey bounds all visitors of a tenant together: 2,500 sign-ins a
 	// second. It takes 250 addresses at the limit of each to shut it.
 	PerPublishableKey = Limit{Name: "publishable_key", Max: 5_000, Window: time.Second}

@@ -6,6 +6,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -28,9 +29,20 @@ func Limit(l limiter) connect.ServerInterceptor {
 			if err := allow(l, caller, OriginFromContext(ctx).Address); err != nil {
 				return err
 			}
+			if makesSigningKeys[spec.Procedure] {
+				if err := l.Allow(caller.Scope, ratelimit.PerSigningKeyChange, "all"); err != nil {
+					return err
+				}
+			}
 			return next(ctx, spec, stream)
 		}
 	}
+}
+
+// makesSigningKeys are the methods that may make one.
+var makesSigningKeys = map[string]bool{
+	adminv1connect.SigningKeyServiceRotateSigningKeyProcedure: true,
+	adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure: true,
 }
 
 // allow asks for the visitor first: who is over its own limit takes nothing from the

@@ -1,14 +1,17 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"strconv"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -58,5 +61,33 @@ func TestOneVisitorIsRefusedAlone(t *testing.T) {
 	}
 	if int64(in) != ratelimit.PerPublishableKey.Max {
 		t.Errorf("300 visitors: admitted %d, want %d", in, ratelimit.PerPublishableKey.Max)
+	}
+}
+
+// onlyOf refuses one limit.
+type onlyOf struct{ name string }
+
+var errLimited = errors.New("limited")
+
+func (o onlyOf) Allow(_ scope.Scope, limit ratelimit.Limit, _ string) error {
+	if limit.Name == o.name {
+		return errLimited
+	}
+	return nil
+}
+
+// What makes signing keys is counted by the tenant and the hour, whichever key calls it.
+func TestSigningKeyChangesAreLimited(t *testing.T) {
+	run := Limit(onlyOf{ratelimit.PerSigningKeyChange.Name})(func(context.Context, connect.Spec, connect.ServerStream) error { return nil })
+	ctx := context.WithValue(t.Context(), callerKey{}, apikey.Caller{Kind: apikey.Secret})
+	for procedure, want := range map[string]error{
+		adminv1connect.SigningKeyServiceRotateSigningKeyProcedure: errLimited,
+		adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure: errLimited,
+		adminv1connect.SigningKeyServiceListSigningKeysProcedure:  nil,
+		adminv1connect.ApiKeyServiceCreateApiKeyProcedure:         nil,
+	} {
+		if err := run(ctx, connect.Spec{Procedure: procedure}, nil); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", procedure, err, want)
+		}
 	}
 }

@@ -56,10 +56,7 @@ func (h *SigningKeyHandler) RotateSigningKey(ctx context.Context, req *adminv1.R
 	if err != nil {
 		return nil, err
 	}
-	in := keys.RotateRequest{Now: req.GetActivateNow(), Reason: req.GetReason()}
-	if a := req.GetAlgorithm(); a != adminv1.SigningKey_ALGORITHM_UNSPECIFIED {
-		in.Algorithm = a.String()
-	}
+	in := keys.RotateRequest{Algorithm: req.GetAlgorithm(), Now: req.GetActivateNow(), Reason: req.GetReason()}
 	answers(ctx, func(k keys.SigningKey) proto.Message {
 		out, _ := toSigningKey(k) // it was just made: its public key can be read
 		return &adminv1.RotateSigningKeyResponse{SigningKey: out}

@@ -42,6 +42,10 @@ SELECT * FROM signing_keys WHERE state <> 'REVOKED' ORDER BY created_at, kid;
 -- The newest, revoked ones included: a tenant makes a few a year. Index: signing_keys_pkey.
 SELECT * FROM signing_keys ORDER BY created_at DESC, kid LIMIT sqlc.arg(max_rows);
 
+-- name: ListRevokedSigningKeysDue :many
+-- What is to be destroyed in the KMS, the oldest first. Index: signing_keys_pkey.
+SELECT * FROM signing_keys WHERE state = 'REVOKED' AND due_at IS NOT NULL ORDER BY created_at, kid LIMIT sqlc.arg(max_rows);
+
 -- name: GetSigningKey :one
 -- Index: signing_keys_pkey.
 SELECT * FROM signing_keys WHERE kid = $1;
@@ -70,6 +74,10 @@ UPDATE signing_keys SET due_at = sqlc.narg(due_at) WHERE kid = sqlc.arg(kid);
 -- name: DropSigningKeyPrivate :exec
 -- The KMS has destroyed it: where it was is forgotten. Index: signing_keys_pkey.
 UPDATE signing_keys SET private_sealed = NULL, due_at = NULL WHERE kid = $1 AND state = 'REVOKED';
+
+-- name: ListSealedSigningKeys :many
+-- Whose private half, or where it is, is still kept. Index: signing_keys_pkey.
+SELECT * FROM signing_keys WHERE private_sealed IS NOT NULL ORDER BY created_at, kid;
 
 -- name: ResealSigningKey :execrows
 -- Only over what was opened. Index: signing_keys_pkey.

@@ -438,9 +438,9 @@ func (x *ListSigningKeysResponse) GetNextPageToken() string {
 // RotateSigningKeyRequest asks for a successor of the active key.
 type RotateSigningKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Algorithm of the new key; the policy's if absent. Another one than the
+	// Algorithm of the new key: `ES256`, `EdDSA` or `RS256`; the policy's if empty. Another one than the
 	// policy's stays until the key is outgrown or the policy is written anew.
-	Algorithm SigningKey_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=biocore.admin.v1.SigningKey_Algorithm" json:"algorithm,omitempty"`
+	Algorithm string `protobuf:"bytes,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// Lets it sign at once; a successor that is pending already is taken then.
 	// Verifiers that keep the key set and do not ask again for a kid that they do
 	// not know refuse its tokens until they do.
@@ -481,11 +481,11 @@ func (*RotateSigningKeyRequest) Descriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_signing_key_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *RotateSigningKeyRequest) GetAlgorithm() SigningKey_Algorithm {
+func (x *RotateSigningKeyRequest) GetAlgorithm() string {
 	if x != nil {
 		return x.Algorithm
 	}
-	return SigningKey_ALGORITHM_UNSPECIFIED
+	return ""
 }
 
 func (x *RotateSigningKeyRequest) GetActivateNow() bool {
@@ -700,9 +700,9 @@ const file_biocore_admin_v1_signing_key_proto_rawDesc = "" +
 	"\x16ListSigningKeysRequest\"\x82\x01\n" +
 	"\x17ListSigningKeysResponse\x12?\n" +
 	"\fsigning_keys\x18\x01 \x03(\v2\x1c.biocore.admin.v1.SigningKeyR\vsigningKeys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
-	"\x17RotateSigningKeyRequest\x12N\n" +
-	"\talgorithm\x18\x01 \x01(\x0e2&.biocore.admin.v1.SigningKey.AlgorithmB\b\xbaH\x05\x82\x01\x02\x10\x01R\talgorithm\x12!\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n" +
+	"\x17RotateSigningKeyRequest\x12%\n" +
+	"\talgorithm\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\talgorithm\x12!\n" +
 	"\factivate_now\x18\x02 \x01(\bR\vactivateNow\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"Y\n" +
 	"\x18RotateSigningKeyResponse\x12=\n" +
@@ -759,20 +759,19 @@ var file_biocore_admin_v1_signing_key_proto_depIdxs = []int32{
 	11, // 8: biocore.admin.v1.SigningKey.revoke_at:type_name -> google.protobuf.Timestamp
 	11, // 9: biocore.admin.v1.SigningKey.revoked_at:type_name -> google.protobuf.Timestamp
 	3,  // 10: biocore.admin.v1.ListSigningKeysResponse.signing_keys:type_name -> biocore.admin.v1.SigningKey
-	0,  // 11: biocore.admin.v1.RotateSigningKeyRequest.algorithm:type_name -> biocore.admin.v1.SigningKey.Algorithm
-	3,  // 12: biocore.admin.v1.RotateSigningKeyResponse.signing_key:type_name -> biocore.admin.v1.SigningKey
-	3,  // 13: biocore.admin.v1.RevokeSigningKeyResponse.signing_key:type_name -> biocore.admin.v1.SigningKey
-	4,  // 14: biocore.admin.v1.SigningKeyService.ListSigningKeys:input_type -> biocore.admin.v1.ListSigningKeysRequest
-	6,  // 15: biocore.admin.v1.SigningKeyService.RotateSigningKey:input_type -> biocore.admin.v1.RotateSigningKeyRequest
-	8,  // 16: biocore.admin.v1.SigningKeyService.RevokeSigningKey:input_type -> biocore.admin.v1.RevokeSigningKeyRequest
-	5,  // 17: biocore.admin.v1.SigningKeyService.ListSigningKeys:output_type -> biocore.admin.v1.ListSigningKeysResponse
-	7,  // 18: biocore.admin.v1.SigningKeyService.RotateSigningKey:output_type -> biocore.admin.v1.RotateSigningKeyResponse
-	9,  // 19: biocore.admin.v1.SigningKeyService.RevokeSigningKey:output_type -> biocore.admin.v1.RevokeSigningKeyResponse
-	17, // [17:20] is the sub-list for method output_type
-	14, // [14:17] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	3,  // 11: biocore.admin.v1.RotateSigningKeyResponse.signing_key:type_name -> biocore.admin.v1.SigningKey
+	3,  // 12: biocore.admin.v1.RevokeSigningKeyResponse.signing_key:type_name -> biocore.admin.v1.SigningKey
+	4,  // 13: biocore.admin.v1.SigningKeyService.ListSigningKeys:input_type -> biocore.admin.v1.ListSigningKeysRequest
+	6,  // 14: biocore.admin.v1.SigningKeyService.RotateSigningKey:input_type -> biocore.admin.v1.RotateSigningKeyRequest
+	8,  // 15: biocore.admin.v1.SigningKeyService.RevokeSigningKey:input_type -> biocore.admin.v1.RevokeSigningKeyRequest
+	5,  // 16: biocore.admin.v1.SigningKeyService.ListSigningKeys:output_type -> biocore.admin.v1.ListSigningKeysResponse
+	7,  // 17: biocore.admin.v1.SigningKeyService.RotateSigningKey:output_type -> biocore.admin.v1.RotateSigningKeyResponse
+	9,  // 18: biocore.admin.v1.SigningKeyService.RevokeSigningKey:output_type -> biocore.admin.v1.RevokeSigningKeyResponse
+	16, // [16:19] is the sub-list for method output_type
+	13, // [13:16] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_signing_key_proto_init() }
