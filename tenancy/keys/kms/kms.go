@@ -2,8 +2,10 @@
 // Only this package knows their SDKs and protocols.
 //
 // Every call is bounded: 3 seconds with at most one more attempt (20 seconds to make a
-// signing key, once), and as long as ctx allows. No answer in that time is keys.ErrKMSUnavailable; the KMS's own
-// refusal is another error, which carries the provider's code for the log.
+// signing key, once), and as long as ctx allows; to destroy a key whose making failed
+// takes 6 seconds more, whatever ctx says. No answer in that time is
+// keys.ErrKMSUnavailable; the KMS's own refusal is another error, which carries the
+// provider's code for the log.
 package kms
 
 import (
