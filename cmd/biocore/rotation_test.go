@@ -133,6 +133,15 @@ func TestRotationUnderLoad(t *testing.T) {
 	for i, algorithm := range []string{"EdDSA", "RS256", "ES256"} {
 		made := both[i%2].must(t, "POST", "/admin/v1/signingKeys:rotate", c.secret, map[string]any{"algorithm": algorithm}).text("signingKey", "kid")
 		both[0].setPolicy(t, c, `{"accessTokenSeconds":3600,"signingAlgorithm":"`+algorithm+`"}`) // or the maintenance would want the old one back
+		// Within the quarter of an hour that is skipped every server hears of the key: in a second.
+		for _, w := range both {
+			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(w.call(t, "GET", "/t/acme/.well-known/jwks.json", "", nil).raw, made); {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s does not publish %s", w.url, made)
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+		}
 		before := fetches.Load()
 		ahead.Add(int64(6 * time.Minute)) // longer than the key set is kept
 		for deadline := time.Now().Add(10 * time.Second); fetches.Load() < before+2 && time.Now().Before(deadline); {
