@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
@@ -388,7 +389,10 @@ func TestConfigFilesThatOthersReach(t *testing.T) {
 // A server's own files are refused together with the rest, whichever others reach.
 func TestServeRefusesOpenKeyFiles(t *testing.T) {
 	c := goodConfig()
-	kmsKey := file(t, "kms.key", strings.Repeat("k", 32))
+	kmsKey := filepath.Join(t.TempDir(), "kms.key")
+	if err := kms.CreateLocal(kmsKey); err != nil {
+		t.Fatal(err)
+	}
 	c.KMSURL = "local:" + kmsKey
 	c.TLSCertFile, c.TLSKeyFile = file(t, "cert.pem", "no certificate"), file(t, "key.pem", hunter)
 	wantRefusal(t, c.checkFiles(), "TLS certificate: ")

@@ -27,8 +27,8 @@ type Local struct {
 
 const localKeyBytes = 32
 
-// OpenLocal reads the key file at path: exactly 32 bytes, readable by its owner alone, in a folder
-// where nobody else may put another in its place.
+// OpenLocal reads the key file at path: exactly 32 random bytes, readable by its owner alone, in a
+// folder where nobody else may put another in its place.
 func OpenLocal(path string) (*Local, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -54,7 +54,22 @@ func OpenLocal(path string) (*Local, error) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) || n != localKeyBytes {
 		return nil, fmt.Errorf("KMS key %s does not have 32 bytes", path)
 	}
-	return newLocal(key[:localKeyBytes])
+	if key = key[:localKeyBytes]; isExample(key) {
+		return nil, fmt.Errorf("KMS key %s is an example and not random: make one with `head -c 32 /dev/urandom`", path)
+	}
+	return newLocal(key)
+}
+
+// isExample tells keys that stand in instructions, and those that were typed: bytes that
+// grow by the same step (by none: one byte repeated), and printable text. One
+// random key in 2^44 is text, and fewer are the others.
+func isExample(key []byte) bool {
+	steps, text := true, true
+	for i, b := range key {
+		steps = steps && (i == 0 || b-key[i-1] == key[1]-key[0])
+		text = text && (' ' <= b && b <= '~' || b == '\n' || b == '\r' || b == '\t')
+	}
+	return steps || text
 }
 
 // CreateLocal writes a new random key file at path, which must not exist, and

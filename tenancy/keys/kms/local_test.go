@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,24 @@ func TestLocalKMSFile(t *testing.T) {
 				t.Error("Open succeeded")
 			}
 		})
+	}
+	counting := make([]byte, 32)
+	for i := range counting {
+		counting[i] = byte(i)
+	}
+	down := slices.Clone(counting)
+	slices.Reverse(down)
+	for name, key := range map[string][]byte{
+		"zeros": make([]byte, 32), "one byte": bytes.Repeat([]byte{0xA5}, 32), "counting": counting, "counting down": down,
+		"text": []byte("correct horse battery staple 123"), "hex": []byte("0f1e2d3c4b5a69788796a5b4c3d2e1f0"), "a line": []byte("0123456789abcdef0123456789abcde\n"),
+	} {
+		path := filepath.Join(dir, "example "+name)
+		if err := os.WriteFile(path, key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenLocal(path); err == nil || !strings.Contains(err.Error(), "is an example and not random") {
+			t.Errorf("a key of %s: %v", name, err)
+		}
 	}
 	path := filepath.Join(dir, "made")
 	if err := CreateLocal(path); err != nil {
