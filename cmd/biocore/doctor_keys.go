@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,7 +24,8 @@ import (
 
 // walkedKeys is what a walk through all tenants' keys has found.
 type walkedKeys struct {
-	tenants  int      // the platform's own among them
+	tenants  int      // the platform's own among them, and those whose keys are destroyed not
+	shredded int      // whose keys are destroyed, as they should be
 	keyless  bool     // the platform has no keys yet
 	closed   []string // whose data keys do not open, and why
 	unsigned []string // active tenants whose tokens nobody can sign
@@ -74,9 +76,20 @@ func (d *checkup) dataKeys(ctx context.Context) finding {
 		return warn("run `biocore keys rewrap`, then drop BIOCORE_KMS_PREVIOUS_URLS",
 			"those of %d tenants open, and those of %s are under another KMS key than %s", walk.tenants, some(walk.previous, ", "), d.kms.KeyName())
 	case walk.keyless:
-		return warn("the first `biocore apikey create --kind platform` makes them", "those of %d tenants open; the platform has none yet", walk.tenants-1)
+		return warn("the first `biocore apikey create --kind platform` makes them", "those of %d tenants open%s; the platform has none yet", walk.tenants-1, walk.destroyed())
 	}
-	return ok("those of %d tenants open, the platform's among them", walk.tenants)
+	return ok("those of %d tenants open, the platform's among them%s", walk.tenants, walk.destroyed())
+}
+
+// destroyed tells how many tenants have no keys, and shall have none.
+func (w *walkedKeys) destroyed() string {
+	switch w.shredded {
+	case 0:
+		return ""
+	case 1:
+		return ", those of 1 are destroyed"
+	}
+	return fmt.Sprintf(", those of %d are destroyed", w.shredded)
 }
 
 func (d *checkup) signingKeys(context.Context) finding {
@@ -104,6 +117,8 @@ func (d *checkup) keySets(ctx context.Context) finding {
 		return skip("data keys")
 	case validPublicURL(d.cfg.PublicURL) != nil:
 		return skip("configuration")
+	case len(d.walk.active) == 0 && len(d.walk.closed) > 0: // which key signs is not known
+		return skip("data keys")
 	case len(d.walk.active) == 0:
 		return ok("no tenant has one")
 	}
@@ -113,7 +128,7 @@ func (d *checkup) keySets(ctx context.Context) finding {
 	for i, s := range looked {
 		kids, err := publishedKIDs(ctx, client, token.Issuer(d.cfg.PublicURL, s.slug)+"/.well-known/jwks.json")
 		switch {
-		case err != nil && i == 0:
+		case i == 0 && unreachable(err):
 			return finding{Verdict: unchecked, Detail: "not checked: no server answers at " + d.cfg.PublicURL}
 		case err != nil:
 			wrong = append(wrong, s.slug+": "+explain(err))
@@ -126,6 +141,12 @@ func (d *checkup) keySets(ctx context.Context) finding {
 			"%d of %d:\n%s", len(wrong), len(looked), some(wrong, "\n"))
 	}
 	return ok("%d are published with the key that signs", len(looked))
+}
+
+// unreachable tells that nobody listens where the server should: it may not run yet. A
+// server that answers something else than a key set, or hangs, is another matter.
+func unreachable(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
 }
 
 // keySetsLookedAt bounds how many the doctor reads over the network.
@@ -208,7 +229,9 @@ func walkKeys(ctx context.Context, store *db.Store, service *keys.Service, tenan
 		switch {
 		case errors.Is(err, keys.ErrNoKeys) && id == scope.PlatformTenant:
 			walk.keyless = true
-		case errors.Is(err, keys.ErrNoKeys) && state == tenant.Deleting: // destroyed, as they should be
+		case errors.Is(err, keys.ErrNoKeys) && state == tenant.Deleting:
+			walk.shredded++
+			walk.tenants--
 		case err != nil:
 			walk.closed = append(walk.closed, slug+": "+explain(err))
 		case ring.Signer() == nil && state == tenant.Active:

@@ -93,6 +93,14 @@ func TestDoctorFindsNothing(t *testing.T) {
 	if got := found["data keys"].Detail; got != "those of 3 tenants open, the platform's among them" {
 		t.Errorf("data keys: %s", got)
 	}
+	c.must(t, "tenant", "suspend", "globex", "--reason", "contract ended")
+	if _, said, code := c.run(t, "keys", "shred", "globex", "--confirm", "globex", "--reason", "contract ended"); code != 0 {
+		t.Fatalf("keys shred = %d\n%s", code, said)
+	}
+	found, _ = c.examine(t)
+	if f := found["data keys"]; f.Verdict != well || f.Detail != "those of 2 tenants open, the platform's among them, those of 1 are destroyed" {
+		t.Errorf("data keys when one tenant is shredded: %+v", f)
+	}
 	out := c.must(t, "doctor")
 	if lines := strings.Count(out, "\n"); lines != 14 || strings.Count(out, "ok    ") != 13 {
 		t.Errorf("doctor for people:\n%s", out)
@@ -356,12 +364,33 @@ func TestDoctorReadsKeySets(t *testing.T) {
 	if f := look(); f.Verdict != well || f.Detail != "1 are published with the key that signs" {
 		t.Errorf("all is well: %+v", f)
 	}
-	stale := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"keys":[]}`) }))
-	t.Cleanup(stale.Close)
-	cfg.PublicURL = strings.Replace(stale.URL, "127.0.0.1", "localhost", 1)
-	s.leave(t, cfg)
-	if f := look(); f.Verdict != unwell || !strings.Contains(f.Detail, "acme: the key that signs is not published") {
-		t.Errorf("behind a stale cache: %+v", f)
+	for _, tt := range []struct {
+		name   string
+		answer http.HandlerFunc
+		says   string
+	}{
+		{"a stale cache", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"keys":[]}`) }, "acme: the key that signs is not published"},
+		{"somebody else's server", http.NotFound, "acme: read the key set: status 404"},
+		{"a page", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "<html>") }, "acme: read the key set: invalid character"},
+		{"a server that hangs up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "acme: read the key set: "},
+	} {
+		server := httptest.NewServer(tt.answer)
+		t.Cleanup(server.Close)
+		cfg.PublicURL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+		s.leave(t, cfg)
+		if f := look(); f.Verdict != unwell || !strings.Contains(f.Detail, tt.says) {
+			t.Errorf("%s: %+v", tt.name, f)
+		}
+		server.Close()
+		if f := look(); f.Verdict != unchecked || !strings.Contains(f.Detail, "no server answers") {
+			t.Errorf("%s, when it is gone: %+v", tt.name, f)
+		}
+	}
+	if _, err := w.store.Superuser(t).Exec(t.Context(), "UPDATE data_keys SET wrapped = sha256('x')"); err != nil {
+		t.Fatal(err)
+	}
+	if f := look(); f.Verdict != unchecked || f.Detail != "not checked: data keys" {
+		t.Errorf("when no data key opens: %+v", f)
 	}
 }
 
