@@ -36,7 +36,9 @@ var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 
 func handler(o edge.Options) http.Handler {
 	o.RPC = connect.NewServer()
-	o.Log = discard
+	if o.Log == nil {
+		o.Log = discard
+	}
 	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Static, &o.JWKS, &o.OAuth, &o.Configuration, &o.Metadata} {
 		if *h == nil {
 			*h = echo
@@ -67,6 +69,16 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 				t.Errorf("%s %s: no request id", method, path)
 			}
 		}
+	}
+}
+
+// The id of a request is added to each of its lines by the logger, as everywhere.
+func TestTheRequestLineLeavesTheIDToTheLogger(t *testing.T) {
+	var log strings.Builder
+	h := handler(edge.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/nothing", nil))
+	if got := log.String(); !strings.Contains(got, "status=404") || strings.Contains(got, "request_id") {
+		t.Errorf("logged %q", got)
 	}
 }
 

@@ -48,7 +48,7 @@ func arrive(next http.Handler, trustedHops int, hsts bool, log *slog.Logger) htt
 		}
 		if log.Enabled(ctx, level) {
 			log.LogAttrs(ctx, level, "request",
-				slog.String("request_id", o.RequestID), slog.String("method", r.Method), slog.String("path", sanitize(r.URL.Path, 256)),
+				slog.String("method", r.Method), slog.String("path", sanitize(r.URL.Path, 256)),
 				slog.Int("status", rec.status), slog.Duration("took", time.Since(began)), slog.String("addr", o.Address.String()))
 		}
 	})

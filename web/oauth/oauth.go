@@ -246,7 +246,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f, ok := fault.As(err)
 	refusal, known := refusals[kindOf(f)]
 	if !ok || !known {
-		h.log.ErrorContext(r.Context(), "request failed", "err", err, "request_id", rpc.OriginFromContext(r.Context()).RequestID)
+		h.log.ErrorContext(r.Context(), "request failed", "err", err)
 		_ = write(w, http.StatusInternalServerError, map[string]string{"error": "server_error"}) // a map of strings is JSON
 		return
 	}
