@@ -198,7 +198,7 @@ func runAPIKeyRevoke(ctx context.Context, env *environment, args []string) error
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
 	slug := fs.String("tenant", "", tenantOfKeys)
-	reason := fs.String("reason", "", "`text` for the audit log")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -229,7 +231,7 @@ func runKeysRotate(ctx context.Context, env *environment, args []string) error {
 	data := fs.Bool("data", false, "rotate the data key instead of the signing key: running servers seal anew what the old one has sealed")
 	algorithm := fs.String("algorithm", "", "`algorithm` of the new signing key: ES256, EdDSA or RS256 (default: the policy's)")
 	now := fs.Bool("now", false, "let the new signing key sign at once; verifiers that keep the old key set refuse its tokens for minutes")
-	reason := fs.String("reason", "", "`text` for the audit log")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -243,7 +245,7 @@ func runKeysRotate(ctx context.Context, env *environment, args []string) error {
 		if *data {
 			version, err := c.keys.RotateDataKey(ctx, sc, *reason)
 			if err != nil {
-				return err
+				return destroyed(sc, err)
 			}
 			if asJSON {
 				return printJSON(env.out, map[string]any{"version": version})
@@ -254,7 +256,7 @@ func runKeysRotate(ctx context.Context, env *environment, args []string) error {
 		}
 		made, err := c.keys.Rotate(ctx, sc, keys.RotateRequest{Algorithm: *algorithm, Now: *now, Reason: *reason})
 		if err != nil {
-			return err
+			return destroyed(sc, err)
 		}
 		if asJSON {
 			out, err := toSigningKeyJSON(made)
@@ -272,13 +274,21 @@ func runKeysRotate(ctx context.Context, env *environment, args []string) error {
 	})
 }
 
+// destroyed says of a tenant without keys what has become of them.
+func destroyed(sc scope.Scope, err error) error {
+	if errors.Is(err, keys.ErrNoKeys) && sc.Tenant() != scope.PlatformTenant {
+		return tenant.ErrDeleting.WithCause(err)
+	}
+	return err
+}
+
 func runKeysRevoke(ctx context.Context, env *environment, args []string) error {
 	const command = "keys revoke"
 	var asJSON bool
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
 	slug := fs.String("tenant", "", tenantOfKeys)
-	reason := fs.String("reason", "", "`text` for the audit log")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
@@ -341,12 +351,15 @@ func runKeysShred(ctx context.Context, env *environment, args []string) error {
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
 	confirm := fs.String("confirm", "", "the tenant's `slug` once more: this cannot be undone")
-	reason := fs.String("reason", "", "`text` for the certificate and the audit log")
+	reason := reasonFlag(fs, "`text` for the certificate and the audit log; required")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
 	if *confirm != fs.Arg(0) {
 		return misuse(env, command, "--confirm %s is required: everything that identifies the tenant's users is lost for ever", fs.Arg(0))
+	}
+	if *reason == "" {
+		return misuse(env, command, "--reason is required: it stands in the certificate for ever")
 	}
 	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
 		done, err := c.tenants.Shred(ctx, c.home, tenant.ShredRequest{
@@ -358,10 +371,39 @@ func runKeysShred(ctx context.Context, env *environment, args []string) error {
 		if asJSON {
 			return printJSON(env.out, map[string]any{"tenant": toTenantJSON(done.Tenant), "certificate": done.Certificate})
 		}
-		fmt.Fprintf(env.err, "The keys of %s are destroyed. The certificate, which `biocore keys certify` verifies:\n", done.Tenant.Slug)
+		_, said, err := readCertificate(done.Certificate)
+		if err != nil {
+			return err
+		}
+		when := "are destroyed"
+		if done.Again {
+			when = "were destroyed at " + said.Time().Format(time.RFC3339)
+		}
+		fmt.Fprintf(env.err, "The keys of %s %s. The certificate, which `biocore keys certify` verifies:\n", done.Tenant.Slug, when)
 		_, err = fmt.Fprintln(env.out, done.Certificate)
 		return err
 	})
+}
+
+// readCertificate takes a deletion certificate apart, and does not verify it.
+func readCertificate(jws string) (kid string, c keys.Certificate, err error) {
+	parts := strings.Split(jws, ".")
+	if len(parts) != 3 {
+		return "", c, keys.ErrCertificate
+	}
+	var header struct {
+		KID string `json:"kid"`
+	}
+	for i, into := range []any{&header, &c} {
+		text, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			return "", c, fmt.Errorf("read the certificate: %w", err)
+		}
+		if err := json.Unmarshal(text, into); err != nil {
+			return "", c, fmt.Errorf("read the certificate: %w", err)
+		}
+	}
+	return header.KID, c, nil
 }
 
 // runKeysJWKS prints a key set with what the served one no longer has: what a revoked
@@ -412,17 +454,26 @@ func runKeysCertify(_ context.Context, env *environment, args []string) error {
 	if err != nil {
 		return fmt.Errorf("read the certificate: %w", err)
 	}
-	c, err := keys.VerifyCertificate(jwks, strings.TrimSpace(string(text)))
+	jws := strings.TrimSpace(string(text))
+	c, err := keys.VerifyCertificate(jwks, jws)
+	if err != nil {
+		return err
+	}
+	kid, _, err := readCertificate(jws) // which the key that verifies has
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return printJSON(env.out, c)
+		return printJSON(env.out, struct {
+			KID string `json:"kid"`
+			keys.Certificate
+		}{kid, c})
 	}
 	if err := table(env.out, [][]string{
 		{"The signature is good.", ""},
 		{"  tenant", c.Slug + ", " + c.Subject.String()},
 		{"  signed by", c.Issuer},
+		{"  with the key", kid},
 		{"  destroyed", c.Time().Format(time.RFC3339)},
 		{"  by", c.By},
 		{"  reason", c.Reason},

@@ -102,17 +102,21 @@ func TestKeysShred(t *testing.T) {
 
 	s.refused(t, 2, "--confirm acme is required", "keys", "shred", "acme")
 	s.refused(t, 2, "--confirm acme is required", "keys", "shred", "acme", "--confirm", "acne")
-	s.refused(t, 1, tenant.ErrNotSuspended.Reason, "keys", "shred", "acme", "--confirm", "acme")
-	s.refused(t, 1, tenant.ErrNotFound.Reason, "keys", "shred", platformSlug, "--confirm", platformSlug)
+	s.refused(t, 2, "--reason is required", "keys", "shred", "acme", "--confirm", "acme")
+	s.refused(t, 2, "longer than 256 characters", "keys", "shred", "acme", "--confirm", "acme", "--reason", strings.Repeat("ä", 257))
+	s.refused(t, 1, tenant.ErrNotSuspended.Reason, "keys", "shred", "acme", "--confirm", "acme", "--reason", strings.Repeat("ä", 256))
+	s.refused(t, 1, tenant.ErrNotFound.Reason, "keys", "shred", platformSlug, "--confirm", platformSlug, "--reason", "x")
 	s.must(t, "tenant", "suspend", "acme", "--reason", "contract ended")
 	certificate, said, code := s.run(t, "keys", "shred", "acme", "--confirm", "acme", "--reason", "contract ended")
 	if code != 0 || !strings.Contains(said, "The keys of acme are destroyed") {
 		t.Fatalf("keys shred = %d\n%s", code, said)
 	}
-	again, _, code := s.run(t, "keys", "shred", "acme", "--confirm", "acme")
-	if code != 0 || again != certificate {
-		t.Errorf("again = %d with another certificate", code)
+	again, said, code := s.run(t, "keys", "shred", "acme", "--confirm", "acme", "--reason", "once more")
+	if code != 0 || again != certificate || !strings.Contains(said, "The keys of acme were destroyed at "+time.Now().UTC().Format("2006-01-02T")) {
+		t.Errorf("again = %d with another certificate, or %s", code, said)
 	}
+	s.refused(t, 1, tenant.ErrDeleting.Reason, "keys", "rotate", "--tenant", "acme")
+	s.refused(t, 1, tenant.ErrDeleting.Reason, "keys", "rotate", "--tenant", "acme", "--data")
 	s.refused(t, 1, tenant.ErrDeleting.Reason, "tenant", "resume", "acme")
 	w.until(t, tenant.ErrKeysOfDeleting.Reason, func() answer { return w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil) })
 	if a := w.must(t, "GET", "/admin/v1/tenants/"+c.id, w.platformKey, nil); a.text("state") != string(tenant.Deleting) {
@@ -148,12 +152,13 @@ func TestKeysShred(t *testing.T) {
 		}
 		return path
 	}
-	s.must(t, "keys", "revoke", "--tenant", platformSlug, w.platformKID(t, s))
+	kid := w.platformKID(t, s)
+	s.must(t, "keys", "revoke", "--tenant", platformSlug, kid)
 	jwks := write("keys.json", s.must(t, "keys", "jwks"))
 	nowhere := &shell{dir: t.TempDir()}
 	good := write("good.jws", certificate)
 	said = nowhere.must(t, "keys", "certify", "--jwks", jwks, good)
-	for _, want := range []string{"The signature is good.", "acme, " + c.id, "contract ended", "backups"} {
+	for _, want := range []string{"The signature is good.", kid, "acme, " + c.id, "contract ended", "backups"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("keys certify has no %q:\n%s", want, said)
 		}
@@ -185,6 +190,30 @@ func TestKeysShred(t *testing.T) {
 func (w *world) platformKID(t *testing.T, s *shell) string {
 	t.Helper()
 	return s.read(t, "keys", "list", "--tenant", platformSlug).items("signingKeys")[0].text("kid")
+}
+
+// The error names the key that its reader has to revoke, and nothing that could be a secret.
+func TestExplainNamesKeys(t *testing.T) {
+	kid, secret := "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U", "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U7"
+	for _, tt := range []struct {
+		metadata map[string]string
+		want     string
+	}{
+		{map[string]string{"kid": kid}, " kid=" + kid},
+		{map[string]string{"kid": kid, "a": "b", "token": kid}, " a=b token=[redacted] kid=" + kid},
+		{map[string]string{"kid": secret}, " kid=[redacted]"},
+	} {
+		err := keys.ErrKeyPending
+		for key, value := range tt.metadata {
+			err = err.With(key, value)
+		}
+		if got := explain(err); !strings.HasSuffix(got, "(SIGNING_KEY_PENDING)"+tt.want) || strings.Contains(got, secret) {
+			t.Errorf("%v: %s", tt.metadata, got)
+		}
+	}
+	if got := scrub("kid=" + kid); strings.Contains(got, kid) {
+		t.Errorf("the log would hold %s", got)
+	}
 }
 
 // Moving to another KMS key, with servers that go on: killed in the middle, run again.

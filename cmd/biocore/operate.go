@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,11 +11,13 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -132,10 +135,36 @@ func explain(err error) string {
 	if f, ok := fault.As(err); ok {
 		text.WriteString(" (" + f.Reason + ")")
 		for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
-			text.WriteString(" " + key + "=" + f.Metadata[key])
+			if key != "kid" || !thumbprint.MatchString(f.Metadata[key]) {
+				text.WriteString(" " + key + "=" + f.Metadata[key])
+			}
+		}
+		// A kid is the thumbprint of a public key, which scrub cannot tell from a secret, and
+		// what the operator has to name.
+		if kid := f.Metadata["kid"]; thumbprint.MatchString(kid) {
+			return scrub(text.String()) + " kid=" + kid
 		}
 	}
 	return scrub(text.String())
+}
+
+// thumbprint is a SHA-256 in base64url (RFC 7638).
+var thumbprint = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// maxReason is how many characters a reason has at most, as in the API.
+const maxReason = 256
+
+// reasonFlag adds --reason to fs, for what usage says.
+func reasonFlag(fs *flag.FlagSet, usage string) *string {
+	var reason string
+	fs.Func("reason", usage, func(s string) error {
+		if utf8.RuneCountInString(s) > maxReason {
+			return fmt.Errorf("longer than %d characters", maxReason)
+		}
+		reason = s
+		return nil
+	})
+	return &reason
 }
 
 // texts is a flag that may be given more than once.

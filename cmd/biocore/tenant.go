@@ -138,7 +138,7 @@ func setTenantState(
 	var asJSON bool
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
-	reason := fs.String("reason", "", "`text` for the audit log")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type ShredRequest struct {
 type Shredded struct {
 	Tenant      Tenant
 	Certificate string // a JWS: see keys.VerifyCertificate
+	Again       bool   // they were destroyed before, when the certificate says
 }
 
 // Shred destroys a tenant's keys, for ever: whatever was sealed under them, and that is
@@ -123,7 +124,7 @@ func (s *Service) condemn(ctx context.Context, sc scope.Scope, req ShredRequest)
 		certificate, err := own.GetDeletionCertificate(ctx)
 		switch {
 		case err == nil:
-			kept = Shredded{Tenant: t, Certificate: certificate.Certificate}
+			kept = Shredded{Tenant: t, Certificate: certificate.Certificate, Again: true}
 			return nil
 		case !db.IsNoRows(err):
 			return fmt.Errorf("get certificate: %w", err)
