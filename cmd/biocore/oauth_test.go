@@ -247,7 +247,7 @@ func TestDiscovery(t *testing.T) {
 		for name, want := range map[string]string{
 			"issuer": issuer, "jwks_uri": issuer + "/.well-known/jwks.json", "introspection_endpoint": issuer + "/oauth/introspect",
 			"revocation_endpoint": issuer + "/oauth/revoke", "service_documentation": w.cfg.PublicURL + "/docs/api",
-			"response_types_supported": "[]", "grant_types_supported": "[]", "introspection_endpoint_auth_methods_supported": "[client_secret_basic Bearer]",
+			"response_types_supported": "<nil>", "grant_types_supported": "<nil>", "introspection_endpoint_auth_methods_supported": "[client_secret_basic Bearer]",
 			"revocation_endpoint_auth_methods_supported": "[client_secret_basic]", "authorization_endpoint": "<nil>", "token_endpoint": "<nil>",
 		} {
 			if got := fmt.Sprint(a.at(name)); got != want {
@@ -257,7 +257,12 @@ func TestDiscovery(t *testing.T) {
 		if strings.Contains(a.raw, "evil") || strings.Contains(a.raw, origin) || strings.Contains(a.raw, c.id) {
 			t.Errorf("%s tells too much: %s", path, a)
 		}
-		if path != documents[0] && len(a.body) != 9 {
+		for name, value := range a.body {
+			if list, isList := value.([]any); isList && len(list) == 0 {
+				t.Errorf("%s: %s is empty (RFC 8414 §3.2)", path, name)
+			}
+		}
+		if path != documents[0] && len(a.body) != 7 {
 			t.Errorf("%s: %d members: %s", path, len(a.body), a)
 		}
 		absent := get(strings.Replace(path, "acme", "initech", 1))

@@ -19,9 +19,8 @@ type Metadata struct {
 	JWKSURI string `json:"jwks_uri"`
 
 	// No authorization or token endpoint, since there is none: sessions are opened by
-	// ceremonies. The lists that say so are required, and empty.
-	ResponseTypes []string `json:"response_types_supported"`
-	GrantTypes    []string `json:"grant_types_supported"`
+	// ceremonies. There are no grants or response types either, and a list without
+	// elements must be left out (RFC 8414 §3.2), also the one that §2 requires.
 
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
@@ -65,7 +64,6 @@ func MetadataOf(publicURL, slug string) Metadata {
 	root, issuer := strings.TrimSuffix(publicURL, "/"), token.Issuer(publicURL, slug)
 	return Metadata{
 		Issuer: issuer, JWKSURI: issuer + "/.well-known/jwks.json",
-		ResponseTypes: []string{}, GrantTypes: []string{},
 		IntrospectionEndpoint: issuer + "/oauth/introspect", IntrospectionAuth: []string{"client_secret_basic", "Bearer"},
 		RevocationEndpoint: issuer + "/oauth/revoke", RevocationAuth: []string{"client_secret_basic"},
 		Documentation: root + "/docs/api",
