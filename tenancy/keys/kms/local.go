@@ -64,9 +64,12 @@ func OpenLocal(path string) (*Local, error) {
 // grow by the same step (by none: one byte repeated), and printable text. One
 // random key in 2^44 is text, and fewer are the others.
 func isExample(key []byte) bool {
+	step := key[1] - key[0]
+	before := key[0] - step
 	steps, text := true, true
-	for i, b := range key {
-		steps = steps && (i == 0 || b-key[i-1] == key[1]-key[0])
+	for _, b := range key {
+		steps = steps && b-before == step
+		before = b
 		text = text && (' ' <= b && b <= '~' || b == '\n' || b == '\r' || b == '\t')
 	}
 	return steps || text
