@@ -252,3 +252,38 @@ func TestTenantsShareAConnection(t *testing.T) {
 		}
 	}
 }
+
+// A server of the release before erases users and knows no contacts: they go along, past
+// row-level security, and by the whole key, so that another tenant's user with the same
+// id keeps theirs. Without the cascade, or with a key that lacks the tenant, it turns red.
+func TestErasureOfTheReleaseBefore(t *testing.T) {
+	store := dbtest.New(t)
+	acme, globex := store.Tenant(t), store.Tenant(t)
+	user, _ := store.User(t, acme, 0)
+	conn := store.Superuser(t)
+	for _, sql := range []string{
+		`INSERT INTO users (tenant_id, id, handle, external_index, profile_sealed, created_at, updated_at)
+		 SELECT $3, id, handle, external_index, profile_sealed, created_at, updated_at FROM users WHERE tenant_id = $1 AND id = $2`,
+		`INSERT INTO contacts (tenant_id, user_id, kind, sealed, match_index, key_version, created_at, updated_at)
+		 SELECT tenant, $2, kind, sha512('x'), sha256('x'), 1, now(), now() FROM unnest(ARRAY[$1::uuid, $3]) tenant, unnest(ARRAY['EMAIL', 'PHONE']) kind`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql, acme.Tenant(), user, globex.Tenant()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.InTenant(t.Context(), acme, func(tx *db.TenantTx) error {
+		n, err := tx.DeleteUser(t.Context(), user)
+		if n != 1 {
+			t.Errorf("deleted %d users, want 1", n)
+		}
+		return err
+	}); err != nil {
+		t.Fatalf("DeleteUser error = %v", err)
+	}
+	for sc, want := range map[scope.Scope]int{acme: 0, globex: 2} {
+		var left int
+		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM contacts WHERE tenant_id = $1 AND user_id = $2", sc.Tenant(), user).Scan(&left); err != nil || left != want {
+			t.Errorf("%d contacts left, %v, want %d", left, err, want)
+		}
+	}
+}
