@@ -362,3 +362,11 @@ func (s *Store) appliedMigrations(ctx context.Context) ([]int64, error) {
 	}
 	return nil, err
 }
+
+// PgcryptoElsewhere is the schema that somebody else has installed pgcrypto in, which
+// keeps Migrate from going on (0015_contact.sql); "" when nothing is in the way.
+func (s *Store) PgcryptoElsewhere(ctx context.Context) (schema string, err error) {
+	err = s.control.QueryRow(ctx, `SELECT coalesce((SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+		WHERE e.extname = 'pgcrypto' AND n.nspname <> 'sealing'), '')`).Scan(&schema)
+	return schema, classify(err)
+}

@@ -3,6 +3,7 @@ package db_test
 import (
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -106,5 +107,45 @@ func TestMigrateLeavesUsersAlone(t *testing.T) {
 	}
 	if is := file(); is != was {
 		t.Errorf("the file of users is %d and was %d: its rows were written anew", is, was)
+	}
+}
+
+// Somebody has installed pgcrypto where they use it. Moving it would break what they
+// have, and leaving it would open it for everybody: the upgrade ends before it has
+// changed anything, and says what to do. Done, it goes on.
+func TestMigrateMeetsPgcrypto(t *testing.T) {
+	store := dbtest.Empty(t)
+	conn := store.Superuser(t)
+	if _, err := conn.Exec(t.Context(), "CREATE EXTENSION pgcrypto WITH SCHEMA public"); err != nil {
+		t.Fatal(err)
+	}
+	const remedy = "CREATE SCHEMA IF NOT EXISTS sealing AUTHORIZATION bc_owner; ALTER EXTENSION pgcrypto SET SCHEMA sealing;"
+	err := migrate(t, store)
+	if err == nil || !strings.Contains(err.Error(), "pgcrypto is in schema public") || !strings.Contains(err.Error(), remedy) {
+		t.Fatalf("Migrate error = %v, want it to say %s", err, remedy)
+	}
+	opened, err := db.Open(t.Context(), store.Options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	if place, err := opened.PgcryptoElsewhere(t.Context()); place != "public" || err != nil {
+		t.Errorf("PgcryptoElsewhere = %q, %v, want public", place, err)
+	}
+	if _, err := conn.Exec(t.Context(), remedy); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate(t, store); err != nil {
+		t.Fatal(err)
+	}
+	if place, err := opened.PgcryptoElsewhere(t.Context()); place != "" || err != nil {
+		t.Errorf("PgcryptoElsewhere = %q, %v, want nothing", place, err)
+	}
+	if found, err := opened.CheckWall(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("CheckWall = %v, %v, want no holes", found, err)
+	}
+	var opens string
+	if err := store.As(t, db.RoleApp).QueryRow(t.Context(), "SELECT contact_open(contact_seal('ada@example.com', 'p'), 'p')").Scan(&opens); err != nil || opens != "ada@example.com" {
+		t.Errorf("a contact opens as %q, %v", opens, err)
 	}
 }

@@ -49,15 +49,16 @@ func skip(needs string) finding {
 // checkup goes through everything that a server depends on. It changes nothing.
 // Later checks use what earlier ones have opened.
 type checkup struct {
-	cfg     Config
-	tel     *telemetry
-	control *db.Login   // nil: Postgres cannot be reached
-	store   *db.Store   // nil: not every role logs in
-	telling []string    // roles whose bound parameters Postgres may log
-	kms     keys.KMS    // nil: it cannot be opened
-	behind  []string    // migrations that the database lacks
-	walk    *walkedKeys // nil until the data keys were walked
-	found   []finding
+	cfg       Config
+	tel       *telemetry
+	control   *db.Login   // nil: Postgres cannot be reached
+	store     *db.Store   // nil: not every role logs in
+	telling   []string    // roles whose bound parameters Postgres may log
+	kms       keys.KMS    // nil: it cannot be opened
+	behind    []string    // migrations that the database lacks
+	misplaced bool        // pgcrypto is where it keeps 0015 from running
+	walk      *walkedKeys // nil until the data keys were walked
+	found     []finding
 }
 
 func runDoctor(ctx context.Context, env *environment, args []string) error {

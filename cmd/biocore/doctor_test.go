@@ -145,6 +145,13 @@ func TestDoctorFinds(t *testing.T) {
 			finding: "schema", verdict: unwell, says: "the database lacks 0012_idempotency.sql", wantExit: 1,
 		},
 		{
+			name: "pgcrypto in the way of a migration",
+			spoil: func(t *testing.T, c *clinic) {
+				c.exec(t, "DELETE FROM goose_db_version WHERE version_id = 15; ALTER EXTENSION pgcrypto SET SCHEMA public")
+			},
+			finding: "schema", verdict: unwell, says: "has pgcrypto in schema public", wantExit: 1,
+		},
+		{
 			name:    "no schema at all",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
 			finding: "schema", verdict: unwell, says: "0001_wall.sql", wantExit: 1,

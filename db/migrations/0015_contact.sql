@@ -6,9 +6,21 @@
 --
 -- pgcrypto is a trusted extension: bc_owner may make it. Its functions belong to the
 -- superuser who made the cluster, with EXECUTE for everybody, so it is the schema that
--- keeps them to bc_app.
-CREATE SCHEMA sealing;
-CREATE EXTENSION pgcrypto WITH SCHEMA sealing;
+-- keeps them to bc_app. Where somebody has installed it elsewhere, it is theirs to move:
+-- functions of their own may call it there.
+-- +goose StatementBegin
+DO $$
+DECLARE
+  place name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgcrypto');
+BEGIN
+  IF place <> 'sealing' THEN
+    RAISE EXCEPTION 'the extension pgcrypto is in schema %, where others than bc_app may call it: as its owner run CREATE SCHEMA IF NOT EXISTS sealing AUTHORIZATION bc_owner; ALTER EXTENSION pgcrypto SET SCHEMA sealing; then migrate again', place
+      USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+END $$;
+-- +goose StatementEnd
+CREATE SCHEMA IF NOT EXISTS sealing;
+CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA sealing;
 GRANT USAGE ON SCHEMA sealing TO bc_app;
 
 CREATE TABLE contacts (
