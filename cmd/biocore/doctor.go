@@ -71,7 +71,7 @@ func runDoctor(ctx context.Context, env *environment, args []string) error {
 	d := &checkup{tel: quietTelemetry(env)}
 	cfg, err := loadConfig(ctx, *config, env.dir)
 	if err != nil {
-		d.add("configuration", fail("see the fields of the configuration in README.md", "%s", explain(err)))
+		d.add("configuration", fail("see docs/configuration.md", "%s", explain(err)))
 	} else {
 		d.cfg = cfg
 		d.run(ctx)

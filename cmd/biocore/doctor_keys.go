@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"slices"
 	"syscall"
@@ -40,6 +41,17 @@ type signer struct{ slug, kid string }
 
 const fixKMS = "let BIOCORE_KMS_URL name the key that wrapped the tenants' data keys: without it what they seal is lost"
 
+// kmsFix is what to do about a KMS that does not open.
+func kmsFix(err error) string {
+	switch {
+	case errors.Is(err, keys.ErrKMSUnavailable):
+		return "see that the KMS runs and that this machine reaches it: docs/kms.md"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return "see that the file which BIOCORE_KMS_URL needs is there and readable: docs/kms.md"
+	}
+	return fixKMS
+}
+
 // openKMS opens the KMS, and has it wrap and unwrap a key that belongs to nobody.
 func (d *checkup) openKMS(ctx context.Context) finding {
 	if d.cfg.KMSURL == "" {
@@ -47,10 +59,10 @@ func (d *checkup) openKMS(ctx context.Context) finding {
 	}
 	opened, err := kms.OpenAll(ctx, d.cfg.KMSURL, d.cfg.previousKMS())
 	if err != nil {
-		return fail(fixKMS, "%s", explain(err))
+		return fail(kmsFix(err), "%s", explain(err))
 	}
 	if err := keys.CheckKMS(ctx, opened); err != nil {
-		return fail(fixKMS, "%s", explain(err))
+		return fail(kmsFix(err), "%s", explain(err))
 	}
 	d.kms = opened
 	return ok("%s wraps and unwraps", opened.KeyName())

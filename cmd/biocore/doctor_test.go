@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
@@ -420,6 +423,23 @@ func TestDoctorOnClocks(t *testing.T) {
 		d := &checkup{control: &db.Login{Skew: skew}}
 		if f := d.clock(t.Context()); f.Verdict != want {
 			t.Errorf("%v off: %+v, want %s", skew, f, want)
+		}
+	}
+}
+
+// What to do about a KMS hangs on what is wrong with it.
+func TestKMSFix(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"silent":       {keys.ErrKMSUnavailable, "reaches it"},
+		"no file":      {fmt.Errorf("open KMS key: %w", fs.ErrNotExist), "is there and readable"},
+		"a closed one": {fmt.Errorf("open KMS key: %w", fs.ErrPermission), "is there and readable"},
+		"another key":  {errors.New("wrapped by KMS key a, but this server has b"), "the key that wrapped"},
+	} {
+		if got := kmsFix(tt.err); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }
