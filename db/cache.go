@@ -84,8 +84,13 @@ func (c *Cache[V]) Forget(tenant uuid.UUID, id string) {
 // Peek returns what is cached and may be believed, without loading.
 func (c *Cache[V]) Peek(tenant uuid.UUID, id string) (V, bool) {
 	c.mu.RLock()
-	e, ok := c.entries[cacheKey{tenant, id}]
-	c.mu.RUnlock()
+	defer c.mu.RUnlock()
+	return c.believed(cacheKey{tenant, id})
+}
+
+// believed returns what is cached and may be believed. Under mu.
+func (c *Cache[V]) believed(k cacheKey) (V, bool) {
+	e, ok := c.entries[k]
 	if !ok || !c.store.feed.fresh() || time.Since(e.loaded) > c.life {
 		var zero V
 		return zero, false
@@ -107,6 +112,11 @@ func (c *Cache[V]) Get(ctx context.Context, tenant uuid.UUID, id string, load fu
 	}
 	k := cacheKey{tenant, id}
 	c.mu.Lock()
+	// The flight that was looked for may have landed since.
+	if v, ok := c.believed(k); ok {
+		c.mu.Unlock()
+		return v, nil
+	}
 	if f, ok := c.flights[k]; ok {
 		c.mu.Unlock()
 		select {
