@@ -121,17 +121,18 @@ func (s *Service) identify(
 // when there is none.
 func subject(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, req BeginAuthenticationRequest) (user.ID, error) {
 	if req.ExternalID != "" {
-		u, err := user.Find(ctx, tx, ring, req.ExternalID)
+		id, err := user.FindID(ctx, tx, ring, req.ExternalID)
 		if err != nil && !isUnknown(err) {
 			return user.ID{}, err
 		}
-		return u.ID, nil
+		return id, nil
 	}
 	id, err := user.ParseID(req.UserID)
 	if err != nil {
 		id = user.ID(uuid.Max)
 	}
-	if _, err := tx.GetUser(ctx, id.UUID()); err != nil && !db.IsNoRows(err) {
+	named := id.UUID()
+	if _, err := tx.FindUserID(ctx, tenantq.FindUserIDParams{ID: &named}); err != nil && !db.IsNoRows(err) {
 		return user.ID{}, err
 	}
 	return id, nil // credentials are what counts: a user without any is as unknown as nobody

@@ -88,9 +88,10 @@ func isFake(ring *keys.Ring, id []byte) bool {
 	return hmac.Equal(tag[:fakeTagBytes], id[len(body):])
 }
 
-// isFakeOf reports whether a fake was made up for the name of this root.
+// isFakeOf reports whether a fake was made up for the name of this root. Of what is no
+// fake it says nothing.
 func isFakeOf(ring *keys.Ring, id []byte, root user.ID) bool {
-	found, bound := false, min(fakeBoundBytes, len(id)-fakeTagBytes)
+	found, bound := false, max(0, min(fakeBoundBytes, len(id)-fakeTagBytes))
 	for i := range byte(maxFakesShown) {
 		part := ring.MAC(fakePart, append(root[:len(root):len(root)], i))
 		found = hmac.Equal(part[:bound], id[:bound]) || found

@@ -124,12 +124,15 @@ func (s *Service) verify(ctx context.Context, in *signIn, resp *webauthn.Asserti
 func (s *Service) find(ctx context.Context, in *signIn, resp *webauthn.AssertionResponse) (*known, error) {
 	// By the id as it was sent: VerifyAssertion refuses one that is not the raw id's.
 	k, cached := s.known.Peek(in.scope.Tenant(), resp.ID)
+	// Asked of every id, whatever it turns out to be: the work must not tell.
+	fake := isFake(in.ring, resp.RawID)
+	fakeOfTheirs := in.begun.identified && isFakeOf(in.ring, resp.RawID, in.begun.user)
 	if !cached {
-		if isFake(in.ring, resp.RawID) {
+		if fake {
 			if err := s.missFake(ctx, in.scope, in.ring, resp); err != nil {
 				return nil, err
 			}
-			if in.begun.identified && !(in.begun.fake && isFakeOf(in.ring, resp.RawID, in.begun.user)) {
+			if in.begun.identified && !(in.begun.fake && fakeOfTheirs) {
 				return nil, webauthn.ErrCredentialNotAllowed
 			}
 			return nil, nil //nolint:nilnil // documented: made up

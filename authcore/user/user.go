@@ -185,6 +185,18 @@ func Find(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, external string
 	return FromRow(ring, tenantq.GetUserRow(row))
 }
 
+// FindID returns the id of the user of an external id in tx, and opens nothing: it takes
+// as long for nobody. ErrNotFound when there is none.
+func FindID(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, external string) (ID, error) {
+	id, err := tx.FindUserID(ctx, tenantq.FindUserIDParams{ExternalIndex: ring.Index(externalID, external)})
+	if db.IsNoRows(err) {
+		return ID{}, ErrNotFound
+	} else if err != nil {
+		return ID{}, fmt.Errorf("find user by external id: %w", err)
+	}
+	return ID(id), nil
+}
+
 // Get returns one user. ErrNotFound also for another tenant's. A *DamagedError when a
 // contact does not open.
 func (s *Service) Get(ctx context.Context, sc scope.Scope, id ID) (User, error) {

@@ -25,6 +25,26 @@ func (q *Queries) DeleteUser(ctx context.Context, id uuid.UUID) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const FindUserID = `-- name: FindUserID :one
+SELECT id FROM users WHERE id = $1::uuid
+UNION ALL
+SELECT id FROM users WHERE external_index = $2::bytea
+`
+
+type FindUserIDParams struct {
+	ID            *uuid.UUID
+	ExternalIndex []byte
+}
+
+// Whose a sign-in is, by either name, and nothing else of them: what is read of a user must not tell by
+// its time that there is one. Index: users_pkey, users_tenant_id_external_index_key.
+func (q *Queries) FindUserID(ctx context.Context, arg FindUserIDParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, FindUserID, arg.ID, arg.ExternalIndex)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const GetUser = `-- name: GetUser :one
 SELECT u.id, u.handle, u.external_index, u.profile_sealed, u.state, u.created_at, u.updated_at, u.version,
   l.last_used_at AS last_sign_in_at

@@ -22,6 +22,13 @@ FROM users u
 LEFT JOIN LATERAL (SELECT c.last_used_at FROM credentials c WHERE c.user_id = u.id ORDER BY c.last_used_at DESC NULLS LAST LIMIT 1) l ON true
 WHERE u.external_index = $1;
 
+-- name: FindUserID :one
+-- Whose a sign-in is, by either name, and nothing else of them: what is read of a user must not tell by
+-- its time that there is one. Index: users_pkey, users_tenant_id_external_index_key.
+SELECT id FROM users WHERE id = sqlc.narg(id)::uuid
+UNION ALL
+SELECT id FROM users WHERE external_index = sqlc.narg(external_index)::bytea;
+
 -- name: LockUser :one
 -- FOR UPDATE: whoever counts or changes a user's credentials takes this lock first. Index: users_pkey.
 SELECT id, handle, external_index, profile_sealed, state, created_at, updated_at, version
