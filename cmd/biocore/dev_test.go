@@ -385,10 +385,17 @@ func TestDevByMakeAndGoRun(t *testing.T) {
 	root, dir := top(t), folder(t)
 	// A workspace lets the go command find the module from a folder of the test's, so
 	// that the state of whoever works in this checkout stays theirs.
-	init := exec.CommandContext(t.Context(), "go", "work", "init", root)
-	init.Dir = dir
-	if out, err := init.CombinedOutput(); err != nil {
-		t.Fatalf("go work init: %v\n%s", err, out)
+	for _, args := range [][]string{
+		{"work", "init", root},
+		// A workspace looks into modules that the build has no use for, and says so while it
+		// downloads them: now, and not amid what a terminal sees.
+		{"list", "-deps", module + "/cmd/biocore"},
+	} {
+		prepare := exec.CommandContext(t.Context(), "go", args...)
+		prepare.Dir = dir
+		if out, err := prepare.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 	flags := []string{"--port", "0", "--ops-port", "0", "--pg-url", inFile(t, database(t)), "--redis-url", inFile(t, dbtest.Redis(t))}
 	for _, tt := range []struct {
