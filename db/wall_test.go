@@ -121,6 +121,7 @@ func TestAnotherTenantsRows(t *testing.T) {
 		// Foreign key checks bypass row-level security: only the composite key refuses.
 		err := store.InTenant(t.Context(), globex, func(tx *db.TenantTx) error {
 			_, err := tx.InsertCredential(t.Context(), tenantq.InsertCredentialParams{
+				Trust: "NONE", Extensions: "{}",
 				ID: []byte("foreign"), UserID: user, PublicKey: []byte{1}, Algorithm: -7, AttestationFormat: "none", AttestationType: "NONE",
 				Transports: []string{}, RegisteredVia: "SERVER_KEY", Now: tx.Now(),
 			})
@@ -138,6 +139,7 @@ func TestAnotherTenantsRows(t *testing.T) {
 		other, _ := store.User(t, globex, 0)
 		if err := store.InTenant(t.Context(), globex, func(tx *db.TenantTx) error {
 			_, err := tx.InsertCredential(t.Context(), tenantq.InsertCredentialParams{
+				Trust: "NONE", Extensions: "{}",
 				ID: credentials[0], UserID: other, PublicKey: []byte{1}, Algorithm: -7, AttestationFormat: "none", AttestationType: "NONE",
 				Transports: []string{}, RegisteredVia: "SERVER_KEY", Now: tx.Now(),
 			})

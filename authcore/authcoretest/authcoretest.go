@@ -200,6 +200,7 @@ func (w *World) Enroll(t testing.TB, sc scope.Scope, u user.User, n int) []crede
 		enrolled = enrolled[:0] // this may be the second run
 		for i := range n {
 			row, err := tx.InsertCredential(t.Context(), tenantq.InsertCredentialParams{
+				Trust: "NONE", Extensions: "{}",
 				ID: chance(32), UserID: u.ID.UUID(), PublicKey: chance(77), Algorithm: -7, Aaguid: uuid.Nil,
 				AttestationFormat: "none", AttestationType: "NONE", Transports: []string{"internal", "hybrid"},
 				RegisteredVia: string(credential.ViaServerKey),

@@ -74,5 +74,7 @@ func fromRow(ring *keys.Ring, row tenantq.GetCredentialForSignInRow) (*known, er
 		AttestationFormat: row.AttestationFormat, AttestationType: row.AttestationType, Transports: row.Transports,
 		Attachment: row.Attachment, Discoverable: row.Discoverable, Nickname: row.Nickname, RegisteredVia: row.RegisteredVia,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, RevokedAt: row.RevokedAt, Version: row.Version,
+		Trust: row.Trust, Certification: row.Certification, RegisteredAal: row.RegisteredAal, Lowered: row.Lowered,
+		VouchedAt: row.VouchedAt, VouchedBy: row.VouchedBy, Disposition: row.Disposition, Extensions: row.Extensions, EvidenceID: row.EvidenceID,
 	})}, nil
 }

@@ -60,6 +60,23 @@ type Via string
 const (
 	ViaServerKey         Via = "SERVER_KEY"         // the tenant's server
 	ViaRegistrationToken Via = "REGISTRATION_TOKEN" // #nosec G101 -- a browser that held a registration token
+	ViaRecoveryCode      Via = "RECOVERY_CODE"      // #nosec G101 -- the user, by a one-time code
+	ViaEnrollmentLink    Via = "ENROLLMENT_LINK"    // an administrator, by a link
+	ViaSession           Via = "SESSION"            // the user, signed in
+	ViaImport            Via = "IMPORT"             // the system that it came from
+)
+
+// Trust is how far a credential's attestation proves its authenticator's model: the
+// verdict at registration.
+type Trust string
+
+// The verdicts, spelled as in the API and in the table.
+const (
+	TrustNone       Trust = "NONE"        // there was no attestation
+	TrustSelf       Trust = "SELF"        // signed with the credential's own key: no model is proven
+	TrustUntrusted  Trust = "UNTRUSTED"   // a chain that leads to no root that is trusted
+	TrustTenantRoot Trust = "TENANT_ROOT" // a chain to a root that the tenant trusts
+	TrustMDS        Trust = "MDS"         // a chain to a root of the FIDO Metadata Service
 )
 
 // Credential is a public key credential of a user: a passkey.
@@ -83,6 +100,16 @@ type Credential struct {
 	AttestationType   string
 	RegisteredVia     Via
 
+	Trust         Trust
+	Certification string     // FIDO certification level of the model at registration; empty where none is proven
+	RegisteredAAL uint8      // of the session that vouched for its registration, 1 to 3; 0: a server did
+	Lowered       bool       // registered by recovery, and nobody has vouched since: see Vouch
+	VouchedAt     *time.Time // when somebody did
+	VouchedBy     string     // kind:id of who did; empty
+	Disposition   string     // FLAG or STEP_UP by a report on the model; empty
+	Extensions    []byte     // JSON object: what was said of extensions
+	EvidenceID    *uuid.UUID // of its registration; nil where none was kept
+
 	State      State
 	CreatedAt  time.Time
 	UpdatedAt  time.Time // nickname and state; a sign-in does not count
@@ -101,8 +128,10 @@ func FromRow(row tenantq.Credential) Credential {
 		Algorithm: row.Algorithm, SignCount: uint32(row.SignCount), //nolint:gosec // checked by the table: 32 bits
 		Discoverable: row.Discoverable, BackupEligible: row.BackupEligible, BackedUp: row.BackedUp,
 		AttestationFormat: row.AttestationFormat, AttestationType: row.AttestationType,
-		RegisteredVia: Via(row.RegisteredVia),
-		State:         State(row.State), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		RegisteredVia: Via(row.RegisteredVia), Trust: Trust(row.Trust), Certification: row.Certification,
+		RegisteredAAL: uint8(row.RegisteredAal), Lowered: row.Lowered, VouchedAt: row.VouchedAt, VouchedBy: row.VouchedBy, //nolint:gosec // checked by the table: 0 to 3
+		Disposition: row.Disposition, Extensions: []byte(row.Extensions), EvidenceID: row.EvidenceID,
+		State: State(row.State), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		LastUsedAt: row.LastUsedAt, RevokedAt: row.RevokedAt,
 		ETag: etag.Of("credential", row.ID, row.Version),
 	}

@@ -98,6 +98,7 @@ func (s *Store) User(t testing.TB, sc scope.Scope, credentials int) (id uuid.UUI
 			// Ages differ, so that an order by age is one.
 			at := tx.Now().Add(-time.Duration(credentials-i) * time.Minute)
 			credential, err := tx.InsertCredential(t.Context(), tenantq.InsertCredentialParams{
+				Trust: "NONE", Extensions: "{}",
 				ID: bytesByChance(32), UserID: id, PublicKey: bytesByChance(77), Algorithm: -7, Aaguid: newID(t),
 				AttestationFormat: "none", AttestationType: "NONE", Transports: []string{"internal"},
 				RegisteredVia: "SERVER_KEY", Now: at,

@@ -50,7 +50,7 @@ func (q *Queries) DeleteCredentialsOfUser(ctx context.Context, userID uuid.UUID)
 }
 
 const GetCredential = `-- name: GetCredential :one
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version FROM credentials WHERE id = $1
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials WHERE id = $1
 `
 
 // Index: credentials_pkey.
@@ -81,6 +81,15 @@ func (q *Queries) GetCredential(ctx context.Context, id []byte) (Credential, err
 		&i.UpdatedAt,
 		&i.RevokedAt,
 		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
 	)
 	return i, err
 }
@@ -88,7 +97,7 @@ func (q *Queries) GetCredential(ctx context.Context, id []byte) (Credential, err
 const GetCredentialForSignIn = `-- name: GetCredentialForSignIn :one
 SELECT c.id, c.user_id, c.state, c.user_blocked, c.sign_count, c.backed_up, c.backup_eligible, c.public_key, c.algorithm, c.aaguid,
   c.attestation_format, c.attestation_type, c.transports, c.attachment, c.discoverable, c.nickname, c.registered_via, c.created_at, c.updated_at,
-  c.last_used_at, c.revoked_at, c.version,
+  c.last_used_at, c.revoked_at, c.version, c.trust, c.certification, c.registered_aal, c.lowered, c.vouched_at, c.vouched_by, c.disposition, c.extensions, c.evidence_id,
   u.handle, u.profile_sealed, u.state AS user_state, u.created_at AS user_created_at, u.updated_at AS user_updated_at, u.version AS user_version
 FROM credentials c JOIN users u ON u.id = c.user_id AND u.tenant_id = c.tenant_id
 WHERE c.id = $1
@@ -117,6 +126,15 @@ type GetCredentialForSignInRow struct {
 	LastUsedAt        *time.Time
 	RevokedAt         *time.Time
 	Version           int32
+	Trust             string
+	Certification     string
+	RegisteredAal     int16
+	Lowered           bool
+	VouchedAt         *time.Time
+	VouchedBy         string
+	Disposition       string
+	Extensions        string
+	EvidenceID        *uuid.UUID
 	Handle            []byte
 	ProfileSealed     []byte
 	UserState         string
@@ -153,6 +171,15 @@ func (q *Queries) GetCredentialForSignIn(ctx context.Context, id []byte) (GetCre
 		&i.LastUsedAt,
 		&i.RevokedAt,
 		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
 		&i.Handle,
 		&i.ProfileSealed,
 		&i.UserState,
@@ -177,13 +204,15 @@ func (q *Queries) HasCredentials(ctx context.Context) (bool, error) {
 
 const InsertCredential = `-- name: InsertCredential :one
 INSERT INTO credentials (id, user_id, sign_count, backed_up, backup_eligible, public_key, algorithm, aaguid,
-  attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at)
+  attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via,
+  trust, certification, registered_aal, lowered, extensions, evidence_id, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5,
   $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15,
-  $16, $16)
+  $16, $17, $18, $19, $20, $21,
+  $22, $22)
 ON CONFLICT (tenant_id, id) DO NOTHING
-RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version
+RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
 `
 
 type InsertCredentialParams struct {
@@ -202,6 +231,12 @@ type InsertCredentialParams struct {
 	Discoverable      *bool
 	Nickname          string
 	RegisteredVia     string
+	Trust             string
+	Certification     string
+	RegisteredAal     int16
+	Lowered           bool
+	Extensions        string
+	EvidenceID        *uuid.UUID
 	Now               time.Time
 }
 
@@ -224,6 +259,12 @@ func (q *Queries) InsertCredential(ctx context.Context, arg InsertCredentialPara
 		arg.Discoverable,
 		arg.Nickname,
 		arg.RegisteredVia,
+		arg.Trust,
+		arg.Certification,
+		arg.RegisteredAal,
+		arg.Lowered,
+		arg.Extensions,
+		arg.EvidenceID,
 		arg.Now,
 	)
 	var i Credential
@@ -251,12 +292,21 @@ func (q *Queries) InsertCredential(ctx context.Context, arg InsertCredentialPara
 		&i.UpdatedAt,
 		&i.RevokedAt,
 		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
 	)
 	return i, err
 }
 
 const ListCredentials = `-- name: ListCredentials :many
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version FROM credentials
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials
 WHERE user_id = $1 AND state = ANY($2::text[])
   AND ($3::timestamptz IS NULL OR (created_at, id) < ($3::timestamptz, $4::bytea))
   AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
@@ -317,6 +367,15 @@ func (q *Queries) ListCredentials(ctx context.Context, arg ListCredentialsParams
 			&i.UpdatedAt,
 			&i.RevokedAt,
 			&i.Version,
+			&i.Trust,
+			&i.Certification,
+			&i.RegisteredAal,
+			&i.Lowered,
+			&i.VouchedAt,
+			&i.VouchedBy,
+			&i.Disposition,
+			&i.Extensions,
+			&i.EvidenceID,
 		); err != nil {
 			return nil, err
 		}
@@ -329,7 +388,7 @@ func (q *Queries) ListCredentials(ctx context.Context, arg ListCredentialsParams
 }
 
 const ListCredentialsOfUser = `-- name: ListCredentialsOfUser :many
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version FROM credentials WHERE user_id = $1 ORDER BY created_at, id
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials WHERE user_id = $1 ORDER BY created_at, id
 `
 
 // All of a user's credentials, oldest first: bounded by the policy's limit a user. Index: credentials_user.
@@ -366,6 +425,15 @@ func (q *Queries) ListCredentialsOfUser(ctx context.Context, userID uuid.UUID) (
 			&i.UpdatedAt,
 			&i.RevokedAt,
 			&i.Version,
+			&i.Trust,
+			&i.Certification,
+			&i.RegisteredAal,
+			&i.Lowered,
+			&i.VouchedAt,
+			&i.VouchedBy,
+			&i.Disposition,
+			&i.Extensions,
+			&i.EvidenceID,
 		); err != nil {
 			return nil, err
 		}
@@ -431,7 +499,7 @@ func (q *Queries) LockUserOfCredential(ctx context.Context, id []byte) (uuid.UUI
 
 const RenameCredential = `-- name: RenameCredential :one
 UPDATE credentials SET nickname = $1, updated_at = $2, version = version + 1
-WHERE id = $3 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version
+WHERE id = $3 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
 `
 
 type RenameCredentialParams struct {
@@ -468,13 +536,22 @@ func (q *Queries) RenameCredential(ctx context.Context, arg RenameCredentialPara
 		&i.UpdatedAt,
 		&i.RevokedAt,
 		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
 	)
 	return i, err
 }
 
 const RevokeCredential = `-- name: RevokeCredential :one
 UPDATE credentials SET state = 'REVOKED', revoked_at = $1, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version
+WHERE id = $2 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
 `
 
 type RevokeCredentialParams struct {
@@ -510,13 +587,22 @@ func (q *Queries) RevokeCredential(ctx context.Context, arg RevokeCredentialPara
 		&i.UpdatedAt,
 		&i.RevokedAt,
 		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
 	)
 	return i, err
 }
 
 const SetCredentialState = `-- name: SetCredentialState :one
 UPDATE credentials SET state = $1, updated_at = $2, version = version + 1
-WHERE id = $3 AND state <> 'REVOKED' RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version
+WHERE id = $3 AND state <> 'REVOKED' RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
 `
 
 type SetCredentialStateParams struct {
@@ -553,6 +639,15 @@ func (q *Queries) SetCredentialState(ctx context.Context, arg SetCredentialState
 		&i.UpdatedAt,
 		&i.RevokedAt,
 		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
 	)
 	return i, err
 }

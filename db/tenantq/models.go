@@ -35,6 +35,15 @@ type Credential struct {
 	UpdatedAt         time.Time
 	RevokedAt         *time.Time
 	Version           int32
+	Trust             string
+	Certification     string
+	RegisteredAal     int16
+	Lowered           bool
+	VouchedAt         *time.Time
+	VouchedBy         string
+	Disposition       string
+	Extensions        string
+	EvidenceID        *uuid.UUID
 }
 
 type Session struct {

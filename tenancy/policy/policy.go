@@ -90,6 +90,76 @@ const (
 	KeysInKMS  KeyLocation = "KMS"    // in the KMS, which signs: slower, and they never leave it
 )
 
+// Trust is how much an attestation proves about the authenticator's model: what a
+// ceremony makes of it, and what a policy asks for at least.
+type Trust string
+
+// The trusts that a policy may require, each above the one before.
+const (
+	TrustNone     Trust = "NONE"     // whatever comes, nothing included
+	TrustSelf     Trust = "SELF"     // a statement, also one that the credential's own key signed
+	TrustVerified Trust = "VERIFIED" // a chain to a root of the FIDO Metadata Service, or to one that the tenant trusts
+	TrustMDS      Trust = "MDS"      // a chain to a root of the FIDO Metadata Service
+)
+
+// Certification is a FIDO certification level, spelled as the Metadata Service does
+// (FIDO Metadata Service v3 #authenticatorstatus-enum). Empty: none.
+type Certification string
+
+// Certifications are the levels, each above the one before. FIDO_CERTIFIED says the same
+// as its level 1: it is from before there were levels.
+func Certifications() []Certification {
+	return []Certification{
+		"", "FIDO_CERTIFIED", "FIDO_CERTIFIED_L1", "FIDO_CERTIFIED_L1plus", "FIDO_CERTIFIED_L2", "FIDO_CERTIFIED_L2plus",
+		"FIDO_CERTIFIED_L3", "FIDO_CERTIFIED_L3plus",
+	}
+}
+
+// AtLeast reports whether c is as high as other. What is no level is below all.
+func (c Certification) AtLeast(other Certification) bool {
+	levels := Certifications()
+	return slices.Index(levels, c) >= slices.Index(levels, other)
+}
+
+// Leave is what follows something that a tenant may want to hear of, or not to have.
+type Leave string
+
+// The answers.
+const (
+	LeaveAllow Leave = "ALLOW"
+	LeaveFlag  Leave = "FLAG" // let in, and say so
+	LeaveDeny  Leave = "DENY"
+)
+
+// Vouching is what it takes to register a further credential for a user who has one.
+type Vouching string
+
+// The kinds of vouching.
+const (
+	Vouched      Vouching = "VOUCHED"        // a server key, or a registration token, which a server key made
+	StrongSignIn Vouching = "STRONG_SIGN_IN" // that, and a recent sign-in of the user's at AAL2 or above
+)
+
+// Disposition is what becomes of a credential whose authenticator's model the Metadata
+// Service reports as revoked or compromised.
+type Disposition string
+
+// The dispositions, each harder than the one before.
+const (
+	DispositionFlag    Disposition = "FLAG"    // it is said, and signs in
+	DispositionStepUp  Disposition = "STEP_UP" // a sign-in with it needs another one beside it
+	DispositionSuspend Disposition = "SUSPEND" // it does not sign in until somebody resumes it
+)
+
+// Approval is who has to agree to a recovery.
+type Approval string
+
+// The approvals.
+const (
+	ApprovalNone         Approval = "NONE"
+	ApprovalSecondPerson Approval = "SECOND_PERSON" // somebody else than who asked for it
+)
+
 // Document is a policy. Every field has a default; see JSON for what a stored one names.
 type Document struct {
 	// UserVerification of both ceremonies.
@@ -130,6 +200,59 @@ type Document struct {
 	// sign-in (WebAuthn L3 #dom-credentialmediationrequirement-conditional); such a
 	// credential is created without user presence or verification.
 	ConditionalCreate bool `json:"conditionalCreate"`
+
+	// RequiredTrust of the attestation at registration. VERIFIED and MDS take an
+	// AttestationConveyance other than none.
+	RequiredTrust Trust `json:"requiredTrust"`
+	// AuthenticatorsAllowed are the AAGUIDs of the models that may register, at most 150;
+	// empty: any. An AAGUID is only proven by a verified chain, so a list takes a
+	// RequiredTrust of VERIFIED or MDS.
+	AuthenticatorsAllowed []string `json:"authenticatorsAllowed"`
+	// AuthenticatorsDenied are the AAGUIDs of the models that may not, at most 150. Without
+	// a verified chain it keeps out the honest alone.
+	AuthenticatorsDenied []string `json:"authenticatorsDenied"`
+	// MinimumCertification of the model; takes a RequiredTrust of MDS.
+	MinimumCertification Certification `json:"minimumCertification"`
+	// SyncedPasskeys is whether credentials may register that can be backed up (WebAuthn
+	// L3 #backup-eligible).
+	SyncedPasskeys Leave `json:"syncedPasskeys"`
+	// AuthenticatorAttachment asked for at registration: platform, cross-platform, or empty
+	// for either (WebAuthn L3 #enum-attachment).
+	AuthenticatorAttachment string `json:"authenticatorAttachment"`
+	// Hints for the browser's dialogue, the most wanted first (WebAuthn L3 #enum-hints).
+	Hints []string `json:"hints"`
+	// BackupEligibilityChange is what follows a sign-in whose backup eligibility is not what
+	// it was at registration: DENY, as WebAuthn L3 §7.2 has it, or FLAG.
+	BackupEligibilityChange Leave `json:"backupEligibilityChange"`
+	// AdditionalCredential is what a user's second credential takes, and each further one.
+	AdditionalCredential Vouching `json:"additionalCredential"`
+	// StrongSignInMaxAgeSeconds is how long ago a strong sign-in may be: 30 to 86400.
+	StrongSignInMaxAgeSeconds int `json:"strongSignInMaxAgeSeconds"`
+	// MinimumAAL that a sign-in must reach (NIST SP 800-63B-4): 1 to 3.
+	MinimumAAL int `json:"minimumAal"`
+	// SyncedAAL is the most that a synced passkey counts for: 1 or 2.
+	SyncedAAL int `json:"syncedAal"`
+	// AAL3Certification is what AAL3 takes of the model at least; never empty.
+	AAL3Certification Certification `json:"aal3Certification"`
+	// AuthenticatorStatus is what follows the report that a credential's model is revoked
+	// or compromised.
+	AuthenticatorStatus Disposition `json:"authenticatorStatus"`
+	// EvidenceRetentionDays is how long the evidence of registrations is kept: 1 to 3650
+	// days, 0 for none at all.
+	EvidenceRetentionDays int `json:"evidenceRetentionDays"`
+	// TopOrigins are the origins of pages that may embed a ceremony, at most 20.
+	TopOrigins []string `json:"topOrigins"`
+	// CrossOrigin is whether ceremonies may run in an iframe of another origin: DENY, or
+	// ALLOW within pages of TopOrigins (WebAuthn L3 #sctn-validating-origin).
+	CrossOrigin Leave `json:"crossOrigin"`
+	// RecoveryCodes is whether users may have one-time recovery codes.
+	RecoveryCodes bool `json:"recoveryCodes"`
+	// RecoveryApproval is who has to agree to a recovery.
+	RecoveryApproval Approval `json:"recoveryApproval"`
+	// RecoveryFailures in a row that lock recovery for a while: 1 to 20.
+	RecoveryFailures int `json:"recoveryFailures"`
+	// RecoveryLockoutSeconds is how long that lasts: 60 to 86400.
+	RecoveryLockoutSeconds int `json:"recoveryLockoutSeconds"`
 }
 
 // Default is the policy of a new tenant.
@@ -151,6 +274,28 @@ func Default() Document {
 		SigningKeyRotationDays:       90,
 		DataKeyRotationDays:          365,
 		ConditionalCreate:            true,
+
+		RequiredTrust:             TrustNone,
+		AuthenticatorsAllowed:     []string{},
+		AuthenticatorsDenied:      []string{},
+		MinimumCertification:      "",
+		SyncedPasskeys:            LeaveAllow,
+		AuthenticatorAttachment:   "",
+		Hints:                     []string{},
+		BackupEligibilityChange:   LeaveDeny,
+		AdditionalCredential:      Vouched,
+		StrongSignInMaxAgeSeconds: 300,
+		MinimumAAL:                1,
+		SyncedAAL:                 2,
+		AAL3Certification:         "FIDO_CERTIFIED_L2",
+		AuthenticatorStatus:       DispositionFlag,
+		EvidenceRetentionDays:     365,
+		CrossOrigin:               LeaveDeny,
+		TopOrigins:                []string{},
+		RecoveryCodes:             true,
+		RecoveryApproval:          ApprovalNone,
+		RecoveryFailures:          5,
+		RecoveryLockoutSeconds:    900,
 	}
 }
 
@@ -174,6 +319,28 @@ func whenAbsent() Document {
 		SigningKeyRotationDays:       90,
 		DataKeyRotationDays:          365,
 		ConditionalCreate:            true,
+
+		RequiredTrust:             TrustNone,
+		AuthenticatorsAllowed:     []string{},
+		AuthenticatorsDenied:      []string{},
+		MinimumCertification:      "",
+		SyncedPasskeys:            LeaveAllow,
+		AuthenticatorAttachment:   "",
+		Hints:                     []string{},
+		BackupEligibilityChange:   LeaveDeny,
+		AdditionalCredential:      Vouched,
+		StrongSignInMaxAgeSeconds: 300,
+		MinimumAAL:                1,
+		SyncedAAL:                 2,
+		AAL3Certification:         "FIDO_CERTIFIED_L2",
+		AuthenticatorStatus:       DispositionFlag,
+		EvidenceRetentionDays:     365,
+		CrossOrigin:               LeaveDeny,
+		TopOrigins:                []string{},
+		RecoveryCodes:             true,
+		RecoveryApproval:          ApprovalNone,
+		RecoveryFailures:          5,
+		RecoveryLockoutSeconds:    900,
 	}
 }
 
@@ -207,6 +374,21 @@ func (d *Document) SigningKeyRotation() time.Duration {
 	return time.Duration(d.SigningKeyRotationDays) * 24 * time.Hour
 }
 
+// StrongSignInMaxAge is StrongSignInMaxAgeSeconds as a duration.
+func (d *Document) StrongSignInMaxAge() time.Duration {
+	return time.Duration(d.StrongSignInMaxAgeSeconds) * time.Second
+}
+
+// EvidenceRetention is EvidenceRetentionDays as a duration.
+func (d *Document) EvidenceRetention() time.Duration {
+	return time.Duration(d.EvidenceRetentionDays) * 24 * time.Hour
+}
+
+// RecoveryLockout is RecoveryLockoutSeconds as a duration.
+func (d *Document) RecoveryLockout() time.Duration {
+	return time.Duration(d.RecoveryLockoutSeconds) * time.Second
+}
+
 // DataKeyRotation is DataKeyRotationDays as a duration.
 func (d *Document) DataKeyRotation() time.Duration {
 	return time.Duration(d.DataKeyRotationDays) * 24 * time.Hour
@@ -220,7 +402,7 @@ var schema []byte
 func Schema() []byte { return bytes.Clone(schema) }
 
 // MaxBytes bounds a document's text.
-const MaxBytes = 16 << 10
+const MaxBytes = 24 << 10
 
 // Parse reads a document and validates it. Absent fields have the values that they had
 // when there was no such field: documents from before stay readable, and mean the same. Unknown fields, fields given
@@ -228,7 +410,7 @@ const MaxBytes = 16 << 10
 func Parse(text []byte) (Document, error) {
 	d := whenAbsent()
 	if len(text) > MaxBytes {
-		return Document{}, ErrInvalid.WithMessage("a policy has at most 16 KiB")
+		return Document{}, ErrInvalid.WithMessage("a policy has at most 24 KiB")
 	}
 	if err := unique(text); err != nil {
 		return Document{}, ErrInvalid.WithMessage(err.Error())
@@ -304,93 +486,9 @@ func Fields() []string {
 		"signCountRollback", "sessionLifetimeSeconds", "refreshIdleSeconds", "accessTokenSeconds",
 		"signingAlgorithm", "signingKeyLocation", "signingKeyRotationDays", "dataKeyRotationDays",
 		"conditionalCreate",
+		"requiredTrust", "authenticatorsAllowed", "authenticatorsDenied", "minimumCertification", "syncedPasskeys",
+		"authenticatorAttachment", "hints", "backupEligibilityChange", "additionalCredential", "strongSignInMaxAgeSeconds",
+		"minimumAal", "syncedAal", "aal3Certification", "authenticatorStatus", "evidenceRetentionDays",
+		"topOrigins", "crossOrigin", "recoveryCodes", "recoveryApproval", "recoveryFailures", "recoveryLockoutSeconds",
 	}
-}
-
-// Validate reports what is wrong with d as ErrInvalid, or nil.
-func (d *Document) Validate() error {
-	one := func(field string, value string, allowed ...string) error {
-		if slices.Contains(allowed, value) {
-			return nil
-		}
-		return ErrInvalid.WithMessage(field+" is one of "+strings.Join(allowed, ", ")).With("field", field)
-	}
-	within := func(field string, value, low, high int) error {
-		if low <= value && value <= high {
-			return nil
-		}
-		return ErrInvalid.WithMessage(fmt.Sprintf("%s is between %d and %d", field, low, high)).With("field", field)
-	}
-	const minute, day = 60, 24 * 3600
-	for _, err := range []error{
-		one("userVerification", string(d.UserVerification), string(Required), string(Preferred), string(Discouraged)),
-		one("attestationConveyance", string(d.AttestationConveyance),
-			string(ConveyNone), string(ConveyIndirect), string(ConveyDirect), string(ConveyEnterprise)),
-		one("residentKey", string(d.ResidentKey), string(Required), string(Preferred), string(Discouraged)),
-		d.validateAlgorithms(),
-		within("registrationTimeoutSeconds", d.RegistrationTimeoutSeconds, 30, 3600),
-		within("authenticationTimeoutSeconds", d.AuthenticationTimeoutSeconds, 30, 3600),
-		within("maxCredentialsPerUser", d.MaxCredentialsPerUser, 1, 100),
-		one("signCountRollback", string(d.SignCountRollback), string(RollbackDeny), string(RollbackStepUp), string(RollbackFlag)),
-		within("sessionLifetimeSeconds", d.SessionLifetimeSeconds, 5*minute, 90*day),
-		within("refreshIdleSeconds", d.RefreshIdleSeconds, 5*minute, max(d.SessionLifetimeSeconds, 5*minute)),
-		within("accessTokenSeconds", d.AccessTokenSeconds, minute, max(min(3600, d.RefreshIdleSeconds), minute)),
-		one("signingAlgorithm", string(d.SigningAlgorithm), string(SignES256), string(SignEdDSA), string(SignRS256)),
-		one("signingKeyLocation", string(d.SigningKeyLocation), string(KeysSealed), string(KeysInKMS)),
-		within("signingKeyRotationDays", d.SigningKeyRotationDays, 0, 730),
-		within("dataKeyRotationDays", d.DataKeyRotationDays, 0, 3650),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *Document) validateAlgorithms() error {
-	refuse := func(why string) error { return ErrInvalid.WithMessage(why).With("field", "algorithms") }
-	known := []int{ES256, EdDSA, ES384, ES512, PS256, RS256}
-	if len(d.Algorithms) == 0 {
-		return refuse("algorithms names at least one")
-	}
-	for i, a := range d.Algorithms {
-		if !slices.Contains(known, a) {
-			return refuse(fmt.Sprintf("algorithm %d is not supported", a))
-		}
-		if slices.Contains(d.Algorithms[:i], a) {
-			return refuse(fmt.Sprintf("algorithm %d stands twice", a))
-		}
-	}
-	return nil
-}
-
-// JSON is d as it is stored. It names every field that the release before knows. Those
-// that are new, which its servers would refuse, stand there only where they say
-// something else than their absence: while a release is rolled out, both go by the
-// policies of new tenants. The next release names them all, and its own new ones here.
-func (d *Document) JSON() ([]byte, error) {
-	type known Document
-	absent := whenAbsent()
-	return json.Marshal(struct { // of two fields with one name encoding/json takes the outer, also when it is left out
-		known
-
-		SigningAlgorithm       *SigningAlgorithm `json:"signingAlgorithm,omitempty"`
-		SigningKeyLocation     *KeyLocation      `json:"signingKeyLocation,omitempty"`
-		SigningKeyRotationDays *int              `json:"signingKeyRotationDays,omitempty"`
-		DataKeyRotationDays    *int              `json:"dataKeyRotationDays,omitempty"`
-	}{
-		known:                  known(*d),
-		SigningAlgorithm:       unless(d.SigningAlgorithm, absent.SigningAlgorithm),
-		SigningKeyLocation:     unless(d.SigningKeyLocation, absent.SigningKeyLocation),
-		SigningKeyRotationDays: unless(d.SigningKeyRotationDays, absent.SigningKeyRotationDays),
-		DataKeyRotationDays:    unless(d.DataKeyRotationDays, absent.DataKeyRotationDays),
-	})
-}
-
-// unless is a pointer to value, or nil when absence says the same.
-func unless[T comparable](value, absent T) *T {
-	if value == absent {
-		return nil
-	}
-	return &value
 }

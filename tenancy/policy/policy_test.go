@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,14 +21,19 @@ import (
 // What is stored as version 1 of every new tenant.
 const golden = `{"userVerification":"required","attestationConveyance":"none","residentKey":"required","algorithms":[-7,-8,-257],` +
 	`"registrationTimeoutSeconds":300,"authenticationTimeoutSeconds":300,"maxCredentialsPerUser":20,"signCountRollback":"DENY",` +
-	`"sessionLifetimeSeconds":2592000,"refreshIdleSeconds":604800,"accessTokenSeconds":600,"conditionalCreate":true}`
+	`"sessionLifetimeSeconds":2592000,"refreshIdleSeconds":604800,"accessTokenSeconds":600,` +
+	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true}`
 
 // What a document means that names nothing. It never changes: versions that are stored
 // rely on it. A new field is added with its value when it came.
 const frozen = `{"userVerification":"required","attestationConveyance":"none","residentKey":"required","algorithms":[-7,-8,-257],` +
 	`"registrationTimeoutSeconds":300,"authenticationTimeoutSeconds":300,"maxCredentialsPerUser":20,"signCountRollback":"DENY",` +
 	`"sessionLifetimeSeconds":2592000,"refreshIdleSeconds":604800,"accessTokenSeconds":600,` +
-	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true}`
+	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true,` +
+	`"requiredTrust":"NONE","authenticatorsAllowed":[],"authenticatorsDenied":[],"minimumCertification":"","syncedPasskeys":"ALLOW",` +
+	`"authenticatorAttachment":"","hints":[],"backupEligibilityChange":"DENY","additionalCredential":"VOUCHED","strongSignInMaxAgeSeconds":300,` +
+	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","evidenceRetentionDays":365,` +
+	`"topOrigins":[],"crossOrigin":"DENY","recoveryCodes":true,"recoveryApproval":"NONE","recoveryFailures":5,"recoveryLockoutSeconds":900}`
 
 func TestAbsentFieldsAreFrozen(t *testing.T) {
 	var want policy.Document
@@ -52,11 +58,9 @@ func TestAbsentFieldsAreFrozen(t *testing.T) {
 // would say something else, and all that they know does. Writing the new ones always
 // turns it red.
 func TestReleaseBeforeReadsNewDocuments(t *testing.T) {
-	known := slices.DeleteFunc(policy.Fields(), func(name string) bool {
-		return slices.Contains([]string{"signingAlgorithm", "signingKeyLocation", "signingKeyRotationDays", "dataKeyRotationDays"}, name)
-	})
-	if len(known) != 12 {
-		t.Fatalf("the release before knows %d fields, want 12", len(known))
+	known := policy.Fields()[:16]
+	if known[15] != "conditionalCreate" {
+		t.Fatalf("the last field that the release before knows is %s", known[15])
 	}
 	for _, tt := range []struct {
 		name   string
@@ -65,9 +69,12 @@ func TestReleaseBeforeReadsNewDocuments(t *testing.T) {
 	}{
 		{"the default", func(*policy.Document) {}, nil},
 		{"an old field", func(d *policy.Document) { d.UserVerification, d.ConditionalCreate = policy.Preferred, false }, nil},
-		{"an algorithm", func(d *policy.Document) { d.SigningAlgorithm = policy.SignEdDSA }, []string{"signingAlgorithm"}},
-		{"a location", func(d *policy.Document) { d.SigningKeyLocation = policy.KeysInKMS }, []string{"signingKeyLocation"}},
-		{"never, which is 0", func(d *policy.Document) { d.SigningKeyRotationDays, d.DataKeyRotationDays = 0, 0 }, []string{"signingKeyRotationDays", "dataKeyRotationDays"}},
+		{"a trust", func(d *policy.Document) {
+			d.AttestationConveyance, d.RequiredTrust = policy.ConveyDirect, policy.TrustVerified
+		}, []string{"requiredTrust"}},
+		{"a list", func(d *policy.Document) { d.Hints = []string{"hybrid"} }, []string{"hints"}},
+		{"never, which is 0", func(d *policy.Document) { d.EvidenceRetentionDays = 0 }, []string{"evidenceRetentionDays"}},
+		{"no, which is false", func(d *policy.Document) { d.RecoveryCodes = false }, []string{"recoveryCodes"}},
 	} {
 		d := policy.Default()
 		tt.change(&d)
@@ -132,6 +139,19 @@ func TestParse(t *testing.T) {
 		{"an algorithm twice", `{"algorithms":[-7,-7]}`, "algorithms"},
 		{"idle longer than the session", `{"sessionLifetimeSeconds":600,"refreshIdleSeconds":601,"accessTokenSeconds":60}`, "refreshIdleSeconds"},
 		{"access token outlives idle", `{"refreshIdleSeconds":300,"accessTokenSeconds":301}`, "accessTokenSeconds"},
+		{"an allow-list that anybody passes", `{"authenticatorsAllowed":["ee882879-721c-4913-9775-3dfcce97072a"],"requiredTrust":"SELF"}`, "authenticatorsAllowed"},
+		{"trust in what is not asked for", `{"requiredTrust":"VERIFIED"}`, "requiredTrust"},
+		{"certification without the service that tells it", `{"requiredTrust":"VERIFIED","attestationConveyance":"direct","minimumCertification":"FIDO_CERTIFIED_L2"}`, "minimumCertification"},
+		{"the zero AAGUID", `{"authenticatorsDenied":["00000000-0000-0000-0000-000000000000"]}`, "authenticatorsDenied"},
+		{"an AAGUID in another spelling", `{"authenticatorsDenied":["EE882879-721c-4913-9775-3dfcce97072a"]}`, "authenticatorsDenied"},
+		{"an AAGUID twice", `{"authenticatorsDenied":["ee882879-721c-4913-9775-3dfcce97072a","ee882879-721c-4913-9775-3dfcce97072a"]}`, "authenticatorsDenied"},
+		{"an AAGUID that is a number", `{"authenticatorsDenied":[1]}`, "authenticatorsDenied"},
+		{"iframes anywhere", `{"crossOrigin":"ALLOW"}`, "topOrigins"},
+		{"a top origin with a path", `{"topOrigins":["https://shop.example/"]}`, "topOrigins"},
+		{"a top origin in plain text", `{"topOrigins":["http://shop.example"]}`, "topOrigins"},
+		{"any top origin", `{"topOrigins":["*"]}`, "topOrigins"},
+		{"an unknown hint", `{"hints":["phone"]}`, "hints"},
+		{"AAL 3 for anything", `{"aal3Certification":""}`, "aal3Certification"},
 		{"deep", strings.Repeat(`{"algorithms":`, 300), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -158,6 +178,8 @@ type property struct {
 	Enum             []any
 	Minimum, Maximum *float64
 	MinItems         int
+	MaxItems         int
+	Pattern          string
 	Items            *property
 	Default          any
 }
@@ -214,6 +236,15 @@ func TestSchemaIsTheStruct(t *testing.T) {
 			accepts(t, name, *p.Maximum, true)
 			accepts(t, name, *p.Maximum+1, false)
 		case "array":
+			if p.Items.Pattern != "" {
+				pattern := regexp.MustCompile(p.Items.Pattern)
+				for _, text := range []string{"ee882879-721c-4913-9775-3dfcce97072a", "https://shop.example", "EE882879-721C-4913-9775-3DFCCE97072A", "https://shop.example/pay", "other"} {
+					accepts(t, name, []any{text}, pattern.MatchString(text))
+				}
+				accepts(t, name, many(name, p.MaxItems), true)
+				accepts(t, name, many(name, p.MaxItems+1), false)
+				break
+			}
 			accepts(t, name, p.Items.Enum, true)
 			for known := range slices.Values([]any{-53, -39, -47, -258, 0}) {
 				accepts(t, name, []any{known}, slices.Contains(p.Items.Enum, known))
@@ -227,10 +258,28 @@ func TestSchemaIsTheStruct(t *testing.T) {
 	}
 }
 
+// many are n values of a list.
+func many(field string, n int) []any {
+	out := make([]any, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("ee882879-721c-4913-9775-%012x", i)
+		if field == "topOrigins" {
+			out[i] = fmt.Sprintf("https://%d.example", i)
+		}
+	}
+	return out
+}
+
 // accepts sets one field of a document whose other fields leave it all the room.
 func accepts(t *testing.T, field string, value any, want bool) {
 	t.Helper()
-	doc := map[string]any{"sessionLifetimeSeconds": 7776000, "refreshIdleSeconds": 7776000}
+	doc := map[string]any{
+		"sessionLifetimeSeconds": 7776000, "refreshIdleSeconds": 7776000,
+		"attestationConveyance": "direct", "requiredTrust": "MDS", "topOrigins": []string{"https://shop.example"},
+	}
+	if field == "attestationConveyance" {
+		doc["requiredTrust"] = "NONE"
+	}
 	if field == "sessionLifetimeSeconds" {
 		doc["refreshIdleSeconds"], doc["accessTokenSeconds"] = 300, 60
 	}

@@ -2,9 +2,8 @@ package tenant
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,7 +103,10 @@ func (s *Service) PutPolicy(ctx context.Context, sc scope.Scope, req PutPolicyRe
 // writePolicy stores document as the version after before, with all that a change
 // leaves behind, unless they say the same.
 func (s *Service) writePolicy(ctx context.Context, tx *db.TenantTx, before PolicyVersion, document policy.Document, reason string) (PolicyVersion, error) {
-	from, to := policyDifferences(before.Document, document)
+	from, to, err := policyDifferences(before.Document, document)
+	if err != nil {
+		return PolicyVersion{}, err
+	}
 	if len(to) == 0 {
 		return before, nil
 	}
@@ -148,44 +150,31 @@ func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (PolicyVers
 func policyETag(tenant uuid.UUID, version int32) string { return etag.Of("policy", tenant[:], version) }
 
 // policyDifferences are the fields that differ, by the names of the document.
-func policyDifferences(a, b policy.Document) (before, after []attr.Attr) {
-	text := func(key, was, is string) {
-		if was != is {
-			before, after = append(before, attr.Text(key, was)), append(after, attr.Text(key, is))
-		}
-	}
-	number := func(key string, was, is int) {
-		if was != is {
-			before, after = append(before, attr.Int(key, int64(was))), append(after, attr.Int(key, int64(is)))
-		}
-	}
-	text("userVerification", string(a.UserVerification), string(b.UserVerification))
-	text("attestationConveyance", string(a.AttestationConveyance), string(b.AttestationConveyance))
-	text("residentKey", string(a.ResidentKey), string(b.ResidentKey))
-	if !slices.Equal(a.Algorithms, b.Algorithms) {
-		before, after = append(before, attr.Texts("algorithms", numerals(a.Algorithms))), append(after, attr.Texts("algorithms", numerals(b.Algorithms)))
-	}
-	number("registrationTimeoutSeconds", a.RegistrationTimeoutSeconds, b.RegistrationTimeoutSeconds)
-	number("authenticationTimeoutSeconds", a.AuthenticationTimeoutSeconds, b.AuthenticationTimeoutSeconds)
-	number("maxCredentialsPerUser", a.MaxCredentialsPerUser, b.MaxCredentialsPerUser)
-	text("signCountRollback", string(a.SignCountRollback), string(b.SignCountRollback))
-	number("sessionLifetimeSeconds", a.SessionLifetimeSeconds, b.SessionLifetimeSeconds)
-	number("refreshIdleSeconds", a.RefreshIdleSeconds, b.RefreshIdleSeconds)
-	number("accessTokenSeconds", a.AccessTokenSeconds, b.AccessTokenSeconds)
-	text("signingAlgorithm", string(a.SigningAlgorithm), string(b.SigningAlgorithm))
-	text("signingKeyLocation", string(a.SigningKeyLocation), string(b.SigningKeyLocation))
-	number("signingKeyRotationDays", a.SigningKeyRotationDays, b.SigningKeyRotationDays)
-	number("dataKeyRotationDays", a.DataKeyRotationDays, b.DataKeyRotationDays)
-	if a.ConditionalCreate != b.ConditionalCreate {
-		before, after = append(before, attr.Bool("conditionalCreate", a.ConditionalCreate)), append(after, attr.Bool("conditionalCreate", b.ConditionalCreate))
-	}
-	return before, after
+func policyDifferences(a, b policy.Document) (before, after []attr.Attr, err error) {
+	err = policy.Differences(a, b, func(field string, was, is json.RawMessage) {
+		before, after = append(before, valueOf(field, was)), append(after, valueOf(field, is))
+	})
+	return before, after, err
 }
 
-func numerals(ns []int) []string {
-	out := make([]string, len(ns))
-	for i, n := range ns {
-		out[i] = strconv.Itoa(n)
+// valueOf is a field's value as an audit entry has it: lists are of texts.
+func valueOf(field string, text json.RawMessage) attr.Attr {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return attr.Text(field, string(text)) // cannot be: policy made it
 	}
-	return out
+	switch v := value.(type) {
+	case bool:
+		return attr.Bool(field, v)
+	case float64:
+		return attr.Int(field, int64(v))
+	case []any:
+		list := make([]string, len(v))
+		for i, e := range v {
+			list[i] = fmt.Sprint(e)
+		}
+		return attr.Texts(field, list)
+	default:
+		return attr.Text(field, fmt.Sprint(v))
+	}
 }

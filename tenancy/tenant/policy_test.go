@@ -161,6 +161,13 @@ func TestEveryFieldOfAPolicyCounts(t *testing.T) {
 		"registrationTimeoutSeconds": 60, "authenticationTimeoutSeconds": 60, "maxCredentialsPerUser": 5, "signCountRollback": "FLAG",
 		"sessionLifetimeSeconds": 86400, "refreshIdleSeconds": 3600, "accessTokenSeconds": 120, "signingAlgorithm": "RS256",
 		"signingKeyLocation": "KMS", "signingKeyRotationDays": 0, "dataKeyRotationDays": 0, "conditionalCreate": false,
+		"requiredTrust": "MDS", "authenticatorsAllowed": []string{"ee882879-721c-4913-9775-3dfcce97072a"},
+		"authenticatorsDenied": []string{"cb69481e-8ff7-4039-93ec-0a2729a154a8"}, "minimumCertification": "FIDO_CERTIFIED_L1",
+		"syncedPasskeys": "DENY", "authenticatorAttachment": "platform", "hints": []string{"security-key"}, "backupEligibilityChange": "FLAG",
+		"additionalCredential": "STRONG_SIGN_IN", "strongSignInMaxAgeSeconds": 60, "minimumAal": 2, "syncedAal": 1,
+		"aal3Certification": "FIDO_CERTIFIED_L3", "authenticatorStatus": "SUSPEND", "evidenceRetentionDays": 0,
+		"topOrigins": []string{"https://shop.example"}, "crossOrigin": "ALLOW", "recoveryCodes": false,
+		"recoveryApproval": "SECOND_PERSON", "recoveryFailures": 3, "recoveryLockoutSeconds": 60,
 	}
 	svc := tenant.New(tenant.Options{
 		Store: f.store.Store, Keys: keys.New(keys.Options{Store: f.store.Store, KMS: struct{ keys.SigningKMS }{}}),

@@ -2,10 +2,12 @@
 -- Answers no row when the tenant has a credential of this id already (WebAuthn L3
 -- #sctn-registering-a-new-credential: refuse it). Index: credentials_pkey.
 INSERT INTO credentials (id, user_id, sign_count, backed_up, backup_eligible, public_key, algorithm, aaguid,
-  attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at)
+  attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via,
+  trust, certification, registered_aal, lowered, extensions, evidence_id, created_at, updated_at)
 VALUES (sqlc.arg(id), sqlc.arg(user_id), sqlc.arg(sign_count), sqlc.arg(backed_up), sqlc.arg(backup_eligible),
   sqlc.arg(public_key), sqlc.arg(algorithm), sqlc.arg(aaguid), sqlc.arg(attestation_format), sqlc.arg(attestation_type),
   sqlc.arg(transports), sqlc.arg(attachment), sqlc.narg(discoverable), sqlc.arg(nickname), sqlc.arg(registered_via),
+  sqlc.arg(trust), sqlc.arg(certification), sqlc.arg(registered_aal), sqlc.arg(lowered), sqlc.arg(extensions), sqlc.narg(evidence_id),
   sqlc.arg(now), sqlc.arg(now))
 ON CONFLICT (tenant_id, id) DO NOTHING
 RETURNING *;
@@ -19,7 +21,7 @@ SELECT * FROM credentials WHERE id = $1;
 -- Index: credentials_pkey, users_pkey.
 SELECT c.id, c.user_id, c.state, c.user_blocked, c.sign_count, c.backed_up, c.backup_eligible, c.public_key, c.algorithm, c.aaguid,
   c.attestation_format, c.attestation_type, c.transports, c.attachment, c.discoverable, c.nickname, c.registered_via, c.created_at, c.updated_at,
-  c.last_used_at, c.revoked_at, c.version,
+  c.last_used_at, c.revoked_at, c.version, c.trust, c.certification, c.registered_aal, c.lowered, c.vouched_at, c.vouched_by, c.disposition, c.extensions, c.evidence_id,
   u.handle, u.profile_sealed, u.state AS user_state, u.created_at AS user_created_at, u.updated_at AS user_updated_at, u.version AS user_version
 FROM credentials c JOIN users u ON u.id = c.user_id AND u.tenant_id = c.tenant_id
 WHERE c.id = $1;
