@@ -1,25 +1,22 @@
 package tenant
 
 import (
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/net/publicsuffix"
 	"golang.org/x/text/secure/precis"
+
+	"github.com/biocore-id/biocore/tenancy/rp"
 )
 
 // Bounds of what describes a tenant, as the API states them.
 const (
 	maxSlugBytes      = 40
 	maxNameCharacters = 128
-	maxDomainBytes    = 253
 	maxOrigins        = 64
-	maxOriginBytes    = 512
 )
 
 func invalid(field, why string) error {
@@ -53,64 +50,20 @@ func CleanName(field, name string, maxCharacters int) (string, error) {
 	return clean, nil
 }
 
-// checkRPID takes what browsers take as an RP ID (WebAuthn L3 #rp-id): a domain in
-// lower-case ASCII that is no address and no public suffix, under which strangers could
-// register too. localhost and its subdomains are for test tenants alone.
+// checkRPID takes what browsers take as an RP ID, see rp.CheckID. localhost and its
+// subdomains are for test tenants alone.
 //
 // Whether the customer owns the domain is not asked yet: until domain proof exists,
 // the operator who makes a live tenant vouches for it.
 func checkRPID(mode Mode, rpID string) error {
 	const field = "rpId"
-	if err := checkDomain(field, rpID); err != nil {
-		return err
+	if err := rp.CheckID(rpID); err != nil {
+		return invalid(field, err.Error())
 	}
-	if isLocalhost(rpID) {
-		if mode != Test {
-			return invalid(field, "may be localhost in test mode only")
-		}
-		return nil
-	}
-	if suffix, _ := publicsuffix.PublicSuffix(rpID); suffix == rpID {
-		return invalid(field, "is a public suffix: browsers refuse it")
+	if rp.IsLocalhost(rpID) && mode != Test {
+		return invalid(field, "may be localhost in test mode only")
 	}
 	return nil
-}
-
-func isLocalhost(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
-func checkDomain(field, host string) error {
-	if host == "" || len(host) > maxDomainBytes {
-		return invalid(field, "has 1 to 253 characters")
-	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return invalid(field, "is a domain, not an address")
-	}
-	labels := strings.Split(host, ".")
-	for _, label := range labels {
-		if !isLabel(label) {
-			return invalid(field, "is a domain in lower case, in its ASCII form (xn--…), without scheme, port or final dot")
-		}
-	}
-	// URL parsers take a host whose last label is a number for an IPv4 address
-	// (WHATWG URL, "ends in a number").
-	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
-		return invalid(field, "is a domain, not an address")
-	}
-	return nil
-}
-
-func isLabel(label string) bool {
-	if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-		return false
-	}
-	for i := range len(label) {
-		if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 // checkOrigins takes the serialised origins that a tenant's pages can have: compared
@@ -134,37 +87,14 @@ func checkOrigins(mode Mode, rpID string, origins []string) error {
 
 func checkOrigin(mode Mode, rpID, origin string) error {
 	const field = "origins"
-	if len(origin) > maxOriginBytes {
-		return invalid(field, "has entries of at most 512 bytes")
+	o, err := rp.ParseOrigin(origin)
+	if err == nil && o.Scheme != "https" && (mode != Test || !o.Secure()) {
+		err = rp.ErrScheme
 	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		return invalid(field, "holds origins such as https://login.bank.example")
+	if err != nil {
+		return invalid(field, err.Error())
 	}
-	host := u.Hostname()
-	// Whatever else a URL can hold (user, path, query, a default port, upper case)
-	// would make it differ from this.
-	want := u.Scheme + "://" + host
-	if port := u.Port(); port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil || n < 1 || n > 65535 || (u.Scheme == "https" && n == 443) || (u.Scheme == "http" && n == 80) {
-			return invalid(field, "names a port only where it is not the scheme's own")
-		}
-		want += ":" + strconv.Itoa(n)
-	}
-	if origin != want {
-		return invalid(field, "holds scheme, host and port only, in lower case and without a final slash")
-	}
-	if err := checkDomain(field, host); err != nil {
-		return err
-	}
-	switch {
-	case u.Scheme == "https":
-	case u.Scheme == "http" && isLocalhost(host) && mode == Test:
-	default:
-		return invalid(field, "has https, except for http://localhost in test mode")
-	}
-	if host != rpID && !strings.HasSuffix(host, "."+rpID) {
+	if !o.Under(rpID) {
 		return invalid(field, "has the RP ID or a subdomain of it as host")
 	}
 	return nil
