@@ -68,6 +68,10 @@ type Config struct {
 	// KMSPreviousURLs are the KMSs that wrapped before KMSURL's did, divided by spaces or
 	// commas, until `biocore keys rewrap` has moved everything. Default none.
 	KMSPreviousURLs string `yaml:"kmsPreviousUrls" env:"BIOCORE_KMS_PREVIOUS_URLS"`
+	// ObjectStorageURL is where attestation evidence goes, in one of the forms of
+	// docs/object-storage.md, such as s3://bucket?region=eu-central-1 or file:///a/folder
+	// (for one server). It holds no secret. Without it evidence stays in Postgres.
+	ObjectStorageURL string `yaml:"objectStorageUrl" env:"BIOCORE_OBJECT_STORAGE_URL"`
 
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
@@ -124,6 +128,7 @@ func (c *Config) validateServe(unread ...string) error {
 		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgresSchemes),
 		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redisSchemes),
 		validKMSURL("BIOCORE_KMS_URL", c.KMSURL),
+		validObjectStorageURL(c.ObjectStorageURL),
 	)
 	if name := slices.IndexFunc(c.opsHosts(), func(name string) bool { return !hostName.MatchString(name) }); name >= 0 {
 		errs = append(errs, errors.New("BIOCORE_OPS_HOSTS is a list of host names without ports, as prometheus-target,ops.example.com"))
@@ -187,6 +192,21 @@ var secretInURL = regexp.MustCompile(`(?i)//[^/?#@]*:[^/?#@]*@|\?([^#]*&)?(pin-v
 func validKMSURL(name, raw string) error {
 	if secretInURL.MatchString(raw) {
 		return fmt.Errorf("%s carries a secret: it names a key, and what opens the KMS belongs in a file", name)
+	}
+	return nil
+}
+
+// validObjectStorageURL refuses a secret, as validKMSURL does, and what no store is named
+// by. The rest is told when it is opened.
+func validObjectStorageURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return nil
+	case secretInURL.MatchString(raw) || err == nil && u.User != nil:
+		return errors.New("BIOCORE_OBJECT_STORAGE_URL carries a secret: it names a bucket, and what opens it belongs in a file")
+	case err != nil || !slices.Contains([]string{"file", "s3", "gs", "azblob"}, u.Scheme):
+		return errors.New("BIOCORE_OBJECT_STORAGE_URL is not a URL that begins with file://, s3://, gs:// or azblob://")
 	}
 	return nil
 }

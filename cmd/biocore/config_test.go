@@ -252,6 +252,9 @@ func TestServeRefuses(t *testing.T) {
 		{"a PIN in the KMS's URL", func(c *Config) { c.KMSURL = "pkcs11:token=x?pin-value=" + hunter }, "BIOCORE_KMS_URL carries a secret"},
 		{"a token in a previous KMS's URL", func(c *Config) { c.KMSPreviousURLs = "local:/k, vault:https://h/transit/keys/k?token=" + hunter }, "BIOCORE_KMS_PREVIOUS_URLS carries a secret"},
 		{"a password in the KMS's URL", func(c *Config) { c.KMSURL = "vault:https://u:" + hunter + "@h/transit/keys/k" }, "BIOCORE_KMS_URL carries a secret"},
+		{"a password in the bucket's URL", func(c *Config) { c.ObjectStorageURL = "s3://AKID:" + hunter + "@bucket" }, "BIOCORE_OBJECT_STORAGE_URL carries a secret"},
+		{"a token in the bucket's URL", func(c *Config) { c.ObjectStorageURL = "azblob://c?account=a&token=" + hunter }, "BIOCORE_OBJECT_STORAGE_URL carries a secret"},
+		{"no bucket at all", func(c *Config) { c.ObjectStorageURL = "/var/lib/objects" }, "BIOCORE_OBJECT_STORAGE_URL is not a URL"},
 		{"no URL at all", func(c *Config) { c.DatabaseURL = secret.New("host=h user=bc_app password=" + hunter) }, "BIOCORE_DATABASE_URL is not a URL"},
 		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = secret.New("postgres://u:" + hunter + "@[bad") }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
 		{"another store's URL", func(c *Config) { c.RedisURL = secret.New("postgres://u:" + hunter + "@h") }, "BIOCORE_REDIS_URL is not a URL"},
@@ -305,10 +308,11 @@ func TestServeTellsAllAtOnce(t *testing.T) {
 // plainFields are fields whose name says that they could hold a secret, and why they
 // do not.
 var plainFields = map[string]string{
-	"PublicURL":       "every token names it; validateServe refuses a user in it",
-	"KMSURL":          "it names a key, and doctor tells it; validateServe refuses a secret in it",
-	"KMSPreviousURLs": "as KMSURL",
-	"TLSKeyFile":      "where the key is, not the key",
+	"PublicURL":        "every token names it; validateServe refuses a user in it",
+	"KMSURL":           "it names a key, and doctor tells it; validateServe refuses a secret in it",
+	"KMSPreviousURLs":  "as KMSURL",
+	"ObjectStorageURL": "it names a bucket, and doctor tells it; validateServe refuses a secret in it",
+	"TLSKeyFile":       "where the key is, not the key",
 }
 
 // A new field that may hold a secret is hidden from the day it is written.

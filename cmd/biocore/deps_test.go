@@ -137,12 +137,12 @@ var owners = []owner{
 	{"go.opentelemetry.io/otel/sdk", []string{"cmd/biocore"}, "who records takes a provider; who exports is decided once"},
 	{"go.opentelemetry.io/otel/exporters", []string{"cmd/biocore"}, "as the SDK"},
 	{"github.com/prometheus/client_golang", []string{"cmd/biocore"}, "instruments are OpenTelemetry's; Prometheus is one exporter"},
-	{"github.com/aws", []string{"tenancy/keys/kms"}, "a KMS's types stop at the package that speaks to it"},
-	{"cloud.google.com/go", []string{"tenancy/keys/kms"}, "as AWS's: credentials for the KMS alone"},
+	{"github.com/aws", []string{"tenancy/keys/kms", "db/blob"}, "a service's types stop at the package that speaks to it"},
+	{"cloud.google.com/go", []string{"tenancy/keys/kms", "db/blob"}, "as AWS's: credentials alone"},
 	{"github.com/tink-crypto", []string{"tenancy/keys/kms"}, "it wraps by AWS KMS; sealing is XAES (ADR 0011)"},
 	{"github.com/miekg/pkcs11", []string{"tenancy/keys/kms"}, "as AWS's: C, and in binaries of the tag pkcs11 alone"},
 	{"os/exec", []string{"db/embedded"}, "a server starts no programs; the development database is one"},
-	{"net/http", []string{"web", "cmd", "proto/gen", "db/embedded", "tenancy/keys/kms", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS is asked by it"},
+	{"net/http", []string{"web", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS and object storage are asked by it"},
 }
 
 func TestImportLaw(t *testing.T) {

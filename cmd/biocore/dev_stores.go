@@ -29,6 +29,9 @@ func (d *dev) forget(ctx context.Context) error {
 	if err := embedded.Remove(ctx, d.path("postgres")); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(d.path(objectsFolder)); err != nil {
+		return err
+	}
 	for _, name := range []string{devStateFile, filepath.Base(devConfig), kmsKeyFile} {
 		if err := os.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -55,7 +58,11 @@ func (d *dev) stores(ctx context.Context) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	cfg.KMSURL, err = d.key(ctx, cfg)
+	if cfg.KMSURL, err = d.key(ctx, cfg); err != nil {
+		return Config{}, err
+	}
+	objects, err := filepath.Abs(d.path(objectsFolder))
+	cfg.ObjectStorageURL = (&url.URL{Scheme: "file", Path: objects}).String()
 	return cfg, err
 }
 
@@ -149,6 +156,9 @@ func devPasswords(admin string) (map[string]string, error) {
 	}
 	return passwords, nil
 }
+
+// objectsFolder is the object storage.
+const objectsFolder = "objects"
 
 // kmsKeyFile is the key of the local KMS.
 const kmsKeyFile = "kms.key"

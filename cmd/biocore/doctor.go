@@ -46,7 +46,8 @@ func skip(needs string) finding {
 	return finding{Verdict: unchecked, Detail: "not checked: " + needs}
 }
 
-// checkup goes through everything that a server depends on. It changes nothing.
+// checkup goes through everything that a server depends on. It changes nothing,
+// except that it puts an object and removes it.
 // Later checks use what earlier ones have opened.
 type checkup struct {
 	cfg       Config
@@ -111,6 +112,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"partitions", d.partitions},
 		{"jobs", d.jobs},
 		{"redis", d.redis},
+		{"object storage", d.objectStorage},
 		{"kms", d.openKMS},
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/db/jobs"
 	"github.com/biocore-id/biocore/tenancy/secret"
@@ -225,6 +226,22 @@ func (d *checkup) redis(ctx context.Context) finding {
 		return fail("Biocore needs Redis 7 or newer", "version %s", version)
 	}
 	return ok("version %s", version)
+}
+
+// objectStorage writes, reads and removes an object of its own.
+func (d *checkup) objectStorage(ctx context.Context) finding {
+	if d.cfg.ObjectStorageURL == "" {
+		return warn("let BIOCORE_OBJECT_STORAGE_URL name a bucket: docs/object-storage.md", "there is none: evidence stays in Postgres")
+	}
+	bucket, err := blob.Open(ctx, d.cfg.ObjectStorageURL)
+	if err != nil {
+		return fail("let BIOCORE_OBJECT_STORAGE_URL name a bucket as docs/object-storage.md says; until then evidence stays in Postgres", "%s", explain(err))
+	}
+	if err := bucket.Probe(ctx); err != nil {
+		return fail("see that "+bucket.Name()+" is there, and that this machine may put, get and delete objects in it: docs/object-storage.md. "+
+			"Until then evidence stays in Postgres", "%s", explain(err))
+	}
+	return ok("%s takes, gives and removes objects", bucket.Name())
 }
 
 // some joins what a line names, or the first of them if there are many.

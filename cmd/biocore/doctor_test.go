@@ -85,7 +85,7 @@ func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int)
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 14 {
+	if code != 0 || len(found) != 15 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -105,7 +105,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys when one tenant is shredded: %+v", f)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 14 || strings.Count(out, "ok    ") != 13 {
+	if lines := strings.Count(out, "\n"); lines != 15 || strings.Count(out, "ok    ") != 14 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -170,6 +170,25 @@ func TestDoctorFinds(t *testing.T) {
 				c.cfg.RedisURL = secret.New("redis://:" + hunter + "@" + l.Addr().String())
 			},
 			finding: "redis", verdict: unwell, says: "(REDIS_UNAVAILABLE)", wantExit: 1,
+		},
+		{
+			name:    "no object storage",
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.ObjectStorageURL = "" },
+			finding: "object storage", verdict: doubtful, says: "evidence stays in Postgres",
+		},
+		{
+			name: "an object storage that cannot be reached",
+			spoil: func(t *testing.T, c *clinic) {
+				t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+				t.Setenv("AWS_SECRET_ACCESS_KEY", hunter)
+				c.cfg.ObjectStorageURL = "s3://bucket?region=eu-central-1&endpoint=http://127.0.0.1:1"
+			},
+			finding: "object storage", verdict: unwell, says: "(OBJECT_STORAGE_UNAVAILABLE)", wantExit: 1,
+		},
+		{
+			name:    "an object storage that does not exist",
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.ObjectStorageURL = "s3://Bucket?region=eu-central-1" },
+			finding: "object storage", verdict: unwell, says: "the form s3://", wantExit: 1,
 		},
 		{
 			name: "another KMS key",
@@ -345,7 +364,7 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 	for name, f := range found {
 		want := unchecked
 		switch name {
-		case "configuration", "redis", "kms":
+		case "configuration", "redis", "object storage", "kms":
 			want = well
 		case "postgres":
 			want = unwell

@@ -16,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/db/jobs"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
@@ -97,16 +98,17 @@ func (o *operator) Close() { o.store.Close() }
 // platform is one server: every service, wired.
 type platform struct {
 	*operator
-	cfg    Config
-	tel    *telemetry
-	redis  *ephemeral.Client
-	limits *ratelimit.Limiter
-	runner *jobs.Runner
-	rpc    *connect.Server
-	open   *connect.Server // what takes no key
-	rest   *rest.Handler
-	oauth  *oauth.Handler
-	static *static.Files
+	cfg     Config
+	tel     *telemetry
+	redis   *ephemeral.Client
+	objects *blob.Bucket // nil: none is configured
+	limits  *ratelimit.Limiter
+	runner  *jobs.Runner
+	rpc     *connect.Server
+	open    *connect.Server // what takes no key
+	rest    *rest.Handler
+	oauth   *oauth.Handler
+	static  *static.Files
 
 	postgres pinger      // for those who ask whether the server is ready
 	draining atomic.Bool // no longer ready: the load balancer sends no more
@@ -118,7 +120,7 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 		return nil, err
 	}
 	p := &platform{operator: op, cfg: cfg, tel: tel, static: static.New(), postgres: pinger{ping: op.store.Ping}}
-	if err := p.wire(); err != nil {
+	if err := p.wire(ctx); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -126,9 +128,18 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 }
 
 // wire makes every service in the order of what it needs.
-func (p *platform) wire() error {
+func (p *platform) wire(ctx context.Context) error {
 	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth)); err != nil {
 		return err
+	}
+	if p.cfg.ObjectStorageURL != "" {
+		var err error
+		if p.objects, err = blob.Open(ctx, p.cfg.ObjectStorageURL); err != nil {
+			return fmt.Errorf("object storage: %w", err)
+		}
+		if err := p.tel.ObserveObjects(p.objects.Stats); err != nil {
+			return err
+		}
 	}
 	var err error
 	if p.redis, err = ephemeral.Open(p.cfg.RedisURL.Reveal()); err != nil {
