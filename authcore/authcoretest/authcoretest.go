@@ -195,13 +195,19 @@ func (w *World) User(t testing.TB, sc scope.Scope) user.User {
 // Enroll gives the user so many active credentials, the oldest first.
 func (w *World) Enroll(t testing.TB, sc scope.Scope, u user.User, n int) []credential.Credential {
 	t.Helper()
+	return w.EnrollModel(t, sc, u, uuid.Nil, credential.TrustNone, n)
+}
+
+// EnrollModel is Enroll for authenticators of a model, which is proven so far.
+func (w *World) EnrollModel(t testing.TB, sc scope.Scope, u user.User, model uuid.UUID, trust credential.Trust, n int) []credential.Credential {
+	t.Helper()
 	enrolled := make([]credential.Credential, 0, n)
 	err := w.InTenant(t.Context(), sc, func(tx *db.TenantTx) error {
 		enrolled = enrolled[:0] // this may be the second run
 		for i := range n {
 			row, err := tx.InsertCredential(t.Context(), tenantq.InsertCredentialParams{
-				Trust: "NONE", Extensions: "{}",
-				ID: chance(32), UserID: u.ID.UUID(), PublicKey: chance(77), Algorithm: -7, Aaguid: uuid.Nil,
+				Trust: string(trust), Extensions: "{}",
+				ID: chance(32), UserID: u.ID.UUID(), PublicKey: chance(77), Algorithm: -7, Aaguid: model,
 				AttestationFormat: "none", AttestationType: "NONE", Transports: []string{"internal", "hybrid"},
 				RegisteredVia: string(credential.ViaServerKey),
 				Now:           tx.Now().Add(-time.Duration(n-i) * time.Minute), // ages differ, so that an order by age is one

@@ -17,6 +17,6 @@ ALTER TABLE credentials
   ADD COLUMN evidence_id uuid, -- of the registration
   ADD CONSTRAINT credentials_trust CHECK (trust IN ('NONE', 'SELF', 'UNTRUSTED', 'TENANT_ROOT', 'MDS')) NOT VALID,
   ADD CONSTRAINT credentials_registered_aal CHECK (registered_aal BETWEEN 0 AND 3) NOT VALID,
-  ADD CONSTRAINT credentials_disposition CHECK (disposition IN ('', 'FLAG', 'STEP_UP')) NOT VALID,
+  ADD CONSTRAINT credentials_disposition CHECK (disposition IN ('', 'FLAG', 'STEP_UP', 'SUSPEND')) NOT VALID,
   ADD CONSTRAINT credentials_via CHECK (registered_via IN ('SERVER_KEY', 'REGISTRATION_TOKEN', 'RECOVERY_CODE', 'ENROLLMENT_LINK', 'SESSION', 'IMPORT')) NOT VALID,
   DROP CONSTRAINT credentials_registered_via_check;

@@ -46,6 +46,21 @@ type Credential struct {
 	EvidenceID        *uuid.UUID
 }
 
+type Disposition struct {
+	TenantID    uuid.UUID
+	ID          uuid.UUID
+	Aaguid      uuid.UUID
+	Disposition string
+	Automatic   bool
+	Reports     []string
+	MdsNumber   int32
+	Reason      string
+	CreatedBy   string
+	CreatedAt   time.Time
+	Credentials int32
+	FinishedAt  *time.Time
+}
+
 type Session struct {
 	TenantID          uuid.UUID
 	ID                uuid.UUID

@@ -36,6 +36,10 @@ const (
 	CredentialRevoked             Type = "credential.revoked"
 	CredentialSignCountRolledBack Type = "credential.sign_count_rolled_back" // a copy of its key may exist
 
+	CredentialDisposed Type = "credential.disposed" // by an order on its authenticator's model
+
+	AuthenticatorDisposed Type = "authenticator.disposed" // what is to become of a model's credentials
+
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
 
@@ -54,7 +58,8 @@ func Types() []Type {
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,
 		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked,
-		CredentialSignCountRolledBack,
+		CredentialSignCountRolledBack, CredentialDisposed,
+		AuthenticatorDisposed,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}
