@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
@@ -31,8 +32,8 @@ func TestASignInOpensASession(t *testing.T) {
 	if done.User.ID != enrolled.User.ID || done.User.ExternalID != enrolled.User.ExternalID || done.User.LastSignInAt == nil {
 		t.Errorf("user = %+v", done.User)
 	}
-	want := ceremony.Assurance{AAL: 2, UserVerified: true, PhishingResistant: true, BackedUp: true}
-	if done.Assurance != want || done.Code != "" || done.StepUp != nil || done.Reason != "" {
+	want := assurance.Result{AAL: 2, UserVerified: true, PhishingResistant: true, BackedUp: true, Reasons: done.Assurance.Reasons}
+	if done.Assurance != want || !slices.Contains(want.Reasons.Texts(), "KEY_EXPORTABLE") || done.Code != "" || done.StepUp != nil || done.Reason != "" {
 		t.Errorf("done = %+v, want assurance %+v", done, want)
 	}
 	if done.Session.UserID != done.User.ID || done.Session.CredentialID != done.Credential.ID || done.Tokens.Refresh == "" {

@@ -18,6 +18,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -180,7 +181,7 @@ type Authenticated struct {
 	Credential credential.Credential
 	Decision   Decision
 	Reason     string // why the decision is not Allow; "" on Allow
-	Assurance  Assurance
+	Assurance  assurance.Result
 
 	// On Allow: Session and Tokens, or, for a caller with a publishable key whose
 	// tenant does not allow direct tokens, Code.
@@ -200,21 +201,13 @@ type StepUpDemand struct {
 	ExpiresAt time.Time
 }
 
-// Assurance says how strong a sign-in was.
-type Assurance struct {
-	AAL               uint8 // authenticator assurance level, 1 or 2 (NIST SP 800-63B-4)
-	UserVerified      bool
-	PhishingResistant bool // true for every passkey: it signs the origin
-	BackedUp          bool // at this sign-in
-}
-
 // Exchanged is what a code was worth.
 type Exchanged struct {
 	User       user.User
 	Credential credential.Credential
 	Session    session.Session
 	Tokens     session.Tokens
-	Assurance  Assurance
+	Assurance  assurance.Result
 }
 
 // Options configures a Service.

@@ -104,7 +104,7 @@ func (s *Service) ExchangeCode(ctx context.Context, sc scope.Scope, text string)
 	}
 	return Exchanged{
 		User: k.user, Credential: k.credential, Session: sess, Tokens: tokens,
-		Assurance: Assurance{AAL: sess.AAL, UserVerified: sess.UserVerified, PhishingResistant: true, BackedUp: c.backedUp},
+		Assurance: k.exchanged(snap, &sess, c.backedUp),
 	}, nil
 }
 

@@ -155,17 +155,6 @@ func relyingParty(snap *tenant.Snapshot) webauthn.RP {
 	return webauthn.RP{ID: snap.RPID, Name: snap.RPName, Origins: snap.Origins}
 }
 
-// assurance is what the sign-in was worth. A passkey proves possession; with user
-// verification it is two factors (NIST SP 800-63B-4 AAL2). AAL3 takes proof that the
-// key cannot leave its hardware, which is attestation's to bring.
-func (in *signIn) assurance() Assurance {
-	a := Assurance{AAL: 1, UserVerified: in.assertion.Flags.UserVerified(), PhishingResistant: true, BackedUp: in.assertion.Flags.BackedUp()}
-	if a.UserVerified {
-		a.AAL = 2
-	}
-	return a
-}
-
 // write is the sign-in as it is written if the credential is still good.
 func (in *signIn) write() db.SignIn {
 	a, k := in.assurance(), in.known

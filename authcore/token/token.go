@@ -62,6 +62,10 @@ func Issuer(publicURL, slug string) string {
 // Type is the typ of an access token (RFC 9068 §2.1).
 const Type = "at+jwt"
 
+// hardwareAAL is the level that only keys reach that are proven to be in hardware, which
+// they cannot leave: see authcore/assurance.
+const hardwareAAL = 3
+
 // The header of an access token, around algorithm and kid, in the order of JSON's
 // canonical form. There is one spelling for each key.
 const (
@@ -111,9 +115,15 @@ func AppendClaims(dst []byte, c Claims) []byte {
 	dst = attr.AppendUUID(dst, c.Session)
 	dst = append(dst, `,"tid":`...)
 	dst = attr.AppendUUID(dst, c.Tenant)
-	// RFC 8176 §2: pop for the key's signature, user for the test of user presence,
-	// mfa when the authenticator verified its user too.
-	dst = append(dst, `,"amr":["pop","user"`...)
+	// RFC 8176 §2: pop for the key's signature, hwk where it is proven to be in hardware,
+	// user for the test of user presence, mfa when the authenticator verified its user
+	// too. By which means it did (pin, fpt, face), and that a key is in software (swk), no
+	// authenticator says: they are not claimed.
+	dst = append(dst, `,"amr":["pop"`...)
+	if c.AAL >= hardwareAAL {
+		dst = append(dst, `,"hwk"`...)
+	}
+	dst = append(dst, `,"user"`...)
 	if c.UserVerified {
 		dst = append(dst, `,"mfa"`...)
 	}

@@ -176,6 +176,31 @@ func TestOracleVerifiesOurs(t *testing.T) {
 	}
 }
 
+// RFC 8176: what is said of a sign-in is what was proven, at each level.
+func TestAuthenticationMethods(t *testing.T) {
+	acme, _ := rings(t)
+	for _, tt := range []struct {
+		aal      uint8
+		verified bool
+		want     string
+	}{
+		{1, false, `"amr":["pop","user"],"acr":"aal1"`},
+		{1, true, `"amr":["pop","user","mfa"],"acr":"aal1"`}, // two factors of a credential that counts for less
+		{2, true, `"amr":["pop","user","mfa"],"acr":"aal2"`},
+		{3, true, `"amr":["pop","hwk","user","mfa"],"acr":"aal3"`},
+	} {
+		c := claimsOf(acme)
+		c.AAL, c.UserVerified = tt.aal, tt.verified
+		if got := string(token.AppendClaims(nil, c)); !strings.Contains(got, tt.want) {
+			t.Errorf("claims at AAL%d, verified %v = %s, want %s in it", tt.aal, tt.verified, got, tt.want)
+		}
+		got, err := token.VerifyAccess(acme, access(t, acme, c), token.Want{Issuer: c.Issuer, Audience: c.Audience, Now: now})
+		if err != nil || got.AAL != tt.aal || got.UserVerified != tt.verified {
+			t.Errorf("VerifyAccess = %+v, %v, want AAL%d, verified %v", got, err, tt.aal, tt.verified)
+		}
+	}
+}
+
 // oracleToken is claims signed by go-jose with the ring's key.
 func oracleToken(t testing.TB, ring *keys.Ring, options *jose.SignerOptions, claims map[string]any) string {
 	t.Helper()

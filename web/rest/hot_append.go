@@ -299,6 +299,7 @@ func (w *writer) assurance(name string, m *authv1.Assurance) {
 	w.flag("userVerified", m.GetUserVerified())
 	w.flag("phishingResistant", m.GetPhishingResistant())
 	w.flag("backedUp", m.GetBackedUp())
+	w.strs("reasons", m.GetReasons())
 	w.close()
 }
 

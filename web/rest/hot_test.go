@@ -129,7 +129,7 @@ func finishAnswer() *authv1.FinishAuthenticationResponse {
 			CreatedAt: noon, LastUsedAt: noon, ExpiresAt: noon, AccessToken: new(strings.Repeat("eyJh", 150)),
 			AccessTokenExpiresAt: noon, RefreshToken: new(strings.Repeat("cnQx", 16)),
 		},
-		Assurance: &authv1.Assurance{Aal: authv1.Assurance_AAL2, UserVerified: true, PhishingResistant: true, BackedUp: true},
+		Assurance: &authv1.Assurance{Aal: authv1.Assurance_AAL2, UserVerified: true, PhishingResistant: true, BackedUp: true, Reasons: []string{"KEY_EXPORTABLE", "ATTESTATION_NOT_TRUSTED"}},
 	}
 }
 

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 
+	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
@@ -114,8 +115,9 @@ func toDecision(d ceremony.Decision) authv1.FinishAuthenticationResponse_Decisio
 	return authv1.FinishAuthenticationResponse_DENY // what is not known lets nobody in
 }
 
-func toAssurance(a ceremony.Assurance) *authv1.Assurance {
+func toAssurance(a assurance.Result) *authv1.Assurance {
 	return &authv1.Assurance{
 		Aal: toAAL(a.AAL), UserVerified: a.UserVerified, PhishingResistant: a.PhishingResistant, BackedUp: a.BackedUp,
+		Reasons: a.Reasons.Texts(),
 	}
 }

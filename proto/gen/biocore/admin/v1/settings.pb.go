@@ -110,9 +110,21 @@ type RelyingPartySettings struct {
 	// Origins that ceremonies may come from: 1 to 64, each the RP ID or a
 	// subdomain of it. In an update they replace all of them; an empty list
 	// leaves them as they are.
-	Origins       []string `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Origins []string `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
+	// Origins of other domains whose pages use the same passkeys (WebAuthn L3
+	// #sctn-related-origins), as strings: at most 64, of at most five registrable
+	// labels (`example` of `www.example.co.uk`), which is what browsers heed. They
+	// stand in `/.well-known/webauthn`. In an update they replace all of them; an
+	// empty list takes them away.
+	RelatedOrigins *structpb.ListValue `protobuf:"bytes,4,opt,name=related_origins,json=relatedOrigins,proto3" json:"related_origins,omitempty"`
+	// Apps that run ceremonies for the RP ID. In an update they replace all of
+	// them; an empty object takes them away.
+	NativeApps *NativeApps `protobuf:"bytes,5,opt,name=native_apps,json=nativeApps,proto3" json:"native_apps,omitempty"`
+	// Pages that credential managers link to. In an update they replace all of
+	// them; an empty object takes them away.
+	PasskeyEndpoints *PasskeyEndpoints `protobuf:"bytes,6,opt,name=passkey_endpoints,json=passkeyEndpoints,proto3" json:"passkey_endpoints,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RelyingPartySettings) Reset() {
@@ -166,6 +178,209 @@ func (x *RelyingPartySettings) GetOrigins() []string {
 	return nil
 }
 
+func (x *RelyingPartySettings) GetRelatedOrigins() *structpb.ListValue {
+	if x != nil {
+		return x.RelatedOrigins
+	}
+	return nil
+}
+
+func (x *RelyingPartySettings) GetNativeApps() *NativeApps {
+	if x != nil {
+		return x.NativeApps
+	}
+	return nil
+}
+
+func (x *RelyingPartySettings) GetPasskeyEndpoints() *PasskeyEndpoints {
+	if x != nil {
+		return x.PasskeyEndpoints
+	}
+	return nil
+}
+
+// NativeApps are apps that run ceremonies for the RP ID.
+type NativeApps struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Android apps: at most 20. They stand in `/.well-known/assetlinks.json`, and
+	// ceremonies take their origins, `android:apk-key-hash:…`, exactly.
+	AndroidApps []*AndroidApp `protobuf:"bytes,1,rep,name=android_apps,json=androidApps,proto3" json:"android_apps,omitempty"`
+	// Apps on Apple's platforms, as team id and bundle id, for example
+	// `A1B2C3D4E5.com.example.bank`: at most 20. They stand in
+	// `/.well-known/apple-app-site-association`; while there is one, ceremonies
+	// take the origin `https://` and the RP ID, which is what such apps report.
+	IosAppIds     []string `protobuf:"bytes,2,rep,name=ios_app_ids,json=iosAppIds,proto3" json:"ios_app_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NativeApps) Reset() {
+	*x = NativeApps{}
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NativeApps) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NativeApps) ProtoMessage() {}
+
+func (x *NativeApps) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NativeApps.ProtoReflect.Descriptor instead.
+func (*NativeApps) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *NativeApps) GetAndroidApps() []*AndroidApp {
+	if x != nil {
+		return x.AndroidApps
+	}
+	return nil
+}
+
+func (x *NativeApps) GetIosAppIds() []string {
+	if x != nil {
+		return x.IosAppIds
+	}
+	return nil
+}
+
+// AndroidApp is an app by its package and its signing certificates.
+type AndroidApp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Application id, for example `com.example.bank`.
+	PackageName string `protobuf:"bytes,1,opt,name=package_name,json=packageName,proto3" json:"package_name,omitempty"`
+	// SHA-256 fingerprints of the certificates that it may be signed with, as
+	// keytool and Google Play show them: 32 pairs of capital hexadecimal digits
+	// with colons. 1 to 5.
+	Sha256CertFingerprints []string `protobuf:"bytes,2,rep,name=sha256_cert_fingerprints,json=sha256CertFingerprints,proto3" json:"sha256_cert_fingerprints,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
+}
+
+func (x *AndroidApp) Reset() {
+	*x = AndroidApp{}
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AndroidApp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AndroidApp) ProtoMessage() {}
+
+func (x *AndroidApp) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AndroidApp.ProtoReflect.Descriptor instead.
+func (*AndroidApp) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AndroidApp) GetPackageName() string {
+	if x != nil {
+		return x.PackageName
+	}
+	return ""
+}
+
+func (x *AndroidApp) GetSha256CertFingerprints() []string {
+	if x != nil {
+		return x.Sha256CertFingerprints
+	}
+	return nil
+}
+
+// PasskeyEndpoints are pages that credential managers link to, served at
+// `/.well-known/passkey-endpoints`. Each is at one of the tenant's origins or
+// related origins; empty: there is none.
+type PasskeyEndpoints struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where somebody who is signed in creates a passkey.
+	Enroll string `protobuf:"bytes,1,opt,name=enroll,proto3" json:"enroll,omitempty"`
+	// Where they see their passkeys.
+	Manage string `protobuf:"bytes,2,opt,name=manage,proto3" json:"manage,omitempty"`
+	// What is lost with a passkey whose PRF encrypts their data.
+	PrfUsageDetails string `protobuf:"bytes,3,opt,name=prf_usage_details,json=prfUsageDetails,proto3" json:"prf_usage_details,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PasskeyEndpoints) Reset() {
+	*x = PasskeyEndpoints{}
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PasskeyEndpoints) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PasskeyEndpoints) ProtoMessage() {}
+
+func (x *PasskeyEndpoints) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PasskeyEndpoints.ProtoReflect.Descriptor instead.
+func (*PasskeyEndpoints) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PasskeyEndpoints) GetEnroll() string {
+	if x != nil {
+		return x.Enroll
+	}
+	return ""
+}
+
+func (x *PasskeyEndpoints) GetManage() string {
+	if x != nil {
+		return x.Manage
+	}
+	return ""
+}
+
+func (x *PasskeyEndpoints) GetPrfUsageDetails() string {
+	if x != nil {
+		return x.PrfUsageDetails
+	}
+	return ""
+}
+
 // TokenSettings are how sessions are handed out.
 type TokenSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -194,7 +409,7 @@ type TokenSettings struct {
 
 func (x *TokenSettings) Reset() {
 	*x = TokenSettings{}
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -206,7 +421,7 @@ func (x *TokenSettings) String() string {
 func (*TokenSettings) ProtoMessage() {}
 
 func (x *TokenSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -219,7 +434,7 @@ func (x *TokenSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenSettings.ProtoReflect.Descriptor instead.
 func (*TokenSettings) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TokenSettings) GetAudience() string {
@@ -273,7 +488,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +500,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +513,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 // UpdateSettingsRequest holds the settings to change.
@@ -314,7 +529,7 @@ type UpdateSettingsRequest struct {
 
 func (x *UpdateSettingsRequest) Reset() {
 	*x = UpdateSettingsRequest{}
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +541,7 @@ func (x *UpdateSettingsRequest) String() string {
 func (*UpdateSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +554,7 @@ func (x *UpdateSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateSettingsRequest) GetRelyingParty() *RelyingPartySettings {
@@ -366,15 +581,32 @@ const file_biocore_admin_v1_settings_proto_rawDesc = "" +
 	"\x06tokens\x18\x02 \x01(\v2\x1f.biocore.admin.v1.TokenSettingsR\x06tokens\x12\x12\n" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\x129\n" +
 	"\n" +
-	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xa3\x01\n" +
+	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xf8\x02\n" +
 	"\x14RelyingPartySettings\x12$\n" +
 	"\x05rp_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01H\x00R\x04rpId\x88\x01\x01\x12#\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x01R\x04name\x88\x01\x01\x12-\n" +
-	"\aorigins\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aoriginsB\b\n" +
+	"\aorigins\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aorigins\x12C\n" +
+	"\x0frelated_origins\x18\x04 \x01(\v2\x1a.google.protobuf.ListValueR\x0erelatedOrigins\x12=\n" +
+	"\vnative_apps\x18\x05 \x01(\v2\x1c.biocore.admin.v1.NativeAppsR\n" +
+	"nativeApps\x12O\n" +
+	"\x11passkey_endpoints\x18\x06 \x01(\v2\".biocore.admin.v1.PasskeyEndpointsR\x10passkeyEndpointsB\b\n" +
 	"\x06_rp_idB\a\n" +
-	"\x05_name\"\xd7\x03\n" +
+	"\x05_name\"\x8a\x01\n" +
+	"\n" +
+	"NativeApps\x12I\n" +
+	"\fandroid_apps\x18\x01 \x03(\v2\x1c.biocore.admin.v1.AndroidAppB\b\xbaH\x05\x92\x01\x02\x10\x14R\vandroidApps\x121\n" +
+	"\vios_app_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\ar\x05\x10\x01\x18\xff\x01R\tiosAppIds\"\x88\x01\n" +
+	"\n" +
+	"AndroidApp\x12-\n" +
+	"\fpackage_name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\vpackageName\x12K\n" +
+	"\x18sha256_cert_fingerprints\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x01\x10\x05\"\x05r\x03\x98\x01_R\x16sha256CertFingerprints\"\x8c\x01\n" +
+	"\x10PasskeyEndpoints\x12 \n" +
+	"\x06enroll\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x06enroll\x12 \n" +
+	"\x06manage\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x06manage\x124\n" +
+	"\x11prf_usage_details\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x0fprfUsageDetails\"\xd7\x03\n" +
 	"\rTokenSettings\x12)\n" +
 	"\baudience\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04H\x00R\baudience\x88\x01\x01\x12(\n" +
 	"\rdirect_tokens\x18\x02 \x01(\bH\x01R\fdirectTokens\x88\x01\x01\x12C\n" +
@@ -410,32 +642,40 @@ func file_biocore_admin_v1_settings_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_settings_proto_rawDescData
 }
 
-var file_biocore_admin_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_biocore_admin_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_biocore_admin_v1_settings_proto_goTypes = []any{
 	(*Settings)(nil),              // 0: biocore.admin.v1.Settings
 	(*RelyingPartySettings)(nil),  // 1: biocore.admin.v1.RelyingPartySettings
-	(*TokenSettings)(nil),         // 2: biocore.admin.v1.TokenSettings
-	(*GetSettingsRequest)(nil),    // 3: biocore.admin.v1.GetSettingsRequest
-	(*UpdateSettingsRequest)(nil), // 4: biocore.admin.v1.UpdateSettingsRequest
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 6: google.protobuf.Struct
+	(*NativeApps)(nil),            // 2: biocore.admin.v1.NativeApps
+	(*AndroidApp)(nil),            // 3: biocore.admin.v1.AndroidApp
+	(*PasskeyEndpoints)(nil),      // 4: biocore.admin.v1.PasskeyEndpoints
+	(*TokenSettings)(nil),         // 5: biocore.admin.v1.TokenSettings
+	(*GetSettingsRequest)(nil),    // 6: biocore.admin.v1.GetSettingsRequest
+	(*UpdateSettingsRequest)(nil), // 7: biocore.admin.v1.UpdateSettingsRequest
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*structpb.ListValue)(nil),    // 9: google.protobuf.ListValue
+	(*structpb.Struct)(nil),       // 10: google.protobuf.Struct
 }
 var file_biocore_admin_v1_settings_proto_depIdxs = []int32{
-	1, // 0: biocore.admin.v1.Settings.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
-	2, // 1: biocore.admin.v1.Settings.tokens:type_name -> biocore.admin.v1.TokenSettings
-	5, // 2: biocore.admin.v1.Settings.updated_at:type_name -> google.protobuf.Timestamp
-	6, // 3: biocore.admin.v1.TokenSettings.encryption_key:type_name -> google.protobuf.Struct
-	1, // 4: biocore.admin.v1.UpdateSettingsRequest.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
-	2, // 5: biocore.admin.v1.UpdateSettingsRequest.tokens:type_name -> biocore.admin.v1.TokenSettings
-	3, // 6: biocore.admin.v1.SettingsService.GetSettings:input_type -> biocore.admin.v1.GetSettingsRequest
-	4, // 7: biocore.admin.v1.SettingsService.UpdateSettings:input_type -> biocore.admin.v1.UpdateSettingsRequest
-	0, // 8: biocore.admin.v1.SettingsService.GetSettings:output_type -> biocore.admin.v1.Settings
-	0, // 9: biocore.admin.v1.SettingsService.UpdateSettings:output_type -> biocore.admin.v1.Settings
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	1,  // 0: biocore.admin.v1.Settings.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
+	5,  // 1: biocore.admin.v1.Settings.tokens:type_name -> biocore.admin.v1.TokenSettings
+	8,  // 2: biocore.admin.v1.Settings.updated_at:type_name -> google.protobuf.Timestamp
+	9,  // 3: biocore.admin.v1.RelyingPartySettings.related_origins:type_name -> google.protobuf.ListValue
+	2,  // 4: biocore.admin.v1.RelyingPartySettings.native_apps:type_name -> biocore.admin.v1.NativeApps
+	4,  // 5: biocore.admin.v1.RelyingPartySettings.passkey_endpoints:type_name -> biocore.admin.v1.PasskeyEndpoints
+	3,  // 6: biocore.admin.v1.NativeApps.android_apps:type_name -> biocore.admin.v1.AndroidApp
+	10, // 7: biocore.admin.v1.TokenSettings.encryption_key:type_name -> google.protobuf.Struct
+	1,  // 8: biocore.admin.v1.UpdateSettingsRequest.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
+	5,  // 9: biocore.admin.v1.UpdateSettingsRequest.tokens:type_name -> biocore.admin.v1.TokenSettings
+	6,  // 10: biocore.admin.v1.SettingsService.GetSettings:input_type -> biocore.admin.v1.GetSettingsRequest
+	7,  // 11: biocore.admin.v1.SettingsService.UpdateSettings:input_type -> biocore.admin.v1.UpdateSettingsRequest
+	0,  // 12: biocore.admin.v1.SettingsService.GetSettings:output_type -> biocore.admin.v1.Settings
+	0,  // 13: biocore.admin.v1.SettingsService.UpdateSettings:output_type -> biocore.admin.v1.Settings
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_settings_proto_init() }
@@ -444,15 +684,15 @@ func file_biocore_admin_v1_settings_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
-	file_biocore_admin_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
-	file_biocore_admin_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
+	file_biocore_admin_v1_settings_proto_msgTypes[5].OneofWrappers = []any{}
+	file_biocore_admin_v1_settings_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_settings_proto_rawDesc), len(file_biocore_admin_v1_settings_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,11 +27,12 @@ type Assurance_Aal int32
 const (
 	// Not said; never sent.
 	Assurance_AAL_UNSPECIFIED Assurance_Aal = 0
-	// One factor: the authenticator did not verify its user.
+	// One factor, or a credential that counts for no more: see `reasons`.
 	Assurance_AAL1 Assurance_Aal = 1
 	// Two factors: the authenticator verified its user.
 	Assurance_AAL2 Assurance_Aal = 2
-	// Two factors, with a key that cannot leave its hardware.
+	// Two factors, with a key that cannot leave its hardware, by a trusted
+	// attestation and a certified model.
 	Assurance_AAL3 Assurance_Aal = 3
 )
 
@@ -89,7 +90,12 @@ type Assurance struct {
 	// signs the site's origin, so it is true for all of them.
 	PhishingResistant bool `protobuf:"varint,3,opt,name=phishing_resistant,json=phishingResistant,proto3" json:"phishing_resistant,omitempty"`
 	// Whether the credential was backed up (synced) at this sign-in.
-	BackedUp      bool `protobuf:"varint,4,opt,name=backed_up,json=backedUp,proto3" json:"backed_up,omitempty"`
+	BackedUp bool `protobuf:"varint,4,opt,name=backed_up,json=backedUp,proto3" json:"backed_up,omitempty"`
+	// Why the level is not the next one: all that stands in between. Empty at
+	// AAL3. USER_NOT_VERIFIED, CREDENTIAL_LOWERED, REGISTERED_AT_LOWER_ASSURANCE,
+	// SYNCED_PASSKEY_LIMITED, KEY_EXPORTABLE, ATTESTATION_NOT_TRUSTED,
+	// CERTIFICATION_INSUFFICIENT, AUTHENTICATOR_REPORTED; more may come.
+	Reasons       []string `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,16 +158,24 @@ func (x *Assurance) GetBackedUp() bool {
 	return false
 }
 
+func (x *Assurance) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
 var File_biocore_auth_v1_assurance_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_assurance_proto_rawDesc = "" +
 	"\n" +
-	"\x1fbiocore/auth/v1/assurance.proto\x12\x0fbiocore.auth.v1\"\xe8\x01\n" +
+	"\x1fbiocore/auth/v1/assurance.proto\x12\x0fbiocore.auth.v1\"\x82\x02\n" +
 	"\tAssurance\x120\n" +
 	"\x03aal\x18\x01 \x01(\x0e2\x1e.biocore.auth.v1.Assurance.AalR\x03aal\x12#\n" +
 	"\ruser_verified\x18\x02 \x01(\bR\fuserVerified\x12-\n" +
 	"\x12phishing_resistant\x18\x03 \x01(\bR\x11phishingResistant\x12\x1b\n" +
-	"\tbacked_up\x18\x04 \x01(\bR\bbackedUp\"8\n" +
+	"\tbacked_up\x18\x04 \x01(\bR\bbackedUp\x12\x18\n" +
+	"\areasons\x18\x05 \x03(\tR\areasons\"8\n" +
 	"\x03Aal\x12\x13\n" +
 	"\x0fAAL_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04AAL1\x10\x01\x12\b\n" +
