@@ -152,7 +152,7 @@ func (s *Service) find(ctx context.Context, in *signIn, resp *webauthn.Assertion
 }
 
 func relyingParty(snap *tenant.Snapshot) webauthn.RP {
-	return webauthn.RP{ID: snap.RPID, Name: snap.RPName, Origins: snap.Origins}
+	return webauthn.RP{ID: snap.RPID, Name: snap.RPName, Origins: snap.CeremonyOrigins}
 }
 
 // write is the sign-in as it is written if the credential is still good.

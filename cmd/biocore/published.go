@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -18,8 +20,11 @@ func (p *platform) published(ctx context.Context, slug string) (scope.Scope, err
 	if err != nil {
 		return scope.Scope{}, err
 	}
-	return scope.New(id, scope.Actor{Kind: scope.ActorSystem, ID: "published"}), nil
+	return scope.New(id, publisher), nil
 }
+
+// publisher reads what anybody may read.
+var publisher = scope.Actor{Kind: scope.ActorSystem, ID: "published"}
 
 // described returns the tenant of a slug as it is; tenant.ErrNotFound also of one that is
 // being deleted, of which nothing is published any more.
@@ -28,7 +33,11 @@ func (p *platform) described(ctx context.Context, slug string) (*tenant.Snapshot
 	if err != nil {
 		return nil, err
 	}
-	snap, err := p.tenants.Current(ctx, sc)
+	return p.snapshot(ctx, sc.Tenant())
+}
+
+func (p *platform) snapshot(ctx context.Context, id uuid.UUID) (*tenant.Snapshot, error) {
+	snap, err := p.tenants.Current(ctx, scope.New(id, publisher))
 	if err != nil {
 		return nil, err
 	}
@@ -70,4 +79,27 @@ func (p *platform) metadata(ctx context.Context, slug string) ([]byte, error) {
 		return nil, err
 	}
 	return wellknown.JSON(wellknown.MetadataOf(p.cfg.PublicURL, snap.Slug))
+}
+
+// place answers a document that is looked for below a relying party's own domain, of the
+// tenant with this slug or, without one, of the tenant whose RP ID host is. What it says
+// are the tenant's settings: host only chooses whose.
+func (p *platform) place(document func(*tenant.Tenant) any) func(ctx context.Context, slug, host string) ([]byte, error) {
+	return func(ctx context.Context, slug, host string) ([]byte, error) {
+		var snap *tenant.Snapshot
+		var err error
+		if slug != "" {
+			snap, err = p.described(ctx, slug)
+		} else {
+			var id uuid.UUID
+			if id, err = p.tenants.ResolveDomain(ctx, host, rpc.OriginFromContext(ctx).Address); err != nil {
+				return nil, err
+			}
+			snap, err = p.snapshot(ctx, id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return wellknown.JSON(document(&snap.Tenant))
+	}
 }

@@ -18,6 +18,10 @@ type settingsJSON struct {
 		RPID    string   `json:"rpId"`
 		Name    string   `json:"name"`
 		Origins []string `json:"origins"`
+
+		RelatedOrigins   []string             `json:"relatedOrigins"`
+		NativeApps       nativeAppsJSON       `json:"nativeApps"`
+		PasskeyEndpoints passkeyEndpointsJSON `json:"passkeyEndpoints"`
 	} `json:"relyingParty"`
 	Tokens struct {
 		Audience               string          `json:"audience,omitempty"`
@@ -31,9 +35,31 @@ type settingsJSON struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
+type nativeAppsJSON struct {
+	AndroidApps []androidAppJSON `json:"androidApps"`
+	IOSAppIDs   []string         `json:"iosAppIds"`
+}
+
+type androidAppJSON struct {
+	PackageName  string   `json:"packageName"`
+	Fingerprints []string `json:"sha256CertFingerprints"`
+}
+
+type passkeyEndpointsJSON struct {
+	Enroll          string `json:"enroll"`
+	Manage          string `json:"manage"`
+	PRFUsageDetails string `json:"prfUsageDetails"`
+}
+
 func toSettingsJSON(s tenant.Settings) settingsJSON {
 	out := settingsJSON{ETag: s.ETag, UpdatedAt: s.UpdatedAt}
 	out.RelyingParty.RPID, out.RelyingParty.Name, out.RelyingParty.Origins = s.RPID, s.RPName, s.Origins
+	out.RelyingParty.RelatedOrigins = append([]string{}, s.RelatedOrigins...)
+	out.RelyingParty.NativeApps = nativeAppsJSON{AndroidApps: []androidAppJSON{}, IOSAppIDs: append([]string{}, s.IOSApps...)}
+	for _, a := range s.AndroidApps {
+		out.RelyingParty.NativeApps.AndroidApps = append(out.RelyingParty.NativeApps.AndroidApps, androidAppJSON(a))
+	}
+	out.RelyingParty.PasskeyEndpoints = passkeyEndpointsJSON(s.PasskeyEndpoints)
 	t := &out.Tokens
 	t.Audience, t.DirectTokens = s.TokenAudience, s.DirectTokens
 	if s.EncryptionKey != "" {
@@ -64,7 +90,11 @@ func runTenantSettings(ctx context.Context, env *environment, args []string) err
 		req.DirectTokens = &direct
 		return err
 	})
+	places := placeFlags(fs)
 	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	if err := places.into(&req); err != nil {
 		return err
 	}
 	c, err := openControl(ctx, env, *config)
@@ -74,6 +104,9 @@ func runTenantSettings(ctx context.Context, env *environment, args []string) err
 	defer c.Close()
 	sc, err := c.of(ctx, fs.Arg(0))
 	if err != nil {
+		return err
+	}
+	if err := places.merge(ctx, c, sc, &req); err != nil {
 		return err
 	}
 	s, err := c.tenants.UpdateSettings(ctx, sc, req) // one that changes nothing only reads
@@ -94,17 +127,27 @@ func runTenantSettings(ctx context.Context, env *environment, args []string) err
 		}
 		encrypted = key.Algorithm + " to key " + key.KID
 	}
-	return table(env.out, [][]string{
-		{"RP ID", s.RPID},
-		{"name", s.RPName},
-		{"origins", joined(s.Origins)},
+	rows := [][]string{{"RP ID", s.RPID}, {"name", s.RPName}, {"origins", joined(s.Origins)}}
+	for _, row := range [][]string{ // few tenants have any
+		{"related origins", joined(s.RelatedOrigins)},
+		{"Android apps", joined(packages(s.AndroidApps))},
+		{"iOS apps", joined(s.IOSApps)},
+		{"enroll page", s.PasskeyEndpoints.Enroll},
+		{"manage page", s.PasskeyEndpoints.Manage},
+		{"PRF page", s.PasskeyEndpoints.PRFUsageDetails},
+	} {
+		if row[1] != "" && row[1] != "-" {
+			rows = append(rows, row)
+		}
+	}
+	return table(env.out, append(rows, [][]string{
 		{"audience", s.Audience()},
 		{"browsers get", delivery},
 		{"tokens encrypted", encrypted},
 		{"access token", s.Policy.AccessTokenLife().String()},
 		{"idle session", s.Policy.RefreshIdle().String()},
 		{"session", s.Policy.SessionLifetime().String()},
-	})
+	}...))
 }
 
 // readEncryptionKey reads a JWK from a file; "none" takes the key away.

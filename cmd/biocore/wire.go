@@ -35,6 +35,7 @@ import (
 	"github.com/biocore-id/biocore/web/rest"
 	"github.com/biocore-id/biocore/web/rpc"
 	"github.com/biocore-id/biocore/web/static"
+	"github.com/biocore-id/biocore/web/wellknown"
 )
 
 // operator is what the operator's commands work with: the control plane's services,
@@ -210,7 +211,11 @@ func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
 		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo,
-		Ready: p.ready, TrustedHops: p.cfg.TrustedHops, HSTS: p.cfg.PublicURL[:5] == "https", Log: p.tel.Log,
+		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
+		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),
+		AssetLinks:         edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.AssetLinksOf(t) })),
+		AppSiteAssociation: edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.AppSiteAssociationOf(t) })),
+		Ready:              p.ready, TrustedHops: p.cfg.TrustedHops, HSTS: p.cfg.PublicURL[:5] == "https", Log: p.tel.Log,
 	})
 }
 

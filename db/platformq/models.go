@@ -29,4 +29,10 @@ type Tenant struct {
 	ShreddedAt         *time.Time
 	TokenAudience      *string
 	TokenEncryptionKey *string
+	RelatedOrigins     []string
+	AndroidApps        []string
+	IosApps            []string
+	PasskeyEnrollUrl   *string
+	PasskeyManageUrl   *string
+	PasskeyPrfUrl      *string
 }

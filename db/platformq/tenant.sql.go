@@ -13,7 +13,7 @@ import (
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants WHERE id = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1
 `
 
 // Index: tenants_pkey.
@@ -39,12 +39,18 @@ func (q *Queries) GetTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
 
 const GetTenantBySlug = `-- name: GetTenantBySlug :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants WHERE slug = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE slug = $1
 `
 
 // Index: tenants_slug_key.
@@ -70,6 +76,12 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
@@ -78,7 +90,7 @@ const InsertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 ON CONFLICT (slug) DO NOTHING
-RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key
+RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
 `
 
 type InsertTenantParams struct {
@@ -124,12 +136,18 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
 
 const ListTenants = `-- name: ListTenants :many
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND ($2::text IS NULL OR slug = $2::text)
   AND ($3::text IS NULL OR mode = $3::text)
@@ -187,6 +205,12 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.ShreddedAt,
 			&i.TokenAudience,
 			&i.TokenEncryptionKey,
+			&i.RelatedOrigins,
+			&i.AndroidApps,
+			&i.IosApps,
+			&i.PasskeyEnrollUrl,
+			&i.PasskeyManageUrl,
+			&i.PasskeyPrfUrl,
 		); err != nil {
 			return nil, err
 		}
@@ -198,8 +222,38 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 	return items, nil
 }
 
+const ListTenantsOfRPID = `-- name: ListTenantsOfRPID :many
+SELECT id, mode FROM tenants WHERE rp_id = $1 AND state <> 'DELETING' AND slug <> 'platform' ORDER BY mode, id LIMIT 3
+`
+
+type ListTenantsOfRPIDRow struct {
+	ID   uuid.UUID
+	Mode string
+}
+
+// Whose a domain is: of two in one mode, nobody's. Index: tenants_rp_id.
+func (q *Queries) ListTenantsOfRPID(ctx context.Context, rpID string) ([]ListTenantsOfRPIDRow, error) {
+	rows, err := q.db.Query(ctx, ListTenantsOfRPID, rpID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTenantsOfRPIDRow{}
+	for rows.Next() {
+		var i ListTenantsOfRPIDRow
+		if err := rows.Scan(&i.ID, &i.Mode); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
@@ -225,13 +279,19 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
 
 const SetTenantState = `-- name: SetTenantState :one
 UPDATE tenants SET state = $1, suspend_reason = $2, updated_at = $3, version = version + 1
-WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key
+WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
 `
 
 type SetTenantStateParams struct {
@@ -269,6 +329,12 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
@@ -276,7 +342,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 const UpdateTenant = `-- name: UpdateTenant :one
 UPDATE tenants SET name = $1, rp_id = $2, rp_name = $3, origins = $4,
   direct_tokens = $5, updated_at = $6, version = version + 1
-WHERE id = $7 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key
+WHERE id = $7 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
 `
 
 type UpdateTenantParams struct {
@@ -320,6 +386,12 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }

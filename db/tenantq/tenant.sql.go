@@ -13,7 +13,7 @@ import (
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants
 `
 
 // The caller's own tenant: the wall leaves one row. Lock: none. Index: tenants_pkey.
@@ -39,12 +39,18 @@ func (q *Queries) GetTenant(ctx context.Context) (Tenant, error) {
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: changes of one's own settings, one after the other. Index: tenants_pkey.
@@ -70,6 +76,12 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }
@@ -94,8 +106,10 @@ func (q *Queries) SetPolicyVersion(ctx context.Context, arg SetPolicyVersionPara
 const UpdateSettings = `-- name: UpdateSettings :one
 UPDATE tenants SET rp_id = $1, rp_name = $2, origins = $3,
   direct_tokens = $4, token_audience = $5, token_encryption_key = $6,
-  updated_at = $7, version = version + 1
-WHERE id = $8 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key
+  related_origins = $7, android_apps = $8, ios_apps = $9,
+  passkey_enroll_url = $10, passkey_manage_url = $11, passkey_prf_url = $12,
+  updated_at = $13, version = version + 1
+WHERE id = $14 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
 `
 
 type UpdateSettingsParams struct {
@@ -105,6 +119,12 @@ type UpdateSettingsParams struct {
 	DirectTokens       bool
 	TokenAudience      *string
 	TokenEncryptionKey *string
+	RelatedOrigins     []string
+	AndroidApps        []string
+	IosApps            []string
+	PasskeyEnrollUrl   *string
+	PasskeyManageUrl   *string
+	PasskeyPrfUrl      *string
 	Now                time.Time
 	ID                 uuid.UUID
 }
@@ -118,6 +138,12 @@ func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) 
 		arg.DirectTokens,
 		arg.TokenAudience,
 		arg.TokenEncryptionKey,
+		arg.RelatedOrigins,
+		arg.AndroidApps,
+		arg.IosApps,
+		arg.PasskeyEnrollUrl,
+		arg.PasskeyManageUrl,
+		arg.PasskeyPrfUrl,
 		arg.Now,
 		arg.ID,
 	)
@@ -141,6 +167,12 @@ func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) 
 		&i.ShreddedAt,
 		&i.TokenAudience,
 		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
 	)
 	return i, err
 }

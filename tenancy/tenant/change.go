@@ -97,7 +97,7 @@ func (r *UpdateRequest) apply(t Tenant) (Tenant, error) {
 	if r.DirectTokens != nil {
 		t.DirectTokens = *r.DirectTokens
 	}
-	return t, checkOrigins(t.Mode, t.RPID, t.Origins) // another RP ID may strand the old ones
+	return t, t.checkPlaces()
 }
 
 func differences(a, b Tenant) (before, after []attr.Attr) {
@@ -109,9 +109,18 @@ func differences(a, b Tenant) (before, after []attr.Attr) {
 	text("name", a.Name, b.Name)
 	text("rpId", a.RPID, b.RPID)
 	text("rpName", a.RPName, b.RPName)
-	if !slices.Equal(a.Origins, b.Origins) {
-		before, after = append(before, attr.Texts("origins", a.Origins)), append(after, attr.Texts("origins", b.Origins))
+	list := func(key string, was, is []string) {
+		if !slices.Equal(was, is) {
+			before, after = append(before, attr.Texts(key, was)), append(after, attr.Texts(key, is))
+		}
 	}
+	list("origins", a.Origins, b.Origins)
+	list("relatedOrigins", a.RelatedOrigins, b.RelatedOrigins)
+	list("androidApps", androidRows(a.AndroidApps), androidRows(b.AndroidApps))
+	list("iosAppIds", a.IOSApps, b.IOSApps)
+	text("passkeyEnrollUrl", a.PasskeyEndpoints.Enroll, b.PasskeyEndpoints.Enroll)
+	text("passkeyManageUrl", a.PasskeyEndpoints.Manage, b.PasskeyEndpoints.Manage)
+	text("passkeyPrfUrl", a.PasskeyEndpoints.PRFUsageDetails, b.PasskeyEndpoints.PRFUsageDetails)
 	if a.DirectTokens != b.DirectTokens {
 		before, after = append(before, attr.Bool("directTokens", a.DirectTokens)), append(after, attr.Bool("directTokens", b.DirectTokens))
 	}

@@ -43,6 +43,7 @@ type Service struct {
 	current   *db.Cache[*Snapshot]
 	guesses   *ratelimit.Guesses
 	slugs     slugs
+	domains   domains
 }
 
 const (
@@ -57,6 +58,7 @@ func New(o Options) *Service {
 		store: o.Store, keys: o.Keys, firstKeys: o.FirstKeys, guesses: o.Guesses,
 		current: db.NewCache[*Snapshot](o.Store, db.NounTenant, maxCached, cacheLife),
 		slugs:   slugs{known: map[string]uuid.UUID{}, absent: map[string]time.Time{}},
+		domains: domains{known: map[string]domainOwner{}},
 	}
 }
 

@@ -49,6 +49,12 @@ type UpdateSettingsRequest struct {
 	// EncryptionKey is a public JWK, see jwe.ParseKey; empty: tokens are only signed.
 	EncryptionKey []byte
 
+	// Each replaces all of them; empty: none.
+	RelatedOrigins   *[]string // https, of other domains, with at most rp.MaxLabels registrable labels
+	AndroidApps      *[]AndroidApp
+	IOSApps          *[]string
+	PasskeyEndpoints *PasskeyEndpoints
+
 	IfMatch string // the ETag that the caller read; empty: whatever it is now
 }
 
@@ -111,7 +117,10 @@ func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, af
 	}
 	row, err := tx.UpdateSettings(ctx, tenantq.UpdateSettingsParams{
 		ID: before.ID, RpID: after.RPID, RpName: after.RPName, Origins: after.Origins, DirectTokens: after.DirectTokens,
-		TokenAudience: optional(after.TokenAudience), TokenEncryptionKey: optional(after.EncryptionKey), Now: tx.Now(),
+		TokenAudience: optional(after.TokenAudience), TokenEncryptionKey: optional(after.EncryptionKey),
+		RelatedOrigins: notNil(after.RelatedOrigins), AndroidApps: androidRows(after.AndroidApps), IosApps: notNil(after.IOSApps),
+		PasskeyEnrollUrl: optional(after.PasskeyEndpoints.Enroll), PasskeyManageUrl: optional(after.PasskeyEndpoints.Manage),
+		PasskeyPrfUrl: optional(after.PasskeyEndpoints.PRFUsageDetails), Now: tx.Now(),
 	})
 	if err != nil {
 		return Tenant{}, fmt.Errorf("update settings: %w", err)
@@ -158,7 +167,27 @@ func (r *UpdateSettingsRequest) apply(t Tenant) (Tenant, error) {
 			t.EncryptionKey = key.JWK
 		}
 	}
-	return t, checkOrigins(t.Mode, t.RPID, t.Origins) // another RP ID may strand the old ones
+	if r.RelatedOrigins != nil {
+		t.RelatedOrigins = *r.RelatedOrigins
+	}
+	if r.AndroidApps != nil {
+		t.AndroidApps = *r.AndroidApps
+	}
+	if r.IOSApps != nil {
+		t.IOSApps = *r.IOSApps
+	}
+	if r.PasskeyEndpoints != nil {
+		t.PasskeyEndpoints = *r.PasskeyEndpoints
+	}
+	return t, t.checkPlaces()
+}
+
+// notNil is a list for a column that is never NULL.
+func notNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 const maxAudienceBytes = 512

@@ -74,10 +74,17 @@ type Tenant struct {
 	DirectTokens  bool   // publishable keys get tokens at finish instead of a code
 	TokenAudience string // as settled; empty: the RP ID. See Audience
 	EncryptionKey string // the public JWK that access tokens are encrypted to; empty: none
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	DeleteAfter   *time.Time
-	ETag          string // changes with every change; without quotes
+
+	// Where else its passkeys are used: see related.go.
+	RelatedOrigins   []string // of other domains; may be empty, like what follows
+	AndroidApps      []AndroidApp
+	IOSApps          []string // team.bundle
+	PasskeyEndpoints PasskeyEndpoints
+
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	DeleteAfter *time.Time
+	ETag        string // changes with every change; without quotes
 }
 
 // Audience is the aud of the tenant's access tokens.
@@ -96,10 +103,17 @@ type Snapshot struct {
 	PolicyVersion int
 	PolicySince   time.Time // when that version was written; zero for the platform's
 	Encryption    *jwe.Key  // EncryptionKey, ready for use; nil: tokens are only signed
+
+	// CeremonyOrigins are all origins that a ceremony may run on, exactly as clients
+	// serialise them: pages, related pages, apps.
+	CeremonyOrigins []string
 }
 
-// HasOrigin reports whether origin is exactly one of the tenant's.
-func (s *Snapshot) HasOrigin(origin string) bool { return slices.Contains(s.Origins, origin) }
+// HasOrigin reports whether origin is exactly one of the tenant's pages', related ones
+// included.
+func (s *Snapshot) HasOrigin(origin string) bool {
+	return slices.Contains(s.Origins, origin) || slices.Contains(s.RelatedOrigins, origin)
+}
 
 // Usable returns nil if the tenant works, ErrKeysOfDeleting if it is being deleted, and
 // else ErrSuspended.
@@ -136,6 +150,7 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 			return fmt.Errorf("get tenant: %w", err)
 		}
 		snap = &Snapshot{Tenant: fromRow(row), PolicyVersion: int(row.PolicyVersion)}
+		snap.CeremonyOrigins = snap.ceremonyOrigins()
 		if snap.EncryptionKey != "" {
 			// Failing is right: a token in the clear is what the tenant has ruled out.
 			if snap.Encryption, err = jwe.ParseKey([]byte(snap.EncryptionKey)); err != nil {
@@ -156,7 +171,12 @@ func fromRow(row tenantq.Tenant) Tenant {
 	return Tenant{
 		ID: row.ID, Slug: row.Slug, Name: row.Name, Mode: Mode(row.Mode), State: State(row.State),
 		SuspendReason: text(row.SuspendReason), RPID: row.RpID, RPName: row.RpName, Origins: row.Origins,
-		DirectTokens: row.DirectTokens, TokenAudience: text(row.TokenAudience), EncryptionKey: text(row.TokenEncryptionKey), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		DirectTokens: row.DirectTokens, TokenAudience: text(row.TokenAudience), EncryptionKey: text(row.TokenEncryptionKey),
+		RelatedOrigins: row.RelatedOrigins, AndroidApps: androidApps(row.AndroidApps), IOSApps: row.IosApps,
+		PasskeyEndpoints: PasskeyEndpoints{
+			Enroll: text(row.PasskeyEnrollUrl), Manage: text(row.PasskeyManageUrl), PRFUsageDetails: text(row.PasskeyPrfUrl),
+		},
+		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		DeleteAfter: row.DeleteAfter, ETag: etag.Of("tenant", row.ID[:], row.Version),
 	}
 }

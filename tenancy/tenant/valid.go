@@ -68,7 +68,7 @@ func checkRPID(mode Mode, rpID string) error {
 
 // checkOrigins takes the serialised origins that a tenant's pages can have: compared
 // byte by byte with what browsers send, so they must be spelled as browsers do.
-// Related origins of other domains and apps' origins are no part of this list.
+// Related origins of other domains and apps' origins are lists of their own.
 func checkOrigins(mode Mode, rpID string, origins []string) error {
 	const field = "origins"
 	if len(origins) < 1 || len(origins) > maxOrigins {

@@ -39,7 +39,8 @@ func handler(o edge.Options) http.Handler {
 	if o.Log == nil {
 		o.Log = discard
 	}
-	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Static, &o.JWKS, &o.OAuth, &o.Configuration, &o.Metadata} {
+	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Static, &o.JWKS, &o.OAuth, &o.Configuration, &o.Metadata,
+		&o.RelatedOrigins, &o.PasskeyEndpoints, &o.AssetLinks, &o.AppSiteAssociation} {
 		if *h == nil {
 			*h = echo
 		}

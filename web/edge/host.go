@@ -28,13 +28,19 @@ func knownHosts(next http.Handler, hosts []string) http.Handler {
 }
 
 func knownHost(host string, hosts []string) bool {
+	name := hostName(host)
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || name != "" && slices.Contains(hosts, name)
+}
+
+// hostName is the name or address in a Host, in lower case, without a port and without
+// the root's point.
+func hostName(host string) string {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil { // without a port
 		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || name != "" && slices.Contains(hosts, name)
+	return strings.ToLower(strings.TrimSuffix(name, "."))
 }

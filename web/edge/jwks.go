@@ -31,6 +31,18 @@ func Document(log *slog.Logger, read func(ctx context.Context, slug string) ([]b
 	return published(log, "application/json", documentMaxAge, read)
 }
 
+// Place serves what is looked for below a relying party's own domain: JSON, from any
+// origin. Whose is said by ?tenant= and its slug or, without it, by the Host that is asked:
+// it chooses among documents, and is not repeated in one.
+func Place(log *slog.Logger, read func(ctx context.Context, slug, host string) ([]byte, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		slug, host := r.URL.Query().Get("tenant"), hostName(r.Host)
+		published(log, "application/json", documentMaxAge, func(ctx context.Context, _ string) ([]byte, error) {
+			return read(ctx, slug, host)
+		}).ServeHTTP(w, r)
+	})
+}
+
 func published(
 	log *slog.Logger, contentType string, maxAge time.Duration, read func(ctx context.Context, slug string) ([]byte, error),
 ) http.Handler {

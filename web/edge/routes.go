@@ -28,6 +28,12 @@ type Options struct {
 	Configuration http.Handler // /t/{slug}/.well-known/biocore-configuration
 	Metadata      http.Handler // RFC 8414's, at both of the places where it is looked for
 
+	// What is looked for below a relying party's own domain, see Place.
+	RelatedOrigins     http.Handler // WebAuthn L3's list of other domains
+	PasskeyEndpoints   http.Handler // pages for credential managers
+	AssetLinks         http.Handler // Android apps
+	AppSiteAssociation http.Handler // apps on Apple's platforms
+
 	Demo http.Handler // /demo; nil: not served
 
 	// Ready tells how each dependency is, by its name. nil: fine. An error makes the server
@@ -57,6 +63,11 @@ func New(o Options) http.Handler {
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
 	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)
 	api.Handle("GET /.well-known/oauth-authorization-server/t/{slug}", o.Metadata) // RFC 8414 §3.1
+
+	api.Handle("GET /.well-known/webauthn", o.RelatedOrigins)
+	api.Handle("GET /.well-known/passkey-endpoints", o.PasskeyEndpoints)
+	api.Handle("GET /.well-known/assetlinks.json", o.AssetLinks)
+	api.Handle("GET /.well-known/apple-app-site-association", o.AppSiteAssociation)
 
 	mux := http.NewServeMux()
 	mux.Handle("/", crossOrigin(api))

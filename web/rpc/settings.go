@@ -57,6 +57,9 @@ func (h *SettingsHandler) UpdateSettings(ctx context.Context, req *adminv1.Updat
 	update := tenant.UpdateSettingsRequest{Origins: rp.GetOrigins(), IfMatch: etag}
 	if rp != nil {
 		update.RPID, update.RPName = rp.RpId, rp.Name
+		if err := places(rp, &update); err != nil {
+			return nil, err
+		}
 	}
 	if tokens != nil {
 		update.TokenAudience, update.DirectTokens = tokens.Audience, tokens.DirectTokens
@@ -70,6 +73,35 @@ func (h *SettingsHandler) UpdateSettings(ctx context.Context, req *adminv1.Updat
 		return nil, err
 	}
 	return toSettings(s), nil
+}
+
+// places are where else passkeys are used: what is present replaces all of it.
+func places(rp *adminv1.RelyingPartySettings, update *tenant.UpdateSettingsRequest) error {
+	if list := rp.GetRelatedOrigins(); list != nil {
+		origins := make([]string, len(list.GetValues()))
+		for i, v := range list.GetValues() {
+			text, ok := v.GetKind().(*structpb.Value_StringValue)
+			if !ok {
+				return ErrInvalid.With("relyingParty.relatedOrigins", "value must be a list of strings")
+			}
+			origins[i] = text.StringValue
+		}
+		update.RelatedOrigins = &origins
+	}
+	if apps := rp.GetNativeApps(); apps != nil {
+		android := make([]tenant.AndroidApp, len(apps.GetAndroidApps()))
+		for i, a := range apps.GetAndroidApps() {
+			android[i] = tenant.AndroidApp{PackageName: a.GetPackageName(), Fingerprints: a.GetSha256CertFingerprints()}
+		}
+		ios := apps.GetIosAppIds()
+		update.AndroidApps, update.IOSApps = &android, &ios
+	}
+	if pages := rp.GetPasskeyEndpoints(); pages != nil {
+		update.PasskeyEndpoints = &tenant.PasskeyEndpoints{
+			Enroll: pages.GetEnroll(), Manage: pages.GetManage(), PRFUsageDetails: pages.GetPrfUsageDetails(),
+		}
+	}
+	return nil
 }
 
 // encryptionKey is a JWK as the domain takes it: nil for none, and empty for an
@@ -90,7 +122,7 @@ func encryptionKey(jwk *structpb.Struct) ([]byte, error) {
 
 func toSettings(s tenant.Settings) *adminv1.Settings {
 	out := &adminv1.Settings{
-		RelyingParty: &adminv1.RelyingPartySettings{RpId: &s.RPID, Name: &s.RPName, Origins: s.Origins},
+		RelyingParty: toRelyingParty(&s.Tenant),
 		Tokens: &adminv1.TokenSettings{
 			Audience: optional(s.TokenAudience), DirectTokens: &s.DirectTokens,
 			AccessTokenSeconds:     seconds(s.Policy.AccessTokenSeconds),
@@ -106,6 +138,23 @@ func toSettings(s tenant.Settings) *adminv1.Settings {
 		}
 	}
 	return out
+}
+
+func toRelyingParty(t *tenant.Tenant) *adminv1.RelyingPartySettings {
+	related := &structpb.ListValue{Values: make([]*structpb.Value, len(t.RelatedOrigins))}
+	for i, o := range t.RelatedOrigins {
+		related.Values[i] = structpb.NewStringValue(o)
+	}
+	apps := &adminv1.NativeApps{IosAppIds: t.IOSApps}
+	for _, a := range t.AndroidApps {
+		apps.AndroidApps = append(apps.AndroidApps, &adminv1.AndroidApp{PackageName: a.PackageName, Sha256CertFingerprints: a.Fingerprints})
+	}
+	return &adminv1.RelyingPartySettings{
+		RpId: &t.RPID, Name: &t.RPName, Origins: t.Origins, RelatedOrigins: related, NativeApps: apps,
+		PasskeyEndpoints: &adminv1.PasskeyEndpoints{
+			Enroll: t.PasskeyEndpoints.Enroll, Manage: t.PasskeyEndpoints.Manage, PrfUsageDetails: t.PasskeyEndpoints.PRFUsageDetails,
+		},
+	}
 }
 
 // seconds is a duration of a policy: positive, and bounded by it.

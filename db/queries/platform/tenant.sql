@@ -13,6 +13,10 @@ SELECT * FROM tenants WHERE id = $1;
 -- Index: tenants_slug_key.
 SELECT * FROM tenants WHERE slug = $1;
 
+-- name: ListTenantsOfRPID :many
+-- Whose a domain is: of two in one mode, nobody's. Index: tenants_rp_id.
+SELECT id, mode FROM tenants WHERE rp_id = $1 AND state <> 'DELETING' AND slug <> 'platform' ORDER BY mode, id LIMIT 3;
+
 -- name: LockTenant :one
 -- FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
 SELECT * FROM tenants WHERE id = $1 FOR UPDATE;

@@ -10,6 +10,8 @@ SELECT * FROM tenants WHERE id = $1 FOR UPDATE;
 -- Under LockTenant; only the columns that bc_app may change. Index: tenants_pkey.
 UPDATE tenants SET rp_id = sqlc.arg(rp_id), rp_name = sqlc.arg(rp_name), origins = sqlc.arg(origins),
   direct_tokens = sqlc.arg(direct_tokens), token_audience = sqlc.narg(token_audience), token_encryption_key = sqlc.narg(token_encryption_key),
+  related_origins = sqlc.arg(related_origins), android_apps = sqlc.arg(android_apps), ios_apps = sqlc.arg(ios_apps),
+  passkey_enroll_url = sqlc.narg(passkey_enroll_url), passkey_manage_url = sqlc.narg(passkey_manage_url), passkey_prf_url = sqlc.narg(passkey_prf_url),
   updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
 
