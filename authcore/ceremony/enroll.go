@@ -77,6 +77,7 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 		// What was promised at begin, and not less than what is policy by now.
 		RequireUserVerification: e.begun.RequireUV || e.snap.Policy.UserVerification == policy.Required && !e.begun.Conditional,
 		Conditional:             e.begun.Conditional,
+		At:                      s.store.Now(),
 	}, req.Response); err != nil {
 		return Registered{}, err
 	}

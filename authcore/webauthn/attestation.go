@@ -3,6 +3,7 @@ package webauthn
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-webauthn/webauthn/metadata"
 	"github.com/go-webauthn/webauthn/protocol"
@@ -48,8 +49,8 @@ type Attestation struct {
 	Parts  []Attestation // of a compound, at least two, all of them verified
 }
 
-// verifyAttestation does steps 21 and 22 of §7.1. The metadata provider is nil
-// throughout: trust is not decided here.
+// verifyAttestation does steps 21 and 22 of §7.1, except for the validity of
+// certificates. The metadata provider is nil throughout: trust is not decided here.
 func verifyAttestation(object protocol.AttestationObject, clientDataHash []byte, allowSafetyNet bool) (Attestation, error) {
 	att := Attestation{Format: object.Format}
 	switch object.Format {
@@ -70,10 +71,12 @@ func verifyAttestation(object protocol.AttestationObject, clientDataHash []byte,
 	if err := checkCertificates(object, att.X5C); err != nil {
 		return att, ErrAttestation.WithCause(err)
 	}
-	if err := object.VerifyAttestation(clientDataHash, nil, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
+	shown := object
+	shown.AttStatement = timeless(object.Format, object.AttStatement, att.X5C)
+	if err := shown.VerifyAttestation(clientDataHash, nil, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
 		return att, ErrAttestation.WithCause(fmt.Errorf("%s: %w", object.Format, unfold(err)))
 	}
-	if att.Type, err = attestationType(object.Type); err != nil {
+	if att.Type, err = attestationType(shown.Type); err != nil {
 		return att, ErrAttestation.WithCause(err)
 	}
 	return att, nil
@@ -108,6 +111,17 @@ func verifyCompound(object protocol.AttestationObject, clientDataHash []byte, al
 		att.Parts = append(att.Parts, part)
 	}
 	return att, nil
+}
+
+// checkValidity refuses an attestation whose certificates are not valid at a time, or
+// a compound with such a part.
+func (a *Attestation) checkValidity(at time.Time) error {
+	for i := range a.Parts {
+		if err := a.Parts[i].checkValidity(at); err != nil {
+			return err
+		}
+	}
+	return checkValidity(a.Format, a.X5C, at)
 }
 
 // attestationType translates the library's word, which is the metadata

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
@@ -30,6 +31,12 @@ type RegistrationExpectation struct {
 	// AllowSafetyNet accepts the attestation format android-safetynet, alone or
 	// in a compound. Google turned the service off; no new statement is genuine.
 	AllowSafetyNet bool
+
+	// At is when the certificates of an attestation are judged: the time of the
+	// registration. Zero: now. Two formats know no other time than now: the answer
+	// of android-safetynet is good for a minute, and the vendors' roots for
+	// android-key and apple, which the library has built in, must not have expired.
+	At time.Time
 }
 
 // Registration is what a verified registration says: the credential record of
@@ -57,6 +64,9 @@ type Registration struct {
 // challenge, the origin and the RP ID; nothing is said yet about who made it
 // (see Attestation) or whether the credential ID is taken. The Registration
 // refers to the memory of resp.
+//
+// ErrAttestationExpired comes with a Registration, in which all else is verified:
+// it is evidence of why the credential was refused.
 func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationResponse) (Registration, error) {
 	if err := rp.check(exp.Challenge); err != nil {
 		return Registration{}, err
@@ -109,7 +119,7 @@ func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationRes
 	if err != nil {
 		return Registration{}, err
 	}
-	return Registration{
+	reg := Registration{
 		CredentialID: auth.credentialID,
 		PublicKey:    auth.publicKey,
 		Algorithm:    key.algorithm,
@@ -122,7 +132,14 @@ func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationRes
 		ClientData:   client.ClientData,
 		Attestation:  attestation,
 		Extensions:   auth.extensions,
-	}, nil
+	}
+	switch err := reg.Attestation.checkValidity(exp.present()); {
+	case errors.Is(err, ErrAttestationExpired):
+		return reg, err
+	case err != nil:
+		return Registration{}, err
+	}
+	return reg, nil
 }
 
 // checkTransports bounds what is stored and handed out again in descriptors.

@@ -25,6 +25,7 @@ type tpmStatement struct {
 	manufacturer string
 	usage        asn1.ObjectIdentifier
 	ca           bool
+	notBefore    time.Time
 	notAfter     time.Time
 	point        []byte // of the key that the TPM says it made: 4, x, y
 	extraData    []byte // the hash of what is attested
@@ -46,7 +47,7 @@ func TestTPMAttestation(t *testing.T) {
 		{"certificate with a subject", func(s *tpmStatement) { s.subject.CommonName = "TPM" }, webauthn.ErrAttestation},
 		{"certificate for another usage", func(s *tpmStatement) { s.usage = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 1} }, webauthn.ErrAttestation},
 		{"certificate of a CA", func(s *tpmStatement) { s.ca = true }, webauthn.ErrAttestation},
-		{"certificate that expired", func(s *tpmStatement) { s.notAfter = time.Now().Add(-time.Minute) }, webauthn.ErrAttestation},
+		{"certificate that expired", func(s *tpmStatement) { s.notAfter = time.Now().Add(-time.Minute) }, webauthn.ErrAttestationExpired},
 		{"about another key", func(s *tpmStatement) {
 			s.point = slices.Concat([]byte{4}, other[-2].([]byte), other[-3].([]byte)) //nolint:errcheck // ellipticKey put bytes there
 		}, webauthn.ErrAttestation},
@@ -81,6 +82,7 @@ func attestByTPM(t *testing.T, spoil func(*tpmStatement)) func(*webauthn.Registr
 			s := tpmStatement{
 				manufacturer: "id:FFFFF1D0", // the conformance tests' own
 				usage:        asn1.ObjectIdentifier{2, 23, 133, 8, 3},
+				notBefore:    time.Now().Add(-time.Hour),
 				notAfter:     time.Now().Add(time.Hour),
 				point:        slices.Concat([]byte{4}, x, y),
 				extraData:    extraData[:],
@@ -152,7 +154,7 @@ func (s *tpmStatement) certificate(t *testing.T, key *ecdsa.PrivateKey) []byte {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: s.subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: s.notAfter,
+		SerialNumber: big.NewInt(1), Subject: s.subject, NotBefore: s.notBefore, NotAfter: s.notAfter,
 		BasicConstraintsValid: true, IsCA: s.ca, UnknownExtKeyUsage: []asn1.ObjectIdentifier{s.usage},
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: san}},
 	}

@@ -16,8 +16,8 @@
 // Client data, authenticator data and signatures are read here, strictly and
 // without reflection, because sign-in is the hot path. COSE keys and attestation
 // statements are left to github.com/go-webauthn/webauthn, which no other
-// package imports. One of its habits shows through: the validity period of
-// attestation certificates is judged by the process's clock.
+// package imports. It judges the validity of attestation certificates by the
+// process's clock; here that is done at the time that the expectation names.
 package webauthn
 
 import (
@@ -40,6 +40,7 @@ var (
 	ErrBackupState          = fault.New(fault.Invalid, "BACKUP_STATE_INVALID", "the authenticator reports a backup of a credential that cannot be backed up")
 	ErrAlgorithm            = fault.New(fault.Invalid, "ALGORITHM_NOT_ALLOWED", "the credential's algorithm was not asked for or is not supported")
 	ErrAttestation          = fault.New(fault.Invalid, "ATTESTATION_INVALID", "the attestation statement does not verify")
+	ErrAttestationExpired   = fault.New(fault.Invalid, "ATTESTATION_EXPIRED", "the certificates of the attestation have expired")
 	ErrAttestationFormat    = fault.New(fault.Invalid, "ATTESTATION_FORMAT_UNSUPPORTED", "the attestation statement format is not supported")
 	ErrCredentialNotAllowed = fault.New(fault.Invalid, "CREDENTIAL_NOT_ALLOWED", "the credential is not one of those that were asked for")
 	ErrUserHandle           = fault.New(fault.Invalid, "USER_HANDLE_MISMATCH", "the credential belongs to another user")
