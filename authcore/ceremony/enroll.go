@@ -200,7 +200,7 @@ func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialP
 		AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
 		Transports: transports, Attachment: v.Attachment, Discoverable: v.Discoverable,
 		Nickname: e.nickname, RegisteredVia: string(e.via()), Now: now,
-		Trust: string(credential.TrustNone), Extensions: "{}",
+		Trust: string(credential.TrustNone), Extensions: "{}", RpID: e.begun.RPID,
 	}
 }
 

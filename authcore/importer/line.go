@@ -262,10 +262,10 @@ func (r *reader) transports() []string {
 	r.take("transports", &list, "an array of strings")
 	ok := len(list) <= maxTransports
 	for _, t := range list {
-		ok = ok && t != "" && len(t) <= maxTransportBytes && !slices.ContainsFunc([]byte(t), func(c byte) bool { return c <= ' ' || c > '~' })
+		ok = ok && t != "" && len(t) <= maxTransportBytes && !slices.ContainsFunc([]byte(t), func(c byte) bool { return c <= ' ' || c > '~' || c == ',' })
 	}
 	if !ok {
-		r.refuse("transports", FieldInvalid, "has at most 16 words of at most 32 visible ASCII characters")
+		r.refuse("transports", FieldInvalid, "has at most 16 words of at most 32 visible ASCII characters without commas")
 		return nil
 	}
 	slices.Sort(list)

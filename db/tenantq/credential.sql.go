@@ -50,7 +50,7 @@ func (q *Queries) DeleteCredentialsOfUser(ctx context.Context, userID uuid.UUID)
 }
 
 const GetCredential = `-- name: GetCredential :one
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials WHERE id = $1
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id FROM credentials WHERE id = $1
 `
 
 // Index: credentials_pkey.
@@ -90,6 +90,7 @@ func (q *Queries) GetCredential(ctx context.Context, id []byte) (Credential, err
 		&i.Disposition,
 		&i.Extensions,
 		&i.EvidenceID,
+		&i.RpID,
 	)
 	return i, err
 }
@@ -205,14 +206,14 @@ func (q *Queries) HasCredentials(ctx context.Context) (bool, error) {
 const InsertCredential = `-- name: InsertCredential :one
 INSERT INTO credentials (id, user_id, sign_count, backed_up, backup_eligible, public_key, algorithm, aaguid,
   attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via,
-  trust, certification, registered_aal, lowered, extensions, evidence_id, created_at, updated_at)
+  trust, certification, registered_aal, lowered, extensions, evidence_id, rp_id, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5,
   $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15,
-  $16, $17, $18, $19, $20, $21,
-  $22, $22)
+  $16, $17, $18, $19, $20, $21, $22,
+  $23, $23)
 ON CONFLICT (tenant_id, id) DO NOTHING
-RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
+RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id
 `
 
 type InsertCredentialParams struct {
@@ -237,6 +238,7 @@ type InsertCredentialParams struct {
 	Lowered           bool
 	Extensions        string
 	EvidenceID        *uuid.UUID
+	RpID              string
 	Now               time.Time
 }
 
@@ -265,6 +267,7 @@ func (q *Queries) InsertCredential(ctx context.Context, arg InsertCredentialPara
 		arg.Lowered,
 		arg.Extensions,
 		arg.EvidenceID,
+		arg.RpID,
 		arg.Now,
 	)
 	var i Credential
@@ -301,12 +304,13 @@ func (q *Queries) InsertCredential(ctx context.Context, arg InsertCredentialPara
 		&i.Disposition,
 		&i.Extensions,
 		&i.EvidenceID,
+		&i.RpID,
 	)
 	return i, err
 }
 
 const ListCredentials = `-- name: ListCredentials :many
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id FROM credentials
 WHERE user_id = $1 AND state = ANY($2::text[])
   AND ($3::timestamptz IS NULL OR (created_at, id) < ($3::timestamptz, $4::bytea))
   AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
@@ -376,6 +380,7 @@ func (q *Queries) ListCredentials(ctx context.Context, arg ListCredentialsParams
 			&i.Disposition,
 			&i.Extensions,
 			&i.EvidenceID,
+			&i.RpID,
 		); err != nil {
 			return nil, err
 		}
@@ -388,7 +393,7 @@ func (q *Queries) ListCredentials(ctx context.Context, arg ListCredentialsParams
 }
 
 const ListCredentialsOfUser = `-- name: ListCredentialsOfUser :many
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials WHERE user_id = $1 ORDER BY created_at, id
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id FROM credentials WHERE user_id = $1 ORDER BY created_at, id
 `
 
 // All of a user's credentials, oldest first: bounded by the policy's limit a user. Index: credentials_user.
@@ -434,6 +439,7 @@ func (q *Queries) ListCredentialsOfUser(ctx context.Context, userID uuid.UUID) (
 			&i.Disposition,
 			&i.Extensions,
 			&i.EvidenceID,
+			&i.RpID,
 		); err != nil {
 			return nil, err
 		}
@@ -499,7 +505,7 @@ func (q *Queries) LockUserOfCredential(ctx context.Context, id []byte) (uuid.UUI
 
 const RenameCredential = `-- name: RenameCredential :one
 UPDATE credentials SET nickname = $1, updated_at = $2, version = version + 1
-WHERE id = $3 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
+WHERE id = $3 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id
 `
 
 type RenameCredentialParams struct {
@@ -545,13 +551,14 @@ func (q *Queries) RenameCredential(ctx context.Context, arg RenameCredentialPara
 		&i.Disposition,
 		&i.Extensions,
 		&i.EvidenceID,
+		&i.RpID,
 	)
 	return i, err
 }
 
 const RevokeCredential = `-- name: RevokeCredential :one
 UPDATE credentials SET state = 'REVOKED', revoked_at = $1, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
+WHERE id = $2 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id
 `
 
 type RevokeCredentialParams struct {
@@ -596,13 +603,14 @@ func (q *Queries) RevokeCredential(ctx context.Context, arg RevokeCredentialPara
 		&i.Disposition,
 		&i.Extensions,
 		&i.EvidenceID,
+		&i.RpID,
 	)
 	return i, err
 }
 
 const SetCredentialState = `-- name: SetCredentialState :one
 UPDATE credentials SET state = $1, updated_at = $2, version = version + 1
-WHERE id = $3 AND state <> 'REVOKED' RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id
+WHERE id = $3 AND state <> 'REVOKED' RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id
 `
 
 type SetCredentialStateParams struct {
@@ -648,6 +656,7 @@ func (q *Queries) SetCredentialState(ctx context.Context, arg SetCredentialState
 		&i.Disposition,
 		&i.Extensions,
 		&i.EvidenceID,
+		&i.RpID,
 	)
 	return i, err
 }

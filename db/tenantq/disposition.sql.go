@@ -262,7 +262,7 @@ func (q *Queries) InsertDisposition(ctx context.Context, arg InsertDispositionPa
 }
 
 const ListCredentialsOfModel = `-- name: ListCredentialsOfModel :many
-SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id FROM credentials
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id FROM credentials
 WHERE aaguid = $1 AND state <> 'REVOKED' AND ($2::bytea IS NULL OR id > $2::bytea)
 ORDER BY id LIMIT $3
 `
@@ -316,6 +316,7 @@ func (q *Queries) ListCredentialsOfModel(ctx context.Context, arg ListCredential
 			&i.Disposition,
 			&i.Extensions,
 			&i.EvidenceID,
+			&i.RpID,
 		); err != nil {
 			return nil, err
 		}

@@ -44,6 +44,7 @@ type Credential struct {
 	Disposition       string
 	Extensions        string
 	EvidenceID        *uuid.UUID
+	RpID              string
 }
 
 type Disposition struct {
@@ -59,6 +60,25 @@ type Disposition struct {
 	CreatedAt   time.Time
 	Credentials int32
 	FinishedAt  *time.Time
+}
+
+type Import struct {
+	TenantID      uuid.UUID
+	ID            uuid.UUID
+	State         string
+	OnDuplicate   string
+	RpID          string
+	Position      int32
+	Digest        string
+	Counts        string
+	CheckedLines  int32
+	CheckedDigest string
+	CheckedCounts string
+	CreatedBy     string
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	StartedAt     *time.Time
+	EndedAt       *time.Time
 }
 
 type Session struct {

@@ -40,6 +40,9 @@ const (
 
 	AuthenticatorDisposed Type = "authenticator.disposed" // what is to become of a model's credentials
 
+	ImportStarted  Type = "import.started"  // users and credentials come in, without events of their own
+	ImportFinished Type = "import.finished" // or was cancelled: read the lists again
+
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
 
@@ -60,6 +63,7 @@ func Types() []Type {
 		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked,
 		CredentialSignCountRolledBack, CredentialDisposed,
 		AuthenticatorDisposed,
+		ImportStarted, ImportFinished,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

@@ -3,11 +3,11 @@
 -- #sctn-registering-a-new-credential: refuse it). Index: credentials_pkey.
 INSERT INTO credentials (id, user_id, sign_count, backed_up, backup_eligible, public_key, algorithm, aaguid,
   attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via,
-  trust, certification, registered_aal, lowered, extensions, evidence_id, created_at, updated_at)
+  trust, certification, registered_aal, lowered, extensions, evidence_id, rp_id, created_at, updated_at)
 VALUES (sqlc.arg(id), sqlc.arg(user_id), sqlc.arg(sign_count), sqlc.arg(backed_up), sqlc.arg(backup_eligible),
   sqlc.arg(public_key), sqlc.arg(algorithm), sqlc.arg(aaguid), sqlc.arg(attestation_format), sqlc.arg(attestation_type),
   sqlc.arg(transports), sqlc.arg(attachment), sqlc.narg(discoverable), sqlc.arg(nickname), sqlc.arg(registered_via),
-  sqlc.arg(trust), sqlc.arg(certification), sqlc.arg(registered_aal), sqlc.arg(lowered), sqlc.arg(extensions), sqlc.narg(evidence_id),
+  sqlc.arg(trust), sqlc.arg(certification), sqlc.arg(registered_aal), sqlc.arg(lowered), sqlc.arg(extensions), sqlc.narg(evidence_id), sqlc.arg(rp_id),
   sqlc.arg(now), sqlc.arg(now))
 ON CONFLICT (tenant_id, id) DO NOTHING
 RETURNING *;
