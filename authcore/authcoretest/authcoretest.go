@@ -83,7 +83,7 @@ func build(t testing.TB, base *dbtest.Store, store *db.Store, k keys.KMS, denial
 	w.Keys = keys.New(keys.Options{Store: store, KMS: k})
 	w.Tenants = tenant.New(tenant.Options{Store: store})
 	w.Users = user.New(user.Options{Store: store, Keys: w.Keys})
-	w.Credentials = credential.New(credential.Options{Store: store, Keys: w.Keys})
+	w.Credentials = credential.New(credential.Options{Store: store, Keys: w.Keys, Tenants: w.Tenants})
 	var err error
 	w.Sessions, err = session.New(session.Options{Store: store, Keys: w.Keys, Tenants: w.Tenants, PublicURL: PublicURL, Denials: denials})
 	if err != nil {

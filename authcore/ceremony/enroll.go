@@ -39,7 +39,7 @@ type enrollment struct {
 // entry and event are one transaction: whatever fails burns nothing.
 //
 // Errors: ErrChallengeUnknown, ErrChallengeExpired, ErrChallengeSpent; webauthn's;
-// ErrRegistrationSpent, ErrRegistrationExpired; ErrCredentialExists,
+// ErrRegistrationSpent, ErrRegistrationExpired; ErrRecoveryClosed; ErrCredentialExists,
 // ErrTooManyCredentials, ErrUserMoved; user.ErrNotFound, user.ErrBlocked;
 // credential.ErrNickname; tenant.ErrSuspended; db.ErrUnavailable,
 // ephemeral.ErrUnavailable.
@@ -115,7 +115,7 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	if err := e.spend(ctx, tx, hash[:], e.begun.ExpiresAt, ErrChallengeSpent); err != nil {
 		return Registered{}, err
 	}
-	if e.begun.TokenHash != nil {
+	if e.begun.TokenHash != nil && e.begun.Recovery == nil {
 		if err := e.spend(ctx, tx, e.begun.TokenHash, *e.begun.TokenExpiry, ErrRegistrationSpent); err != nil {
 			return Registered{}, err
 		}
@@ -123,6 +123,11 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	u, err := e.owner(ctx, tx)
 	if err != nil {
 		return Registered{}, err
+	}
+	if e.begun.Recovery != nil {
+		if err := e.recover(ctx, tx); err != nil {
+			return Registered{}, err
+		}
 	}
 	kept, err := tx.CountKeptCredentials(ctx, u.ID.UUID())
 	if err != nil {
@@ -200,7 +205,7 @@ func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialP
 		AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
 		Transports: transports, Attachment: v.Attachment, Discoverable: v.Discoverable,
 		Nickname: e.nickname, RegisteredVia: string(e.via()), Now: now,
-		Trust: string(credential.TrustNone), Extensions: "{}", RpID: e.begun.RPID,
+		Trust: string(credential.TrustNone), Extensions: "{}", RpID: e.begun.RPID, Lowered: e.begun.Recovery != nil,
 	}
 }
 
@@ -223,8 +228,12 @@ func attestationType(t webauthn.AttestationType) string {
 	return "UNKNOWN"
 }
 
-// via says who vouched for the person. Either way it is a server: it made the token.
+// via says who vouched for the person: a server, which also made the token, unless it is
+// a recovery's.
 func (e *enrollment) via() credential.Via {
+	if e.begun.Recovery != nil {
+		return credential.Via(e.begun.Via)
+	}
 	if e.begun.TokenHash != nil {
 		return credential.ViaRegistrationToken
 	}

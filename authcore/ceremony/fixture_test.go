@@ -82,7 +82,7 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	s.keys = keys.New(keys.Options{Store: store, KMS: w.kms})
 	s.tenants = tenant.New(tenant.Options{Store: store, Keys: s.keys})
 	s.users = user.New(user.Options{Store: store, Keys: s.keys})
-	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys})
+	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	if s.sessions, err = session.New(session.Options{Store: store, Keys: s.keys, Tenants: s.tenants, PublicURL: publicURL}); err != nil {
 		t.Fatal(err)
 	}

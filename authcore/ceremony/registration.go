@@ -40,6 +40,10 @@ type registration struct {
 	// Of the registration token that it began with; nil when a server key vouched.
 	TokenHash   []byte     `json:"tokenHash,omitempty"`
 	TokenExpiry *time.Time `json:"tokenExpiry,omitempty"`
+
+	// Of the recovery whose token that is, and how it came about: see recovery.go.
+	Recovery *uuid.UUID `json:"recovery,omitempty"`
+	Via      string     `json:"via,omitempty"`
 }
 
 const (
@@ -59,7 +63,8 @@ func (r *registration) hash() [32]byte { return sha256.Sum256(r.Challenge) }
 // finishes, so a prompt that is cancelled leaves nothing behind.
 //
 // ErrSubject; ErrNeedsServerKey when a publishable key names a user without a token;
-// ErrRegistrationToken, ErrRegistrationExpired, ErrRegistrationSpent; ErrPolicy;
+// ErrRegistrationToken, ErrRegistrationExpired, ErrRegistrationSpent; ErrRecoveryPending,
+// ErrRecoveryClosed; ErrPolicy;
 // ErrTooManyCredentials; user.ErrNotFound, user.ErrBlocked, user.ErrExternalID,
 // user.ErrName; tenant.ErrSuspended; db.ErrUnavailable, ephemeral.ErrUnavailable.
 func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req BeginRegistrationRequest) (BegunRegistration, error) {
@@ -91,6 +96,9 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 	if token != nil {
 		hash := token.hash()
 		r.TokenHash, r.TokenExpiry = hash[:], &token.ExpiresAt
+		if token.Recovery {
+			r.Recovery = &token.ID
+		}
 	}
 	entity, exclude, err := s.enrollee(ctx, sc, ring, snap, who, &r)
 	if err != nil {
@@ -161,7 +169,14 @@ func (s *Service) enrollee(
 	var u user.User
 	var exclude []webauthn.Descriptor
 	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		if r.TokenHash != nil {
+		if r.Recovery != nil {
+			of, err := r.begin(ctx, tx, snap)
+			if err != nil {
+				return err
+			}
+			id := user.ID(of)
+			who.id = &id
+		} else if r.TokenHash != nil {
 			// Better now than after the prompt; finish has the last word.
 			if _, err := tx.GetSpender(ctx, tenantq.GetSpenderParams{Hash: r.TokenHash, Slot: db.Slot(*r.TokenExpiry)}); err == nil {
 				return ErrRegistrationSpent

@@ -24,6 +24,8 @@ type registrationToken struct {
 	Profile   *user.Profile `json:"p,omitempty"` // one by external id
 	RPID      string        `json:"r"`
 	ExpiresAt time.Time     `json:"e"`
+
+	Recovery bool `json:"-"` // ID is a recovery's, in whose row the rest stands
 }
 
 // hash is what is kept of a registration token that was used.
@@ -110,6 +112,9 @@ func tokenHolder(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, id *user
 }
 
 func (s *Service) openRegistrationToken(ring *keys.Ring, snap *tenant.Snapshot, text string) (*registrationToken, error) {
+	if id, ok := openRecoveryToken(ring, text); ok {
+		return &registrationToken{ID: id, Recovery: true}, nil
+	}
 	var t registrationToken
 	if err := open(ring, sealRegistrationToken, text, &t); errors.Is(err, keys.ErrToken) {
 		return nil, ErrRegistrationToken

@@ -19,6 +19,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // Errors returned by Service. Each Reason is part of the public API.
@@ -26,6 +27,8 @@ var (
 	ErrNotFound = fault.New(fault.NotFound, "CREDENTIAL_UNKNOWN", "no such credential")
 	ErrLast     = fault.New(fault.Precondition, "LAST_CREDENTIAL", "this is the user's last credential")
 	ErrRevoked  = fault.New(fault.Precondition, "CREDENTIAL_REVOKED", "this credential is revoked")
+	ErrReason   = fault.New(fault.Invalid, "REASON_REQUIRED", "say why: a reason of 1 to 256 characters")
+	ErrVoucher  = fault.New(fault.Precondition, "VOUCHER_TOO_WEAK", "this session does not vouch: it takes a recent sign-in with user verification, by another passkey of the user's that is older and was itself not recovered")
 	ErrNickname = fault.New(fault.Invalid, "NICKNAME_INVALID", "a nickname is text of at most 64 characters")
 )
 
@@ -33,16 +36,19 @@ var (
 type Options struct {
 	Store *db.Store     // required
 	Keys  *keys.Service // required: names are sealed, page tokens too
+
+	Tenants *tenant.Service // required by Vouch: the policy says how recent a sign-in must be
 }
 
 // Service keeps credentials. It is safe for concurrent use.
 type Service struct {
-	store *db.Store
-	keys  *keys.Service
+	store   *db.Store
+	keys    *keys.Service
+	tenants *tenant.Service
 }
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{store: o.Store, keys: o.Keys} }
+func New(o Options) *Service { return &Service{store: o.Store, keys: o.Keys, tenants: o.Tenants} }
 
 // Get returns one credential, in any state. ErrNotFound also for another tenant's.
 func (s *Service) Get(ctx context.Context, sc scope.Scope, id ID) (Credential, error) {

@@ -197,6 +197,17 @@ func FindID(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, external stri
 	return ID(id), nil
 }
 
+// FindState is FindID with the user's state.
+func FindState(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, external string) (ID, State, error) {
+	row, err := tx.FindRecoverySubject(ctx, ring.Index(externalID, external))
+	if db.IsNoRows(err) {
+		return ID{}, "", ErrNotFound
+	} else if err != nil {
+		return ID{}, "", fmt.Errorf("find user by external id: %w", err)
+	}
+	return ID(row.ID), State(row.State), nil
+}
+
 // Get returns one user. ErrNotFound also for another tenant's. A *DamagedError when a
 // contact does not open.
 func (s *Service) Get(ctx context.Context, sc scope.Scope, id ID) (User, error) {

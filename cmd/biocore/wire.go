@@ -151,7 +151,7 @@ func (p *platform) wire(ctx context.Context) error {
 
 	p.runner.MaintainKeys(p.keys.Maintain)
 
-	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys})
+	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants})
 	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL, Denials: p.denials})
 	if err != nil {
 		return err

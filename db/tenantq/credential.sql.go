@@ -675,3 +675,56 @@ func (q *Queries) SetUserBlocked(ctx context.Context, arg SetUserBlockedParams) 
 	_, err := q.db.Exec(ctx, SetUserBlocked, arg.Blocked, arg.UserID)
 	return err
 }
+
+const VouchForCredential = `-- name: VouchForCredential :one
+UPDATE credentials SET lowered = false, vouched_at = $1::timestamptz, vouched_by = $2, updated_at = $1, version = version + 1
+WHERE id = $3 RETURNING tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id
+`
+
+type VouchForCredentialParams struct {
+	Now       time.Time
+	VouchedBy string
+	ID        []byte
+}
+
+// Under LockUserOfCredential. Index: credentials_pkey.
+func (q *Queries) VouchForCredential(ctx context.Context, arg VouchForCredentialParams) (Credential, error) {
+	row := q.db.QueryRow(ctx, VouchForCredential, arg.Now, arg.VouchedBy, arg.ID)
+	var i Credential
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.UserID,
+		&i.State,
+		&i.UserBlocked,
+		&i.SignCount,
+		&i.BackedUp,
+		&i.BackupEligible,
+		&i.LastUsedAt,
+		&i.PublicKey,
+		&i.Algorithm,
+		&i.Aaguid,
+		&i.AttestationFormat,
+		&i.AttestationType,
+		&i.Transports,
+		&i.Attachment,
+		&i.Discoverable,
+		&i.Nickname,
+		&i.RegisteredVia,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.RevokedAt,
+		&i.Version,
+		&i.Trust,
+		&i.Certification,
+		&i.RegisteredAal,
+		&i.Lowered,
+		&i.VouchedAt,
+		&i.VouchedBy,
+		&i.Disposition,
+		&i.Extensions,
+		&i.EvidenceID,
+		&i.RpID,
+	)
+	return i, err
+}

@@ -81,6 +81,23 @@ type Import struct {
 	EndedAt       *time.Time
 }
 
+type Recovery struct {
+	TenantID     uuid.UUID
+	ID           uuid.UUID
+	UserID       uuid.UUID
+	Kind         string
+	State        string
+	RpID         string
+	Reason       string
+	RequestedBy  string
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	DecidedBy    string
+	DecidedAt    *time.Time
+	CompletedAt  *time.Time
+	CredentialID []byte
+}
+
 type Session struct {
 	TenantID          uuid.UUID
 	ID                uuid.UUID

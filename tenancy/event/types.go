@@ -34,6 +34,7 @@ const (
 	CredentialSuspended           Type = "credential.suspended"
 	CredentialResumed             Type = "credential.resumed"
 	CredentialRevoked             Type = "credential.revoked"
+	CredentialVouched             Type = "credential.vouched"                // its assurance is lowered no more
 	CredentialSignCountRolledBack Type = "credential.sign_count_rolled_back" // a copy of its key may exist
 
 	CredentialDisposed Type = "credential.disposed" // by an order on its authenticator's model
@@ -42,6 +43,15 @@ const (
 
 	ImportStarted  Type = "import.started"  // users and credentials come in, without events of their own
 	ImportFinished Type = "import.finished" // or was cancelled: read the lists again
+
+	RecoveryCodesCreated Type = "recovery.codes_created" // a new set; the old one is void
+	RecoveryCodesDeleted Type = "recovery.codes_deleted"
+	RecoveryLocked       Type = "recovery.locked"    // too many failures by one name; without userId nobody has it
+	RecoveryRequested    Type = "recovery.requested" // by a code or by a link; state says whether somebody has to approve
+	RecoveryApproved     Type = "recovery.approved"  // its token works now
+	RecoveryRefused      Type = "recovery.refused"
+	RecoveryRevoked      Type = "recovery.revoked"
+	RecoveryCompleted    Type = "recovery.completed" // a passkey came of it
 
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
@@ -60,10 +70,12 @@ func Types() []Type {
 		APIKeyCreated, APIKeyRevoked,
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,
-		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked,
+		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked, CredentialVouched,
 		CredentialSignCountRolledBack, CredentialDisposed,
 		AuthenticatorDisposed,
 		ImportStarted, ImportFinished,
+		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
+		RecoveryRevoked, RecoveryCompleted,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

@@ -85,3 +85,8 @@ DELETE FROM credentials WHERE user_id = $1;
 -- name: HasCredentials :one
 -- Whether the tenant has any, revoked ones too. Runs as bc_control as well. Index: credentials_pkey.
 SELECT EXISTS (SELECT FROM credentials);
+
+-- name: VouchForCredential :one
+-- Under LockUserOfCredential. Index: credentials_pkey.
+UPDATE credentials SET lowered = false, vouched_at = sqlc.arg(now)::timestamptz, vouched_by = sqlc.arg(vouched_by), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;
