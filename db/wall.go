@@ -23,6 +23,7 @@ var extraPolicies = map[string]string{
 	"public.idempotency_keys expired": "bc_jobs deletes what is over a day old",
 	"public.data_keys due":            "bc_jobs asks which tenants have keys to look after; it sees tenant and time",
 	"public.signing_keys due":         "as data_keys",
+	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
 }
 
 // definers are the functions that run with their owner's rights.

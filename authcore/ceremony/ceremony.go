@@ -18,8 +18,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -128,6 +131,7 @@ type Registered struct {
 	User        user.User
 	Credential  credential.Credential
 	Attestation webauthn.Attestation
+	EvidenceID  *uuid.UUID // nil: policy keeps none
 }
 
 // BeginAuthenticationRequest says who signs in. At most one of UserID and
@@ -218,6 +222,7 @@ type Options struct {
 	Sessions  *session.Service  // required: it makes the tokens
 	Ephemeral *ephemeral.Client // required: registrations are kept there
 	Denials   *audit.Denials    // required: refusals are recorded by it
+	Evidence  *evidence.Service // of registrations; nil keeps none
 	Rand      io.Reader         // of challenges; nil means crypto/rand
 }
 
@@ -229,6 +234,7 @@ type Service struct {
 	sessions  *session.Service
 	ephemeral *ephemeral.Client
 	denials   *audit.Denials
+	evidence  *evidence.Service
 	rand      io.Reader
 
 	known *db.Cache[*known] // credentials as sign-in needs them
@@ -255,7 +261,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, rand: o.Rand, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

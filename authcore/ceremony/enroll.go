@@ -31,6 +31,7 @@ type enrollment struct {
 	begun    *registration
 	verified webauthn.Registration
 	nickname string
+	proof    proof
 }
 
 // FinishRegistration verifies what the authenticator made (WebAuthn L3
@@ -51,7 +52,7 @@ func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req Fi
 	e := enrollment{id: id}
 	done, err := s.enroll(ctx, sc, &e, &req)
 	if err != nil {
-		s.refuse(ctx, sc, actionRegister, id, err)
+		s.refuse(ctx, sc, actionRegister, id, err, s.keepRefused(ctx, sc, &e, err)...)
 		return Registered{}, err
 	}
 	return done, nil
@@ -72,15 +73,18 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	for i, a := range e.begun.Algorithms {
 		algorithms[i] = webauthn.Algorithm(a)
 	}
-	if e.verified, err = webauthn.VerifyRegistration(relyingParty(e.snap), webauthn.RegistrationExpectation{
+	e.proof = proof{vault: s.evidence, at: s.store.Now(), rp: relyingParty(e.snap), response: &req.Response}
+	e.proof.expected = webauthn.RegistrationExpectation{
 		Challenge: e.begun.Challenge, Algorithms: algorithms,
 		// What was promised at begin, and not less than what is policy by now.
 		RequireUserVerification: e.begun.RequireUV || e.snap.Policy.UserVerification == policy.Required && !e.begun.Conditional,
 		Conditional:             e.begun.Conditional,
-		At:                      s.store.Now(),
-	}, req.Response); err != nil {
+		At:                      e.proof.at,
+	}
+	if e.verified, err = webauthn.VerifyRegistration(e.proof.rp, e.proof.expected, req.Response); err != nil {
 		return Registered{}, err
 	}
+	e.proof.verified = true
 	if req.Nickname == nil {
 		e.nickname = credential.AuthenticatorName(e.verified.AAGUID)
 	} else if e.nickname, err = credential.CleanNickname(*req.Nickname); err != nil {
@@ -136,6 +140,9 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	if int(kept) >= e.snap.Policy.MaxCredentialsPerUser {
 		return Registered{}, ErrTooManyCredentials
 	}
+	if err := e.keep(ctx, tx, u.ID); err != nil {
+		return Registered{}, err
+	}
 	row, err := tx.InsertCredential(ctx, e.row(tx.Now(), u.ID))
 	if db.IsNoRows(err) {
 		return Registered{}, ErrCredentialExists // §7.1 step 26
@@ -147,7 +154,7 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 		// taken. Asked after the insert, so that both answers take the same work.
 		return Registered{}, ErrCredentialExists
 	}
-	return Registered{User: u, Credential: credential.FromRow(row), Attestation: e.verified.Attestation}, e.record(ctx, tx, u.ID)
+	return Registered{User: u, Credential: credential.FromRow(row), Attestation: e.verified.Attestation, EvidenceID: e.proof.kept.Ref()}, e.record(ctx, tx, u.ID)
 }
 
 // spend makes a challenge or token one-time. A concurrent finish with the same one
@@ -206,6 +213,7 @@ func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialP
 		Transports: transports, Attachment: v.Attachment, Discoverable: v.Discoverable,
 		Nickname: e.nickname, RegisteredVia: string(e.via()), Now: now,
 		Trust: string(credential.TrustNone), Extensions: "{}", RpID: e.begun.RPID, Lowered: e.begun.Recovery != nil,
+		EvidenceID: e.proof.kept.Ref(),
 	}
 }
 
@@ -252,6 +260,7 @@ func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID)
 		attr.UUID("userId", id), attr.Text("via", string(e.via())), attr.UUID("aaguid", v.AAGUID),
 		attr.Text("attestation", v.Attestation.Format), attr.Bool("userVerified", v.Flags.UserVerified()),
 	}
+	detail = append(detail, e.proof.detail()...)
 	if err := audit.Append(ctx, tx, audit.Entry{
 		Action: actionRegister, Target: audit.Target{Kind: "credential", ID: credential.ID(v.CredentialID).String()}, Detail: detail,
 	}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -40,6 +41,7 @@ type server struct {
 	users       *user.Service
 	credentials *credential.Service
 	sessions    *session.Service
+	evidence    *evidence.Service
 }
 
 // world is a database and the servers on it. The first is the embedded one.
@@ -86,9 +88,10 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	if s.sessions, err = session.New(session.Options{Store: store, Keys: s.keys, Tenants: s.tenants, PublicURL: publicURL}); err != nil {
 		t.Fatal(err)
 	}
+	s.evidence = evidence.New(evidence.Options{Store: store, Keys: s.keys})
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
-		Denials: audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: 1000}),
+		Denials: audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: 1000}), Evidence: s.evidence,
 	})
 	if err != nil {
 		t.Fatal(err)

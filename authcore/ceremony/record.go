@@ -33,13 +33,13 @@ const (
 
 // refuse records that a ceremony was refused, unless err says nothing about the
 // request: an outage, a client that hung up. What is refused in a loop is counted.
-func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, about uuid.UUID, err error) {
+func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, about uuid.UUID, err error, detail ...attr.Attr) {
 	f, ok := fault.As(err)
 	if !ok || f.Kind == fault.Unavailable || isRecorded(err) ||
 		errors.Is(err, idempotency.ErrReused) || errors.Is(err, idempotency.ErrNotReplayable) {
 		return
 	}
-	e := audit.Entry{Action: action, Reason: f.Reason}
+	e := audit.Entry{Action: action, Reason: f.Reason, Detail: detail}
 	if about != uuid.Nil {
 		e.Target = audit.Target{Kind: "ceremony", ID: about.String()}
 	}

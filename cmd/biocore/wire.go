@@ -13,6 +13,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
@@ -41,13 +42,14 @@ import (
 // operator is what the operator's commands work with: the control plane's services,
 // without a network.
 type operator struct {
-	store   *db.Store
-	kms     keys.KMS
-	keys    *keys.Service
-	users   *user.Service
-	tenants *tenant.Service
-	apiKeys *apikey.Service
-	denials *audit.Denials // refusals: recorded while a server runs, see platform.Run
+	store    *db.Store
+	kms      keys.KMS
+	keys     *keys.Service
+	users    *user.Service
+	tenants  *tenant.Service
+	apiKeys  *apikey.Service
+	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
+	denials  *audit.Denials    // refusals: recorded while a server runs, see platform.Run
 }
 
 func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, error) {
@@ -66,10 +68,13 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	o.keys = keys.New(keys.Options{
 		Store: store, KMS: k, Plan: o.keyPlan, Log: tel.Log,
 		Reseal: func(ctx context.Context, sc scope.Scope, limit int) (int, error) {
-			return o.users.Reseal(ctx, sc, limit)
+			users, err := o.users.Reseal(ctx, sc, limit)
+			records, more := o.evidence.Reseal(ctx, sc, limit-users)
+			return users + records, errors.Join(err, more)
 		},
 	})
 	o.users = user.New(user.Options{Store: store, Keys: o.keys})
+	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	var guesses *ratelimit.Guesses
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
@@ -91,6 +96,15 @@ func (o *operator) keyPlan(ctx context.Context, sc scope.Scope) (keys.Plan, erro
 		Since: snap.PolicySince, Ending: snap.State == tenant.Deleting,
 		RotateSigningAfter: snap.Policy.SigningKeyRotation(), RotateDataAfter: snap.Policy.DataKeyRotation(),
 	}, nil
+}
+
+// policyOf is the policy of a tenant as it is.
+func (o *operator) policyOf(ctx context.Context, sc scope.Scope) (policy.Document, error) {
+	snap, err := o.tenants.Current(ctx, sc)
+	if err != nil {
+		return policy.Document{}, err
+	}
+	return snap.Policy, nil
 }
 
 // Close ends the connections.
@@ -150,6 +164,8 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL.Reveal(), Now: p.store.Now, Log: p.tel.Log})
 
 	p.runner.MaintainKeys(p.keys.Maintain)
+	p.evidence = evidence.New(evidence.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Policy: p.policyOf, Log: p.tel.Log})
+	p.runner.MaintainEvidence(p.evidence.Maintain)
 
 	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants})
 	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL, Denials: p.denials})
@@ -157,7 +173,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials,
+		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence,
 	})
 	if err != nil {
 		return err

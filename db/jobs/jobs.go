@@ -90,7 +90,8 @@ type Runner struct {
 	now     func() time.Time
 	workers *river.Workers
 
-	maintainsKeys bool
+	maintainsKeys     bool
+	maintainsEvidence bool
 }
 
 // NewRunner returns a runner that does the platform's own housekeeping and nothing
@@ -144,6 +145,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.maintainsKeys {
 		river.AddWorker(r.workers, &keySweeper{queries: platformq.New(pool), log: r.log})
 		periodic = append(periodic, keySweepJob())
+	}
+	if r.maintainsEvidence {
+		river.AddWorker(r.workers, &evidenceSweeper{queries: platformq.New(pool), log: r.log})
+		periodic = append(periodic, evidenceSweepJob())
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema:       db.JobSchema,

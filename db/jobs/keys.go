@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
@@ -60,9 +61,18 @@ func (s *keySweeper) Work(ctx context.Context, _ *river.Job[keySweep]) error {
 	if len(tenants) == 0 {
 		return nil
 	}
+	if err := maintain(ctx, tenants, func(of Of) river.JobArgs { return KeyMaintenance{of} }); err != nil {
+		return fmt.Errorf("insert key maintenance: %w", err)
+	}
+	s.log.DebugContext(ctx, "keys are due", "count", len(tenants))
+	return nil
+}
+
+// maintain makes a job of each tenant, from within a job of the platform's.
+func maintain(ctx context.Context, tenants []uuid.UUID, args func(Of) river.JobArgs) error {
 	jobs := make([]river.InsertManyParams, len(tenants))
 	for i, id := range tenants {
-		jobs[i] = river.InsertManyParams{Args: KeyMaintenance{Of{TenantID: id}}, InsertOpts: &river.InsertOpts{
+		jobs[i] = river.InsertManyParams{Args: args(Of{TenantID: id}), InsertOpts: &river.InsertOpts{
 			MaxAttempts: 2, // the next sweep finds what is left
 			// One at a time for each tenant: the sweep finds it again while it waits or runs.
 			UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
@@ -71,9 +81,6 @@ func (s *keySweeper) Work(ctx context.Context, _ *river.Job[keySweep]) error {
 			}},
 		}}
 	}
-	if _, err := river.ClientFromContext[pgx.Tx](ctx).InsertMany(ctx, jobs); err != nil {
-		return fmt.Errorf("insert key maintenance: %w", err)
-	}
-	s.log.DebugContext(ctx, "keys are due", "count", len(tenants))
-	return nil
+	_, err := river.ClientFromContext[pgx.Tx](ctx).InsertMany(ctx, jobs)
+	return err
 }

@@ -62,6 +62,31 @@ type Disposition struct {
 	FinishedAt  *time.Time
 }
 
+type Evidence struct {
+	TenantID      uuid.UUID
+	ID            uuid.UUID
+	CeremonyID    uuid.UUID
+	At            time.Time
+	Outcome       string
+	Reason        string
+	UserID        *uuid.UUID
+	CredentialID  []byte
+	Aaguid        uuid.UUID
+	Format        string
+	Trust         string
+	MdsNumber     int32
+	PolicyVersion int32
+	Sha256        []byte
+	Size          int32
+	RecordKey     []byte
+	KeyVersion    int64
+	Body          []byte
+	StoredAt      *time.Time
+	RetentionDays int32
+	ExpiresAt     time.Time
+	DueAt         time.Time
+}
+
 type Import struct {
 	TenantID      uuid.UUID
 	ID            uuid.UUID

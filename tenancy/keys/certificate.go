@@ -67,45 +67,25 @@ var (
 // VerifyCertificate returns what a deletion certificate says, if one of the keys in
 // jwks (a JSON Web Key Set) has signed it. It needs neither network nor database.
 func VerifyCertificate(jwks []byte, certificate string) (Certificate, error) {
-	var set struct {
-		Keys []publicJWK `json:"keys"`
-	}
-	if err := json.Unmarshal(jwks, &set); err != nil {
-		return Certificate{}, errors.New("unreadable key set")
-	}
 	parts := strings.Split(certificate, ".")
 	if len(parts) != 3 {
 		return Certificate{}, ErrCertificate
 	}
-	var header struct {
-		Alg string `json:"alg"`
-		KID string `json:"kid"`
-		Typ string `json:"typ"`
-	}
+	var header joseHeader
 	text, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
 	if err != nil || json.Unmarshal(text, &header) != nil || header.Typ != certificateType {
 		return Certificate{}, ErrCertificate
 	}
 	input := certificate[:len(parts[0])+1+len(parts[1])]
-	for _, k := range set.Keys {
-		if k.KID != header.KID {
-			continue
-		}
-		public, err := k.public()
-		if err != nil {
-			return Certificate{}, fmt.Errorf("key %s: %w", k.KID, err)
-		}
-		// The algorithm is the key's, and so is the name: a kid is a thumbprint.
-		j, err := newJWK(public)
-		if err != nil || j.kid != header.KID || j.algorithm != header.Alg {
-			return Certificate{}, ErrCertificate
-		}
-		if err := (&verifier{algorithm: j.algorithm, key: public}).verify([]byte(input), []byte(parts[2])); err != nil {
-			return Certificate{}, ErrCertificate
-		}
-		return parseCertificate(parts[1])
+	switch err := verifyWith(jwks, header.KID, header.Alg, []byte(input), []byte(parts[2])); {
+	case errors.Is(err, errNoKey):
+		return Certificate{}, errCertificateKey
+	case errors.Is(err, ErrSignature):
+		return Certificate{}, ErrCertificate
+	case err != nil:
+		return Certificate{}, err
 	}
-	return Certificate{}, errCertificateKey
+	return parseCertificate(parts[1])
 }
 
 func parseCertificate(payload string) (Certificate, error) {
