@@ -90,6 +90,10 @@ func effects() []effect {
 		{adminv1connect.PolicyServicePutPolicyProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "PUT", "/admin/v1/policy", c.secret, map[string]any{"document": map[string]any{"accessTokenSeconds": 300}, "reason": "shorter"}
 		}, "policy.update", false, ""},
+		{adminv1connect.PolicyServiceRollbackPolicyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.setPolicy(t, c, `{"accessTokenSeconds":300}`)
+			return "POST", "/admin/v1/policy:rollback", c.secret, map[string]any{"version": 1, "reason": "too short"}
+		}, "policy.update", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

@@ -42,6 +42,8 @@ func commands() []command {
 		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
 		{"policy show", "", "print a tenant's policy, as a document to change", "biocore policy show --tenant acme > policy.json", runPolicyShow},
 		{"policy set", "FILE", "replace a tenant's policy; - reads the document from standard input", "biocore policy set --tenant acme --reason 'shorter tokens' policy.json", runPolicySet},
+		{"policy versions", "", "list the versions of a tenant's policy, the newest first", "biocore policy versions --tenant acme", runPolicyVersions},
+		{"policy rollback", "VERSION", "go back to an old version of a tenant's policy, by a new version", "biocore policy rollback --tenant acme --reason 'nobody could enroll' 3", runPolicyRollback},
 		{"apikey create", "", "make an API key, and print it", "biocore apikey create --tenant acme --kind secret --name ci", runAPIKeyCreate},
 		{"apikey list", "", "list a tenant's API keys", "biocore apikey list --tenant acme", runAPIKeyList},
 		{"apikey revoke", "ID", "stop an API key for good", "biocore apikey revoke --tenant acme 0193a7d2-5b1e-7000-8000-000000000000", runAPIKeyRevoke},

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -41,6 +43,7 @@ func runPolicyShow(ctx context.Context, env *environment, args []string) error {
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
 	slug := fs.String("tenant", "", tenantOfPolicy)
+	version := fs.Int("version", 0, "`number` of the version to print (the one that is in force)")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -48,7 +51,13 @@ func runPolicyShow(ctx context.Context, env *environment, args []string) error {
 		return misuse(env, command, "--tenant is required")
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		p, err := c.tenants.Policy(ctx, sc)
+		var p tenant.PolicyVersion
+		var err error
+		if *version == 0 {
+			p, err = c.tenants.Policy(ctx, sc)
+		} else {
+			p, err = c.tenants.PolicyVersion(ctx, sc, *version)
+		}
 		if err != nil {
 			return err
 		}
@@ -86,15 +95,86 @@ func runPolicySet(ctx context.Context, env *environment, args []string) error {
 		if err != nil {
 			return err
 		}
+		return printPolicyChange(env, asJSON, *slug, p)
+	})
+}
+
+func printPolicyChange(env *environment, asJSON bool, slug string, p tenant.PolicyVersion) error {
+	if asJSON {
+		out, err := toPolicyJSON(p)
+		if err != nil {
+			return err
+		}
+		return printJSON(env.out, out)
+	}
+	_, err := fmt.Fprintf(env.out, "%s goes by version %d of its policy: servers within a second, keys within six hours\n", slug, p.Version)
+	return err
+}
+
+// runPolicyVersions lists versions without their documents, which policy show prints;
+// under --json with them.
+func runPolicyVersions(ctx context.Context, env *environment, args []string) error {
+	const command = "policy versions"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", tenantOfPolicy)
+	limit := fs.Int("limit", listing.DefaultPageSize, "list at most this many `versions`, up to 200")
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	switch {
+	case *slug == "":
+		return misuse(env, command, "--tenant is required")
+	case *limit < 1 || *limit > listing.MaxPageSize:
+		return misuse(env, command, "--limit is between 1 and 200")
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		page, err := c.tenants.PolicyVersions(ctx, sc, listing.Request{PageSize: *limit})
+		if err != nil {
+			return err
+		}
 		if asJSON {
-			out, err := toPolicyJSON(p)
-			if err != nil {
-				return err
+			out := make([]policyJSON, len(page.Items))
+			for i, p := range page.Items {
+				if out[i], err = toPolicyJSON(p); err != nil {
+					return err
+				}
 			}
 			return printJSON(env.out, out)
 		}
-		_, err = fmt.Fprintf(env.out, "%s goes by version %d of its policy: servers within a second, keys within six hours\n", *slug, p.Version)
+		rows := [][]string{{"VERSION", "WRITTEN", "BY"}}
+		for _, p := range page.Items {
+			rows = append(rows, []string{strconv.Itoa(p.Version), p.CreatedAt.Format(time.RFC3339), p.CreatedBy})
+		}
+		return table(env.out, rows)
+	})
+}
+
+func runPolicyRollback(ctx context.Context, env *environment, args []string) error {
+	const command = "policy rollback"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", tenantOfPolicy)
+	reason := fs.String("reason", "", "`text` for the audit log")
+	ifMatch := fs.String("if-match", "", "`etag` of the version that is in force: refuse when there is a newer one")
+	if err := parse(fs, args, 1); err != nil {
 		return err
+	}
+	if *slug == "" {
+		return misuse(env, command, "--tenant is required")
+	}
+	version, err := strconv.Atoi(fs.Arg(0))
+	if err != nil || version < 1 {
+		return misuse(env, command, "VERSION is a number from 1")
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		p, err := c.tenants.RollbackPolicy(ctx, sc, tenant.RollbackPolicyRequest{Version: version, Reason: *reason, IfMatch: *ifMatch})
+		if err != nil {
+			return err
+		}
+		return printPolicyChange(env, asJSON, *slug, p)
 	})
 }
 

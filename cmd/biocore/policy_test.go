@@ -142,3 +142,55 @@ func TestPolicyCommands(t *testing.T) {
 	s.refused(t, 2, "--tenant is required", "policy", "show")
 	s.refused(t, 2, "--tenant is required", "policy", "set", file)
 }
+
+// Versions are listed and shown, and an old one is put in force again by a new one.
+func TestPolicyVersions(t *testing.T) {
+	w := newWorld(t)
+	s := newShell(t, w.cfg)
+	c, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	w.setPolicy(t, c, `{"accessTokenSeconds":120}`)
+	w.setPolicy(t, c, `{"accessTokenSeconds":180}`)
+	first := w.must(t, "GET", "/admin/v1/policy/versions?pageSize=2", c.secret, nil)
+	rest := w.must(t, "GET", "/admin/v1/policy/versions?pageToken="+first.text("nextPageToken"), c.secret, nil)
+	if all := append(first.items("versions"), rest.items("versions")...); len(all) != 3 || all[0].at("version") != 3.0 ||
+		all[1].at("document", "accessTokenSeconds") != 120.0 || all[2].at("version") != 1.0 || rest.text("nextPageToken") != "" {
+		t.Errorf("versions: %s\n%s", first, rest)
+	}
+	if second := w.must(t, "GET", "/admin/v1/policy/versions/2", c.secret, nil); second.at("document", "accessTokenSeconds") != 120.0 || second.text("etag") == "" {
+		t.Errorf("version 2: %s", second)
+	}
+	for path, key := range map[string]string{"/admin/v1/policy/versions/4": c.secret, "/admin/v1/policy/versions/2": globex.secret} {
+		if a := w.call(t, "GET", path, key, nil); a.status != http.StatusNotFound || a.reason() != tenant.ErrPolicyVersion.Reason {
+			t.Errorf("%s: %s", path, a)
+		}
+	}
+	now := w.must(t, "GET", "/admin/v1/policy", c.secret, nil)
+	back := w.call(t, "POST", "/admin/v1/policy:rollback", c.secret, map[string]any{"version": 2, "reason": "too long"}, "If-Match", now.header.Get("ETag"))
+	if back.status != http.StatusOK || back.at("version") != 4.0 || back.at("document", "accessTokenSeconds") != 120.0 {
+		t.Errorf("rollback: %s", back)
+	}
+	if a := w.call(t, "POST", "/admin/v1/policy:rollback", c.secret, map[string]any{"version": 1}, "If-Match", now.header.Get("ETag")); a.reason() != "ETAG_MISMATCH" {
+		t.Errorf("an old etag: %s", a)
+	}
+	if a := w.call(t, "POST", "/admin/v1/policy:rollback", globex.secret, map[string]any{"version": 2}); a.reason() != tenant.ErrPolicyVersion.Reason {
+		t.Errorf("another tenant's version: %s", a)
+	}
+
+	if out := s.must(t, "policy", "rollback", "--tenant", "acme", "--reason", "all of it", "1"); !strings.Contains(out, "acme goes by version 5 of its policy") {
+		t.Errorf("policy rollback = %s", out)
+	}
+	if out := s.must(t, "policy", "versions", "--tenant", "acme", "--limit", "2"); strings.Count(out, "\n") != 3 || !strings.Contains(out, "\n5 ") || !strings.Contains(out, "system:cli") {
+		t.Errorf("policy versions =\n%s", out)
+	}
+	if out := s.must(t, "policy", "versions", "--tenant", "acme", "--json"); strings.Count(out, `"document"`) != 5 {
+		t.Errorf("policy versions --json =\n%s", out)
+	}
+	if old := s.read(t, "policy", "show", "--tenant", "acme", "--version", "3"); old.at("version") != 3.0 || old.at("document", "accessTokenSeconds") != 180.0 {
+		t.Errorf("policy show --version 3 = %s", old.raw)
+	}
+	s.refused(t, 1, tenant.ErrPolicyVersion.Reason, "policy", "rollback", "--tenant", "acme", "9")
+	s.refused(t, 1, tenant.ErrPolicyVersion.Reason, "policy", "show", "--tenant", "acme", "--version", "9")
+	s.refused(t, 2, "VERSION is a number", "policy", "rollback", "--tenant", "acme", "last")
+	s.refused(t, 2, "--tenant is required", "policy", "versions")
+	s.refused(t, 2, "--limit is between", "policy", "versions", "--tenant", "acme", "--limit", "0")
+}

@@ -55,3 +55,47 @@ func (q *Queries) InsertPolicy(ctx context.Context, arg InsertPolicyParams) erro
 	)
 	return err
 }
+
+const ListPolicies = `-- name: ListPolicies :many
+SELECT version, document, created_by, created_at FROM policies
+WHERE $1::integer IS NULL OR version < $1::integer
+ORDER BY version DESC LIMIT $2
+`
+
+type ListPoliciesParams struct {
+	Before  *int32
+	MaxRows int32
+}
+
+type ListPoliciesRow struct {
+	Version   int32
+	Document  []byte
+	CreatedBy string
+	CreatedAt time.Time
+}
+
+// One page, the newest first. Keyset by version. Index: policies_pkey, backwards.
+func (q *Queries) ListPolicies(ctx context.Context, arg ListPoliciesParams) ([]ListPoliciesRow, error) {
+	rows, err := q.db.Query(ctx, ListPolicies, arg.Before, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPoliciesRow{}
+	for rows.Next() {
+		var i ListPoliciesRow
+		if err := rows.Scan(
+			&i.Version,
+			&i.Document,
+			&i.CreatedBy,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -59,17 +59,28 @@ type PutPolicyRequest struct {
 // It runs behind the wall as UpdateSettings does.
 func (s *Service) PutPolicy(ctx context.Context, sc scope.Scope, req PutPolicyRequest) (PolicyVersion, error) {
 	if sc.Tenant() == scope.PlatformTenant {
-		return PolicyVersion{}, ErrNotFound
+		return PolicyVersion{}, ErrNotFound // whatever the document is
 	}
 	document, err := policy.Parse(req.Document)
 	if err != nil {
 		return PolicyVersion{}, err
 	}
-	if document.SigningKeyLocation == policy.KeysInKMS && !s.keys.SignsInKMS() {
-		return PolicyVersion{}, keys.ErrNoSigner // now, and not in the log of whoever makes the next key
+	return s.changePolicy(ctx, sc, req.IfMatch, req.Reason, func(context.Context, *db.TenantTx) (policy.Document, []attr.Attr, error) {
+		return document, nil, nil
+	})
+}
+
+// changePolicy makes what next returns the next version of the policy. next runs behind
+// the tenant's lock, and tells what the audit entry says beside the difference.
+func (s *Service) changePolicy(
+	ctx context.Context, sc scope.Scope, ifMatch, reason string,
+	next func(ctx context.Context, tx *db.TenantTx) (policy.Document, []attr.Attr, error),
+) (PolicyVersion, error) {
+	if sc.Tenant() == scope.PlatformTenant {
+		return PolicyVersion{}, ErrNotFound
 	}
 	var put PolicyVersion
-	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		// Two at once would make the same version, so the row is the lock.
 		row, err := tx.LockTenant(ctx, sc.Tenant())
 		if db.IsNoRows(err) {
@@ -84,10 +95,17 @@ func (s *Service) PutPolicy(ctx context.Context, sc scope.Scope, req PutPolicyRe
 		if err != nil {
 			return err
 		}
-		if err := etag.Match(req.IfMatch, before.ETag); err != nil {
+		if err := etag.Match(ifMatch, before.ETag); err != nil {
 			return err
 		}
-		if put, err = s.writePolicy(ctx, tx, before, document, req.Reason); err != nil {
+		document, detail, err := next(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if document.SigningKeyLocation == policy.KeysInKMS && !s.keys.SignsInKMS() {
+			return keys.ErrNoSigner // now, and not in the log of whoever makes the next key
+		}
+		if put, err = s.writePolicy(ctx, tx, before, document, audit.Entry{Reason: reason, Detail: detail}); err != nil {
 			return err
 		}
 		tx.Result(put)
@@ -101,8 +119,8 @@ func (s *Service) PutPolicy(ctx context.Context, sc scope.Scope, req PutPolicyRe
 }
 
 // writePolicy stores document as the version after before, with all that a change
-// leaves behind, unless they say the same.
-func (s *Service) writePolicy(ctx context.Context, tx *db.TenantTx, before PolicyVersion, document policy.Document, reason string) (PolicyVersion, error) {
+// leaves behind, unless they say the same. entry says what else goes into the audit log.
+func (s *Service) writePolicy(ctx context.Context, tx *db.TenantTx, before PolicyVersion, document policy.Document, entry audit.Entry) (PolicyVersion, error) {
 	from, to, err := policyDifferences(before.Document, document)
 	if err != nil {
 		return PolicyVersion{}, err
@@ -118,11 +136,10 @@ func (s *Service) writePolicy(ctx context.Context, tx *db.TenantTx, before Polic
 	if err := tx.SetPolicyVersion(ctx, tenantq.SetPolicyVersionParams{ID: id, PolicyVersion: version, Now: tx.Now()}); err != nil {
 		return PolicyVersion{}, fmt.Errorf("set policy version: %w", err)
 	}
-	if err := s.record(ctx, tx, event.PolicyChanged, audit.Entry{
-		Action: "policy.update", Reason: reason,
-		Before: append([]attr.Attr{attr.Int("version", int64(before.Version))}, from...),
-		After:  append([]attr.Attr{attr.Int("version", int64(version))}, to...),
-	}); err != nil {
+	entry.Action = "policy.update"
+	entry.Before = append([]attr.Attr{attr.Int("version", int64(before.Version))}, from...)
+	entry.After = append([]attr.Attr{attr.Int("version", int64(version))}, to...)
+	if err := s.record(ctx, tx, event.PolicyChanged, entry); err != nil {
 		return PolicyVersion{}, err
 	}
 	return readPolicy(ctx, tx, version)
@@ -131,19 +148,24 @@ func (s *Service) writePolicy(ctx context.Context, tx *db.TenantTx, before Polic
 // readPolicy returns a version of the tenant's policy.
 func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (PolicyVersion, error) {
 	id := tx.Scope().Tenant()
-	found := PolicyVersion{Version: int(version), ETag: policyETag(id, version)}
 	stored, err := tx.GetPolicy(ctx, version)
 	if db.IsNoRows(err) && id == scope.PlatformTenant {
-		found.Document = policy.Default() // a migration makes this tenant, without a policy
-		return found, nil
+		// A migration makes this tenant, without a policy.
+		return PolicyVersion{Version: int(version), ETag: policyETag(id, version), Document: policy.Default()}, nil
 	} else if err != nil {
 		return PolicyVersion{}, fmt.Errorf("get policy %d: %w", version, err)
 	}
-	if found.Document, err = policy.Parse(stored.Document); err != nil {
+	return policyFromRow(id, stored)
+}
+
+// policyFromRow is the version in a row.
+func policyFromRow(id uuid.UUID, row tenantq.GetPolicyRow) (PolicyVersion, error) {
+	found := PolicyVersion{Version: int(row.Version), ETag: policyETag(id, row.Version), CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt}
+	var err error
+	if found.Document, err = policy.Parse(row.Document); err != nil {
 		// Not the caller's fault: hidden from the edge, which would send it.
-		return PolicyVersion{}, fmt.Errorf("stored policy %d of tenant %s: %v", version, id, err) //nolint:errorlint // see above
+		return PolicyVersion{}, fmt.Errorf("stored policy %d of tenant %s: %v", row.Version, id, err) //nolint:errorlint // see above
 	}
-	found.CreatedBy, found.CreatedAt = stored.CreatedBy, stored.CreatedAt
 	return found, nil
 }
 

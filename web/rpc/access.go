@@ -77,8 +77,11 @@ var methods = map[string]access{
 	adminv1connect.SettingsServiceGetSettingsProcedure:    {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.SettingsServiceUpdateSettingsProcedure: {serverKey, apikey.ScopeSettingsWrite, replays},
 
-	adminv1connect.PolicyServiceGetPolicyProcedure: {serverKey, apikey.ScopePolicyRead, reads},
-	adminv1connect.PolicyServicePutPolicyProcedure: {serverKey, apikey.ScopePolicyWrite, replays},
+	adminv1connect.PolicyServiceGetPolicyProcedure:          {serverKey, apikey.ScopePolicyRead, reads},
+	adminv1connect.PolicyServicePutPolicyProcedure:          {serverKey, apikey.ScopePolicyWrite, replays},
+	adminv1connect.PolicyServiceListPolicyVersionsProcedure: {serverKey, apikey.ScopePolicyRead, reads},
+	adminv1connect.PolicyServiceGetPolicyVersionProcedure:   {serverKey, apikey.ScopePolicyRead, reads},
+	adminv1connect.PolicyServiceRollbackPolicyProcedure:     {serverKey, apikey.ScopePolicyWrite, replays},
 
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},

@@ -10,6 +10,7 @@ import (
 
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -19,6 +20,9 @@ import (
 type policies interface {
 	Policy(ctx context.Context, sc scope.Scope) (tenant.PolicyVersion, error)
 	PutPolicy(ctx context.Context, sc scope.Scope, req tenant.PutPolicyRequest) (tenant.PolicyVersion, error)
+	PolicyVersions(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[tenant.PolicyVersion], error)
+	PolicyVersion(ctx context.Context, sc scope.Scope, version int) (tenant.PolicyVersion, error)
+	RollbackPolicy(ctx context.Context, sc scope.Scope, req tenant.RollbackPolicyRequest) (tenant.PolicyVersion, error)
 }
 
 // PolicyHandler serves PolicyService.
@@ -59,6 +63,58 @@ func (h *PolicyHandler) PutPolicy(ctx context.Context, req *adminv1.PutPolicyReq
 	}
 	answers(ctx, func(p tenant.PolicyVersion) proto.Message { return toPolicy(p) })
 	p, err := h.policies.PutPolicy(ctx, sc, tenant.PutPolicyRequest{Document: document, Reason: req.GetReason(), IfMatch: etag})
+	if err != nil {
+		return nil, err
+	}
+	return toPolicy(p), nil
+}
+
+// ListPolicyVersions translates: one call, one answer.
+func (h *PolicyHandler) ListPolicyVersions(
+	ctx context.Context, req *adminv1.ListPolicyVersionsRequest,
+) (*adminv1.ListPolicyVersionsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.policies.PolicyVersions(ctx, sc, listing.Request{PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken()})
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ListPolicyVersionsResponse{NextPageToken: page.NextToken}
+	for _, p := range page.Items {
+		res.Versions = append(res.Versions, toPolicy(p))
+	}
+	return res, nil
+}
+
+// GetPolicyVersion translates: one call, one answer.
+func (h *PolicyHandler) GetPolicyVersion(ctx context.Context, req *adminv1.GetPolicyVersionRequest) (*adminv1.Policy, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := h.policies.PolicyVersion(ctx, sc, int(req.GetVersion()))
+	if err != nil {
+		return nil, err
+	}
+	return toPolicy(p), nil
+}
+
+// RollbackPolicy writes an old version's document as the next one; If-Match guards.
+func (h *PolicyHandler) RollbackPolicy(ctx context.Context, req *adminv1.RollbackPolicyRequest) (*adminv1.Policy, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(p tenant.PolicyVersion) proto.Message { return toPolicy(p) })
+	p, err := h.policies.RollbackPolicy(ctx, sc, tenant.RollbackPolicyRequest{
+		Version: int(req.GetVersion()), Reason: req.GetReason(), IfMatch: etag,
+	})
 	if err != nil {
 		return nil, err
 	}

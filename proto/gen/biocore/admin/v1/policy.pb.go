@@ -202,6 +202,217 @@ func (x *PutPolicyRequest) GetReason() string {
 	return ""
 }
 
+// ListPolicyVersionsRequest asks for one page of versions.
+type ListPolicyVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Versions a page: 1 to 200; 50 if absent.
+	PageSize *uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
+	// The `nextPageToken` of the page before; absent for the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPolicyVersionsRequest) Reset() {
+	*x = ListPolicyVersionsRequest{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPolicyVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPolicyVersionsRequest) ProtoMessage() {}
+
+func (x *ListPolicyVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPolicyVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListPolicyVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListPolicyVersionsRequest) GetPageSize() uint32 {
+	if x != nil && x.PageSize != nil {
+		return *x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPolicyVersionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPolicyVersionsResponse is one page of versions.
+type ListPolicyVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The versions, the newest first.
+	Versions []*Policy `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	// Leads to the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPolicyVersionsResponse) Reset() {
+	*x = ListPolicyVersionsResponse{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPolicyVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPolicyVersionsResponse) ProtoMessage() {}
+
+func (x *ListPolicyVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPolicyVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListPolicyVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListPolicyVersionsResponse) GetVersions() []*Policy {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *ListPolicyVersionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetPolicyVersionRequest names a version.
+type GetPolicyVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which one, counted from 1.
+	Version       int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyVersionRequest) Reset() {
+	*x = GetPolicyVersionRequest{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyVersionRequest) ProtoMessage() {}
+
+func (x *GetPolicyVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyVersionRequest.ProtoReflect.Descriptor instead.
+func (*GetPolicyVersionRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetPolicyVersionRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// RollbackPolicyRequest names the version to go back to.
+type RollbackPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which one, counted from 1.
+	Version int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackPolicyRequest) Reset() {
+	*x = RollbackPolicyRequest{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackPolicyRequest) ProtoMessage() {}
+
+func (x *RollbackPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackPolicyRequest.ProtoReflect.Descriptor instead.
+func (*RollbackPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RollbackPolicyRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RollbackPolicyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_biocore_admin_v1_policy_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_policy_proto_rawDesc = "" +
@@ -218,10 +429,28 @@ const file_biocore_admin_v1_policy_proto_rawDesc = "" +
 	"\x10GetPolicyRequest\"q\n" +
 	"\x10PutPolicyRequest\x12;\n" +
 	"\bdocument\x18\x01 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\bdocument\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason2\xe2\x01\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x80\x01\n" +
+	"\x19ListPolicyVersionsRequest\x12,\n" +
+	"\tpage_size\x18\x01 \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageTokenB\f\n" +
+	"\n" +
+	"_page_size\"z\n" +
+	"\x1aListPolicyVersionsResponse\x124\n" +
+	"\bversions\x18\x01 \x03(\v2\x18.biocore.admin.v1.PolicyR\bversions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n" +
+	"\x17GetPolicyVersionRequest\x12!\n" +
+	"\aversion\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"\\\n" +
+	"\x15RollbackPolicyRequest\x12!\n" +
+	"\aversion\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason2\x82\x05\n" +
 	"\rPolicyService\x12f\n" +
 	"\tGetPolicy\x12\".biocore.admin.v1.GetPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/v1/policy\x90\x02\x01\x12i\n" +
-	"\tPutPolicy\x12\".biocore.admin.v1.PutPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1e\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/admin/v1/policy\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\tPutPolicy\x12\".biocore.admin.v1.PutPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1e\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/admin/v1/policy\x90\x02\x02\x12\x95\x01\n" +
+	"\x12ListPolicyVersions\x12+.biocore.admin.v1.ListPolicyVersionsRequest\x1a,.biocore.admin.v1.ListPolicyVersionsResponse\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/policy/versions\x90\x02\x01\x12\x87\x01\n" +
+	"\x10GetPolicyVersion\x12).biocore.admin.v1.GetPolicyVersionRequest\x1a\x18.biocore.admin.v1.Policy\".\x82\xd3\xe4\x93\x02%\x12#/admin/v1/policy/versions/{version}\x90\x02\x01\x12|\n" +
+	"\x0eRollbackPolicy\x12'.biocore.admin.v1.RollbackPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"'\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/policy:rollback\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_policy_proto_rawDescOnce sync.Once
@@ -235,27 +464,38 @@ func file_biocore_admin_v1_policy_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_policy_proto_rawDescData
 }
 
-var file_biocore_admin_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_biocore_admin_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_biocore_admin_v1_policy_proto_goTypes = []any{
-	(*Policy)(nil),                // 0: biocore.admin.v1.Policy
-	(*GetPolicyRequest)(nil),      // 1: biocore.admin.v1.GetPolicyRequest
-	(*PutPolicyRequest)(nil),      // 2: biocore.admin.v1.PutPolicyRequest
-	(*structpb.Struct)(nil),       // 3: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*Policy)(nil),                     // 0: biocore.admin.v1.Policy
+	(*GetPolicyRequest)(nil),           // 1: biocore.admin.v1.GetPolicyRequest
+	(*PutPolicyRequest)(nil),           // 2: biocore.admin.v1.PutPolicyRequest
+	(*ListPolicyVersionsRequest)(nil),  // 3: biocore.admin.v1.ListPolicyVersionsRequest
+	(*ListPolicyVersionsResponse)(nil), // 4: biocore.admin.v1.ListPolicyVersionsResponse
+	(*GetPolicyVersionRequest)(nil),    // 5: biocore.admin.v1.GetPolicyVersionRequest
+	(*RollbackPolicyRequest)(nil),      // 6: biocore.admin.v1.RollbackPolicyRequest
+	(*structpb.Struct)(nil),            // 7: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),      // 8: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_policy_proto_depIdxs = []int32{
-	3, // 0: biocore.admin.v1.Policy.document:type_name -> google.protobuf.Struct
-	4, // 1: biocore.admin.v1.Policy.created_at:type_name -> google.protobuf.Timestamp
-	3, // 2: biocore.admin.v1.PutPolicyRequest.document:type_name -> google.protobuf.Struct
-	1, // 3: biocore.admin.v1.PolicyService.GetPolicy:input_type -> biocore.admin.v1.GetPolicyRequest
-	2, // 4: biocore.admin.v1.PolicyService.PutPolicy:input_type -> biocore.admin.v1.PutPolicyRequest
-	0, // 5: biocore.admin.v1.PolicyService.GetPolicy:output_type -> biocore.admin.v1.Policy
-	0, // 6: biocore.admin.v1.PolicyService.PutPolicy:output_type -> biocore.admin.v1.Policy
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7, // 0: biocore.admin.v1.Policy.document:type_name -> google.protobuf.Struct
+	8, // 1: biocore.admin.v1.Policy.created_at:type_name -> google.protobuf.Timestamp
+	7, // 2: biocore.admin.v1.PutPolicyRequest.document:type_name -> google.protobuf.Struct
+	0, // 3: biocore.admin.v1.ListPolicyVersionsResponse.versions:type_name -> biocore.admin.v1.Policy
+	1, // 4: biocore.admin.v1.PolicyService.GetPolicy:input_type -> biocore.admin.v1.GetPolicyRequest
+	2, // 5: biocore.admin.v1.PolicyService.PutPolicy:input_type -> biocore.admin.v1.PutPolicyRequest
+	3, // 6: biocore.admin.v1.PolicyService.ListPolicyVersions:input_type -> biocore.admin.v1.ListPolicyVersionsRequest
+	5, // 7: biocore.admin.v1.PolicyService.GetPolicyVersion:input_type -> biocore.admin.v1.GetPolicyVersionRequest
+	6, // 8: biocore.admin.v1.PolicyService.RollbackPolicy:input_type -> biocore.admin.v1.RollbackPolicyRequest
+	0, // 9: biocore.admin.v1.PolicyService.GetPolicy:output_type -> biocore.admin.v1.Policy
+	0, // 10: biocore.admin.v1.PolicyService.PutPolicy:output_type -> biocore.admin.v1.Policy
+	4, // 11: biocore.admin.v1.PolicyService.ListPolicyVersions:output_type -> biocore.admin.v1.ListPolicyVersionsResponse
+	0, // 12: biocore.admin.v1.PolicyService.GetPolicyVersion:output_type -> biocore.admin.v1.Policy
+	0, // 13: biocore.admin.v1.PolicyService.RollbackPolicy:output_type -> biocore.admin.v1.Policy
+	9, // [9:14] is the sub-list for method output_type
+	4, // [4:9] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_policy_proto_init() }
@@ -263,13 +503,14 @@ func file_biocore_admin_v1_policy_proto_init() {
 	if File_biocore_admin_v1_policy_proto != nil {
 		return
 	}
+	file_biocore_admin_v1_policy_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_policy_proto_rawDesc), len(file_biocore_admin_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,15 @@ const (
 	PolicyServiceGetPolicyProcedure = "/biocore.admin.v1.PolicyService/GetPolicy"
 	// PolicyServicePutPolicyProcedure is the procedure name of the PolicyService's PutPolicy RPC.
 	PolicyServicePutPolicyProcedure = "/biocore.admin.v1.PolicyService/PutPolicy"
+	// PolicyServiceListPolicyVersionsProcedure is the procedure name of the PolicyService's
+	// ListPolicyVersions RPC.
+	PolicyServiceListPolicyVersionsProcedure = "/biocore.admin.v1.PolicyService/ListPolicyVersions"
+	// PolicyServiceGetPolicyVersionProcedure is the procedure name of the PolicyService's
+	// GetPolicyVersion RPC.
+	PolicyServiceGetPolicyVersionProcedure = "/biocore.admin.v1.PolicyService/GetPolicyVersion"
+	// PolicyServiceRollbackPolicyProcedure is the procedure name of the PolicyService's RollbackPolicy
+	// RPC.
+	PolicyServiceRollbackPolicyProcedure = "/biocore.admin.v1.PolicyService/RollbackPolicy"
 )
 
 var (
@@ -47,6 +56,30 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	policyServiceListPolicyVersionsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_policy_proto.Services().ByName("PolicyService").Methods().ByName("ListPolicyVersions"),
+			Procedure:        PolicyServiceListPolicyVersionsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	policyServiceGetPolicyVersionSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_policy_proto.Services().ByName("PolicyService").Methods().ByName("GetPolicyVersion"),
+			Procedure:        PolicyServiceGetPolicyVersionProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	policyServiceRollbackPolicySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_policy_proto.Services().ByName("PolicyService").Methods().ByName("RollbackPolicy"),
+			Procedure:        PolicyServiceRollbackPolicyProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // PolicyServiceClient is a client for the biocore.admin.v1.PolicyService service.
@@ -59,6 +92,16 @@ type PolicyServiceClient interface {
 	// `If-Match` header it is refused with ETAG_MISMATCH when there is a newer
 	// version. A document that is not valid is refused with POLICY_INVALID.
 	PutPolicy(context.Context, *v1.PutPolicyRequest) (*v1.Policy, error)
+	// ListPolicyVersions answers the versions of the policy, the newest first, a
+	// page at a time. A version never changes, so that a ceremony which names its
+	// version can be explained for ever.
+	ListPolicyVersions(context.Context, *v1.ListPolicyVersionsRequest) (*v1.ListPolicyVersionsResponse, error)
+	// GetPolicyVersion answers one version of the policy.
+	GetPolicyVersion(context.Context, *v1.GetPolicyVersionRequest) (*v1.Policy, error)
+	// RollbackPolicy makes the document of an old version the next version of the
+	// policy, and answers it. The versions in between stay as they are. The rest is
+	// as in PutPolicy.
+	RollbackPolicy(context.Context, *v1.RollbackPolicyRequest) (*v1.Policy, error)
 }
 
 // NewPolicyServiceClient constructs a client for the biocore.admin.v1.PolicyService service.
@@ -77,6 +120,16 @@ type PolicyServiceHandler interface {
 	// `If-Match` header it is refused with ETAG_MISMATCH when there is a newer
 	// version. A document that is not valid is refused with POLICY_INVALID.
 	PutPolicy(context.Context, *v1.PutPolicyRequest) (*v1.Policy, error)
+	// ListPolicyVersions answers the versions of the policy, the newest first, a
+	// page at a time. A version never changes, so that a ceremony which names its
+	// version can be explained for ever.
+	ListPolicyVersions(context.Context, *v1.ListPolicyVersionsRequest) (*v1.ListPolicyVersionsResponse, error)
+	// GetPolicyVersion answers one version of the policy.
+	GetPolicyVersion(context.Context, *v1.GetPolicyVersionRequest) (*v1.Policy, error)
+	// RollbackPolicy makes the document of an old version the next version of the
+	// policy, and answers it. The versions in between stay as they are. The rest is
+	// as in PutPolicy.
+	RollbackPolicy(context.Context, *v1.RollbackPolicyRequest) (*v1.Policy, error)
 }
 
 // RegisterPolicyServiceHandler registers svc as the biocore.admin.v1.PolicyService implementation
@@ -86,6 +139,9 @@ func RegisterPolicyServiceHandler(server *connect.Server, svc PolicyServiceHandl
 	server.Register(
 		connect.Method{Spec: policyServiceGetPolicySpec(), Handler: adapter.getPolicy},
 		connect.Method{Spec: policyServicePutPolicySpec(), Handler: adapter.putPolicy},
+		connect.Method{Spec: policyServiceListPolicyVersionsSpec(), Handler: adapter.listPolicyVersions},
+		connect.Method{Spec: policyServiceGetPolicyVersionSpec(), Handler: adapter.getPolicyVersion},
+		connect.Method{Spec: policyServiceRollbackPolicySpec(), Handler: adapter.rollbackPolicy},
 	)
 }
 
@@ -98,6 +154,18 @@ func (UnimplementedPolicyServiceHandler) GetPolicy(context.Context, *v1.GetPolic
 
 func (UnimplementedPolicyServiceHandler) PutPolicy(context.Context, *v1.PutPolicyRequest) (*v1.Policy, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.PolicyService.PutPolicy is not implemented")
+}
+
+func (UnimplementedPolicyServiceHandler) ListPolicyVersions(context.Context, *v1.ListPolicyVersionsRequest) (*v1.ListPolicyVersionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.PolicyService.ListPolicyVersions is not implemented")
+}
+
+func (UnimplementedPolicyServiceHandler) GetPolicyVersion(context.Context, *v1.GetPolicyVersionRequest) (*v1.Policy, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.PolicyService.GetPolicyVersion is not implemented")
+}
+
+func (UnimplementedPolicyServiceHandler) RollbackPolicy(context.Context, *v1.RollbackPolicyRequest) (*v1.Policy, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.PolicyService.RollbackPolicy is not implemented")
 }
 
 type policyServiceClient struct {
@@ -115,6 +183,30 @@ func (c *policyServiceClient) GetPolicy(ctx context.Context, req *v1.GetPolicyRe
 func (c *policyServiceClient) PutPolicy(ctx context.Context, req *v1.PutPolicyRequest) (*v1.Policy, error) {
 	var res v1.Policy
 	if err := c.client.CallUnary(ctx, policyServicePutPolicySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *policyServiceClient) ListPolicyVersions(ctx context.Context, req *v1.ListPolicyVersionsRequest) (*v1.ListPolicyVersionsResponse, error) {
+	var res v1.ListPolicyVersionsResponse
+	if err := c.client.CallUnary(ctx, policyServiceListPolicyVersionsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *policyServiceClient) GetPolicyVersion(ctx context.Context, req *v1.GetPolicyVersionRequest) (*v1.Policy, error) {
+	var res v1.Policy
+	if err := c.client.CallUnary(ctx, policyServiceGetPolicyVersionSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *policyServiceClient) RollbackPolicy(ctx context.Context, req *v1.RollbackPolicyRequest) (*v1.Policy, error) {
+	var res v1.Policy
+	if err := c.client.CallUnary(ctx, policyServiceRollbackPolicySpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -140,6 +232,42 @@ func (h policyServiceHandler) putPolicy(ctx context.Context, _ connect.Spec, str
 		return err
 	}
 	res, err := h.svc.PutPolicy(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h policyServiceHandler) listPolicyVersions(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListPolicyVersionsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListPolicyVersions(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h policyServiceHandler) getPolicyVersion(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetPolicyVersionRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetPolicyVersion(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h policyServiceHandler) rollbackPolicy(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RollbackPolicyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RollbackPolicy(ctx, &req)
 	if err != nil {
 		return err
 	}
