@@ -21,7 +21,7 @@ import (
 // answer of the same form and from the same work.
 //
 // tenant.ErrSuspended; ErrPolicy when the request asks for less than the policy;
-// ErrPurpose; ErrSubject when it names the user twice; ErrStepUpToken; with a user,
+// ErrPurpose; webauthn.ErrExtension; ErrSubject when it names the user twice; ErrStepUpToken; with a user,
 // db.ErrUnavailable.
 func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req BeginAuthenticationRequest) (BegunAuthentication, error) {
 	ring, snap, err := s.tenant(ctx, sc)
@@ -56,13 +56,17 @@ func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req B
 			return BegunAuthentication{}, err
 		}
 	}
+	extensions, err := webauthn.RequestExtensions(req.Extensions, len(allowed) > 0)
+	if err != nil {
+		return BegunAuthentication{}, err
+	}
 	a.requireUV = verification == webauthn.Required
 	return BegunAuthentication{
 		ID:        a.seal(ring),
 		ExpiresAt: a.expiresAt,
 		Options: webauthn.RequestOptions{
 			Challenge: a.challenge[:], Timeout: snap.Policy.AuthenticationTimeout(), RPID: snap.RPID,
-			AllowCredentials: allowed, UserVerification: verification,
+			AllowCredentials: allowed, UserVerification: verification, Extensions: extensions,
 		},
 	}, nil
 }

@@ -14,6 +14,7 @@ package ceremony
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"time"
@@ -105,6 +106,10 @@ type BeginRegistrationRequest struct {
 	Selection   *webauthn.AuthenticatorSelection
 
 	Conditional bool // mediation "conditional": the browser creates the passkey without a prompt of its own
+
+	// Extensions are inputs for the browser, a JSON object or nil: see
+	// webauthn.CreationExtensions.
+	Extensions json.RawMessage
 }
 
 // BegunRegistration is what the browser needs to create a credential.
@@ -147,6 +152,10 @@ type BeginAuthenticationRequest struct {
 
 	Purpose     string // what the sign-in is for, in the tenant's words: [A-Za-z0-9._-]{0,64}
 	StepUpToken string // from a sign-in that was decided StepUp
+
+	// Extensions are inputs for the browser, a JSON object or nil: see
+	// webauthn.RequestExtensions.
+	Extensions json.RawMessage
 }
 
 // BegunAuthentication is what the browser needs to sign in.

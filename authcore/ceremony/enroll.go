@@ -143,7 +143,11 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	if err := e.keep(ctx, tx, u.ID); err != nil {
 		return Registered{}, err
 	}
-	row, err := tx.InsertCredential(ctx, e.row(tx.Now(), u.ID))
+	params := e.row(tx.Now(), u.ID)
+	if params.Extensions, err = e.extensions(); err != nil {
+		return Registered{}, err
+	}
+	row, err := tx.InsertCredential(ctx, params)
 	if db.IsNoRows(err) {
 		return Registered{}, ErrCredentialExists // §7.1 step 26
 	} else if err != nil {

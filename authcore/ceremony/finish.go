@@ -151,10 +151,6 @@ func (s *Service) find(ctx context.Context, in *signIn, resp *webauthn.Assertion
 	return k, nil
 }
 
-func relyingParty(snap *tenant.Snapshot) webauthn.RP {
-	return webauthn.RP{ID: snap.RPID, Name: snap.RPName, Origins: snap.CeremonyOrigins}
-}
-
 // write is the sign-in as it is written if the credential is still good.
 func (in *signIn) write() db.SignIn {
 	a, k := in.assurance(), in.known

@@ -64,7 +64,7 @@ func (r *registration) hash() [32]byte { return sha256.Sum256(r.Challenge) }
 //
 // ErrSubject; ErrNeedsServerKey when a publishable key names a user without a token;
 // ErrRegistrationToken, ErrRegistrationExpired, ErrRegistrationSpent; ErrRecoveryPending,
-// ErrRecoveryClosed; ErrPolicy;
+// ErrRecoveryClosed; ErrPolicy; webauthn.ErrExtension;
 // ErrTooManyCredentials; user.ErrNotFound, user.ErrBlocked, user.ErrExternalID,
 // user.ErrName; tenant.ErrSuspended; db.ErrUnavailable, ephemeral.ErrUnavailable.
 func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req BeginRegistrationRequest) (BegunRegistration, error) {
@@ -81,6 +81,10 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 		return BegunRegistration{}, err
 	}
 	conveyance, err := tighten("attestation", conveyances, string(snap.Policy.AttestationConveyance), req.Attestation)
+	if err != nil {
+		return BegunRegistration{}, err
+	}
+	extensions, err := webauthn.CreationExtensions(req.Extensions)
 	if err != nil {
 		return BegunRegistration{}, err
 	}
@@ -114,9 +118,7 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 			RP: webauthn.Entity{ID: snap.RPID, Name: snap.RPName}, User: entity, Challenge: r.Challenge, Algorithms: algorithms,
 			Timeout: snap.Policy.RegistrationTimeout(), ExcludeCredentials: exclude,
 			AuthenticatorSelection: chosen, Attestation: conveyance,
-			// Whether it has become discoverable is for the client to say: WebAuthn L3
-			// #sctn-authenticator-credential-properties-extension.
-			Extensions: json.RawMessage(`{"credProps":true}`),
+			Extensions: extensions,
 		},
 	}, nil
 }

@@ -2,11 +2,13 @@ package credential
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/etag"
 )
@@ -101,14 +103,14 @@ type Credential struct {
 	RegisteredVia     Via
 
 	Trust         Trust
-	Certification string     // FIDO certification level of the model at registration; empty where none is proven
-	RegisteredAAL uint8      // of the session that vouched for its registration, 1 to 3; 0: a server did
-	Lowered       bool       // registered by recovery, and nobody has vouched since: see Vouch
-	VouchedAt     *time.Time // when somebody did
-	VouchedBy     string     // kind:id of who did; empty
-	Disposition   string     // FLAG or STEP_UP by a report on the model; empty
-	Extensions    []byte     // JSON object: what was said of extensions
-	EvidenceID    *uuid.UUID // of its registration; nil where none was kept
+	Certification string                    // FIDO certification level of the model at registration; empty where none is proven
+	RegisteredAAL uint8                     // of the session that vouched for its registration, 1 to 3; 0: a server did
+	Lowered       bool                      // registered by recovery, and nobody has vouched since: see Vouch
+	VouchedAt     *time.Time                // when somebody did
+	VouchedBy     string                    // kind:id of who did; empty
+	Disposition   string                    // FLAG or STEP_UP by a report on the model; empty
+	Extensions    webauthn.ExtensionOutputs // what was said of them at registration
+	EvidenceID    *uuid.UUID                // of its registration; nil where none was kept
 
 	State      State
 	CreatedAt  time.Time
@@ -130,9 +132,20 @@ func FromRow(row tenantq.Credential) Credential {
 		AttestationFormat: row.AttestationFormat, AttestationType: row.AttestationType,
 		RegisteredVia: Via(row.RegisteredVia), Trust: Trust(row.Trust), Certification: row.Certification,
 		RegisteredAAL: uint8(row.RegisteredAal), Lowered: row.Lowered, VouchedAt: row.VouchedAt, VouchedBy: row.VouchedBy, //nolint:gosec // checked by the table: 0 to 3
-		Disposition: row.Disposition, Extensions: []byte(row.Extensions), EvidenceID: row.EvidenceID,
+		Disposition: row.Disposition, Extensions: extensions(row.Extensions), EvidenceID: row.EvidenceID,
 		State: State(row.State), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		LastUsedAt: row.LastUsedAt, RevokedAt: row.RevokedAt,
 		ETag: etag.Of("credential", row.ID, row.Version),
 	}
+}
+
+// extensions reads what a row says of extensions; what it cannot read was not said.
+func extensions(text string) (out webauthn.ExtensionOutputs) {
+	if text == "{}" { // nearly every row
+		return out
+	}
+	if json.Unmarshal([]byte(text), &out) != nil {
+		return webauthn.ExtensionOutputs{}
+	}
+	return out
 }

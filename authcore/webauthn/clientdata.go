@@ -92,6 +92,9 @@ func (c *collectedClientData) verify(rp *RP, ceremony string, challenge []byte) 
 		return ErrOrigin.WithMessage("the credential was made in a cross-origin frame, which is not allowed")
 	}
 	if !c.hasTopOrigin {
+		if c.CrossOrigin && rp.RequireTopOrigin {
+			return ErrOrigin.WithMessage("the client does not say which page embeds this relying party")
+		}
 		return nil
 	}
 	// A client sets topOrigin only when crossOrigin is true, which was allowed

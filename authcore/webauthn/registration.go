@@ -57,6 +57,8 @@ type Registration struct {
 
 	// Extensions are the authenticator extension outputs: a CBOR map, nil for none.
 	Extensions []byte
+	// Outputs are what client and authenticator said of extensions.
+	Outputs ExtensionOutputs
 }
 
 // VerifyRegistration does the steps of §7.1 that need no store: 3 to 17, 20 to
@@ -115,6 +117,9 @@ func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationRes
 	if !bytes.Equal(auth.credentialID, resp.RawID) {
 		return Registration{}, ErrMalformed.WithCause(errors.New("rawId is not the attested credential ID"))
 	}
+	if err := authenticatorOutputs(auth.extensions, &outputs.said); err != nil {
+		return Registration{}, ErrMalformed.WithCause(err)
+	}
 	attestation, err := verifyAttestation(object, clientDataHash[:], exp.AllowSafetyNet) // steps 21, 22
 	if err != nil {
 		return Registration{}, err
@@ -132,6 +137,7 @@ func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationRes
 		ClientData:   client.ClientData,
 		Attestation:  attestation,
 		Extensions:   auth.extensions,
+		Outputs:      outputs.said,
 	}
 	switch err := reg.Attestation.checkValidity(exp.present()); {
 	case errors.Is(err, ErrAttestationExpired):

@@ -147,6 +147,7 @@ func attachment(value string) string {
 type extensionOutputs struct {
 	discoverable *bool // credProps.rk, nil if not reported
 	appID        bool  // the assertion is scoped to the AppID
+	said         ExtensionOutputs
 }
 
 // parseExtensionResults reads getClientExtensionResults(). What was not asked
@@ -172,6 +173,10 @@ func parseExtensionResults(raw json.RawMessage) (extensionOutputs, error) {
 				out.discoverable = &rk
 				return err
 			})
+		case "prf": // #prf-extension; results, which are secrets, stay where they are
+			err = flagOf(value, "enabled", &out.said.PRF)
+		case "largeBlob": // #sctn-large-blob-extension; so does the blob
+			err = flagOf(value, "supported", &out.said.LargeBlob)
 		}
 		return err
 	})
@@ -179,4 +184,16 @@ func parseExtensionResults(raw json.RawMessage) (extensionOutputs, error) {
 		return out, ErrMalformed.WithCause(fmt.Errorf("extension results: %w", err))
 	}
 	return out, nil
+}
+
+// flagOf reads one boolean member of an object, and leaves the others alone.
+func flagOf(object, member string, to **bool) error {
+	return jsonMembers(object, func(name, value string) error {
+		if name != member {
+			return nil
+		}
+		on, err := jsonBool(value)
+		*to = &on
+		return err
+	})
 }

@@ -26,7 +26,8 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 )
 
-// Errors returned by VerifyRegistration, VerifyAssertion and ParsePublicKey.
+// Errors returned by VerifyRegistration, VerifyAssertion, ParsePublicKey and, of the
+// request, CreationExtensions and RequestExtensions.
 // Each Reason is part of the public API. All of them mean that this response
 // can never succeed; the cause, for logs, says what exactly was wrong.
 var (
@@ -44,6 +45,7 @@ var (
 	ErrAttestationFormat    = fault.New(fault.Invalid, "ATTESTATION_FORMAT_UNSUPPORTED", "the attestation statement format is not supported")
 	ErrCredentialNotAllowed = fault.New(fault.Invalid, "CREDENTIAL_NOT_ALLOWED", "the credential is not one of those that were asked for")
 	ErrUserHandle           = fault.New(fault.Invalid, "USER_HANDLE_MISMATCH", "the credential belongs to another user")
+	ErrExtension            = fault.New(fault.Invalid, "EXTENSION_INVALID", "these extension inputs are not passed on to the browser")
 	ErrSignature            = fault.New(fault.Invalid, "SIGNATURE_INVALID", "the signature does not verify")
 )
 
@@ -66,6 +68,10 @@ type RP struct {
 	// AllowCrossOrigin accepts ceremonies inside a frame whose ancestors are of
 	// another origin.
 	AllowCrossOrigin bool
+
+	// RequireTopOrigin refuses a ceremony in such a frame whose client does not say which
+	// page is around it, as those of WebAuthn Level 2 do not.
+	RequireTopOrigin bool
 }
 
 // check finds the mistakes that would make verification meaningless. They are

@@ -261,6 +261,22 @@ func (w *writer) credential(name string, m *authv1.Credential) {
 	w.instant("lastUsedAt", m.GetLastUsedAt())
 	w.instant("revokedAt", m.GetRevokedAt())
 	w.str("etag", m.GetEtag())
+	if m.GetExtensions() != nil {
+		w.credentialExtensions("extensions", m.GetExtensions())
+	}
+	w.close()
+}
+
+func (w *writer) credentialExtensions(name string, m *authv1.CredentialExtensions) {
+	w.name(name)
+	w.open()
+	if m.Prf != nil {
+		w.flag("prf", m.GetPrf())
+	}
+	if m.LargeBlob != nil {
+		w.flag("largeBlob", m.GetLargeBlob())
+	}
+	w.optionalStr("credProtect", m.CredProtect)
 	w.close()
 }
 

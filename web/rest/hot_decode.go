@@ -33,6 +33,10 @@ func decodeBeginAuthenticationRequest(body string, m *authv1.BeginAuthentication
 			m.Purpose = d.text(&seen, 4)
 		case "stepUpToken", "step_up_token":
 			m.StepUpToken = d.text(&seen, 5)
+		case "extensions":
+			if d.first(&seen, 6) && !d.null() {
+				m.Extensions = d.structure()
+			}
 		default:
 			d.skip()
 		}

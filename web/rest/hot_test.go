@@ -46,6 +46,7 @@ func hotBodies() []string {
 	return []string{
 		finishBody,
 		`{}`, ` { } `, `{"userId":"u"}`, `{"externalId":"ü\u00fc\n","userVerification":"required","purpose":"p","stepUpToken":"t"}`,
+		`{"extensions":{"prf":{"eval":{"first":"AA"}},"largeBlob":{"read":true}}}`, `{"extensions":null,"userId":"u"}`, `{"extensions":{},"extensions":{}}`, `{"extensions":"x"}`,
 		`{"userId":"u","externalId":"e"}`, `{"userId":null,"externalId":"e"}`, `{"userId":null,"user_id":"u"}`, `{"userId":5}`,
 		`{"unknown":[1,{"a":"b"}],"purpose":null}`, `{"purpose":"a","purpose":"b"}`, `{"purpose":"a","unknown":1,"unknown":2}`,
 		`{"authentication_id":"a","credential":null}`, `{"credential":[]}`, `{"credential":{"response":"x"}}`, `{"credential":5}`,
@@ -121,6 +122,7 @@ func finishAnswer() *authv1.FinishAuthenticationResponse {
 			Id: strings.Repeat("Q3Jl", 11), UserId: "01890a5d-ac96-774b-bcce-b302099a8057", Nickname: "iPhone", Aaguid: "00000000-0000-0000-0000-000000000000",
 			Transports: []string{"internal", "hybrid"}, Algorithm: -7, SignCount: 4294967295, Discoverable: true, BackupEligible: true, BackedUp: true,
 			State: authv1.Credential_ACTIVE, CreatedAt: noon, LastUsedAt: noon, Etag: "77",
+			Extensions: &authv1.CredentialExtensions{Prf: new(true), LargeBlob: new(false), CredProtect: new("userVerificationRequired")},
 		},
 		Decision: authv1.FinishAuthenticationResponse_ALLOW,
 		Session: &authv1.Session{

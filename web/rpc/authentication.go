@@ -36,9 +36,14 @@ func (h *AuthenticationHandler) BeginAuthentication(
 	if err != nil {
 		return nil, err
 	}
+	d := decoder{}
+	extensions := d.object("extensions", req.GetExtensions())
+	if d.err != nil {
+		return nil, d.err
+	}
 	begun, err := h.authentications.BeginAuthentication(ctx, sc, ceremony.BeginAuthenticationRequest{
 		UserID: req.GetUserId(), ExternalID: req.GetExternalId(), UserVerification: req.GetUserVerification(),
-		Purpose: req.GetPurpose(), StepUpToken: req.GetStepUpToken(),
+		Purpose: req.GetPurpose(), StepUpToken: req.GetStepUpToken(), Extensions: extensions,
 	})
 	if err != nil {
 		return nil, err

@@ -204,6 +204,13 @@ func toCredential(c credential.Credential) *authv1.Credential {
 		BackupEligible: c.BackupEligible, BackedUp: c.BackedUp,
 		State:     authv1.Credential_State(authv1.Credential_State_value[string(c.State)]),
 		CreatedAt: timestamp(c.CreatedAt), LastUsedAt: timestampOf(c.LastUsedAt), RevokedAt: timestampOf(c.RevokedAt),
-		Etag: c.ETag,
+		Etag: c.ETag, Extensions: toExtensions(c.Extensions),
 	}
+}
+
+func toExtensions(e webauthn.ExtensionOutputs) *authv1.CredentialExtensions {
+	if e == (webauthn.ExtensionOutputs{}) {
+		return nil
+	}
+	return &authv1.CredentialExtensions{Prf: e.PRF, LargeBlob: e.LargeBlob, CredProtect: optional(e.CredProtect)}
 }

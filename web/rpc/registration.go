@@ -65,8 +65,9 @@ func (h *RegistrationHandler) BeginRegistration(
 	if err != nil {
 		return nil, err
 	}
+	d := decoder{}
 	in := ceremony.BeginRegistrationRequest{
-		Publishable: publishable(ctx), Attestation: req.GetAttestation(), Conditional: req.GetConditional(),
+		Extensions: d.object("extensions", req.GetExtensions()), Publishable: publishable(ctx), Attestation: req.GetAttestation(), Conditional: req.GetConditional(),
 	}
 	switch subject := req.GetSubject().(type) {
 	case *authv1.BeginRegistrationRequest_UserId:
@@ -85,6 +86,9 @@ func (h *RegistrationHandler) BeginRegistration(
 			AuthenticatorAttachment: s.GetAuthenticatorAttachment(), ResidentKey: s.GetResidentKey(),
 			RequireResidentKey: s.GetRequireResidentKey(), UserVerification: s.GetUserVerification(),
 		}
+	}
+	if d.err != nil {
+		return nil, d.err
 	}
 	begun, err := h.registrations.BeginRegistration(ctx, sc, in)
 	if err != nil {

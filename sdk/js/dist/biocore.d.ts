@@ -5,7 +5,7 @@
  * the API from a server with a secret one.
  */
 export { Biocore } from "./browser.js";
-export type { BiocoreOptions, RegisterOptions, SignInOptions } from "./browser.js";
+export type { BiocoreOptions, RegisterOptions, SignInOptions, WithExtensionResults } from "./browser.js";
 export { BiocoreServer } from "./server.js";
 export type { AccessTokenClaims, Authentications, BiocoreServerOptions, Credentials, ListOptions, RegistrationTokens, Sessions, UpdateOptions, Users, VerifyResult, Why, } from "./server.js";
 export { BiocoreError } from "./error.js";

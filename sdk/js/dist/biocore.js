@@ -246,7 +246,8 @@ function parseCreationOptions(options) {
     ...json,
     challenge: decode(json["challenge"]),
     user: { ...user, id: decode(user["id"]) },
-    excludeCredentials: descriptors(json["excludeCredentials"])
+    excludeCredentials: descriptors(json["excludeCredentials"]),
+    ...json["extensions"] === void 0 ? {} : { extensions: decodeExtensions(json["extensions"]) }
   };
 }
 function parseRequestOptions(options) {
@@ -256,7 +257,8 @@ function parseRequestOptions(options) {
   return {
     ...json,
     challenge: decode(json["challenge"]),
-    allowCredentials: descriptors(json["allowCredentials"])
+    allowCredentials: descriptors(json["allowCredentials"]),
+    ...json["extensions"] === void 0 ? {} : { extensions: decodeExtensions(json["extensions"]) }
   };
 }
 function descriptors(list2) {
@@ -301,6 +303,38 @@ function toJSON(credential, response) {
     clientExtensionResults: encodeBuffers(own.getClientExtensionResults?.() ?? {}),
     ...own.authenticatorAttachment ? { authenticatorAttachment: own.authenticatorAttachment } : {}
   };
+}
+function withoutSecrets(credential) {
+  const results = credential["clientExtensionResults"];
+  if (!isRecord(results)) return credential;
+  const kept = { ...results };
+  for (const [extension, secret] of [["prf", "results"], ["largeBlob", "blob"]]) {
+    const output = kept[extension];
+    if (!isRecord(output)) continue;
+    const { [secret]: _, ...rest } = output;
+    kept[extension] = rest;
+  }
+  return { ...credential, clientExtensionResults: kept };
+}
+function extensionResults(credential) {
+  const results = credential["clientExtensionResults"];
+  return isRecord(results) ? results : {};
+}
+function decodeExtensions(value) {
+  if (!isRecord(value)) return value;
+  const values = (pair) => isRecord(pair) ? Object.fromEntries(Object.entries(pair).map(([name, text]) => [name, decode(text)])) : pair;
+  const out = { ...value };
+  const prf = out["prf"];
+  if (isRecord(prf)) {
+    out["prf"] = {
+      ...prf,
+      ...prf["eval"] === void 0 ? {} : { eval: values(prf["eval"]) },
+      ...isRecord(prf["evalByCredential"]) ? { evalByCredential: Object.fromEntries(Object.entries(prf["evalByCredential"]).map(([id, pair]) => [id, values(pair)])) } : {}
+    };
+  }
+  const blob = out["largeBlob"];
+  if (isRecord(blob) && blob["write"] !== void 0) out["largeBlob"] = { ...blob, write: decode(blob["write"]) };
+  return out;
 }
 function encodeBuffers(value) {
   if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return encode(value);
@@ -374,20 +408,22 @@ var Biocore = class {
         path: "/v1/registrations:begin",
         body: {
           registrationToken: options.registrationToken,
-          ...options.mediation === "conditional" ? { conditional: true } : {}
+          ...options.mediation === "conditional" ? { conditional: true } : {},
+          ...options.extensions === void 0 ? {} : { extensions: options.extensions }
         },
         signal: signal2
       });
       const credential = await createCredential(begun.options, signal2, options.mediation);
-      return this.#transport.send({
+      const result = await this.#transport.send({
         method: "POST",
         path: "/v1/registrations:finish",
         body: {
           registrationId: begun.registrationId,
-          credential,
+          credential: withoutSecrets(credential),
           ...options.nickname === void 0 ? {} : { nickname: options.nickname }
         }
       });
+      return { ...result, clientExtensionResults: extensionResults(credential) };
     });
   }
   /**
@@ -409,11 +445,12 @@ var Biocore = class {
         });
         const credential = options.mediation === "conditional" ? await waitForCredential(begun, signal2) : await getCredential(begun.options, signal2);
         if (credential === void 0) continue;
-        return this.#transport.send({
+        const result = await this.#transport.send({
           method: "POST",
           path: "/v1/authentications:finish",
-          body: { authenticationId: begun.authenticationId, credential }
+          body: { authenticationId: begun.authenticationId, credential: withoutSecrets(credential) }
         });
+        return { ...result, clientExtensionResults: extensionResults(credential) };
       }
     });
   }
@@ -431,6 +468,18 @@ var Biocore = class {
    */
   async signalAllAcceptedCredentials(options) {
     return signal("signalAllAcceptedCredentials", options);
+  }
+  /**
+   * Brings the authenticators up to date with what your server read of a user
+   * (`GET /v1/users/{userId}/signals`): which credentials work, and the current names.
+   * Resolves to whether this browser has both methods.
+   */
+  async signals(options) {
+    const [accepted, details] = await Promise.all([
+      this.signalAllAcceptedCredentials(options.allAcceptedCredentials),
+      this.signalCurrentUserDetails(options.currentUserDetails)
+    ]);
+    return accepted && details;
   }
   /** Tells the authenticator a user's current names, to show in its picker. */
   async signalCurrentUserDetails(options) {
@@ -468,6 +517,7 @@ function beginBody(options) {
     const value = options[name];
     if (value !== void 0) body[name] = value;
   }
+  if (options.extensions !== void 0) body["extensions"] = options.extensions;
   return body;
 }
 async function waitForCredential(begun, signal2) {

@@ -41,6 +41,56 @@ export interface Credential {
     lastUsedAt?: string;
     revokedAt?: string;
     etag: string;
+    /** What was said of extensions when it was registered. */
+    extensions?: {
+        prf?: boolean;
+        largeBlob?: boolean;
+        credProtect?: string;
+    };
+}
+/** Two inputs or outputs of a PRF, in base64url. */
+export interface PRFValues {
+    first: string;
+    second?: string;
+}
+/** What a page may ask of extensions when it makes a passkey (WebAuthn L3 #sctn-defined-extensions). Binary is base64url. */
+export interface CreationExtensions {
+    prf?: {
+        eval?: PRFValues;
+    };
+    largeBlob?: {
+        support?: "required" | "preferred";
+    };
+    credentialProtectionPolicy?: "userVerificationOptional" | "userVerificationOptionalWithCredentialIDList" | "userVerificationRequired";
+    enforceCredentialProtectionPolicy?: boolean;
+}
+/** What a page may ask of extensions when somebody signs in. Binary is base64url. */
+export interface RequestExtensions {
+    /** `evalByCredential` only where the sign-in names a user. */
+    prf?: {
+        eval?: PRFValues;
+        evalByCredential?: Record<string, PRFValues>;
+    };
+    largeBlob?: {
+        read?: boolean;
+        write?: string;
+    };
+}
+/** What the extensions answered, in base64url. PRF results and blobs are the page's: they are not sent to Biocore. */
+export interface ExtensionResults {
+    credProps?: {
+        rk?: boolean;
+    };
+    prf?: {
+        enabled?: boolean;
+        results?: PRFValues;
+    };
+    largeBlob?: {
+        supported?: boolean;
+        blob?: string;
+        written?: boolean;
+    };
+    [extension: string]: unknown;
 }
 /** Authenticator assurance level (NIST SP 800-63B-4). */
 export type Aal = "AAL1" | "AAL2" | "AAL3";
@@ -69,6 +119,8 @@ export interface Assurance {
     userVerified: boolean;
     phishingResistant: boolean;
     backedUp: boolean;
+    /** Why the level is not the next one, such as `KEY_EXPORTABLE`; empty at AAL3. */
+    reasons: string[];
 }
 /** What a user who must do more is asked for. */
 export interface StepUp {

@@ -27,4 +27,11 @@ type JSONObject = Record<string, unknown>;
 export declare function createCredential(options: unknown, signal: AbortSignal, mediation?: "conditional"): Promise<JSONObject>;
 /** Runs the authentication half in the browser and returns the credential as JSON. */
 export declare function getCredential(options: unknown, signal: AbortSignal, mediation?: "conditional"): Promise<JSONObject>;
+/**
+ * Takes the user's secrets out of a credential that is about to be sent: PRF results
+ * and blobs are for the page, and no server needs them.
+ */
+export declare function withoutSecrets(credential: JSONObject): JSONObject;
+/** What the extensions answered. */
+export declare function extensionResults(credential: JSONObject): JSONObject;
 export {};

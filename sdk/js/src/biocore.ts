@@ -4,7 +4,7 @@
  * the API from a server with a secret one.
  */
 export { Biocore } from "./browser.js";
-export type { BiocoreOptions, RegisterOptions, SignInOptions } from "./browser.js";
+export type { BiocoreOptions, RegisterOptions, SignInOptions, WithExtensionResults } from "./browser.js";
 export { BiocoreServer } from "./server.js";
 export type {
   AccessTokenClaims,

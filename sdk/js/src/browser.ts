@@ -1,7 +1,28 @@
 import { clientError } from "./error.js";
-import type { AllAcceptedCredentials, AuthenticationResult, CurrentUserDetails, RegistrationResult } from "./resource.js";
+import type {
+  AllAcceptedCredentials,
+  AuthenticationResult,
+  CreationExtensions,
+  CurrentUserDetails,
+  ExtensionResults,
+  RegistrationResult,
+  RequestExtensions,
+  Signals,
+} from "./resource.js";
 import { requireKey, Transport, type TransportOptions } from "./transport.js";
-import { createCredential, getCredential, publicKeyCredential, type PublicKeyCredentialStatics } from "./webauthn.js";
+import {
+  createCredential,
+  extensionResults,
+  getCredential,
+  publicKeyCredential,
+  withoutSecrets,
+  type PublicKeyCredentialStatics,
+} from "./webauthn.js";
+
+/** What the browser's extensions answered, beside what the server did. It stays in the page. */
+export interface WithExtensionResults {
+  clientExtensionResults: ExtensionResults;
+}
 
 /** How to reach Biocore from a page. */
 export interface BiocoreOptions extends TransportOptions {
@@ -20,6 +41,8 @@ export interface RegisterOptions {
    * password sign-in (WebAuthn L3 #dom-credentialcreationoptions-mediation).
    */
   mediation?: "conditional";
+  /** What the page asks of extensions, PRF for example. */
+  extensions?: CreationExtensions;
   signal?: AbortSignal;
 }
 
@@ -37,6 +60,8 @@ export interface SignInOptions {
   purpose?: string;
   /** From an earlier answer with the decision `STEP_UP`. */
   stepUpToken?: string;
+  /** What the page asks of extensions, PRF for example. */
+  extensions?: RequestExtensions;
   signal?: AbortSignal;
 }
 
@@ -102,7 +127,7 @@ export class Biocore {
    * Makes a passkey for the user of a registration token. A prompt that the
    * person closes (`USER_CANCELLED`) does not burn the token.
    */
-  async register(options: RegisterOptions): Promise<RegistrationResult> {
+  async register(options: RegisterOptions): Promise<RegistrationResult & WithExtensionResults> {
     return this.#run(options.signal, async (signal) => {
       const begun = await this.#transport.send<BegunRegistration>({
         method: "POST",
@@ -110,20 +135,22 @@ export class Biocore {
         body: {
           registrationToken: options.registrationToken,
           ...(options.mediation === "conditional" ? { conditional: true } : {}),
+          ...(options.extensions === undefined ? {} : { extensions: options.extensions }),
         },
         signal,
       });
       const credential = await createCredential(begun.options, signal, options.mediation);
       // The passkey exists now: finish even if a newer ceremony wants the slot.
-      return this.#transport.send<RegistrationResult>({
+      const result = await this.#transport.send<RegistrationResult>({
         method: "POST",
         path: "/v1/registrations:finish",
         body: {
           registrationId: begun.registrationId,
-          credential,
+          credential: withoutSecrets(credential),
           ...(options.nickname === undefined ? {} : { nickname: options.nickname }),
         },
       });
+      return { ...result, clientExtensionResults: extensionResults(credential) };
     });
   }
 
@@ -135,7 +162,7 @@ export class Biocore {
    * from autofill, renewing its challenge as it ages, and rejects with `ABORTED`
    * when the signal fires or another ceremony of this instance begins.
    */
-  async signIn(options: SignInOptions = {}): Promise<AuthenticationResult> {
+  async signIn(options: SignInOptions = {}): Promise<AuthenticationResult & WithExtensionResults> {
     return this.#run(options.signal, async (signal) => {
       for (;;) {
         const begun = await this.#transport.send<BegunAuthentication>({
@@ -149,11 +176,12 @@ export class Biocore {
             ? await waitForCredential(begun, signal)
             : await getCredential(begun.options, signal);
         if (credential === undefined) continue;
-        return this.#transport.send<AuthenticationResult>({
+        const result = await this.#transport.send<AuthenticationResult>({
           method: "POST",
           path: "/v1/authentications:finish",
-          body: { authenticationId: begun.authenticationId, credential },
+          body: { authenticationId: begun.authenticationId, credential: withoutSecrets(credential) },
         });
+        return { ...result, clientExtensionResults: extensionResults(credential) };
       }
     });
   }
@@ -173,6 +201,19 @@ export class Biocore {
    */
   async signalAllAcceptedCredentials(options: AllAcceptedCredentials): Promise<boolean> {
     return signal("signalAllAcceptedCredentials", options);
+  }
+
+  /**
+   * Brings the authenticators up to date with what your server read of a user
+   * (`GET /v1/users/{userId}/signals`): which credentials work, and the current names.
+   * Resolves to whether this browser has both methods.
+   */
+  async signals(options: Signals): Promise<boolean> {
+    const [accepted, details] = await Promise.all([
+      this.signalAllAcceptedCredentials(options.allAcceptedCredentials),
+      this.signalCurrentUserDetails(options.currentUserDetails),
+    ]);
+    return accepted && details;
   }
 
   /** Tells the authenticator a user's current names, to show in its picker. */
@@ -207,12 +248,13 @@ export class Biocore {
   }
 }
 
-function beginBody(options: SignInOptions): Record<string, string> {
-  const body: Record<string, string> = {};
+function beginBody(options: SignInOptions): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
   for (const name of ["externalId", "userId", "userVerification", "purpose", "stepUpToken"] as const) {
     const value = options[name];
     if (value !== undefined) body[name] = value;
   }
+  if (options.extensions !== undefined) body["extensions"] = options.extensions;
   return body;
 }
 

@@ -63,6 +63,7 @@ function parseCreationOptions(options: unknown): PublicKeyCredentialCreationOpti
     challenge: decode(json["challenge"]),
     user: { ...user, id: decode(user["id"]) },
     excludeCredentials: descriptors(json["excludeCredentials"]),
+    ...(json["extensions"] === undefined ? {} : { extensions: decodeExtensions(json["extensions"]) }),
   } as unknown as PublicKeyCredentialCreationOptions;
 }
 
@@ -74,6 +75,7 @@ function parseRequestOptions(options: unknown): PublicKeyCredentialRequestOption
     ...json,
     challenge: decode(json["challenge"]),
     allowCredentials: descriptors(json["allowCredentials"]),
+    ...(json["extensions"] === undefined ? {} : { extensions: decodeExtensions(json["extensions"]) }),
   } as unknown as PublicKeyCredentialRequestOptions;
 }
 
@@ -124,6 +126,50 @@ function toJSON<Response>(credential: Credential | null, response: (response: Re
     clientExtensionResults: encodeBuffers(own.getClientExtensionResults?.() ?? {}),
     ...(own.authenticatorAttachment ? { authenticatorAttachment: own.authenticatorAttachment } : {}),
   };
+}
+
+/**
+ * Takes the user's secrets out of a credential that is about to be sent: PRF results
+ * and blobs are for the page, and no server needs them.
+ */
+export function withoutSecrets(credential: JSONObject): JSONObject {
+  const results = credential["clientExtensionResults"];
+  if (!isRecord(results)) return credential;
+  const kept = { ...results };
+  for (const [extension, secret] of [["prf", "results"], ["largeBlob", "blob"]] as const) {
+    const output = kept[extension];
+    if (!isRecord(output)) continue;
+    const { [secret]: _, ...rest } = output;
+    kept[extension] = rest;
+  }
+  return { ...credential, clientExtensionResults: kept };
+}
+
+/** What the extensions answered. */
+export function extensionResults(credential: JSONObject): JSONObject {
+  const results = credential["clientExtensionResults"];
+  return isRecord(results) ? results : {};
+}
+
+/** Extension inputs are JSON but for the buffers in some, which browsers that parse no JSON want as such. */
+function decodeExtensions(value: unknown): unknown {
+  if (!isRecord(value)) return value;
+  const values = (pair: unknown): unknown =>
+    isRecord(pair) ? Object.fromEntries(Object.entries(pair).map(([name, text]) => [name, decode(text)])) : pair;
+  const out: JSONObject = { ...value };
+  const prf = out["prf"];
+  if (isRecord(prf)) {
+    out["prf"] = {
+      ...prf,
+      ...(prf["eval"] === undefined ? {} : { eval: values(prf["eval"]) }),
+      ...(isRecord(prf["evalByCredential"])
+        ? { evalByCredential: Object.fromEntries(Object.entries(prf["evalByCredential"]).map(([id, pair]) => [id, values(pair)])) }
+        : {}),
+    };
+  }
+  const blob = out["largeBlob"];
+  if (isRecord(blob) && blob["write"] !== undefined) out["largeBlob"] = { ...blob, write: decode(blob["write"]) };
+  return out;
 }
 
 /** Extension outputs are JSON but for the buffers in some (prf, largeBlob). */

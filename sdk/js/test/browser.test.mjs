@@ -79,7 +79,7 @@ test("a browser without JSON methods gets its options decoded and its answer enc
     type: "public-key",
     authenticatorAttachment: "platform",
     response: { clientDataJSON: "e30", attestationObject: "-_8", transports: ["internal"] },
-    clientExtensionResults: { credProps: { rk: true }, prf: { results: { first: "cHJm" } } },
+    clientExtensionResults: { credProps: { rk: true }, prf: {} }, // the results are the page's
   });
 });
 
@@ -249,4 +249,56 @@ test("signals go to the browser where it has them", async (t) => {
 
 test("keys of the wrong kind are refused at once", () => {
   assert.throws(() => new Biocore({ baseUrl: "", publishableKey: "bk_live_1" }), /begins with "pk_"/);
+});
+
+test("extensions reach the options, their results the page, and no secret the server", async (t) => {
+  const prf = { prf: { eval: { first: "AAEC" } } };
+  const begun = begunAuthentication();
+  begun.options.extensions = { prf: { eval: { first: "AAEC" }, evalByCredential: { b2xk: { first: "-_8" } } }, largeBlob: { write: "-_8" } };
+  const { fetch, requests } = answers(begun, allowed, begunRegistration(), { credential: { id: "c" } });
+  const secret = bytes("secret");
+  const prompts = browser(t, {
+    get: async () => ({
+      id: "b2xk",
+      rawId: bytes("old"),
+      type: "public-key",
+      response: { clientDataJSON: bytes("{}"), authenticatorData: bytes("a"), signature: bytes("s"), userHandle: null },
+      getClientExtensionResults: () => ({ prf: { results: { first: secret } }, largeBlob: { blob: secret, written: true } }),
+    }),
+    create: async () => ({
+      toJSON: () => ({ id: "bmV3", response: {}, clientExtensionResults: { credProps: { rk: true }, prf: { enabled: true, results: { first: "c2VjcmV0" } } } }),
+    }),
+  });
+
+  const signedIn = await client(fetch).signIn({ extensions: prf });
+  const registered = await client(fetch).register({ registrationToken: "rt", extensions: { prf: {} } });
+
+  assert.deepEqual(requests[0].body, { extensions: prf });
+  const { extensions } = prompts[0].options.publicKey;
+  assert.deepEqual(new Uint8Array(extensions.prf.eval.first), new Uint8Array([0, 1, 2]));
+  assert.deepEqual(new Uint8Array(extensions.prf.evalByCredential.b2xk.first), new Uint8Array([0xfb, 0xff]));
+  assert.deepEqual(new Uint8Array(extensions.largeBlob.write), new Uint8Array([0xfb, 0xff]));
+  assert.deepEqual(requests[1].body.credential.clientExtensionResults, { prf: {}, largeBlob: { written: true } });
+  assert.equal(signedIn.clientExtensionResults.prf.results.first, "c2VjcmV0");
+  assert.equal(signedIn.clientExtensionResults.largeBlob.blob, "c2VjcmV0");
+  assert.deepEqual(requests[2].body, { registrationToken: "rt", extensions: { prf: {} } });
+  assert.deepEqual(requests[3].body.credential.clientExtensionResults, { credProps: { rk: true }, prf: { enabled: true } });
+  assert.equal(registered.clientExtensionResults.prf.results.first, "c2VjcmV0");
+  assert.ok(!JSON.stringify(requests).includes("c2VjcmV0"), "a secret was sent");
+});
+
+test("signals hands each part to the method of its name", async (t) => {
+  const told = [];
+  browser(t, {
+    statics: {
+      signalAllAcceptedCredentials: async (options) => void told.push(options),
+      signalCurrentUserDetails: async (options) => void told.push(options),
+    },
+  });
+  const signals = {
+    allAcceptedCredentials: { rpId: "localhost", userId: "aA", allAcceptedCredentialIds: ["b2xk"] },
+    currentUserDetails: { rpId: "localhost", userId: "aA", name: "ada", displayName: "Ada" },
+  };
+  assert.equal(await client(answers().fetch).signals(signals), true);
+  assert.deepEqual(told, [signals.allAcceptedCredentials, signals.currentUserDetails]);
 });

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -147,7 +148,13 @@ type BeginAuthenticationRequest struct {
 	// A-Z a-z 0-9 . _ - Bound into the challenge and kept with the ceremony.
 	Purpose *string `protobuf:"bytes,4,opt,name=purpose,proto3,oneof" json:"purpose,omitempty"`
 	// From a sign-in that was answered STEP_UP: makes this one its continuation.
-	StepUpToken   *string `protobuf:"bytes,5,opt,name=step_up_token,json=stepUpToken,proto3,oneof" json:"step_up_token,omitempty"`
+	StepUpToken *string `protobuf:"bytes,5,opt,name=step_up_token,json=stepUpToken,proto3,oneof" json:"step_up_token,omitempty"`
+	// Extension inputs for the browser: `prf` with `eval` or, where a user is
+	// named, `evalByCredential`; `largeBlob` with `read` or `write`, as WebAuthn
+	// spells them (L3 #sctn-defined-extensions). At most 8 KiB; all else is
+	// refused with EXTENSION_INVALID. PRF results and blobs are for the page
+	// alone: do not send them here.
+	Extensions    *structpb.Struct `protobuf:"bytes,6,opt,name=extensions,proto3" json:"extensions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +233,13 @@ func (x *BeginAuthenticationRequest) GetStepUpToken() string {
 		return *x.StepUpToken
 	}
 	return ""
+}
+
+func (x *BeginAuthenticationRequest) GetExtensions() *structpb.Struct {
+	if x != nil {
+		return x.Extensions
+	}
+	return nil
 }
 
 type isBeginAuthenticationRequest_Subject interface {
@@ -664,7 +678,7 @@ var File_biocore_auth_v1_authentication_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_authentication_proto_rawDesc = "" +
 	"\n" +
-	"$biocore/auth/v1/authentication.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1dbiocore/auth/v1/session.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n" +
+	"$biocore/auth/v1/authentication.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1dbiocore/auth/v1/session.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x03\n" +
 	"\x1aBeginAuthenticationRequest\x12$\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x12-\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\n" +
@@ -673,7 +687,10 @@ const file_biocore_auth_v1_authentication_proto_rawDesc = "" +
 	"\x11user_verification\x18\x03 \x01(\tB'\xbaH$r\"R\brequiredR\tpreferredR\vdiscouragedH\x01R\x10userVerification\x88\x01\x01\x129\n" +
 	"\apurpose\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9._-]*$H\x02R\apurpose\x88\x01\x01\x123\n" +
 	"\rstep_up_token\x18\x05 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x10H\x03R\vstepUpToken\x88\x01\x01B\t\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10H\x03R\vstepUpToken\x88\x01\x01\x127\n" +
+	"\n" +
+	"extensions\x18\x06 \x01(\v2\x17.google.protobuf.StructR\n" +
+	"extensionsB\t\n" +
 	"\asubjectB\x14\n" +
 	"\x12_user_verificationB\n" +
 	"\n" +
@@ -759,41 +776,43 @@ var file_biocore_auth_v1_authentication_proto_goTypes = []any{
 	(*StepUp)(nil),                            // 6: biocore.auth.v1.StepUp
 	(*ExchangeCodeRequest)(nil),               // 7: biocore.auth.v1.ExchangeCodeRequest
 	(*ExchangeCodeResponse)(nil),              // 8: biocore.auth.v1.ExchangeCodeResponse
-	(*PublicKeyCredentialRequestOptions)(nil), // 9: biocore.auth.v1.PublicKeyCredentialRequestOptions
-	(*timestamppb.Timestamp)(nil),             // 10: google.protobuf.Timestamp
-	(*AuthenticationCredential)(nil),          // 11: biocore.auth.v1.AuthenticationCredential
-	(*User)(nil),                              // 12: biocore.auth.v1.User
-	(*Credential)(nil),                        // 13: biocore.auth.v1.Credential
-	(*Session)(nil),                           // 14: biocore.auth.v1.Session
-	(*Assurance)(nil),                         // 15: biocore.auth.v1.Assurance
+	(*structpb.Struct)(nil),                   // 9: google.protobuf.Struct
+	(*PublicKeyCredentialRequestOptions)(nil), // 10: biocore.auth.v1.PublicKeyCredentialRequestOptions
+	(*timestamppb.Timestamp)(nil),             // 11: google.protobuf.Timestamp
+	(*AuthenticationCredential)(nil),          // 12: biocore.auth.v1.AuthenticationCredential
+	(*User)(nil),                              // 13: biocore.auth.v1.User
+	(*Credential)(nil),                        // 14: biocore.auth.v1.Credential
+	(*Session)(nil),                           // 15: biocore.auth.v1.Session
+	(*Assurance)(nil),                         // 16: biocore.auth.v1.Assurance
 }
 var file_biocore_auth_v1_authentication_proto_depIdxs = []int32{
-	9,  // 0: biocore.auth.v1.BeginAuthenticationResponse.options:type_name -> biocore.auth.v1.PublicKeyCredentialRequestOptions
-	10, // 1: biocore.auth.v1.BeginAuthenticationResponse.expires_at:type_name -> google.protobuf.Timestamp
-	11, // 2: biocore.auth.v1.FinishAuthenticationRequest.credential:type_name -> biocore.auth.v1.AuthenticationCredential
-	12, // 3: biocore.auth.v1.FinishAuthenticationResponse.user:type_name -> biocore.auth.v1.User
-	13, // 4: biocore.auth.v1.FinishAuthenticationResponse.credential:type_name -> biocore.auth.v1.Credential
-	0,  // 5: biocore.auth.v1.FinishAuthenticationResponse.decision:type_name -> biocore.auth.v1.FinishAuthenticationResponse.Decision
-	14, // 6: biocore.auth.v1.FinishAuthenticationResponse.session:type_name -> biocore.auth.v1.Session
-	6,  // 7: biocore.auth.v1.FinishAuthenticationResponse.step_up:type_name -> biocore.auth.v1.StepUp
-	15, // 8: biocore.auth.v1.FinishAuthenticationResponse.assurance:type_name -> biocore.auth.v1.Assurance
-	1,  // 9: biocore.auth.v1.StepUp.kind:type_name -> biocore.auth.v1.StepUp.Kind
-	10, // 10: biocore.auth.v1.StepUp.expires_at:type_name -> google.protobuf.Timestamp
-	12, // 11: biocore.auth.v1.ExchangeCodeResponse.user:type_name -> biocore.auth.v1.User
-	13, // 12: biocore.auth.v1.ExchangeCodeResponse.credential:type_name -> biocore.auth.v1.Credential
-	14, // 13: biocore.auth.v1.ExchangeCodeResponse.session:type_name -> biocore.auth.v1.Session
-	15, // 14: biocore.auth.v1.ExchangeCodeResponse.assurance:type_name -> biocore.auth.v1.Assurance
-	2,  // 15: biocore.auth.v1.AuthenticationService.BeginAuthentication:input_type -> biocore.auth.v1.BeginAuthenticationRequest
-	4,  // 16: biocore.auth.v1.AuthenticationService.FinishAuthentication:input_type -> biocore.auth.v1.FinishAuthenticationRequest
-	7,  // 17: biocore.auth.v1.AuthenticationService.ExchangeCode:input_type -> biocore.auth.v1.ExchangeCodeRequest
-	3,  // 18: biocore.auth.v1.AuthenticationService.BeginAuthentication:output_type -> biocore.auth.v1.BeginAuthenticationResponse
-	5,  // 19: biocore.auth.v1.AuthenticationService.FinishAuthentication:output_type -> biocore.auth.v1.FinishAuthenticationResponse
-	8,  // 20: biocore.auth.v1.AuthenticationService.ExchangeCode:output_type -> biocore.auth.v1.ExchangeCodeResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	9,  // 0: biocore.auth.v1.BeginAuthenticationRequest.extensions:type_name -> google.protobuf.Struct
+	10, // 1: biocore.auth.v1.BeginAuthenticationResponse.options:type_name -> biocore.auth.v1.PublicKeyCredentialRequestOptions
+	11, // 2: biocore.auth.v1.BeginAuthenticationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	12, // 3: biocore.auth.v1.FinishAuthenticationRequest.credential:type_name -> biocore.auth.v1.AuthenticationCredential
+	13, // 4: biocore.auth.v1.FinishAuthenticationResponse.user:type_name -> biocore.auth.v1.User
+	14, // 5: biocore.auth.v1.FinishAuthenticationResponse.credential:type_name -> biocore.auth.v1.Credential
+	0,  // 6: biocore.auth.v1.FinishAuthenticationResponse.decision:type_name -> biocore.auth.v1.FinishAuthenticationResponse.Decision
+	15, // 7: biocore.auth.v1.FinishAuthenticationResponse.session:type_name -> biocore.auth.v1.Session
+	6,  // 8: biocore.auth.v1.FinishAuthenticationResponse.step_up:type_name -> biocore.auth.v1.StepUp
+	16, // 9: biocore.auth.v1.FinishAuthenticationResponse.assurance:type_name -> biocore.auth.v1.Assurance
+	1,  // 10: biocore.auth.v1.StepUp.kind:type_name -> biocore.auth.v1.StepUp.Kind
+	11, // 11: biocore.auth.v1.StepUp.expires_at:type_name -> google.protobuf.Timestamp
+	13, // 12: biocore.auth.v1.ExchangeCodeResponse.user:type_name -> biocore.auth.v1.User
+	14, // 13: biocore.auth.v1.ExchangeCodeResponse.credential:type_name -> biocore.auth.v1.Credential
+	15, // 14: biocore.auth.v1.ExchangeCodeResponse.session:type_name -> biocore.auth.v1.Session
+	16, // 15: biocore.auth.v1.ExchangeCodeResponse.assurance:type_name -> biocore.auth.v1.Assurance
+	2,  // 16: biocore.auth.v1.AuthenticationService.BeginAuthentication:input_type -> biocore.auth.v1.BeginAuthenticationRequest
+	4,  // 17: biocore.auth.v1.AuthenticationService.FinishAuthentication:input_type -> biocore.auth.v1.FinishAuthenticationRequest
+	7,  // 18: biocore.auth.v1.AuthenticationService.ExchangeCode:input_type -> biocore.auth.v1.ExchangeCodeRequest
+	3,  // 19: biocore.auth.v1.AuthenticationService.BeginAuthentication:output_type -> biocore.auth.v1.BeginAuthenticationResponse
+	5,  // 20: biocore.auth.v1.AuthenticationService.FinishAuthentication:output_type -> biocore.auth.v1.FinishAuthenticationResponse
+	8,  // 21: biocore.auth.v1.AuthenticationService.ExchangeCode:output_type -> biocore.auth.v1.ExchangeCodeResponse
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_authentication_proto_init() }

@@ -116,7 +116,9 @@ type Credential struct {
 	// When it was revoked; absent unless it was.
 	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=revoked_at,json=revokedAt,proto3,oneof" json:"revoked_at,omitempty"`
 	// Changes when nickname or state change; goes into `If-Match`.
-	Etag          string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What was said of extensions when it was registered; absent if nothing was.
+	Extensions    *CredentialExtensions `protobuf:"bytes,25,opt,name=extensions,proto3,oneof" json:"extensions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +265,82 @@ func (x *Credential) GetEtag() string {
 	return ""
 }
 
+func (x *Credential) GetExtensions() *CredentialExtensions {
+	if x != nil {
+		return x.Extensions
+	}
+	return nil
+}
+
+// CredentialExtensions are what client and authenticator said of extensions at
+// registration. Whether it is discoverable (`credProps`) is `discoverable`.
+type CredentialExtensions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the credential can evaluate a PRF (WebAuthn L3 #prf-extension).
+	// Absent: not said.
+	Prf *bool `protobuf:"varint,1,opt,name=prf,proto3,oneof" json:"prf,omitempty"`
+	// Whether the authenticator keeps a blob with the credential (WebAuthn L3
+	// #sctn-large-blob-extension). Absent: not said.
+	LargeBlob *bool `protobuf:"varint,2,opt,name=large_blob,json=largeBlob,proto3,oneof" json:"large_blob,omitempty"`
+	// When the authenticator asks for user verification before it uses the
+	// credential, as `credentialProtectionPolicy` spells it (CTAP credProtect).
+	// Absent: not said.
+	CredProtect   *string `protobuf:"bytes,3,opt,name=cred_protect,json=credProtect,proto3,oneof" json:"cred_protect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CredentialExtensions) Reset() {
+	*x = CredentialExtensions{}
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CredentialExtensions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CredentialExtensions) ProtoMessage() {}
+
+func (x *CredentialExtensions) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CredentialExtensions.ProtoReflect.Descriptor instead.
+func (*CredentialExtensions) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CredentialExtensions) GetPrf() bool {
+	if x != nil && x.Prf != nil {
+		return *x.Prf
+	}
+	return false
+}
+
+func (x *CredentialExtensions) GetLargeBlob() bool {
+	if x != nil && x.LargeBlob != nil {
+		return *x.LargeBlob
+	}
+	return false
+}
+
+func (x *CredentialExtensions) GetCredProtect() string {
+	if x != nil && x.CredProtect != nil {
+		return *x.CredProtect
+	}
+	return ""
+}
+
 // ListCredentialsRequest asks for one page of a user's credentials.
 type ListCredentialsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -281,7 +359,7 @@ type ListCredentialsRequest struct {
 
 func (x *ListCredentialsRequest) Reset() {
 	*x = ListCredentialsRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[1]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +371,7 @@ func (x *ListCredentialsRequest) String() string {
 func (*ListCredentialsRequest) ProtoMessage() {}
 
 func (x *ListCredentialsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[1]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +384,7 @@ func (x *ListCredentialsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCredentialsRequest.ProtoReflect.Descriptor instead.
 func (*ListCredentialsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{1}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListCredentialsRequest) GetUserId() string {
@@ -350,7 +428,7 @@ type ListCredentialsResponse struct {
 
 func (x *ListCredentialsResponse) Reset() {
 	*x = ListCredentialsResponse{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[2]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +440,7 @@ func (x *ListCredentialsResponse) String() string {
 func (*ListCredentialsResponse) ProtoMessage() {}
 
 func (x *ListCredentialsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[2]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +453,7 @@ func (x *ListCredentialsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCredentialsResponse.ProtoReflect.Descriptor instead.
 func (*ListCredentialsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{2}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListCredentialsResponse) GetCredentials() []*Credential {
@@ -403,7 +481,7 @@ type GetCredentialRequest struct {
 
 func (x *GetCredentialRequest) Reset() {
 	*x = GetCredentialRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[3]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +493,7 @@ func (x *GetCredentialRequest) String() string {
 func (*GetCredentialRequest) ProtoMessage() {}
 
 func (x *GetCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[3]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +506,7 @@ func (x *GetCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCredentialRequest.ProtoReflect.Descriptor instead.
 func (*GetCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{3}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetCredentialRequest) GetCredentialId() string {
@@ -451,7 +529,7 @@ type UpdateCredentialRequest struct {
 
 func (x *UpdateCredentialRequest) Reset() {
 	*x = UpdateCredentialRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[4]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +541,7 @@ func (x *UpdateCredentialRequest) String() string {
 func (*UpdateCredentialRequest) ProtoMessage() {}
 
 func (x *UpdateCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[4]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +554,7 @@ func (x *UpdateCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCredentialRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{4}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpdateCredentialRequest) GetCredentialId() string {
@@ -508,7 +586,7 @@ type RevokeCredentialRequest struct {
 
 func (x *RevokeCredentialRequest) Reset() {
 	*x = RevokeCredentialRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[5]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +598,7 @@ func (x *RevokeCredentialRequest) String() string {
 func (*RevokeCredentialRequest) ProtoMessage() {}
 
 func (x *RevokeCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[5]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +611,7 @@ func (x *RevokeCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeCredentialRequest.ProtoReflect.Descriptor instead.
 func (*RevokeCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{5}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RevokeCredentialRequest) GetCredentialId() string {
@@ -568,7 +646,7 @@ type RevokeCredentialResponse struct {
 
 func (x *RevokeCredentialResponse) Reset() {
 	*x = RevokeCredentialResponse{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[6]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +658,7 @@ func (x *RevokeCredentialResponse) String() string {
 func (*RevokeCredentialResponse) ProtoMessage() {}
 
 func (x *RevokeCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[6]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +671,7 @@ func (x *RevokeCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeCredentialResponse.ProtoReflect.Descriptor instead.
 func (*RevokeCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{6}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RevokeCredentialResponse) GetCredential() *Credential {
@@ -616,7 +694,7 @@ type SuspendCredentialRequest struct {
 
 func (x *SuspendCredentialRequest) Reset() {
 	*x = SuspendCredentialRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[7]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +706,7 @@ func (x *SuspendCredentialRequest) String() string {
 func (*SuspendCredentialRequest) ProtoMessage() {}
 
 func (x *SuspendCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[7]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +719,7 @@ func (x *SuspendCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendCredentialRequest.ProtoReflect.Descriptor instead.
 func (*SuspendCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{7}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SuspendCredentialRequest) GetCredentialId() string {
@@ -669,7 +747,7 @@ type SuspendCredentialResponse struct {
 
 func (x *SuspendCredentialResponse) Reset() {
 	*x = SuspendCredentialResponse{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[8]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +759,7 @@ func (x *SuspendCredentialResponse) String() string {
 func (*SuspendCredentialResponse) ProtoMessage() {}
 
 func (x *SuspendCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[8]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +772,7 @@ func (x *SuspendCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendCredentialResponse.ProtoReflect.Descriptor instead.
 func (*SuspendCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{8}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SuspendCredentialResponse) GetCredential() *Credential {
@@ -717,7 +795,7 @@ type ResumeCredentialRequest struct {
 
 func (x *ResumeCredentialRequest) Reset() {
 	*x = ResumeCredentialRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[9]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +807,7 @@ func (x *ResumeCredentialRequest) String() string {
 func (*ResumeCredentialRequest) ProtoMessage() {}
 
 func (x *ResumeCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[9]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +820,7 @@ func (x *ResumeCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCredentialRequest.ProtoReflect.Descriptor instead.
 func (*ResumeCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{9}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ResumeCredentialRequest) GetCredentialId() string {
@@ -770,7 +848,7 @@ type ResumeCredentialResponse struct {
 
 func (x *ResumeCredentialResponse) Reset() {
 	*x = ResumeCredentialResponse{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[10]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +860,7 @@ func (x *ResumeCredentialResponse) String() string {
 func (*ResumeCredentialResponse) ProtoMessage() {}
 
 func (x *ResumeCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[10]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +873,7 @@ func (x *ResumeCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCredentialResponse.ProtoReflect.Descriptor instead.
 func (*ResumeCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{10}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResumeCredentialResponse) GetCredential() *Credential {
@@ -816,7 +894,7 @@ type GetSignalsRequest struct {
 
 func (x *GetSignalsRequest) Reset() {
 	*x = GetSignalsRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[11]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +906,7 @@ func (x *GetSignalsRequest) String() string {
 func (*GetSignalsRequest) ProtoMessage() {}
 
 func (x *GetSignalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[11]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +919,7 @@ func (x *GetSignalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalsRequest.ProtoReflect.Descriptor instead.
 func (*GetSignalsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{11}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetSignalsRequest) GetUserId() string {
@@ -865,7 +943,7 @@ type GetSignalsResponse struct {
 
 func (x *GetSignalsResponse) Reset() {
 	*x = GetSignalsResponse{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +955,7 @@ func (x *GetSignalsResponse) String() string {
 func (*GetSignalsResponse) ProtoMessage() {}
 
 func (x *GetSignalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +968,7 @@ func (x *GetSignalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalsResponse.ProtoReflect.Descriptor instead.
 func (*GetSignalsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{12}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetSignalsResponse) GetAllAcceptedCredentials() *GetSignalsResponse_AllAcceptedCredentials {
@@ -923,7 +1001,7 @@ type GetSignalsResponse_AllAcceptedCredentials struct {
 
 func (x *GetSignalsResponse_AllAcceptedCredentials) Reset() {
 	*x = GetSignalsResponse_AllAcceptedCredentials{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1013,7 @@ func (x *GetSignalsResponse_AllAcceptedCredentials) String() string {
 func (*GetSignalsResponse_AllAcceptedCredentials) ProtoMessage() {}
 
 func (x *GetSignalsResponse_AllAcceptedCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1026,7 @@ func (x *GetSignalsResponse_AllAcceptedCredentials) ProtoReflect() protoreflect.
 
 // Deprecated: Use GetSignalsResponse_AllAcceptedCredentials.ProtoReflect.Descriptor instead.
 func (*GetSignalsResponse_AllAcceptedCredentials) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{12, 0}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *GetSignalsResponse_AllAcceptedCredentials) GetRpId() string {
@@ -989,7 +1067,7 @@ type GetSignalsResponse_CurrentUserDetails struct {
 
 func (x *GetSignalsResponse_CurrentUserDetails) Reset() {
 	*x = GetSignalsResponse_CurrentUserDetails{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1079,7 @@ func (x *GetSignalsResponse_CurrentUserDetails) String() string {
 func (*GetSignalsResponse_CurrentUserDetails) ProtoMessage() {}
 
 func (x *GetSignalsResponse_CurrentUserDetails) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1092,7 @@ func (x *GetSignalsResponse_CurrentUserDetails) ProtoReflect() protoreflect.Mess
 
 // Deprecated: Use GetSignalsResponse_CurrentUserDetails.ProtoReflect.Descriptor instead.
 func (*GetSignalsResponse_CurrentUserDetails) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{12, 1}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13, 1}
 }
 
 func (x *GetSignalsResponse_CurrentUserDetails) GetRpId() string {
@@ -1049,7 +1127,7 @@ var File_biocore_auth_v1_credential_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x05\n" +
+	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x06\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
@@ -1074,7 +1152,10 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"lastUsedAt\x88\x01\x01\x12>\n" +
 	"\n" +
 	"revoked_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampH\x01R\trevokedAt\x88\x01\x01\x12\x12\n" +
-	"\x04etag\x18\x10 \x01(\tR\x04etag\"F\n" +
+	"\x04etag\x18\x10 \x01(\tR\x04etag\x12J\n" +
+	"\n" +
+	"extensions\x18\x19 \x01(\v2%.biocore.auth.v1.CredentialExtensionsH\x02R\n" +
+	"extensions\x88\x01\x01\"F\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -1082,7 +1163,16 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\tSUSPENDED\x10\x02\x12\v\n" +
 	"\aREVOKED\x10\x03B\x0f\n" +
 	"\r_last_used_atB\r\n" +
-	"\v_revoked_at\"\xc3\x01\n" +
+	"\v_revoked_atB\r\n" +
+	"\v_extensions\"\xa1\x01\n" +
+	"\x14CredentialExtensions\x12\x15\n" +
+	"\x03prf\x18\x01 \x01(\bH\x00R\x03prf\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"large_blob\x18\x02 \x01(\bH\x01R\tlargeBlob\x88\x01\x01\x12&\n" +
+	"\fcred_protect\x18\x03 \x01(\tH\x02R\vcredProtect\x88\x01\x01B\x06\n" +
+	"\x04_prfB\r\n" +
+	"\v_large_blobB\x0f\n" +
+	"\r_cred_protect\"\xc3\x01\n" +
 	"\x16ListCredentialsRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12,\n" +
 	"\tpage_size\x18\x02 \x01(\rB\n" +
@@ -1171,56 +1261,58 @@ func file_biocore_auth_v1_credential_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_auth_v1_credential_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_auth_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_biocore_auth_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_biocore_auth_v1_credential_proto_goTypes = []any{
 	(Credential_State)(0),                             // 0: biocore.auth.v1.Credential.State
 	(*Credential)(nil),                                // 1: biocore.auth.v1.Credential
-	(*ListCredentialsRequest)(nil),                    // 2: biocore.auth.v1.ListCredentialsRequest
-	(*ListCredentialsResponse)(nil),                   // 3: biocore.auth.v1.ListCredentialsResponse
-	(*GetCredentialRequest)(nil),                      // 4: biocore.auth.v1.GetCredentialRequest
-	(*UpdateCredentialRequest)(nil),                   // 5: biocore.auth.v1.UpdateCredentialRequest
-	(*RevokeCredentialRequest)(nil),                   // 6: biocore.auth.v1.RevokeCredentialRequest
-	(*RevokeCredentialResponse)(nil),                  // 7: biocore.auth.v1.RevokeCredentialResponse
-	(*SuspendCredentialRequest)(nil),                  // 8: biocore.auth.v1.SuspendCredentialRequest
-	(*SuspendCredentialResponse)(nil),                 // 9: biocore.auth.v1.SuspendCredentialResponse
-	(*ResumeCredentialRequest)(nil),                   // 10: biocore.auth.v1.ResumeCredentialRequest
-	(*ResumeCredentialResponse)(nil),                  // 11: biocore.auth.v1.ResumeCredentialResponse
-	(*GetSignalsRequest)(nil),                         // 12: biocore.auth.v1.GetSignalsRequest
-	(*GetSignalsResponse)(nil),                        // 13: biocore.auth.v1.GetSignalsResponse
-	(*GetSignalsResponse_AllAcceptedCredentials)(nil), // 14: biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
-	(*GetSignalsResponse_CurrentUserDetails)(nil),     // 15: biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
-	(*timestamppb.Timestamp)(nil),                     // 16: google.protobuf.Timestamp
+	(*CredentialExtensions)(nil),                      // 2: biocore.auth.v1.CredentialExtensions
+	(*ListCredentialsRequest)(nil),                    // 3: biocore.auth.v1.ListCredentialsRequest
+	(*ListCredentialsResponse)(nil),                   // 4: biocore.auth.v1.ListCredentialsResponse
+	(*GetCredentialRequest)(nil),                      // 5: biocore.auth.v1.GetCredentialRequest
+	(*UpdateCredentialRequest)(nil),                   // 6: biocore.auth.v1.UpdateCredentialRequest
+	(*RevokeCredentialRequest)(nil),                   // 7: biocore.auth.v1.RevokeCredentialRequest
+	(*RevokeCredentialResponse)(nil),                  // 8: biocore.auth.v1.RevokeCredentialResponse
+	(*SuspendCredentialRequest)(nil),                  // 9: biocore.auth.v1.SuspendCredentialRequest
+	(*SuspendCredentialResponse)(nil),                 // 10: biocore.auth.v1.SuspendCredentialResponse
+	(*ResumeCredentialRequest)(nil),                   // 11: biocore.auth.v1.ResumeCredentialRequest
+	(*ResumeCredentialResponse)(nil),                  // 12: biocore.auth.v1.ResumeCredentialResponse
+	(*GetSignalsRequest)(nil),                         // 13: biocore.auth.v1.GetSignalsRequest
+	(*GetSignalsResponse)(nil),                        // 14: biocore.auth.v1.GetSignalsResponse
+	(*GetSignalsResponse_AllAcceptedCredentials)(nil), // 15: biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
+	(*GetSignalsResponse_CurrentUserDetails)(nil),     // 16: biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
+	(*timestamppb.Timestamp)(nil),                     // 17: google.protobuf.Timestamp
 }
 var file_biocore_auth_v1_credential_proto_depIdxs = []int32{
 	0,  // 0: biocore.auth.v1.Credential.state:type_name -> biocore.auth.v1.Credential.State
-	16, // 1: biocore.auth.v1.Credential.created_at:type_name -> google.protobuf.Timestamp
-	16, // 2: biocore.auth.v1.Credential.last_used_at:type_name -> google.protobuf.Timestamp
-	16, // 3: biocore.auth.v1.Credential.revoked_at:type_name -> google.protobuf.Timestamp
-	1,  // 4: biocore.auth.v1.ListCredentialsResponse.credentials:type_name -> biocore.auth.v1.Credential
-	1,  // 5: biocore.auth.v1.RevokeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	1,  // 6: biocore.auth.v1.SuspendCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	1,  // 7: biocore.auth.v1.ResumeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	14, // 8: biocore.auth.v1.GetSignalsResponse.all_accepted_credentials:type_name -> biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
-	15, // 9: biocore.auth.v1.GetSignalsResponse.current_user_details:type_name -> biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
-	2,  // 10: biocore.auth.v1.CredentialService.ListCredentials:input_type -> biocore.auth.v1.ListCredentialsRequest
-	4,  // 11: biocore.auth.v1.CredentialService.GetCredential:input_type -> biocore.auth.v1.GetCredentialRequest
-	5,  // 12: biocore.auth.v1.CredentialService.UpdateCredential:input_type -> biocore.auth.v1.UpdateCredentialRequest
-	6,  // 13: biocore.auth.v1.CredentialService.RevokeCredential:input_type -> biocore.auth.v1.RevokeCredentialRequest
-	8,  // 14: biocore.auth.v1.CredentialService.SuspendCredential:input_type -> biocore.auth.v1.SuspendCredentialRequest
-	10, // 15: biocore.auth.v1.CredentialService.ResumeCredential:input_type -> biocore.auth.v1.ResumeCredentialRequest
-	12, // 16: biocore.auth.v1.CredentialService.GetSignals:input_type -> biocore.auth.v1.GetSignalsRequest
-	3,  // 17: biocore.auth.v1.CredentialService.ListCredentials:output_type -> biocore.auth.v1.ListCredentialsResponse
-	1,  // 18: biocore.auth.v1.CredentialService.GetCredential:output_type -> biocore.auth.v1.Credential
-	1,  // 19: biocore.auth.v1.CredentialService.UpdateCredential:output_type -> biocore.auth.v1.Credential
-	7,  // 20: biocore.auth.v1.CredentialService.RevokeCredential:output_type -> biocore.auth.v1.RevokeCredentialResponse
-	9,  // 21: biocore.auth.v1.CredentialService.SuspendCredential:output_type -> biocore.auth.v1.SuspendCredentialResponse
-	11, // 22: biocore.auth.v1.CredentialService.ResumeCredential:output_type -> biocore.auth.v1.ResumeCredentialResponse
-	13, // 23: biocore.auth.v1.CredentialService.GetSignals:output_type -> biocore.auth.v1.GetSignalsResponse
-	17, // [17:24] is the sub-list for method output_type
-	10, // [10:17] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	17, // 1: biocore.auth.v1.Credential.created_at:type_name -> google.protobuf.Timestamp
+	17, // 2: biocore.auth.v1.Credential.last_used_at:type_name -> google.protobuf.Timestamp
+	17, // 3: biocore.auth.v1.Credential.revoked_at:type_name -> google.protobuf.Timestamp
+	2,  // 4: biocore.auth.v1.Credential.extensions:type_name -> biocore.auth.v1.CredentialExtensions
+	1,  // 5: biocore.auth.v1.ListCredentialsResponse.credentials:type_name -> biocore.auth.v1.Credential
+	1,  // 6: biocore.auth.v1.RevokeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	1,  // 7: biocore.auth.v1.SuspendCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	1,  // 8: biocore.auth.v1.ResumeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	15, // 9: biocore.auth.v1.GetSignalsResponse.all_accepted_credentials:type_name -> biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
+	16, // 10: biocore.auth.v1.GetSignalsResponse.current_user_details:type_name -> biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
+	3,  // 11: biocore.auth.v1.CredentialService.ListCredentials:input_type -> biocore.auth.v1.ListCredentialsRequest
+	5,  // 12: biocore.auth.v1.CredentialService.GetCredential:input_type -> biocore.auth.v1.GetCredentialRequest
+	6,  // 13: biocore.auth.v1.CredentialService.UpdateCredential:input_type -> biocore.auth.v1.UpdateCredentialRequest
+	7,  // 14: biocore.auth.v1.CredentialService.RevokeCredential:input_type -> biocore.auth.v1.RevokeCredentialRequest
+	9,  // 15: biocore.auth.v1.CredentialService.SuspendCredential:input_type -> biocore.auth.v1.SuspendCredentialRequest
+	11, // 16: biocore.auth.v1.CredentialService.ResumeCredential:input_type -> biocore.auth.v1.ResumeCredentialRequest
+	13, // 17: biocore.auth.v1.CredentialService.GetSignals:input_type -> biocore.auth.v1.GetSignalsRequest
+	4,  // 18: biocore.auth.v1.CredentialService.ListCredentials:output_type -> biocore.auth.v1.ListCredentialsResponse
+	1,  // 19: biocore.auth.v1.CredentialService.GetCredential:output_type -> biocore.auth.v1.Credential
+	1,  // 20: biocore.auth.v1.CredentialService.UpdateCredential:output_type -> biocore.auth.v1.Credential
+	8,  // 21: biocore.auth.v1.CredentialService.RevokeCredential:output_type -> biocore.auth.v1.RevokeCredentialResponse
+	10, // 22: biocore.auth.v1.CredentialService.SuspendCredential:output_type -> biocore.auth.v1.SuspendCredentialResponse
+	12, // 23: biocore.auth.v1.CredentialService.ResumeCredential:output_type -> biocore.auth.v1.ResumeCredentialResponse
+	14, // 24: biocore.auth.v1.CredentialService.GetSignals:output_type -> biocore.auth.v1.GetSignalsResponse
+	18, // [18:25] is the sub-list for method output_type
+	11, // [11:18] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_credential_proto_init() }
@@ -1230,14 +1322,15 @@ func file_biocore_auth_v1_credential_proto_init() {
 	}
 	file_biocore_auth_v1_credential_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_auth_v1_credential_proto_msgTypes[1].OneofWrappers = []any{}
-	file_biocore_auth_v1_credential_proto_msgTypes[4].OneofWrappers = []any{}
+	file_biocore_auth_v1_credential_proto_msgTypes[2].OneofWrappers = []any{}
+	file_biocore_auth_v1_credential_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_auth_v1_credential_proto_rawDesc), len(file_biocore_auth_v1_credential_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

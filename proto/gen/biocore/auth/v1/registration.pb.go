@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -197,7 +198,14 @@ type BeginRegistrationRequest struct {
 	// Whether the browser is to create the passkey without a prompt of its own,
 	// after a sign-in by password (mediation `conditional`). Such a registration
 	// may come without user presence.
-	Conditional   bool `protobuf:"varint,6,opt,name=conditional,proto3" json:"conditional,omitempty"`
+	Conditional bool `protobuf:"varint,6,opt,name=conditional,proto3" json:"conditional,omitempty"`
+	// Extension inputs for the browser, beside `credProps`, which is always asked
+	// for: `prf` with `eval`, `largeBlob` with `support`,
+	// `credentialProtectionPolicy` and `enforceCredentialProtectionPolicy`, as
+	// WebAuthn spells them (L3 #sctn-defined-extensions). At most 8 KiB; all else
+	// is refused with EXTENSION_INVALID. What they answer is on the credential;
+	// PRF results are for the page alone, and nothing here keeps one.
+	Extensions    *structpb.Struct `protobuf:"bytes,8,opt,name=extensions,proto3" json:"extensions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +293,13 @@ func (x *BeginRegistrationRequest) GetConditional() bool {
 		return x.Conditional
 	}
 	return false
+}
+
+func (x *BeginRegistrationRequest) GetExtensions() *structpb.Struct {
+	if x != nil {
+		return x.Extensions
+	}
+	return nil
 }
 
 type isBeginRegistrationRequest_Subject interface {
@@ -576,7 +591,7 @@ var File_biocore_auth_v1_registration_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\n" +
-	"\"biocore/auth/v1/registration.proto\x12\x0fbiocore.auth.v1\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x01\n" +
+	"\"biocore/auth/v1/registration.proto\x12\x0fbiocore.auth.v1\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x01\n" +
 	"\x1eCreateRegistrationTokenRequest\x12$\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x125\n" +
 	"\x04user\x18\x02 \x01(\v2\x1f.biocore.auth.v1.UserDescriptorH\x00R\x04user\x12>\n" +
@@ -586,7 +601,7 @@ const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\x1fCreateRegistrationTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xd5\x03\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x8e\x04\n" +
 	"\x18BeginRegistrationRequest\x125\n" +
 	"\x04user\x18\x01 \x01(\v2\x1f.biocore.auth.v1.UserDescriptorH\x00R\x04user\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x12;\n" +
@@ -595,7 +610,10 @@ const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\vattestation\x18\x04 \x01(\tB)\xbaH&r$R\x04noneR\bindirectR\x06directR\n" +
 	"enterpriseH\x01R\vattestation\x88\x01\x01\x12m\n" +
 	"\x17authenticator_selection\x18\x05 \x01(\v2/.biocore.auth.v1.AuthenticatorSelectionCriteriaH\x02R\x16authenticatorSelection\x88\x01\x01\x12 \n" +
-	"\vconditional\x18\x06 \x01(\bR\vconditionalB\x10\n" +
+	"\vconditional\x18\x06 \x01(\bR\vconditional\x127\n" +
+	"\n" +
+	"extensions\x18\b \x01(\v2\x17.google.protobuf.StructR\n" +
+	"extensionsB\x10\n" +
 	"\asubject\x12\x05\xbaH\x02\b\x01B\x0e\n" +
 	"\f_attestationB\x1a\n" +
 	"\x18_authenticator_selection\"\xce\x01\n" +
@@ -651,33 +669,35 @@ var file_biocore_auth_v1_registration_proto_goTypes = []any{
 	(*UserDescriptor)(nil),                     // 7: biocore.auth.v1.UserDescriptor
 	(*timestamppb.Timestamp)(nil),              // 8: google.protobuf.Timestamp
 	(*AuthenticatorSelectionCriteria)(nil),     // 9: biocore.auth.v1.AuthenticatorSelectionCriteria
-	(*PublicKeyCredentialCreationOptions)(nil), // 10: biocore.auth.v1.PublicKeyCredentialCreationOptions
-	(*RegistrationCredential)(nil),             // 11: biocore.auth.v1.RegistrationCredential
-	(*User)(nil),                               // 12: biocore.auth.v1.User
-	(*Credential)(nil),                         // 13: biocore.auth.v1.Credential
+	(*structpb.Struct)(nil),                    // 10: google.protobuf.Struct
+	(*PublicKeyCredentialCreationOptions)(nil), // 11: biocore.auth.v1.PublicKeyCredentialCreationOptions
+	(*RegistrationCredential)(nil),             // 12: biocore.auth.v1.RegistrationCredential
+	(*User)(nil),                               // 13: biocore.auth.v1.User
+	(*Credential)(nil),                         // 14: biocore.auth.v1.Credential
 }
 var file_biocore_auth_v1_registration_proto_depIdxs = []int32{
 	7,  // 0: biocore.auth.v1.CreateRegistrationTokenRequest.user:type_name -> biocore.auth.v1.UserDescriptor
 	8,  // 1: biocore.auth.v1.CreateRegistrationTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 2: biocore.auth.v1.BeginRegistrationRequest.user:type_name -> biocore.auth.v1.UserDescriptor
 	9,  // 3: biocore.auth.v1.BeginRegistrationRequest.authenticator_selection:type_name -> biocore.auth.v1.AuthenticatorSelectionCriteria
-	10, // 4: biocore.auth.v1.BeginRegistrationResponse.options:type_name -> biocore.auth.v1.PublicKeyCredentialCreationOptions
-	8,  // 5: biocore.auth.v1.BeginRegistrationResponse.expires_at:type_name -> google.protobuf.Timestamp
-	11, // 6: biocore.auth.v1.FinishRegistrationRequest.credential:type_name -> biocore.auth.v1.RegistrationCredential
-	12, // 7: biocore.auth.v1.FinishRegistrationResponse.user:type_name -> biocore.auth.v1.User
-	13, // 8: biocore.auth.v1.FinishRegistrationResponse.credential:type_name -> biocore.auth.v1.Credential
-	6,  // 9: biocore.auth.v1.FinishRegistrationResponse.attestation:type_name -> biocore.auth.v1.Attestation
-	0,  // 10: biocore.auth.v1.RegistrationService.CreateRegistrationToken:input_type -> biocore.auth.v1.CreateRegistrationTokenRequest
-	2,  // 11: biocore.auth.v1.RegistrationService.BeginRegistration:input_type -> biocore.auth.v1.BeginRegistrationRequest
-	4,  // 12: biocore.auth.v1.RegistrationService.FinishRegistration:input_type -> biocore.auth.v1.FinishRegistrationRequest
-	1,  // 13: biocore.auth.v1.RegistrationService.CreateRegistrationToken:output_type -> biocore.auth.v1.CreateRegistrationTokenResponse
-	3,  // 14: biocore.auth.v1.RegistrationService.BeginRegistration:output_type -> biocore.auth.v1.BeginRegistrationResponse
-	5,  // 15: biocore.auth.v1.RegistrationService.FinishRegistration:output_type -> biocore.auth.v1.FinishRegistrationResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 4: biocore.auth.v1.BeginRegistrationRequest.extensions:type_name -> google.protobuf.Struct
+	11, // 5: biocore.auth.v1.BeginRegistrationResponse.options:type_name -> biocore.auth.v1.PublicKeyCredentialCreationOptions
+	8,  // 6: biocore.auth.v1.BeginRegistrationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	12, // 7: biocore.auth.v1.FinishRegistrationRequest.credential:type_name -> biocore.auth.v1.RegistrationCredential
+	13, // 8: biocore.auth.v1.FinishRegistrationResponse.user:type_name -> biocore.auth.v1.User
+	14, // 9: biocore.auth.v1.FinishRegistrationResponse.credential:type_name -> biocore.auth.v1.Credential
+	6,  // 10: biocore.auth.v1.FinishRegistrationResponse.attestation:type_name -> biocore.auth.v1.Attestation
+	0,  // 11: biocore.auth.v1.RegistrationService.CreateRegistrationToken:input_type -> biocore.auth.v1.CreateRegistrationTokenRequest
+	2,  // 12: biocore.auth.v1.RegistrationService.BeginRegistration:input_type -> biocore.auth.v1.BeginRegistrationRequest
+	4,  // 13: biocore.auth.v1.RegistrationService.FinishRegistration:input_type -> biocore.auth.v1.FinishRegistrationRequest
+	1,  // 14: biocore.auth.v1.RegistrationService.CreateRegistrationToken:output_type -> biocore.auth.v1.CreateRegistrationTokenResponse
+	3,  // 15: biocore.auth.v1.RegistrationService.BeginRegistration:output_type -> biocore.auth.v1.BeginRegistrationResponse
+	5,  // 16: biocore.auth.v1.RegistrationService.FinishRegistration:output_type -> biocore.auth.v1.FinishRegistrationResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_registration_proto_init() }
