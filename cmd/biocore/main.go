@@ -43,6 +43,7 @@ func commands() []command {
 		{"policy show", "", "print a tenant's policy, as a document to change", "biocore policy show --tenant acme > policy.json", runPolicyShow},
 		{"policy set", "FILE", "replace a tenant's policy; - reads the document from standard input", "biocore policy set --tenant acme --reason 'shorter tokens' policy.json", runPolicySet},
 		{"policy versions", "", "list the versions of a tenant's policy, the newest first", "biocore policy versions --tenant acme", runPolicyVersions},
+		{"policy simulate", "FILE", "say what a draft would have changed in the last days; - reads it from standard input", "biocore policy simulate --tenant acme --days 14 draft.json", runPolicySimulate},
 		{"policy rollback", "VERSION", "go back to an old version of a tenant's policy, by a new version", "biocore policy rollback --tenant acme --reason 'nobody could enroll' 3", runPolicyRollback},
 		{"apikey create", "", "make an API key, and print it", "biocore apikey create --tenant acme --kind secret --name ci", runAPIKeyCreate},
 		{"apikey list", "", "list a tenant's API keys", "biocore apikey list --tenant acme", runAPIKeyList},

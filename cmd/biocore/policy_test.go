@@ -194,3 +194,42 @@ func TestPolicyVersions(t *testing.T) {
 	s.refused(t, 2, "--tenant is required", "policy", "versions")
 	s.refused(t, 2, "--limit is between", "policy", "versions", "--tenant", "acme", "--limit", "0")
 }
+
+// A draft is tried on what happened, over the API and by hand, and changes nothing.
+func TestSimulatePolicy(t *testing.T) {
+	w := newWorld(t)
+	s := newShell(t, w.cfg)
+	c, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	w.enroll(t, c, "alice")
+	w.signIn(t, c)
+	draft := map[string]any{"document": map[string]any{"attestationConveyance": "direct", "requiredTrust": "MDS"}, "days": 2}
+	got := w.must(t, "POST", "/admin/v1/policy:simulate", c.secret, draft)
+	ceremonies, _ := got.at("ceremonies").(float64)
+	incomplete, _ := got.at("incomplete").(float64)
+	if ceremonies+incomplete != 2 || got.at("all") != true || got.at("existing", "credentials") != 1.0 || got.at("existing", "refused") != 1.0 ||
+		!strings.Contains(got.raw, "ATTESTATION_UNTRUSTED") {
+		t.Errorf("simulated: %s", got)
+	}
+	if a := w.must(t, "POST", "/admin/v1/policy:simulate", globex.secret, draft); a.at("existing", "refused") == 1.0 || strings.Contains(a.raw, c.user) {
+		t.Errorf("another tenant's: %s", a)
+	}
+	if a := w.call(t, "POST", "/admin/v1/policy:simulate", c.secret, map[string]any{"document": map[string]any{"requiredTrust": "MDS"}}); a.reason() != policy.ErrInvalid.Reason {
+		t.Errorf("a draft that is none: %s", a)
+	}
+	if now := w.must(t, "GET", "/admin/v1/policy", c.secret, nil); now.at("version") != 1.0 {
+		t.Errorf("the policy after it: %s", now)
+	}
+
+	file := filepath.Join(t.TempDir(), "draft.json")
+	if err := os.WriteFile(file, []byte(`{"attestationConveyance":"direct","requiredTrust":"MDS"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.must(t, "policy", "simulate", "--tenant", "acme", file); !strings.Contains(out, "Of 1 credentials that exist, 1 would not be registered now: ATTESTATION_UNTRUSTED 1") {
+		t.Errorf("policy simulate =\n%s", out)
+	}
+	if a := s.read(t, "policy", "simulate", "--tenant", "acme", "--days", "2", file); a.at("existing", "refused") != 1.0 {
+		t.Errorf("policy simulate --json = %s", a.raw)
+	}
+	s.refused(t, 2, "--tenant is required", "policy", "simulate", file)
+	s.refused(t, 2, "--days is between", "policy", "simulate", "--tenant", "acme", "--days", "91", file)
+}

@@ -180,7 +180,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/settings":
 		return nil // names nothing: TestSettingsAreOnesOwn
-	case "/admin/v1/policy", "/admin/v1/policy/versions", "/admin/v1/policy/versions/{version}", "/admin/v1/policy:rollback":
+	case "/admin/v1/policy", "/admin/v1/policy/versions", "/admin/v1/policy/versions/{version}", "/admin/v1/policy:rollback", "/admin/v1/policy:simulate":
 		return nil // versions are counted by every tenant alike: TestPolicyIsOnesOwn
 	default:
 		if r.Method == http.MethodGet {

@@ -451,6 +451,60 @@ func (q *Queries) ListCredentialsOfUser(ctx context.Context, userID uuid.UUID) (
 	return items, nil
 }
 
+const ListCredentialsToJudge = `-- name: ListCredentialsToJudge :many
+SELECT id, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition FROM credentials
+WHERE state <> 'REVOKED' AND ($1::bytea IS NULL OR id > $1::bytea)
+ORDER BY id LIMIT $2
+`
+
+type ListCredentialsToJudgeParams struct {
+	AfterID []byte
+	MaxRows int32
+}
+
+type ListCredentialsToJudgeRow struct {
+	ID             []byte
+	Aaguid         uuid.UUID
+	Trust          string
+	Certification  string
+	BackupEligible bool
+	Algorithm      int32
+	Attachment     string
+	Discoverable   *bool
+	Disposition    string
+}
+
+// What a policy's draft is tried on: all of the tenant's but revoked ones. Keyset by id. Index: credentials_pkey.
+func (q *Queries) ListCredentialsToJudge(ctx context.Context, arg ListCredentialsToJudgeParams) ([]ListCredentialsToJudgeRow, error) {
+	rows, err := q.db.Query(ctx, ListCredentialsToJudge, arg.AfterID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListCredentialsToJudgeRow{}
+	for rows.Next() {
+		var i ListCredentialsToJudgeRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Aaguid,
+			&i.Trust,
+			&i.Certification,
+			&i.BackupEligible,
+			&i.Algorithm,
+			&i.Attachment,
+			&i.Discoverable,
+			&i.Disposition,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListDescriptorsOfUser = `-- name: ListDescriptorsOfUser :many
 SELECT id, transports, state, created_at FROM credentials
 WHERE user_id = $1 AND state <> 'REVOKED' ORDER BY created_at DESC, id

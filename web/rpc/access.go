@@ -81,6 +81,7 @@ var methods = map[string]access{
 	adminv1connect.PolicyServicePutPolicyProcedure:          {serverKey, apikey.ScopePolicyWrite, replays},
 	adminv1connect.PolicyServiceListPolicyVersionsProcedure: {serverKey, apikey.ScopePolicyRead, reads},
 	adminv1connect.PolicyServiceGetPolicyVersionProcedure:   {serverKey, apikey.ScopePolicyRead, reads},
+	adminv1connect.PolicyServiceSimulatePolicyProcedure:     {serverKey, apikey.ScopePolicyRead, reads},
 	adminv1connect.PolicyServiceRollbackPolicyProcedure:     {serverKey, apikey.ScopePolicyWrite, replays},
 
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/simulation"
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -25,14 +28,22 @@ type policies interface {
 	RollbackPolicy(ctx context.Context, sc scope.Scope, req tenant.RollbackPolicyRequest) (tenant.PolicyVersion, error)
 }
 
+// simulations is what the handler needs of simulation.Service.
+type simulations interface {
+	Simulate(ctx context.Context, sc scope.Scope, req simulation.Request) (simulation.Result, error)
+}
+
 // PolicyHandler serves PolicyService.
 type PolicyHandler struct {
 	adminv1connect.UnimplementedPolicyServiceHandler
-	policies policies
+	policies    policies
+	simulations simulations
 }
 
-// NewPolicyHandler returns a handler over s.
-func NewPolicyHandler(s *tenant.Service) *PolicyHandler { return &PolicyHandler{policies: s} }
+// NewPolicyHandler returns a handler over s, which tries drafts by sim.
+func NewPolicyHandler(s *tenant.Service, sim *simulation.Service) *PolicyHandler {
+	return &PolicyHandler{policies: s, simulations: sim}
+}
 
 // GetPolicy translates: one call, one answer.
 func (h *PolicyHandler) GetPolicy(ctx context.Context, _ *adminv1.GetPolicyRequest) (*adminv1.Policy, error) {
@@ -119,6 +130,51 @@ func (h *PolicyHandler) RollbackPolicy(ctx context.Context, req *adminv1.Rollbac
 		return nil, err
 	}
 	return toPolicy(p), nil
+}
+
+// SimulatePolicy translates: one call, one answer.
+func (h *PolicyHandler) SimulatePolicy(
+	ctx context.Context, req *adminv1.SimulatePolicyRequest,
+) (*adminv1.SimulatePolicyResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	document, err := protojson.Marshal(req.GetDocument())
+	if err != nil { // as in PutPolicy
+		return nil, policy.ErrInvalid.WithCause(err)
+	}
+	r, err := h.simulations.Simulate(ctx, sc, simulation.Request{Document: document, Days: int(req.GetDays())})
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.SimulatePolicyResponse{
+		Since: timestamp(r.Since), Ceremonies: tally(r.Ceremonies), All: r.All, Incomplete: tally(r.Incomplete), Apart: tally(r.Apart),
+		Users: toCounts(r.Users, uuid.UUID.String), Credentials: toCounts(r.Credentials, credential.ID.String),
+		Authenticators: toCounts(r.Authenticators, uuid.UUID.String),
+		Existing: &adminv1.SimulatePolicyResponse_Existing{
+			Credentials: tally(r.Standing.Credentials), All: r.Standing.All, Refused: tally(r.Standing.Refused),
+			Reasons: toCounts(r.Standing.Reasons, itself), Authenticators: toCounts(r.Standing.Authenticators, uuid.UUID.String),
+		},
+	}
+	for _, c := range r.Changes {
+		res.Changes = append(res.Changes, &adminv1.SimulatePolicyResponse_Change{
+			Kind: c.Kind, Before: string(c.Before), After: string(c.After), Count: tally(c.Count), Reasons: toCounts(c.Reasons, itself),
+		})
+	}
+	return res, nil
+}
+
+func tally(n int) uint32 { return uint32(n) } //nolint:gosec // simulations are bounded
+
+func itself(s string) string { return s }
+
+func toCounts[T comparable](list []simulation.Affected[T], text func(T) string) []*adminv1.SimulatePolicyResponse_Count {
+	out := make([]*adminv1.SimulatePolicyResponse_Count, len(list))
+	for i, a := range list {
+		out[i] = &adminv1.SimulatePolicyResponse_Count{Name: text(a.ID), Count: tally(a.Count)}
+	}
+	return out
 }
 
 func toPolicy(p tenant.PolicyVersion) *adminv1.Policy {

@@ -90,3 +90,9 @@ SELECT EXISTS (SELECT FROM credentials);
 -- Under LockUserOfCredential. Index: credentials_pkey.
 UPDATE credentials SET lowered = false, vouched_at = sqlc.arg(now)::timestamptz, vouched_by = sqlc.arg(vouched_by), updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: ListCredentialsToJudge :many
+-- What a policy's draft is tried on: all of the tenant's but revoked ones. Keyset by id. Index: credentials_pkey.
+SELECT id, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition FROM credentials
+WHERE state <> 'REVOKED' AND (sqlc.narg(after_id)::bytea IS NULL OR id > sqlc.narg(after_id)::bytea)
+ORDER BY id LIMIT sqlc.arg(max_rows);

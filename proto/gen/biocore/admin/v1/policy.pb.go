@@ -413,6 +413,411 @@ func (x *RollbackPolicyRequest) GetReason() string {
 	return ""
 }
 
+// SimulatePolicyRequest holds a draft.
+type SimulatePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft, as in PutPolicy.
+	Document *structpb.Struct `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// How many days to look back: 1 to 90; 30 if absent.
+	Days          *uint32 `protobuf:"varint,2,opt,name=days,proto3,oneof" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyRequest) Reset() {
+	*x = SimulatePolicyRequest{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyRequest) ProtoMessage() {}
+
+func (x *SimulatePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyRequest.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SimulatePolicyRequest) GetDocument() *structpb.Struct {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *SimulatePolicyRequest) GetDays() uint32 {
+	if x != nil && x.Days != nil {
+		return *x.Days
+	}
+	return 0
+}
+
+// SimulatePolicyResponse says what the draft would have changed.
+type SimulatePolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ceremonies from then on were looked at.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// How many ceremonies were decided again.
+	Ceremonies uint32 `protobuf:"varint,2,opt,name=ceremonies,proto3" json:"ceremonies,omitempty"`
+	// Whether that is all since the day asked for. If not, `since` is later.
+	All bool `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	// How many left too few facts to be decided again: those of a release before.
+	Incomplete uint32 `protobuf:"varint,4,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	// How many sign-ins failed for what is no policy's to decide, as a revoked
+	// credential. They are not counted elsewhere.
+	Apart uint32 `protobuf:"varint,5,opt,name=apart,proto3" json:"apart,omitempty"`
+	// What would be different, and what would not.
+	Changes []*SimulatePolicyResponse_Change `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The users who would be refused or stepped up and were not, with how often: at
+	// most 20, the most frequent first.
+	Users []*SimulatePolicyResponse_Count `protobuf:"bytes,7,rep,name=users,proto3" json:"users,omitempty"`
+	// Their credentials, likewise.
+	Credentials []*SimulatePolicyResponse_Count `protobuf:"bytes,8,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	// The AAGUIDs of those, likewise.
+	Authenticators []*SimulatePolicyResponse_Count `protobuf:"bytes,9,rep,name=authenticators,proto3" json:"authenticators,omitempty"`
+	// The credentials that exist.
+	Existing      *SimulatePolicyResponse_Existing `protobuf:"bytes,10,opt,name=existing,proto3" json:"existing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyResponse) Reset() {
+	*x = SimulatePolicyResponse{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyResponse) ProtoMessage() {}
+
+func (x *SimulatePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyResponse.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SimulatePolicyResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetCeremonies() uint32 {
+	if x != nil {
+		return x.Ceremonies
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *SimulatePolicyResponse) GetIncomplete() uint32 {
+	if x != nil {
+		return x.Incomplete
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse) GetApart() uint32 {
+	if x != nil {
+		return x.Apart
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse) GetChanges() []*SimulatePolicyResponse_Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetUsers() []*SimulatePolicyResponse_Count {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetCredentials() []*SimulatePolicyResponse_Count {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetAuthenticators() []*SimulatePolicyResponse_Count {
+	if x != nil {
+		return x.Authenticators
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetExisting() *SimulatePolicyResponse_Existing {
+	if x != nil {
+		return x.Existing
+	}
+	return nil
+}
+
+// Something and how often.
+type SimulatePolicyResponse_Count struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A reason, a user ID, a credential ID or an AAGUID.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many ceremonies, or credentials.
+	Count         uint32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyResponse_Count) Reset() {
+	*x = SimulatePolicyResponse_Count{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyResponse_Count) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyResponse_Count) ProtoMessage() {}
+
+func (x *SimulatePolicyResponse_Count) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyResponse_Count.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyResponse_Count) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{8, 0}
+}
+
+func (x *SimulatePolicyResponse_Count) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SimulatePolicyResponse_Count) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// Ceremonies of one kind, by what was decided and what would be.
+type SimulatePolicyResponse_Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// REGISTRATION or AUTHENTICATION.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What was decided: ALLOW, STEP_UP or DENY. A registration that policy refused
+	// was an error, and is DENY here.
+	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// What the draft decides.
+	After string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// How many.
+	Count uint32 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// Why, the most frequent first. A ceremony may have several reasons.
+	Reasons       []*SimulatePolicyResponse_Count `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyResponse_Change) Reset() {
+	*x = SimulatePolicyResponse_Change{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyResponse_Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyResponse_Change) ProtoMessage() {}
+
+func (x *SimulatePolicyResponse_Change) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyResponse_Change.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyResponse_Change) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{8, 1}
+}
+
+func (x *SimulatePolicyResponse_Change) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SimulatePolicyResponse_Change) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *SimulatePolicyResponse_Change) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *SimulatePolicyResponse_Change) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse_Change) GetReasons() []*SimulatePolicyResponse_Count {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+// What the draft says of the credentials that exist, as if they were registered
+// now. None of them stops working by the policy.
+type SimulatePolicyResponse_Existing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were judged; revoked ones are not.
+	Credentials uint32 `protobuf:"varint,1,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Whether that is all of them.
+	All bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	// How many would be refused.
+	Refused uint32 `protobuf:"varint,3,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Why, the most frequent first.
+	Reasons []*SimulatePolicyResponse_Count `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// The models of those refused, at most 20, the most frequent first.
+	Authenticators []*SimulatePolicyResponse_Count `protobuf:"bytes,5,rep,name=authenticators,proto3" json:"authenticators,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyResponse_Existing) Reset() {
+	*x = SimulatePolicyResponse_Existing{}
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyResponse_Existing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyResponse_Existing) ProtoMessage() {}
+
+func (x *SimulatePolicyResponse_Existing) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_policy_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyResponse_Existing.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyResponse_Existing) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_policy_proto_rawDescGZIP(), []int{8, 2}
+}
+
+func (x *SimulatePolicyResponse_Existing) GetCredentials() uint32 {
+	if x != nil {
+		return x.Credentials
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse_Existing) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *SimulatePolicyResponse_Existing) GetRefused() uint32 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse_Existing) GetReasons() []*SimulatePolicyResponse_Count {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse_Existing) GetAuthenticators() []*SimulatePolicyResponse_Count {
+	if x != nil {
+		return x.Authenticators
+	}
+	return nil
+}
+
 var File_biocore_admin_v1_policy_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_policy_proto_rawDesc = "" +
@@ -444,13 +849,49 @@ const file_biocore_admin_v1_policy_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"\\\n" +
 	"\x15RollbackPolicyRequest\x12!\n" +
 	"\aversion\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason2\x82\x05\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x81\x01\n" +
+	"\x15SimulatePolicyRequest\x12;\n" +
+	"\bdocument\x18\x01 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\bdocument\x12\"\n" +
+	"\x04days\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18Z(\x01H\x00R\x04days\x88\x01\x01B\a\n" +
+	"\x05_days\"\x99\b\n" +
+	"\x16SimulatePolicyResponse\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1e\n" +
+	"\n" +
+	"ceremonies\x18\x02 \x01(\rR\n" +
+	"ceremonies\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x04 \x01(\rR\n" +
+	"incomplete\x12\x14\n" +
+	"\x05apart\x18\x05 \x01(\rR\x05apart\x12I\n" +
+	"\achanges\x18\x06 \x03(\v2/.biocore.admin.v1.SimulatePolicyResponse.ChangeR\achanges\x12D\n" +
+	"\x05users\x18\a \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\x05users\x12P\n" +
+	"\vcredentials\x18\b \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\vcredentials\x12V\n" +
+	"\x0eauthenticators\x18\t \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\x0eauthenticators\x12M\n" +
+	"\bexisting\x18\n" +
+	" \x01(\v21.biocore.admin.v1.SimulatePolicyResponse.ExistingR\bexisting\x1a1\n" +
+	"\x05Count\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\x1a\xaa\x01\n" +
+	"\x06Change\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\rR\x05count\x12H\n" +
+	"\areasons\x18\x05 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\areasons\x1a\xfa\x01\n" +
+	"\bExisting\x12 \n" +
+	"\vcredentials\x18\x01 \x01(\rR\vcredentials\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x12\x18\n" +
+	"\arefused\x18\x03 \x01(\rR\arefused\x12H\n" +
+	"\areasons\x18\x04 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\areasons\x12V\n" +
+	"\x0eauthenticators\x18\x05 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\x0eauthenticators2\x91\x06\n" +
 	"\rPolicyService\x12f\n" +
 	"\tGetPolicy\x12\".biocore.admin.v1.GetPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/v1/policy\x90\x02\x01\x12i\n" +
 	"\tPutPolicy\x12\".biocore.admin.v1.PutPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1e\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/admin/v1/policy\x90\x02\x02\x12\x95\x01\n" +
 	"\x12ListPolicyVersions\x12+.biocore.admin.v1.ListPolicyVersionsRequest\x1a,.biocore.admin.v1.ListPolicyVersionsResponse\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/policy/versions\x90\x02\x01\x12\x87\x01\n" +
 	"\x10GetPolicyVersion\x12).biocore.admin.v1.GetPolicyVersionRequest\x1a\x18.biocore.admin.v1.Policy\".\x82\xd3\xe4\x93\x02%\x12#/admin/v1/policy/versions/{version}\x90\x02\x01\x12|\n" +
-	"\x0eRollbackPolicy\x12'.biocore.admin.v1.RollbackPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"'\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/policy:rollback\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x0eRollbackPolicy\x12'.biocore.admin.v1.RollbackPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"'\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/policy:rollback\x90\x02\x02\x12\x8c\x01\n" +
+	"\x0eSimulatePolicy\x12'.biocore.admin.v1.SimulatePolicyRequest\x1a(.biocore.admin.v1.SimulatePolicyResponse\"'\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/policy:simulate\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_policy_proto_rawDescOnce sync.Once
@@ -464,38 +905,55 @@ func file_biocore_admin_v1_policy_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_policy_proto_rawDescData
 }
 
-var file_biocore_admin_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_biocore_admin_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_biocore_admin_v1_policy_proto_goTypes = []any{
-	(*Policy)(nil),                     // 0: biocore.admin.v1.Policy
-	(*GetPolicyRequest)(nil),           // 1: biocore.admin.v1.GetPolicyRequest
-	(*PutPolicyRequest)(nil),           // 2: biocore.admin.v1.PutPolicyRequest
-	(*ListPolicyVersionsRequest)(nil),  // 3: biocore.admin.v1.ListPolicyVersionsRequest
-	(*ListPolicyVersionsResponse)(nil), // 4: biocore.admin.v1.ListPolicyVersionsResponse
-	(*GetPolicyVersionRequest)(nil),    // 5: biocore.admin.v1.GetPolicyVersionRequest
-	(*RollbackPolicyRequest)(nil),      // 6: biocore.admin.v1.RollbackPolicyRequest
-	(*structpb.Struct)(nil),            // 7: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),      // 8: google.protobuf.Timestamp
+	(*Policy)(nil),                          // 0: biocore.admin.v1.Policy
+	(*GetPolicyRequest)(nil),                // 1: biocore.admin.v1.GetPolicyRequest
+	(*PutPolicyRequest)(nil),                // 2: biocore.admin.v1.PutPolicyRequest
+	(*ListPolicyVersionsRequest)(nil),       // 3: biocore.admin.v1.ListPolicyVersionsRequest
+	(*ListPolicyVersionsResponse)(nil),      // 4: biocore.admin.v1.ListPolicyVersionsResponse
+	(*GetPolicyVersionRequest)(nil),         // 5: biocore.admin.v1.GetPolicyVersionRequest
+	(*RollbackPolicyRequest)(nil),           // 6: biocore.admin.v1.RollbackPolicyRequest
+	(*SimulatePolicyRequest)(nil),           // 7: biocore.admin.v1.SimulatePolicyRequest
+	(*SimulatePolicyResponse)(nil),          // 8: biocore.admin.v1.SimulatePolicyResponse
+	(*SimulatePolicyResponse_Count)(nil),    // 9: biocore.admin.v1.SimulatePolicyResponse.Count
+	(*SimulatePolicyResponse_Change)(nil),   // 10: biocore.admin.v1.SimulatePolicyResponse.Change
+	(*SimulatePolicyResponse_Existing)(nil), // 11: biocore.admin.v1.SimulatePolicyResponse.Existing
+	(*structpb.Struct)(nil),                 // 12: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),           // 13: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_policy_proto_depIdxs = []int32{
-	7, // 0: biocore.admin.v1.Policy.document:type_name -> google.protobuf.Struct
-	8, // 1: biocore.admin.v1.Policy.created_at:type_name -> google.protobuf.Timestamp
-	7, // 2: biocore.admin.v1.PutPolicyRequest.document:type_name -> google.protobuf.Struct
-	0, // 3: biocore.admin.v1.ListPolicyVersionsResponse.versions:type_name -> biocore.admin.v1.Policy
-	1, // 4: biocore.admin.v1.PolicyService.GetPolicy:input_type -> biocore.admin.v1.GetPolicyRequest
-	2, // 5: biocore.admin.v1.PolicyService.PutPolicy:input_type -> biocore.admin.v1.PutPolicyRequest
-	3, // 6: biocore.admin.v1.PolicyService.ListPolicyVersions:input_type -> biocore.admin.v1.ListPolicyVersionsRequest
-	5, // 7: biocore.admin.v1.PolicyService.GetPolicyVersion:input_type -> biocore.admin.v1.GetPolicyVersionRequest
-	6, // 8: biocore.admin.v1.PolicyService.RollbackPolicy:input_type -> biocore.admin.v1.RollbackPolicyRequest
-	0, // 9: biocore.admin.v1.PolicyService.GetPolicy:output_type -> biocore.admin.v1.Policy
-	0, // 10: biocore.admin.v1.PolicyService.PutPolicy:output_type -> biocore.admin.v1.Policy
-	4, // 11: biocore.admin.v1.PolicyService.ListPolicyVersions:output_type -> biocore.admin.v1.ListPolicyVersionsResponse
-	0, // 12: biocore.admin.v1.PolicyService.GetPolicyVersion:output_type -> biocore.admin.v1.Policy
-	0, // 13: biocore.admin.v1.PolicyService.RollbackPolicy:output_type -> biocore.admin.v1.Policy
-	9, // [9:14] is the sub-list for method output_type
-	4, // [4:9] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	12, // 0: biocore.admin.v1.Policy.document:type_name -> google.protobuf.Struct
+	13, // 1: biocore.admin.v1.Policy.created_at:type_name -> google.protobuf.Timestamp
+	12, // 2: biocore.admin.v1.PutPolicyRequest.document:type_name -> google.protobuf.Struct
+	0,  // 3: biocore.admin.v1.ListPolicyVersionsResponse.versions:type_name -> biocore.admin.v1.Policy
+	12, // 4: biocore.admin.v1.SimulatePolicyRequest.document:type_name -> google.protobuf.Struct
+	13, // 5: biocore.admin.v1.SimulatePolicyResponse.since:type_name -> google.protobuf.Timestamp
+	10, // 6: biocore.admin.v1.SimulatePolicyResponse.changes:type_name -> biocore.admin.v1.SimulatePolicyResponse.Change
+	9,  // 7: biocore.admin.v1.SimulatePolicyResponse.users:type_name -> biocore.admin.v1.SimulatePolicyResponse.Count
+	9,  // 8: biocore.admin.v1.SimulatePolicyResponse.credentials:type_name -> biocore.admin.v1.SimulatePolicyResponse.Count
+	9,  // 9: biocore.admin.v1.SimulatePolicyResponse.authenticators:type_name -> biocore.admin.v1.SimulatePolicyResponse.Count
+	11, // 10: biocore.admin.v1.SimulatePolicyResponse.existing:type_name -> biocore.admin.v1.SimulatePolicyResponse.Existing
+	9,  // 11: biocore.admin.v1.SimulatePolicyResponse.Change.reasons:type_name -> biocore.admin.v1.SimulatePolicyResponse.Count
+	9,  // 12: biocore.admin.v1.SimulatePolicyResponse.Existing.reasons:type_name -> biocore.admin.v1.SimulatePolicyResponse.Count
+	9,  // 13: biocore.admin.v1.SimulatePolicyResponse.Existing.authenticators:type_name -> biocore.admin.v1.SimulatePolicyResponse.Count
+	1,  // 14: biocore.admin.v1.PolicyService.GetPolicy:input_type -> biocore.admin.v1.GetPolicyRequest
+	2,  // 15: biocore.admin.v1.PolicyService.PutPolicy:input_type -> biocore.admin.v1.PutPolicyRequest
+	3,  // 16: biocore.admin.v1.PolicyService.ListPolicyVersions:input_type -> biocore.admin.v1.ListPolicyVersionsRequest
+	5,  // 17: biocore.admin.v1.PolicyService.GetPolicyVersion:input_type -> biocore.admin.v1.GetPolicyVersionRequest
+	6,  // 18: biocore.admin.v1.PolicyService.RollbackPolicy:input_type -> biocore.admin.v1.RollbackPolicyRequest
+	7,  // 19: biocore.admin.v1.PolicyService.SimulatePolicy:input_type -> biocore.admin.v1.SimulatePolicyRequest
+	0,  // 20: biocore.admin.v1.PolicyService.GetPolicy:output_type -> biocore.admin.v1.Policy
+	0,  // 21: biocore.admin.v1.PolicyService.PutPolicy:output_type -> biocore.admin.v1.Policy
+	4,  // 22: biocore.admin.v1.PolicyService.ListPolicyVersions:output_type -> biocore.admin.v1.ListPolicyVersionsResponse
+	0,  // 23: biocore.admin.v1.PolicyService.GetPolicyVersion:output_type -> biocore.admin.v1.Policy
+	0,  // 24: biocore.admin.v1.PolicyService.RollbackPolicy:output_type -> biocore.admin.v1.Policy
+	8,  // 25: biocore.admin.v1.PolicyService.SimulatePolicy:output_type -> biocore.admin.v1.SimulatePolicyResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_policy_proto_init() }
@@ -504,13 +962,14 @@ func file_biocore_admin_v1_policy_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_policy_proto_msgTypes[3].OneofWrappers = []any{}
+	file_biocore_admin_v1_policy_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_policy_proto_rawDesc), len(file_biocore_admin_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

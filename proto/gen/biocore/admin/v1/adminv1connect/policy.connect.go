@@ -37,6 +37,9 @@ const (
 	// PolicyServiceRollbackPolicyProcedure is the procedure name of the PolicyService's RollbackPolicy
 	// RPC.
 	PolicyServiceRollbackPolicyProcedure = "/biocore.admin.v1.PolicyService/RollbackPolicy"
+	// PolicyServiceSimulatePolicyProcedure is the procedure name of the PolicyService's SimulatePolicy
+	// RPC.
+	PolicyServiceSimulatePolicyProcedure = "/biocore.admin.v1.PolicyService/SimulatePolicy"
 )
 
 var (
@@ -80,6 +83,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	policyServiceSimulatePolicySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_policy_proto.Services().ByName("PolicyService").Methods().ByName("SimulatePolicy"),
+			Procedure:        PolicyServiceSimulatePolicyProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // PolicyServiceClient is a client for the biocore.admin.v1.PolicyService service.
@@ -102,6 +113,13 @@ type PolicyServiceClient interface {
 	// policy, and answers it. The versions in between stay as they are. The rest is
 	// as in PutPolicy.
 	RollbackPolicy(context.Context, *v1.RollbackPolicyRequest) (*v1.Policy, error)
+	// SimulatePolicy tries a draft before it is in force: it decides the ceremonies
+	// of the last days again, by the facts that they left, and asks which of the
+	// credentials that exist would not be registered any more. It changes nothing.
+	// It looks at the newest 50,000 ceremonies and at 50,000 credentials, and for
+	// eight seconds at most; the answer says whether that was all. A draft that is
+	// not valid is refused with POLICY_INVALID.
+	SimulatePolicy(context.Context, *v1.SimulatePolicyRequest) (*v1.SimulatePolicyResponse, error)
 }
 
 // NewPolicyServiceClient constructs a client for the biocore.admin.v1.PolicyService service.
@@ -130,6 +148,13 @@ type PolicyServiceHandler interface {
 	// policy, and answers it. The versions in between stay as they are. The rest is
 	// as in PutPolicy.
 	RollbackPolicy(context.Context, *v1.RollbackPolicyRequest) (*v1.Policy, error)
+	// SimulatePolicy tries a draft before it is in force: it decides the ceremonies
+	// of the last days again, by the facts that they left, and asks which of the
+	// credentials that exist would not be registered any more. It changes nothing.
+	// It looks at the newest 50,000 ceremonies and at 50,000 credentials, and for
+	// eight seconds at most; the answer says whether that was all. A draft that is
+	// not valid is refused with POLICY_INVALID.
+	SimulatePolicy(context.Context, *v1.SimulatePolicyRequest) (*v1.SimulatePolicyResponse, error)
 }
 
 // RegisterPolicyServiceHandler registers svc as the biocore.admin.v1.PolicyService implementation
@@ -142,6 +167,7 @@ func RegisterPolicyServiceHandler(server *connect.Server, svc PolicyServiceHandl
 		connect.Method{Spec: policyServiceListPolicyVersionsSpec(), Handler: adapter.listPolicyVersions},
 		connect.Method{Spec: policyServiceGetPolicyVersionSpec(), Handler: adapter.getPolicyVersion},
 		connect.Method{Spec: policyServiceRollbackPolicySpec(), Handler: adapter.rollbackPolicy},
+		connect.Method{Spec: policyServiceSimulatePolicySpec(), Handler: adapter.simulatePolicy},
 	)
 }
 
@@ -166,6 +192,10 @@ func (UnimplementedPolicyServiceHandler) GetPolicyVersion(context.Context, *v1.G
 
 func (UnimplementedPolicyServiceHandler) RollbackPolicy(context.Context, *v1.RollbackPolicyRequest) (*v1.Policy, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.PolicyService.RollbackPolicy is not implemented")
+}
+
+func (UnimplementedPolicyServiceHandler) SimulatePolicy(context.Context, *v1.SimulatePolicyRequest) (*v1.SimulatePolicyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.PolicyService.SimulatePolicy is not implemented")
 }
 
 type policyServiceClient struct {
@@ -207,6 +237,14 @@ func (c *policyServiceClient) GetPolicyVersion(ctx context.Context, req *v1.GetP
 func (c *policyServiceClient) RollbackPolicy(ctx context.Context, req *v1.RollbackPolicyRequest) (*v1.Policy, error) {
 	var res v1.Policy
 	if err := c.client.CallUnary(ctx, policyServiceRollbackPolicySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *policyServiceClient) SimulatePolicy(ctx context.Context, req *v1.SimulatePolicyRequest) (*v1.SimulatePolicyResponse, error) {
+	var res v1.SimulatePolicyResponse
+	if err := c.client.CallUnary(ctx, policyServiceSimulatePolicySpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -268,6 +306,18 @@ func (h policyServiceHandler) rollbackPolicy(ctx context.Context, _ connect.Spec
 		return err
 	}
 	res, err := h.svc.RollbackPolicy(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h policyServiceHandler) simulatePolicy(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SimulatePolicyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SimulatePolicy(ctx, &req)
 	if err != nil {
 		return err
 	}
