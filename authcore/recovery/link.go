@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/credential"
@@ -50,5 +51,9 @@ func (s *Service) CreateLink(ctx context.Context, sc scope.Scope, req LinkReques
 	}); err != nil {
 		return Grant{}, err
 	}
-	return grant(ring, made), nil
+	g := grant(ring, made)
+	if page := snap.PasskeyEndpoints.Enroll; page != "" && !strings.Contains(page, "#") {
+		g.URL = page + "#registrationToken=" + g.Token
+	}
+	return g, nil
 }

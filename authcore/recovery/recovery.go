@@ -102,6 +102,7 @@ type Grant struct {
 
 	Recovery Recovery
 	Token    string
+	URL      string // of a link: the tenant's page with the token in the fragment, which no server logs; empty without such a page
 }
 
 func grant(ring *keys.Ring, r Recovery) Grant {

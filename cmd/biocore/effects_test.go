@@ -60,6 +60,28 @@ func effects() []effect {
 			w.must(t, "POST", "/v1/credentials/"+c.credential+":suspend", c.secret, map[string]any{})
 			return "POST", "/v1/credentials/" + c.credential + ":resume", c.secret, map[string]any{}
 		}, "credential.resume", false, ""},
+		{authv1connect.CredentialServiceVouchCredentialProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.lower(t, c)
+			return "POST", "/v1/credentials/" + c.credential + ":vouch", c.secret, map[string]any{"reason": "met her"}
+		}, "credential.vouch", false, ""},
+		{authv1connect.RecoveryServiceCreateRecoveryCodesProcedure, post("/v1/users/{user}/recoveryCodes", map[string]any{}), "recovery.codes_create", false, notReplayable},
+		{authv1connect.RecoveryServiceDeleteRecoveryCodesProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.recoveryCode(t, c)
+			return "DELETE", "/v1/users/" + c.user + "/recoveryCodes", c.secret, nil
+		}, "recovery.codes_delete", false, ""},
+		{authv1connect.RecoveryServiceRedeemRecoveryCodeProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/v1/recoveries:redeem", c.secret, map[string]any{"externalId": c.external, "code": w.recoveryCode(t, c)}
+		}, "recovery.redeem", false, notReplayable},
+		{adminv1connect.RecoveryServiceCreateEnrollmentLinkProcedure, post("/admin/v1/users/{user}/enrollmentLinks", map[string]any{"reason": "lost"}), "recovery.link_create", false, notReplayable},
+		{adminv1connect.RecoveryServiceApproveRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":approve", w.secondKey(t, c), map[string]any{"reason": "called her"}
+		}, "recovery.approve", false, ""},
+		{adminv1connect.RecoveryServiceRefuseRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":refuse", c.secret, map[string]any{"reason": "not her"}
+		}, "recovery.refuse", false, ""},
+		{adminv1connect.RecoveryServiceRevokeRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":revoke", c.secret, map[string]any{"reason": "a mistake"}
+		}, "recovery.revoke", false, ""},
 		{authv1connect.SessionServiceRevokeSessionProcedure, post("/v1/sessions/{session}:revoke", map[string]any{}), "session.revoke", false, ""},
 		{authv1connect.SessionServiceRevokeAllSessionsProcedure, post("/v1/users/{user}/sessions:revoke", map[string]any{}), "session.revoke_all", false, ""},
 		{authv1connect.SessionServiceRefreshSessionProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {

@@ -67,6 +67,8 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{}))
 	page := w.must(t, "GET", "/v1/users/"+c.user+"/sessions?pageSize=1", c.secret, nil)
 	contact := w.must(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": c.external + "@secret.example", "phone": "+4915112345678"})
+	link := w.must(t, "POST", "/admin/v1/users/"+c.user+"/enrollmentLinks", c.secret, map[string]any{"reason": "lost"})
+	recoveryCode := w.recoveryCode(t, c)
 	keys := w.must(t, "GET", "/admin/v1/apiKeys", c.secret, nil)
 	list, _ := keys.at("apiKeys").([]any)
 	first, _ := list[0].(map[string]any)
@@ -75,6 +77,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key,
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
+		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
 	}
 }
@@ -96,7 +99,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId":
 			out[name] = uuid.NewString()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -148,6 +151,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 	case "/v1/registrations:begin":
 		add("user", body(map[string]any{"userId": "@userId"}))
 		add("token", body(map[string]any{"registrationToken": "@registrationToken"}))
+		add("recovery's token", body(map[string]any{"registrationToken": "@recoveryToken"}))
 	case "/v1/registrations:finish":
 		add("registration", body(map[string]any{"registrationId": "@registrationId", "credential": emptyRegistration}))
 	case "/v1/authentications:begin":
@@ -160,6 +164,15 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		add("token", body(map[string]any{"accessToken": "@accessToken"}))
 	case "/v1/sessions:refresh":
 		add("token", body(map[string]any{"refreshToken": "@refreshToken"}))
+	case "/v1/recoveries:redeem":
+		add("code", body(map[string]any{"externalId": "@externalId", "code": "@recoveryCode"}))
+	case "/admin/v1/recoveries":
+		add("filter", func(ids map[string]string) request {
+			return request{"/admin/v1/recoveries?filter=" + url.QueryEscape("userId = "+ids["userId"]), nil}
+		})
+	case "/v1/credentials/{credential_id}:vouch":
+		add("id", body(map[string]any{"reason": "curious"}))
+		add("session", body(map[string]any{"sessionId": "@sessionId"}))
 	case "/v1/users:lookup":
 		add("external id", func(ids map[string]string) request {
 			return request{"/v1/users:lookup?externalId=" + ids["externalId"], nil}

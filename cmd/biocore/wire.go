@@ -14,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/evidence"
+	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -180,6 +181,11 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
+	recoveries, err := recovery.New(recovery.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, Denials: p.denials})
+	if err != nil {
+		return err
+	}
+
 	observe, err := p.tel.RPCInterceptor()
 	if err != nil {
 		return err
@@ -202,10 +208,13 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies))
 	authv1connect.RegisterUserServiceHandler(p.rpc, rpc.NewUserHandler(p.users))
 	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials))
+	authv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryHandler(recoveries))
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
+	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants))
+	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})

@@ -15,6 +15,8 @@ const (
 	ScopeUsersRead        = "users:read"  // and credentials
 	ScopeUsersWrite       = "users:write" // and credentials
 	ScopeSessions         = "sessions"
+	ScopeRecoveries       = "recoveries"
+	ScopeCredentialsVouch = "credentials:vouch" // apart: it lifts an assurance
 	ScopeAPIKeysRead      = "admin:apiKeys:read"
 	ScopeAPIKeysWrite     = "admin:apiKeys:write"
 	ScopeSigningKeysRead  = "admin:signingKeys:read"
@@ -23,6 +25,9 @@ const (
 	ScopeSettingsWrite    = "admin:settings:write"
 	ScopePolicyRead       = "admin:policy:read"
 	ScopePolicyWrite      = "admin:policy:write"
+	ScopeRecoveriesRead   = "admin:recoveries:read"
+	ScopeRecoveryLinks    = "admin:recoveries:link" // apart from deciding: a second person's key may not have it
+	ScopeRecoveriesDecide = "admin:recoveries:decide"
 	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
 
@@ -36,6 +41,7 @@ func Scopes(kind Kind) []string {
 	case Secret:
 		return []string{
 			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
+			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
 			ScopePolicyRead, ScopePolicyWrite,
 		}

@@ -35,6 +35,10 @@ var (
 	// a KMS costs money. The command line is not counted.
 	PerSigningKeyChange = Limit{Name: "signing_key", Max: 60, Window: time.Hour}
 
+	// PerRecovery bounds how often a tenant's recovery codes are tried, all names together:
+	// guesses at one name are bounded by the policy's lockout, and made-up names are rows.
+	PerRecovery = Limit{Name: "recovery", Max: 600, Window: time.Minute}
+
 	// PerPublishableKey bounds all visitors of a tenant together: 2,500 sign-ins a
 	// second. It takes 250 addresses at the limit of each to shut it.
 	PerPublishableKey = Limit{Name: "publishable_key", Max: 5_000, Window: time.Second}

@@ -60,6 +60,13 @@ var methods = map[string]access{
 	authv1connect.CredentialServiceSuspendCredentialProcedure: {serverKey, apikey.ScopeUsersWrite, replays},
 	authv1connect.CredentialServiceResumeCredentialProcedure:  {serverKey, apikey.ScopeUsersWrite, replays},
 	authv1connect.CredentialServiceGetSignalsProcedure:        {serverKey, apikey.ScopeUsersRead, reads},
+	authv1connect.CredentialServiceVouchCredentialProcedure:   {serverKey, apikey.ScopeCredentialsVouch, replays},
+
+	authv1connect.RecoveryServiceCreateRecoveryCodesProcedure: {serverKey, apikey.ScopeRecoveries, neverKept},
+	authv1connect.RecoveryServiceGetRecoveryCodesProcedure:    {serverKey, apikey.ScopeRecoveries, reads},
+	authv1connect.RecoveryServiceDeleteRecoveryCodesProcedure: {serverKey, apikey.ScopeRecoveries, replays},
+	authv1connect.RecoveryServiceRedeemRecoveryCodeProcedure:  {serverKey, apikey.ScopeRecoveries, neverKept},
+	authv1connect.RecoveryServiceGetRecoveryProcedure:         {serverKey, apikey.ScopeRecoveries, reads},
 
 	authv1connect.SessionServiceVerifySessionProcedure:     {serverKey, apikey.ScopeSessions, reads},
 	authv1connect.SessionServiceRefreshSessionProcedure:    {serverKey, apikey.ScopeSessions, neverKept},
@@ -83,6 +90,13 @@ var methods = map[string]access{
 	adminv1connect.PolicyServiceGetPolicyVersionProcedure:   {serverKey, apikey.ScopePolicyRead, reads},
 	adminv1connect.PolicyServiceSimulatePolicyProcedure:     {serverKey, apikey.ScopePolicyRead, reads},
 	adminv1connect.PolicyServiceRollbackPolicyProcedure:     {serverKey, apikey.ScopePolicyWrite, replays},
+
+	adminv1connect.RecoveryServiceCreateEnrollmentLinkProcedure: {serverKey, apikey.ScopeRecoveryLinks, neverKept},
+	adminv1connect.RecoveryServiceListRecoveriesProcedure:       {serverKey, apikey.ScopeRecoveriesRead, reads},
+	adminv1connect.RecoveryServiceGetRecoveryProcedure:          {serverKey, apikey.ScopeRecoveriesRead, reads},
+	adminv1connect.RecoveryServiceApproveRecoveryProcedure:      {serverKey, apikey.ScopeRecoveriesDecide, replays},
+	adminv1connect.RecoveryServiceRefuseRecoveryProcedure:       {serverKey, apikey.ScopeRecoveriesDecide, replays},
+	adminv1connect.RecoveryServiceRevokeRecoveryProcedure:       {serverKey, apikey.ScopeRecoveriesDecide, replays},
 
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
@@ -22,6 +23,7 @@ type credentials interface {
 	Revoke(ctx context.Context, sc scope.Scope, req credential.RevokeRequest) (credential.Credential, error)
 	Suspend(ctx context.Context, sc scope.Scope, req credential.StateRequest) (credential.Credential, error)
 	Resume(ctx context.Context, sc scope.Scope, req credential.StateRequest) (credential.Credential, error)
+	Vouch(ctx context.Context, sc scope.Scope, req credential.VouchRequest) (credential.Credential, error)
 	Signals(ctx context.Context, sc scope.Scope, id user.ID) (credential.Signals, error)
 }
 
@@ -164,6 +166,33 @@ func (h *CredentialHandler) ResumeCredential(ctx context.Context, req *authv1.Re
 		return nil, err
 	}
 	return &authv1.ResumeCredentialResponse{Credential: toCredential(c)}, nil
+}
+
+// VouchCredential translates: one call, one answer. What is no session's id is nobody's
+// session, which vouches for nothing.
+func (h *CredentialHandler) VouchCredential(ctx context.Context, req *authv1.VouchCredentialRequest) (*authv1.VouchCredentialResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := credential.ParseID(req.GetCredentialId())
+	if err != nil {
+		return nil, err
+	}
+	in := credential.VouchRequest{ID: id, Reason: req.GetReason()}
+	if req.SessionId != nil {
+		sess, _ := session.ParseID(req.GetSessionId())
+		by := sess.UUID()
+		in.Session = &by
+	}
+	answers(ctx, func(c credential.Credential) proto.Message {
+		return &authv1.VouchCredentialResponse{Credential: toCredential(c)}
+	})
+	c, err := h.credentials.Vouch(ctx, sc, in)
+	if err != nil {
+		return nil, err
+	}
+	return &authv1.VouchCredentialResponse{Credential: toCredential(c)}, nil
 }
 
 // GetSignals answers what the browser's Signal API needs, in its own words

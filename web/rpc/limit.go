@@ -7,6 +7,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -31,6 +32,11 @@ func Limit(l limiter) connect.ServerInterceptor {
 			}
 			if makesSigningKeys[spec.Procedure] {
 				if err := l.Allow(caller.Scope, ratelimit.PerSigningKeyChange, "all"); err != nil {
+					return err
+				}
+			}
+			if spec.Procedure == authv1connect.RecoveryServiceRedeemRecoveryCodeProcedure {
+				if err := l.Allow(caller.Scope, ratelimit.PerRecovery, "all"); err != nil {
 					return err
 				}
 			}

@@ -883,6 +883,117 @@ func (x *ResumeCredentialResponse) GetCredential() *Credential {
 	return nil
 }
 
+// VouchCredentialRequest says for which credential somebody vouches, and who.
+type VouchCredentialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The credential ID, base64url.
+	CredentialId string `protobuf:"bytes,1,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`
+	// Why, for the audit log: 1 to 256 characters; may be empty with a session.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Id of the session in which the user confirmed it; absent when the caller
+	// vouches itself.
+	SessionId     *string `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VouchCredentialRequest) Reset() {
+	*x = VouchCredentialRequest{}
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VouchCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VouchCredentialRequest) ProtoMessage() {}
+
+func (x *VouchCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VouchCredentialRequest.ProtoReflect.Descriptor instead.
+func (*VouchCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *VouchCredentialRequest) GetCredentialId() string {
+	if x != nil {
+		return x.CredentialId
+	}
+	return ""
+}
+
+func (x *VouchCredentialRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *VouchCredentialRequest) GetSessionId() string {
+	if x != nil && x.SessionId != nil {
+		return *x.SessionId
+	}
+	return ""
+}
+
+// VouchCredentialResponse holds the credential.
+type VouchCredentialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The credential as it is now.
+	Credential    *Credential `protobuf:"bytes,1,opt,name=credential,proto3" json:"credential,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VouchCredentialResponse) Reset() {
+	*x = VouchCredentialResponse{}
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VouchCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VouchCredentialResponse) ProtoMessage() {}
+
+func (x *VouchCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VouchCredentialResponse.ProtoReflect.Descriptor instead.
+func (*VouchCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *VouchCredentialResponse) GetCredential() *Credential {
+	if x != nil {
+		return x.Credential
+	}
+	return nil
+}
+
 // GetSignalsRequest names the user whose authenticators are to be signalled.
 type GetSignalsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -894,7 +1005,7 @@ type GetSignalsRequest struct {
 
 func (x *GetSignalsRequest) Reset() {
 	*x = GetSignalsRequest{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1017,7 @@ func (x *GetSignalsRequest) String() string {
 func (*GetSignalsRequest) ProtoMessage() {}
 
 func (x *GetSignalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[12]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1030,7 @@ func (x *GetSignalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalsRequest.ProtoReflect.Descriptor instead.
 func (*GetSignalsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{12}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetSignalsRequest) GetUserId() string {
@@ -943,7 +1054,7 @@ type GetSignalsResponse struct {
 
 func (x *GetSignalsResponse) Reset() {
 	*x = GetSignalsResponse{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1066,7 @@ func (x *GetSignalsResponse) String() string {
 func (*GetSignalsResponse) ProtoMessage() {}
 
 func (x *GetSignalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[13]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1079,7 @@ func (x *GetSignalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalsResponse.ProtoReflect.Descriptor instead.
 func (*GetSignalsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetSignalsResponse) GetAllAcceptedCredentials() *GetSignalsResponse_AllAcceptedCredentials {
@@ -1001,7 +1112,7 @@ type GetSignalsResponse_AllAcceptedCredentials struct {
 
 func (x *GetSignalsResponse_AllAcceptedCredentials) Reset() {
 	*x = GetSignalsResponse_AllAcceptedCredentials{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1124,7 @@ func (x *GetSignalsResponse_AllAcceptedCredentials) String() string {
 func (*GetSignalsResponse_AllAcceptedCredentials) ProtoMessage() {}
 
 func (x *GetSignalsResponse_AllAcceptedCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[14]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1137,7 @@ func (x *GetSignalsResponse_AllAcceptedCredentials) ProtoReflect() protoreflect.
 
 // Deprecated: Use GetSignalsResponse_AllAcceptedCredentials.ProtoReflect.Descriptor instead.
 func (*GetSignalsResponse_AllAcceptedCredentials) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13, 0}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *GetSignalsResponse_AllAcceptedCredentials) GetRpId() string {
@@ -1067,7 +1178,7 @@ type GetSignalsResponse_CurrentUserDetails struct {
 
 func (x *GetSignalsResponse_CurrentUserDetails) Reset() {
 	*x = GetSignalsResponse_CurrentUserDetails{}
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[15]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1190,7 @@ func (x *GetSignalsResponse_CurrentUserDetails) String() string {
 func (*GetSignalsResponse_CurrentUserDetails) ProtoMessage() {}
 
 func (x *GetSignalsResponse_CurrentUserDetails) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_credential_proto_msgTypes[15]
+	mi := &file_biocore_auth_v1_credential_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1203,7 @@ func (x *GetSignalsResponse_CurrentUserDetails) ProtoReflect() protoreflect.Mess
 
 // Deprecated: Use GetSignalsResponse_CurrentUserDetails.ProtoReflect.Descriptor instead.
 func (*GetSignalsResponse_CurrentUserDetails) Descriptor() ([]byte, []int) {
-	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{13, 1}
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{15, 1}
 }
 
 func (x *GetSignalsResponse_CurrentUserDetails) GetRpId() string {
@@ -1223,6 +1334,18 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\x18ResumeCredentialResponse\x12;\n" +
 	"\n" +
 	"credential\x18\x01 \x01(\v2\x1b.biocore.auth.v1.CredentialR\n" +
+	"credential\"\xa9\x01\n" +
+	"\x16VouchCredentialRequest\x12/\n" +
+	"\rcredential_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd4\n" +
+	"R\fcredentialId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x12-\n" +
+	"\n" +
+	"session_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\tsessionId\x88\x01\x01B\r\n" +
+	"\v_session_id\"V\n" +
+	"\x17VouchCredentialResponse\x12;\n" +
+	"\n" +
+	"credential\x18\x01 \x01(\v2\x1b.biocore.auth.v1.CredentialR\n" +
 	"credential\"7\n" +
 	"\x11GetSignalsRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"\xf7\x03\n" +
@@ -1237,14 +1360,15 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\x05rp_id\x18\x01 \x01(\tR\x04rpId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12!\n" +
-	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName2\x95\b\n" +
+	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName2\xb1\t\n" +
 	"\x11CredentialService\x12\x90\x01\n" +
 	"\x0fListCredentials\x12'.biocore.auth.v1.ListCredentialsRequest\x1a(.biocore.auth.v1.ListCredentialsResponse\"*\x82\xd3\xe4\x93\x02!\x12\x1f/v1/users/{user_id}/credentials\x90\x02\x01\x12\x7f\n" +
 	"\rGetCredential\x12%.biocore.auth.v1.GetCredentialRequest\x1a\x1b.biocore.auth.v1.Credential\"*\x82\xd3\xe4\x93\x02!\x12\x1f/v1/credentials/{credential_id}\x90\x02\x01\x12\x88\x01\n" +
 	"\x10UpdateCredential\x12(.biocore.auth.v1.UpdateCredentialRequest\x1a\x1b.biocore.auth.v1.Credential\"-\x82\xd3\xe4\x93\x02$:\x01*2\x1f/v1/credentials/{credential_id}\x90\x02\x02\x12\x9d\x01\n" +
 	"\x10RevokeCredential\x12(.biocore.auth.v1.RevokeCredentialRequest\x1a).biocore.auth.v1.RevokeCredentialResponse\"4\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/credentials/{credential_id}:revoke\x90\x02\x02\x12\xa1\x01\n" +
 	"\x11SuspendCredential\x12).biocore.auth.v1.SuspendCredentialRequest\x1a*.biocore.auth.v1.SuspendCredentialResponse\"5\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/credentials/{credential_id}:suspend\x90\x02\x02\x12\x9d\x01\n" +
-	"\x10ResumeCredential\x12(.biocore.auth.v1.ResumeCredentialRequest\x1a).biocore.auth.v1.ResumeCredentialResponse\"4\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/credentials/{credential_id}:resume\x90\x02\x02\x12}\n" +
+	"\x10ResumeCredential\x12(.biocore.auth.v1.ResumeCredentialRequest\x1a).biocore.auth.v1.ResumeCredentialResponse\"4\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/credentials/{credential_id}:resume\x90\x02\x02\x12\x99\x01\n" +
+	"\x0fVouchCredential\x12'.biocore.auth.v1.VouchCredentialRequest\x1a(.biocore.auth.v1.VouchCredentialResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/credentials/{credential_id}:vouch\x90\x02\x02\x12}\n" +
 	"\n" +
 	"GetSignals\x12\".biocore.auth.v1.GetSignalsRequest\x1a#.biocore.auth.v1.GetSignalsResponse\"&\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/users/{user_id}/signals\x90\x02\x01B@Z>github.com/biocore-id/biocore/proto/gen/biocore/auth/v1;authv1b\x06proto3"
 
@@ -1261,7 +1385,7 @@ func file_biocore_auth_v1_credential_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_auth_v1_credential_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_auth_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_biocore_auth_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_biocore_auth_v1_credential_proto_goTypes = []any{
 	(Credential_State)(0),                             // 0: biocore.auth.v1.Credential.State
 	(*Credential)(nil),                                // 1: biocore.auth.v1.Credential
@@ -1276,43 +1400,48 @@ var file_biocore_auth_v1_credential_proto_goTypes = []any{
 	(*SuspendCredentialResponse)(nil),                 // 10: biocore.auth.v1.SuspendCredentialResponse
 	(*ResumeCredentialRequest)(nil),                   // 11: biocore.auth.v1.ResumeCredentialRequest
 	(*ResumeCredentialResponse)(nil),                  // 12: biocore.auth.v1.ResumeCredentialResponse
-	(*GetSignalsRequest)(nil),                         // 13: biocore.auth.v1.GetSignalsRequest
-	(*GetSignalsResponse)(nil),                        // 14: biocore.auth.v1.GetSignalsResponse
-	(*GetSignalsResponse_AllAcceptedCredentials)(nil), // 15: biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
-	(*GetSignalsResponse_CurrentUserDetails)(nil),     // 16: biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
-	(*timestamppb.Timestamp)(nil),                     // 17: google.protobuf.Timestamp
+	(*VouchCredentialRequest)(nil),                    // 13: biocore.auth.v1.VouchCredentialRequest
+	(*VouchCredentialResponse)(nil),                   // 14: biocore.auth.v1.VouchCredentialResponse
+	(*GetSignalsRequest)(nil),                         // 15: biocore.auth.v1.GetSignalsRequest
+	(*GetSignalsResponse)(nil),                        // 16: biocore.auth.v1.GetSignalsResponse
+	(*GetSignalsResponse_AllAcceptedCredentials)(nil), // 17: biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
+	(*GetSignalsResponse_CurrentUserDetails)(nil),     // 18: biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
+	(*timestamppb.Timestamp)(nil),                     // 19: google.protobuf.Timestamp
 }
 var file_biocore_auth_v1_credential_proto_depIdxs = []int32{
 	0,  // 0: biocore.auth.v1.Credential.state:type_name -> biocore.auth.v1.Credential.State
-	17, // 1: biocore.auth.v1.Credential.created_at:type_name -> google.protobuf.Timestamp
-	17, // 2: biocore.auth.v1.Credential.last_used_at:type_name -> google.protobuf.Timestamp
-	17, // 3: biocore.auth.v1.Credential.revoked_at:type_name -> google.protobuf.Timestamp
+	19, // 1: biocore.auth.v1.Credential.created_at:type_name -> google.protobuf.Timestamp
+	19, // 2: biocore.auth.v1.Credential.last_used_at:type_name -> google.protobuf.Timestamp
+	19, // 3: biocore.auth.v1.Credential.revoked_at:type_name -> google.protobuf.Timestamp
 	2,  // 4: biocore.auth.v1.Credential.extensions:type_name -> biocore.auth.v1.CredentialExtensions
 	1,  // 5: biocore.auth.v1.ListCredentialsResponse.credentials:type_name -> biocore.auth.v1.Credential
 	1,  // 6: biocore.auth.v1.RevokeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
 	1,  // 7: biocore.auth.v1.SuspendCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
 	1,  // 8: biocore.auth.v1.ResumeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	15, // 9: biocore.auth.v1.GetSignalsResponse.all_accepted_credentials:type_name -> biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
-	16, // 10: biocore.auth.v1.GetSignalsResponse.current_user_details:type_name -> biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
-	3,  // 11: biocore.auth.v1.CredentialService.ListCredentials:input_type -> biocore.auth.v1.ListCredentialsRequest
-	5,  // 12: biocore.auth.v1.CredentialService.GetCredential:input_type -> biocore.auth.v1.GetCredentialRequest
-	6,  // 13: biocore.auth.v1.CredentialService.UpdateCredential:input_type -> biocore.auth.v1.UpdateCredentialRequest
-	7,  // 14: biocore.auth.v1.CredentialService.RevokeCredential:input_type -> biocore.auth.v1.RevokeCredentialRequest
-	9,  // 15: biocore.auth.v1.CredentialService.SuspendCredential:input_type -> biocore.auth.v1.SuspendCredentialRequest
-	11, // 16: biocore.auth.v1.CredentialService.ResumeCredential:input_type -> biocore.auth.v1.ResumeCredentialRequest
-	13, // 17: biocore.auth.v1.CredentialService.GetSignals:input_type -> biocore.auth.v1.GetSignalsRequest
-	4,  // 18: biocore.auth.v1.CredentialService.ListCredentials:output_type -> biocore.auth.v1.ListCredentialsResponse
-	1,  // 19: biocore.auth.v1.CredentialService.GetCredential:output_type -> biocore.auth.v1.Credential
-	1,  // 20: biocore.auth.v1.CredentialService.UpdateCredential:output_type -> biocore.auth.v1.Credential
-	8,  // 21: biocore.auth.v1.CredentialService.RevokeCredential:output_type -> biocore.auth.v1.RevokeCredentialResponse
-	10, // 22: biocore.auth.v1.CredentialService.SuspendCredential:output_type -> biocore.auth.v1.SuspendCredentialResponse
-	12, // 23: biocore.auth.v1.CredentialService.ResumeCredential:output_type -> biocore.auth.v1.ResumeCredentialResponse
-	14, // 24: biocore.auth.v1.CredentialService.GetSignals:output_type -> biocore.auth.v1.GetSignalsResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	1,  // 9: biocore.auth.v1.VouchCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	17, // 10: biocore.auth.v1.GetSignalsResponse.all_accepted_credentials:type_name -> biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
+	18, // 11: biocore.auth.v1.GetSignalsResponse.current_user_details:type_name -> biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
+	3,  // 12: biocore.auth.v1.CredentialService.ListCredentials:input_type -> biocore.auth.v1.ListCredentialsRequest
+	5,  // 13: biocore.auth.v1.CredentialService.GetCredential:input_type -> biocore.auth.v1.GetCredentialRequest
+	6,  // 14: biocore.auth.v1.CredentialService.UpdateCredential:input_type -> biocore.auth.v1.UpdateCredentialRequest
+	7,  // 15: biocore.auth.v1.CredentialService.RevokeCredential:input_type -> biocore.auth.v1.RevokeCredentialRequest
+	9,  // 16: biocore.auth.v1.CredentialService.SuspendCredential:input_type -> biocore.auth.v1.SuspendCredentialRequest
+	11, // 17: biocore.auth.v1.CredentialService.ResumeCredential:input_type -> biocore.auth.v1.ResumeCredentialRequest
+	13, // 18: biocore.auth.v1.CredentialService.VouchCredential:input_type -> biocore.auth.v1.VouchCredentialRequest
+	15, // 19: biocore.auth.v1.CredentialService.GetSignals:input_type -> biocore.auth.v1.GetSignalsRequest
+	4,  // 20: biocore.auth.v1.CredentialService.ListCredentials:output_type -> biocore.auth.v1.ListCredentialsResponse
+	1,  // 21: biocore.auth.v1.CredentialService.GetCredential:output_type -> biocore.auth.v1.Credential
+	1,  // 22: biocore.auth.v1.CredentialService.UpdateCredential:output_type -> biocore.auth.v1.Credential
+	8,  // 23: biocore.auth.v1.CredentialService.RevokeCredential:output_type -> biocore.auth.v1.RevokeCredentialResponse
+	10, // 24: biocore.auth.v1.CredentialService.SuspendCredential:output_type -> biocore.auth.v1.SuspendCredentialResponse
+	12, // 25: biocore.auth.v1.CredentialService.ResumeCredential:output_type -> biocore.auth.v1.ResumeCredentialResponse
+	14, // 26: biocore.auth.v1.CredentialService.VouchCredential:output_type -> biocore.auth.v1.VouchCredentialResponse
+	16, // 27: biocore.auth.v1.CredentialService.GetSignals:output_type -> biocore.auth.v1.GetSignalsResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_credential_proto_init() }
@@ -1324,13 +1453,14 @@ func file_biocore_auth_v1_credential_proto_init() {
 	file_biocore_auth_v1_credential_proto_msgTypes[1].OneofWrappers = []any{}
 	file_biocore_auth_v1_credential_proto_msgTypes[2].OneofWrappers = []any{}
 	file_biocore_auth_v1_credential_proto_msgTypes[5].OneofWrappers = []any{}
+	file_biocore_auth_v1_credential_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_auth_v1_credential_proto_rawDesc), len(file_biocore_auth_v1_credential_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,6 +42,9 @@ const (
 	// CredentialServiceResumeCredentialProcedure is the procedure name of the CredentialService's
 	// ResumeCredential RPC.
 	CredentialServiceResumeCredentialProcedure = "/biocore.auth.v1.CredentialService/ResumeCredential"
+	// CredentialServiceVouchCredentialProcedure is the procedure name of the CredentialService's
+	// VouchCredential RPC.
+	CredentialServiceVouchCredentialProcedure = "/biocore.auth.v1.CredentialService/VouchCredential"
 	// CredentialServiceGetSignalsProcedure is the procedure name of the CredentialService's GetSignals
 	// RPC.
 	CredentialServiceGetSignalsProcedure = "/biocore.auth.v1.CredentialService/GetSignals"
@@ -96,6 +99,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	credentialServiceVouchCredentialSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_auth_v1_credential_proto.Services().ByName("CredentialService").Methods().ByName("VouchCredential"),
+			Procedure:        CredentialServiceVouchCredentialProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 	credentialServiceGetSignalsSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -130,6 +141,13 @@ type CredentialServiceClient interface {
 	// ResumeCredential lets a suspended credential sign in again. A revoked
 	// credential is refused with CREDENTIAL_REVOKED.
 	ResumeCredential(context.Context, *v1.ResumeCredentialRequest) (*v1.ResumeCredentialResponse, error)
+	// VouchCredential ends the lowered assurance of a credential that was
+	// registered by recovery: somebody says that it is its user's. Either the
+	// caller does, with a reason, or the user has confirmed it in a session that a
+	// strong, older passkey opened a moment ago; a session that is too weak is
+	// refused with VOUCHER_TOO_WEAK. Vouching for one that is not lowered changes
+	// nothing.
+	VouchCredential(context.Context, *v1.VouchCredentialRequest) (*v1.VouchCredentialResponse, error)
 	// GetSignals answers what the browser's Signal API needs to bring a user's
 	// authenticators up to date (WebAuthn L3 #sctn-signal-methods).
 	GetSignals(context.Context, *v1.GetSignalsRequest) (*v1.GetSignalsResponse, error)
@@ -165,6 +183,13 @@ type CredentialServiceHandler interface {
 	// ResumeCredential lets a suspended credential sign in again. A revoked
 	// credential is refused with CREDENTIAL_REVOKED.
 	ResumeCredential(context.Context, *v1.ResumeCredentialRequest) (*v1.ResumeCredentialResponse, error)
+	// VouchCredential ends the lowered assurance of a credential that was
+	// registered by recovery: somebody says that it is its user's. Either the
+	// caller does, with a reason, or the user has confirmed it in a session that a
+	// strong, older passkey opened a moment ago; a session that is too weak is
+	// refused with VOUCHER_TOO_WEAK. Vouching for one that is not lowered changes
+	// nothing.
+	VouchCredential(context.Context, *v1.VouchCredentialRequest) (*v1.VouchCredentialResponse, error)
 	// GetSignals answers what the browser's Signal API needs to bring a user's
 	// authenticators up to date (WebAuthn L3 #sctn-signal-methods).
 	GetSignals(context.Context, *v1.GetSignalsRequest) (*v1.GetSignalsResponse, error)
@@ -181,6 +206,7 @@ func RegisterCredentialServiceHandler(server *connect.Server, svc CredentialServ
 		connect.Method{Spec: credentialServiceRevokeCredentialSpec(), Handler: adapter.revokeCredential},
 		connect.Method{Spec: credentialServiceSuspendCredentialSpec(), Handler: adapter.suspendCredential},
 		connect.Method{Spec: credentialServiceResumeCredentialSpec(), Handler: adapter.resumeCredential},
+		connect.Method{Spec: credentialServiceVouchCredentialSpec(), Handler: adapter.vouchCredential},
 		connect.Method{Spec: credentialServiceGetSignalsSpec(), Handler: adapter.getSignals},
 	)
 }
@@ -210,6 +236,10 @@ func (UnimplementedCredentialServiceHandler) SuspendCredential(context.Context, 
 
 func (UnimplementedCredentialServiceHandler) ResumeCredential(context.Context, *v1.ResumeCredentialRequest) (*v1.ResumeCredentialResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.auth.v1.CredentialService.ResumeCredential is not implemented")
+}
+
+func (UnimplementedCredentialServiceHandler) VouchCredential(context.Context, *v1.VouchCredentialRequest) (*v1.VouchCredentialResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.auth.v1.CredentialService.VouchCredential is not implemented")
 }
 
 func (UnimplementedCredentialServiceHandler) GetSignals(context.Context, *v1.GetSignalsRequest) (*v1.GetSignalsResponse, error) {
@@ -263,6 +293,14 @@ func (c *credentialServiceClient) SuspendCredential(ctx context.Context, req *v1
 func (c *credentialServiceClient) ResumeCredential(ctx context.Context, req *v1.ResumeCredentialRequest) (*v1.ResumeCredentialResponse, error) {
 	var res v1.ResumeCredentialResponse
 	if err := c.client.CallUnary(ctx, credentialServiceResumeCredentialSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *credentialServiceClient) VouchCredential(ctx context.Context, req *v1.VouchCredentialRequest) (*v1.VouchCredentialResponse, error) {
+	var res v1.VouchCredentialResponse
+	if err := c.client.CallUnary(ctx, credentialServiceVouchCredentialSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -344,6 +382,18 @@ func (h credentialServiceHandler) resumeCredential(ctx context.Context, _ connec
 		return err
 	}
 	res, err := h.svc.ResumeCredential(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h credentialServiceHandler) vouchCredential(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.VouchCredentialRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.VouchCredential(ctx, &req)
 	if err != nil {
 		return err
 	}
