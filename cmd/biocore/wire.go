@@ -213,7 +213,6 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
-	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
