@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/blob"
@@ -87,9 +88,9 @@ type Registration struct {
 	Response    *webauthn.RegistrationResponse
 	Verified    *webauthn.Registration // nil: it does not verify
 
-	Verdict  *Verdict  // nil: nobody has judged the attestation
-	Metadata *Metadata // nil: nothing is known of the model
-	Roots    [][]byte  // DER, that the tenant trusts besides
+	Verdict  *attestation.Verdict // nil: nobody has judged the attestation
+	Metadata []byte               // MetadataOf what the verdict was made by; nil: nothing is known of the model
+	Roots    []attestation.Root   // that the tenant trusts besides
 
 	PolicyVersion int
 	Policy        *policy.Document
@@ -129,7 +130,7 @@ func (s *Service) Keep(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, in
 	r := in.record(id, tx.Scope().Tenant())
 	raw, err := r.encode()
 	if err == nil && len(raw) > maxRecordBytes && r.Metadata != nil {
-		r.Metadata.Entry = nil
+		r.Metadata = nil
 		raw, err = r.encode()
 	}
 	if err != nil {
@@ -162,10 +163,7 @@ func (s *Service) Keep(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, in
 		row.CredentialID, row.Aaguid, row.Format = v.CredentialID, v.AAGUID, v.Attestation.Format
 	}
 	if r.Verdict != nil {
-		row.Trust = r.Verdict.Trust
-	}
-	if r.Metadata != nil {
-		row.MdsNumber = int32(r.Metadata.Number) //nolint:gosec // a count of months
+		row.Trust, row.MdsNumber = string(r.Verdict.Trust), int32(r.Verdict.MDSNumber) //nolint:gosec // at most 1<<30
 	}
 	if err := tx.InsertEvidence(ctx, row); err != nil {
 		return Kept{}, fmt.Errorf("insert evidence: %w", err)
@@ -180,8 +178,8 @@ func (in *Registration) record(id, tenant uuid.UUID) *Record {
 		Expected: expectedOf(in.RP, in.Expectation), Response: responseOf(in.Response), Verified: verifiedOf(in.Verified),
 		Verdict: in.Verdict, Metadata: in.Metadata, PolicyVersion: in.PolicyVersion, Facts: in.Facts,
 	}
-	for _, der := range in.Roots {
-		r.Roots = append(r.Roots, der)
+	for _, root := range in.Roots {
+		r.Roots = append(r.Roots, Root{ID: root.ID, Certificate: root.Certificate.Raw, AAGUID: root.AAGUID})
 	}
 	return r
 }

@@ -78,9 +78,14 @@ func registrationOf(t testing.TB, owner *user.User, o authenticatortest.Options,
 	if err != nil {
 		t.Fatal(err)
 	}
+	return registrationBy(t, owner, a, dev, time.Now().UTC().Truncate(time.Microsecond))
+}
+
+func registrationBy(t testing.TB, owner *user.User, a *authenticatortest.Authenticator, dev authenticatortest.Deviation, at time.Time) evidence.Registration {
+	t.Helper()
 	p := policy.Default()
 	in := evidence.Registration{
-		CeremonyID: uuid.Must(uuid.NewV7()), At: time.Now().UTC().Truncate(time.Microsecond), Outcome: "ALLOW",
+		CeremonyID: uuid.Must(uuid.NewV7()), At: at, Outcome: "ALLOW",
 		RP:            webauthn.RP{ID: "example.org", Name: "Example", Origins: []string{origin}},
 		Expectation:   webauthn.RegistrationExpectation{Challenge: []byte("a challenge of thirty-two bytes."), Algorithms: []webauthn.Algorithm{webauthn.ES256}},
 		PolicyVersion: 1, Policy: &p, Facts: []byte(`{"origin":"` + origin + `"}`),
@@ -108,7 +113,7 @@ func registrationOf(t testing.TB, owner *user.User, o authenticatortest.Options,
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Response = &response
+	in.Response, in.Expectation.At = &response, at
 	verified, err := webauthn.VerifyRegistration(in.RP, in.Expectation, response)
 	if err == nil {
 		in.Verified = &verified

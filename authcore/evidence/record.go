@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 )
 
@@ -37,9 +38,9 @@ type Record struct {
 	// Verified is what the response says, once it verifies; null when it did not.
 	Verified *Verified `json:"verified"`
 	// Verdict is how far the attestation is trusted; null when nobody judged it.
-	Verdict  *Verdict  `json:"verdict"`
-	Metadata *Metadata `json:"metadata"` // what was known of the model; null: nothing
-	Roots    []Bytes   `json:"roots"`    // DER, that the tenant trusts besides
+	Verdict  *attestation.Verdict `json:"verdict"`
+	Metadata json.RawMessage      `json:"metadata"` // see MetadataOf; null: nothing was known of the model
+	Roots    []Root               `json:"roots"`    // that the tenant trusts besides
 
 	PolicyVersion int             `json:"policyVersion"`
 	Facts         json.RawMessage `json:"facts"` // docs/facts.md; null for none
@@ -92,22 +93,11 @@ type Attestation struct {
 	Parts  []Attestation `json:"parts"` // of a compound
 }
 
-// Verdict is how far the attestation was trusted, and why.
-type Verdict struct {
-	Trust         string   `json:"trust"` // NONE, SELF, UNTRUSTED, TENANT_ROOT or MDS
-	Reasons       []string `json:"reasons"`
-	Certification string   `json:"certification"`
-	Statuses      []string `json:"statuses"`
-	Name          string   `json:"name"`
-	Expired       bool     `json:"expired"`
-	Chain         []Bytes  `json:"chain"` // as it was built, up to the root
-}
-
-// Metadata is the entry of the model in the FIDO Metadata Service's BLOB, as it stood
-// there, so that the verdict can be repeated without that BLOB.
-type Metadata struct {
-	Number int             `json:"number"` // of the BLOB
-	Entry  json.RawMessage `json:"entry"`
+// Root is a certificate that the tenant trusted to attest authenticators.
+type Root struct {
+	ID          uuid.UUID  `json:"id"`
+	Certificate Bytes      `json:"certificate"` // DER
+	AAGUID      *uuid.UUID `json:"aaguid"`      // the only model that it may attest; null: any
 }
 
 // Bytes are base64url without padding in JSON.
@@ -157,8 +147,24 @@ func (e *Expected) expectation() webauthn.RegistrationExpectation {
 func responseOf(r *webauthn.RegistrationResponse) Response {
 	return Response{
 		ID: r.ID, RawID: r.RawID, Type: r.Type, ClientDataJSON: r.ClientDataJSON, AttestationObject: r.AttestationObject,
-		Transports: r.Transports, AuthenticatorAttachment: r.AuthenticatorAttachment, ClientExtensionResults: r.ClientExtensionResults,
+		Transports: r.Transports, AuthenticatorAttachment: r.AuthenticatorAttachment, ClientExtensionResults: harmless(r.ClientExtensionResults),
 	}
+}
+
+// harmless keeps of the extension outputs what a registration is verified by. Others may
+// be secrets (prf), which nobody keeps.
+func harmless(results json.RawMessage) json.RawMessage {
+	var kept struct {
+		CredProps json.RawMessage `json:"credProps,omitempty"`
+	}
+	if json.Unmarshal(results, &kept) != nil {
+		return nil
+	}
+	out, err := json.Marshal(kept)
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 func (r *Response) response() webauthn.RegistrationResponse {

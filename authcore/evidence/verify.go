@@ -66,6 +66,9 @@ func VerifyFile(raw, jwks []byte) Report {
 	}
 	r.add(StepHash, err, "SHA-256 of the record")
 	r.KID, err = keys.VerifyDetached(f.keySet(), fileType, f.Evidence, f.Signature)
+	if err == nil {
+		err = keys.CheckJWK(f.Key)
+	}
 	said := "by the key in the file, which was compared with no key set"
 	if err == nil && jwks != nil {
 		_, err = keys.VerifyDetached(jwks, fileType, f.Evidence, f.Signature)

@@ -35,6 +35,7 @@ func newClinic(t *testing.T) *clinic {
 	store := dbtest.Fresh(t)
 	c := &clinic{store: store, cfg: testConfig(t, store, dbtest.Redis(t))}
 	c.cfg.PublicURL = "http://localhost:9" // where nobody answers
+	c.cfg.ObjectStorageURL = "file://" + t.TempDir()
 	c.shell = newShell(t, c.cfg)
 	c.must(t, "apikey", "create", "--kind", "platform", "--name", "ops")
 	for _, slug := range []string{"acme", "globex"} {

@@ -116,6 +116,9 @@ func effects() []effect {
 			w.setPolicy(t, c, `{"accessTokenSeconds":300}`)
 			return "POST", "/admin/v1/policy:rollback", c.secret, map[string]any{"version": 1, "reason": "too short"}
 		}, "policy.update", false, ""},
+		{adminv1connect.EvidenceServiceDownloadEvidenceProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/evidence/" + w.evidence(t, c) + ":download", c.secret, map[string]any{}
+		}, "evidence.download", false, anew},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

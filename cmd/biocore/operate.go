@@ -34,8 +34,9 @@ const platformSlug = "platform"
 // may do everything anyway.
 type control struct {
 	*operator
-	home      scope.Scope // the platform plane
-	publicURL string
+	home             scope.Scope // the platform plane
+	publicURL        string
+	objectStorageURL string
 }
 
 // openControl opens the stores of the configuration at path. Nothing here runs the
@@ -52,7 +53,7 @@ func openControl(ctx context.Context, env *environment, path string) (*control, 
 	if err != nil {
 		return nil, err
 	}
-	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL}
+	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL}
 	if err := c.keys.Ensure(ctx, c.home); err != nil { // a migration makes this tenant, without keys
 		c.Close()
 		return nil, fmt.Errorf("keys of the platform: %w", err)

@@ -44,7 +44,6 @@ func testConfig(t testing.TB, store *dbtest.Store, redisURL string) Config {
 	cfg.DatabaseControlURL, cfg.DatabaseJobsURL = secret.New(store.URL(db.RoleControl)), secret.New(store.URL(db.RoleJobs))
 	cfg.DatabaseMigratorURL = secret.New(store.URL(db.RoleMigrator))
 	cfg.RedisURL, cfg.KMSURL = secret.New(redisURL), "local:"+key
-	cfg.ObjectStorageURL = "file://" + t.TempDir()
 	cfg.DrainTimeout = 5 * time.Second
 	return cfg
 }

@@ -74,12 +74,24 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	first, _ := list[0].(map[string]any)
 	key, _ := first["id"].(string)
 	return map[string]string{
-		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key,
+		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
 	}
+}
+
+// evidence is the id of the newest piece that is kept of the tenant's registrations.
+func (w *world) evidence(t *testing.T, c *customer) string {
+	t.Helper()
+	kept, _ := w.must(t, "GET", "/admin/v1/evidence", c.secret, nil).at("evidence").([]any)
+	if len(kept) == 0 {
+		t.Fatal("no evidence")
+	}
+	newest, _ := kept[0].(map[string]any)
+	id, _ := newest["id"].(string)
+	return id
 }
 
 // signingKey is the kid of the tenant's newest signing key.
@@ -99,7 +111,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId":
 			out[name] = uuid.NewString()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -191,6 +203,14 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // makes a user of one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/apiKeys", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate":
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
+	case "/admin/v1/evidence":
+		add("user filter", func(ids map[string]string) request {
+			return request{"/admin/v1/evidence?filter=userId%3D" + ids["userId"], nil}
+		})
+		add("credential filter", func(ids map[string]string) request {
+			return request{"/admin/v1/evidence?filter=" + url.QueryEscape(`credentialId = "`+ids["credentialId"]+`"`), nil}
+		})
+		return out
 	case "/admin/v1/settings":
 		return nil // names nothing: TestSettingsAreOnesOwn
 	case "/admin/v1/policy", "/admin/v1/policy/versions", "/admin/v1/policy/versions/{version}", "/admin/v1/policy:rollback", "/admin/v1/policy:simulate":

@@ -28,6 +28,7 @@ const (
 	ScopeRecoveriesRead   = "admin:recoveries:read"
 	ScopeRecoveryLinks    = "admin:recoveries:link" // apart from deciding: a second person's key may not have it
 	ScopeRecoveriesDecide = "admin:recoveries:decide"
+	ScopeEvidenceRead     = "admin:evidence:read"
 	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
 
@@ -43,7 +44,7 @@ func Scopes(kind Kind) []string {
 			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
-			ScopePolicyRead, ScopePolicyWrite,
+			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead,
 		}
 	case Platform:
 		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}

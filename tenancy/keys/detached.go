@@ -97,3 +97,24 @@ func verifyWith(jwks []byte, kid, algorithm string, input, signature []byte) err
 	}
 	return errNoKey
 }
+
+// CheckJWK refuses a public key that does not stand byte for byte as the key set prints
+// it: for readers to whom every byte counts.
+func CheckJWK(raw []byte) error {
+	var k publicJWK
+	if err := json.Unmarshal(raw, &k); err != nil {
+		return errPublicKey
+	}
+	public, err := k.public()
+	if err != nil {
+		return err
+	}
+	j, err := newJWK(public)
+	if err != nil {
+		return err
+	}
+	if string(j.append(nil)) != string(raw) {
+		return errPublicKey
+	}
+	return nil
+}

@@ -98,6 +98,11 @@ var methods = map[string]access{
 	adminv1connect.RecoveryServiceRefuseRecoveryProcedure:       {serverKey, apikey.ScopeRecoveriesDecide, replays},
 	adminv1connect.RecoveryServiceRevokeRecoveryProcedure:       {serverKey, apikey.ScopeRecoveriesDecide, replays},
 
+	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
+	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},
+	adminv1connect.EvidenceServiceDownloadEvidenceProcedure: {serverKey, apikey.ScopeEvidenceRead, reads},
+	adminv1connect.EvidenceServiceVerifyEvidenceProcedure:   {serverKey, apikey.ScopeEvidenceRead, reads},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},

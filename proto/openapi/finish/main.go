@@ -53,13 +53,14 @@ func planes() []plane {
 		{
 			file:  "admin.yaml",
 			title: "Biocore administration API",
-			description: "Keep the tenants of an installation, their settings and policies, the keys that programs call with and those that sign tokens. " +
+			description: "Keep the tenants of an installation, their settings and policies, the evidence of registrations, the keys that programs call with and those that sign tokens. " +
 				"The same methods are served by Connect and gRPC as `biocore.admin.v1`.",
 			services: []protoreflect.ServiceDescriptor{
 				in(adminv1.File_biocore_admin_v1_tenant_proto),
 				in(adminv1.File_biocore_admin_v1_settings_proto),
 				in(adminv1.File_biocore_admin_v1_policy_proto),
 				in(adminv1.File_biocore_admin_v1_recovery_proto),
+				in(adminv1.File_biocore_admin_v1_evidence_proto),
 				in(adminv1.File_biocore_admin_v1_api_key_proto),
 				in(adminv1.File_biocore_admin_v1_signing_key_proto),
 			},

@@ -1,0 +1,67 @@
+package mds
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// excerpt is the payload of a BLOB, cut down to one entry and without its icon.
+type excerpt struct {
+	No         int            `json:"no"`
+	NextUpdate string         `json:"nextUpdate"`
+	Entries    []excerptEntry `json:"entries"`
+}
+
+type excerptEntry struct {
+	AAGUID         string          `json:"aaguid,omitempty"`
+	KeyIdentifiers []string        `json:"attestationCertificateKeyIdentifiers,omitempty"`
+	Statement      json.RawMessage `json:"metadataStatement,omitempty"`
+	Reports        []excerptReport `json:"statusReports"`
+}
+
+type excerptReport struct {
+	Status      string `json:"status"`
+	Effective   string `json:"effectiveDate,omitempty"`
+	Certificate string `json:"certificate,omitempty"`
+}
+
+// Excerpt returns what s says of e, in the form of a BLOB's payload: number, next update,
+// and the one entry without its icon. ReadExcerpt reads it again, years later, and what
+// is judged by it is judged as by s.
+func (s *Snapshot) Excerpt(e *Entry) ([]byte, error) {
+	one := excerptEntry{}
+	if e.AAGUID != uuid.Nil {
+		one.AAGUID = e.AAGUID.String()
+	}
+	for _, k := range e.KeyIdentifiers {
+		one.KeyIdentifiers = append(one.KeyIdentifiers, hex.EncodeToString(k))
+	}
+	for _, r := range e.Reports {
+		report := excerptReport{Status: r.Status, Certificate: base64.StdEncoding.EncodeToString(r.Certificate)}
+		if !r.Effective.IsZero() {
+			report.Effective = r.Effective.Format(time.DateOnly)
+		}
+		one.Reports = append(one.Reports, report)
+	}
+	if e.Statement != nil {
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(e.Statement, &members); err != nil {
+			return nil, fmt.Errorf("excerpt: %w", err)
+		}
+		delete(members, "icon")
+		var err error
+		if one.Statement, err = json.Marshal(members); err != nil {
+			return nil, fmt.Errorf("excerpt: %w", err)
+		}
+	}
+	return json.Marshal(excerpt{No: s.Number, NextUpdate: s.NextUpdate.Format(time.DateOnly), Entries: []excerptEntry{one}})
+}
+
+// ReadExcerpt reads what Excerpt made. Nothing is verified: whoever kept it vouches for
+// it. ErrMalformed, ErrUnparsed.
+func ReadExcerpt(payload []byte) (*Snapshot, error) { return read(payload, 0) }
