@@ -54,7 +54,7 @@ u AS (UPDATE credentials c SET sign_count = GREATEST(c.sign_count, i.sign_count)
 a AS (INSERT INTO audit_inbox (id, at, action, entry) SELECT id, at, '` + SignInAction + `', entry FROM u),
 e AS (INSERT INTO event_outbox (at, id, type, payload) SELECT at, id, '` + SignInEvent + `', event FROM u),
 f AS (INSERT INTO ceremonies (at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts)
-  SELECT at, id, 'AUTHENTICATION', 'ALLOW', '', user_id, credential_id, policy_version, facts FROM u)
+  SELECT at, id, 'AUTHENTICATION', 'ALLOW', CASE WHEN rolled_back THEN 'SIGN_COUNT_ROLLBACK' ELSE '' END, user_id, credential_id, policy_version, facts FROM u)
 SELECT id, now(), rolled_back, kept FROM u`
 )
 

@@ -61,10 +61,10 @@ func (t Trust) rank() int {
 // What a verdict found: one reason for each level of trust but Untrusted. All reasons
 // are API: never renamed, and listed in docs/authenticators.md.
 const (
-	ReasonNone       = "NO_ATTESTATION"
-	ReasonSelf       = "SELF_ATTESTATION"
-	ReasonMDS        = "CHAIN_TO_MDS_ROOT"
-	ReasonTenantRoot = "CHAIN_TO_TENANT_ROOT"
+	ReasonNone       = "NO_ATTESTATION"       // there was none
+	ReasonSelf       = "SELF_ATTESTATION"     // signed with the credential's own key
+	ReasonMDS        = "CHAIN_TO_MDS_ROOT"    // that the metadata lists for the model
+	ReasonTenantRoot = "CHAIN_TO_TENANT_ROOT" // that the tenant trusts
 )
 
 // Why an attestation is Untrusted. The first three say why no root could be asked
@@ -87,9 +87,8 @@ const (
 	ReasonFormat         = "FORMAT_UNTRUSTED"            // android-safetynet, whose service is turned off
 )
 
-// ReasonMetadataStale is a remark that changes nothing: the metadata was past its
-// nextUpdate at the time of the verdict (mds.Snapshot.Stale).
-const ReasonMetadataStale = "METADATA_STALE"
+// ReasonMetadataStale is a remark that changes nothing.
+const ReasonMetadataStale = "METADATA_STALE" // past its nextUpdate at the time of the verdict
 
 // Root is a certificate that a tenant trusts to attest authenticators.
 type Root struct {

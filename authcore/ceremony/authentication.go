@@ -66,7 +66,7 @@ func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req B
 		ExpiresAt: a.expiresAt,
 		Options: webauthn.RequestOptions{
 			Challenge: a.challenge[:], Timeout: snap.Policy.AuthenticationTimeout(), RPID: snap.RPID,
-			AllowCredentials: allowed, UserVerification: verification, Extensions: extensions,
+			AllowCredentials: allowed, UserVerification: verification, Extensions: extensions, Hints: snap.Policy.Hints,
 		},
 	}, nil
 }

@@ -13,6 +13,7 @@
 package ceremony
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/assurance"
+	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/session"
@@ -32,6 +34,8 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -59,6 +63,7 @@ var (
 	// ErrChanged: what the sign-in rests on changed while it was judged.
 	ErrChanged = fault.New(fault.Aborted, "SIGN_IN_INTERRUPTED", "the credential changed meanwhile: begin again")
 
+	ErrAccessToken = fault.New(fault.Invalid, "ACCESS_TOKEN_INVALID", "this is no access token of this tenant, or its session has ended")
 	ErrSubject     = fault.New(fault.Invalid, "SUBJECT_INVALID", "name the user in exactly one way")
 	ErrPurpose     = fault.New(fault.Invalid, "PURPOSE_INVALID", "a purpose is up to 64 characters of A-Z a-z 0-9 . _ -")
 	ErrLife        = fault.New(fault.Invalid, "LIFETIME_INVALID", "a registration token lives one minute to 24 hours")
@@ -67,10 +72,11 @@ var (
 	ErrPolicy      = fault.New(fault.Invalid, "POLICY_LOOSENED", "the request asks for less than the tenant's policy requires")
 )
 
-// Reasons of decisions other than Allow. They stand in answers and in ceremony rows.
+// Reasons of decisions other than Allow that the credential's row gives. They stand in
+// answers and in ceremony rows, as all of package policy's.
 const (
-	ReasonSignCountRollback     = "SIGN_COUNT_ROLLBACK"        // the signature counter did not grow: the credential may have been copied
-	ReasonBackupEligibleChanged = "BACKUP_ELIGIBILITY_CHANGED" // the credential's backup eligibility is not what it was when it was registered
+	ReasonSignCountRollback     = policy.ReasonSignCountRollback
+	ReasonBackupEligibleChanged = policy.ReasonBackupEligibleChanged
 )
 
 // RegistrationTokenRequest says who may enroll. Exactly one of UserID and User is set.
@@ -78,6 +84,9 @@ type RegistrationTokenRequest struct {
 	UserID *user.ID      // an existing user
 	User   *user.Profile // an existing externalId means that user; else one is created when the registration finishes
 	Life   time.Duration // one minute to 24 hours; 0 means an hour
+
+	// AccessToken of the user's session, which vouches beside the server; empty for none.
+	AccessToken string
 }
 
 // RegistrationToken lets a browser with only the publishable key enroll one
@@ -90,13 +99,18 @@ type RegistrationToken struct {
 }
 
 // BeginRegistrationRequest says who enrolls. Exactly one of UserID, User and Token
-// is set; a caller with a publishable key can only set Token.
+// is set, or none of them and AccessToken; a caller with a publishable key can only set
+// Token or AccessToken.
 type BeginRegistrationRequest struct {
 	secret.Hidden
 
 	UserID *user.ID
 	User   *user.Profile // an existing externalId means that user; else one is created when the registration finishes
 	Token  string
+
+	// AccessToken of the user's session: it says who, where nothing else does, and vouches
+	// for a further credential (policy additionalCredential). Empty for none.
+	AccessToken string
 
 	Publishable bool // the caller's key is a publishable one
 
@@ -137,6 +151,7 @@ type Registered struct {
 	Credential  credential.Credential
 	Attestation webauthn.Attestation
 	EvidenceID  *uuid.UUID // nil: policy keeps none
+	Verdict     attestation.Verdict
 }
 
 // BeginAuthenticationRequest says who signs in. At most one of UserID and
@@ -233,6 +248,17 @@ type Options struct {
 	Denials   *audit.Denials    // required: refusals are recorded by it
 	Evidence  *evidence.Service // of registrations; nil keeps none
 	Rand      io.Reader         // of challenges; nil means crypto/rand
+
+	// Attest judges the attestation of a registration in sc's tenant. Nil: by no metadata and
+	// no roots, so that no chain is trusted.
+	Attest Attest
+}
+
+// Attest returns the verdict on an attestation, see attestation.Judge.
+type Attest func(ctx context.Context, sc scope.Scope, att webauthn.Attestation, aaguid uuid.UUID, at time.Time) (attestation.Verdict, error)
+
+func judgeAlone(_ context.Context, _ scope.Scope, att webauthn.Attestation, aaguid uuid.UUID, at time.Time) (attestation.Verdict, error) {
+	return attestation.Judge(att, aaguid, at, nil, nil), nil
 }
 
 // Service runs ceremonies. It is safe for concurrent use.
@@ -245,6 +271,7 @@ type Service struct {
 	denials   *audit.Denials
 	evidence  *evidence.Service
 	rand      io.Reader
+	attest    Attest
 
 	known *db.Cache[*known] // credentials as sign-in needs them
 	fakes *db.Cache[*known] // fakes that were looked for: see fake.go
@@ -270,10 +297,13 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, attest: o.Attest, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader
+	}
+	if s.attest == nil {
+		s.attest = judgeAlone
 	}
 	s.known = db.NewCache[*known](o.Store, db.NounCredential, maxKnown, knownLife)
 	s.fakes = db.NewCache[*known](o.Store, db.NounTenant, maxFakes, knownLife)

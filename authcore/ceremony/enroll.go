@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -26,22 +27,29 @@ import (
 // enrollment is one FinishRegistration on its way.
 type enrollment struct {
 	id       uuid.UUID // of the ceremony
+	at       time.Time
+	scope    scope.Scope
 	ring     *keys.Ring
 	snap     *tenant.Snapshot
 	begun    *registration
 	verified webauthn.Registration
 	nickname string
 	proof    proof
+
+	verdict  attestation.Verdict
+	facts    policy.RegistrationFacts
+	decision policy.Decision // zero until the policy has judged
 }
 
 // FinishRegistration verifies what the authenticator made (WebAuthn L3
 // #sctn-registering-a-new-credential) and stores the credential, with its user if
 // that one is new. Challenge, registration token, user, credential, ceremony, audit
-// entry and event are one transaction: whatever fails burns nothing.
+// entry and event are one transaction: whatever fails burns nothing, except that what the
+// policy refuses spends the challenge, with a record of its own.
 //
 // Errors: ErrChallengeUnknown, ErrChallengeExpired, ErrChallengeSpent; webauthn's;
 // ErrRegistrationSpent, ErrRegistrationExpired; ErrRecoveryClosed; ErrCredentialExists,
-// ErrTooManyCredentials, ErrUserMoved; user.ErrNotFound, user.ErrBlocked;
+// ErrTooManyCredentials, ErrUserMoved; what policy refuses, see judge.go; user.ErrNotFound, user.ErrBlocked;
 // credential.ErrNickname; tenant.ErrSuspended; db.ErrUnavailable,
 // ephemeral.ErrUnavailable.
 func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req FinishRegistrationRequest) (Registered, error) {
@@ -49,8 +57,11 @@ func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req Fi
 	if err != nil {
 		return Registered{}, err
 	}
-	e := enrollment{id: id}
+	e := enrollment{id: id, scope: sc}
 	done, err := s.enroll(ctx, sc, &e, &req)
+	if err != nil && e.decision.Outcome == policy.Deny {
+		err = s.recordRefused(ctx, &e, err)
+	}
 	if err != nil {
 		s.refuse(ctx, sc, actionRegister, id, err, s.keepRefused(ctx, sc, &e, err)...)
 		return Registered{}, err
@@ -66,25 +77,30 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	if e.begun, err = s.recall(ctx, sc, e.ring, req.ID); err != nil {
 		return Registered{}, err
 	}
-	if err := e.open(s.store.Now(), req.Publishable); err != nil {
+	e.at = s.store.Now()
+	if err := e.open(e.at, req.Publishable); err != nil {
 		return Registered{}, err
 	}
 	algorithms := make([]webauthn.Algorithm, len(e.begun.Algorithms))
 	for i, a := range e.begun.Algorithms {
 		algorithms[i] = webauthn.Algorithm(a)
 	}
-	e.proof = proof{vault: s.evidence, at: s.store.Now(), rp: relyingParty(e.snap), response: &req.Response}
+	e.proof = proof{vault: s.evidence, at: e.at, rp: relyingParty(e.snap), response: &req.Response}
 	e.proof.expected = webauthn.RegistrationExpectation{
 		Challenge: e.begun.Challenge, Algorithms: algorithms,
 		// What was promised at begin, and not less than what is policy by now.
 		RequireUserVerification: e.begun.RequireUV || e.snap.Policy.UserVerification == policy.Required && !e.begun.Conditional,
 		Conditional:             e.begun.Conditional,
-		At:                      e.proof.at,
+		At:                      e.at,
 	}
 	if e.verified, err = webauthn.VerifyRegistration(e.proof.rp, e.proof.expected, req.Response); err != nil {
 		return Registered{}, err
 	}
 	e.proof.verified = true
+	if e.verdict, err = s.attest(ctx, sc, e.verified.Attestation, e.verified.AAGUID, e.at); err != nil {
+		return Registered{}, fmt.Errorf("judge the attestation: %w", err)
+	}
+	e.gather(e.at)
 	if req.Nickname == nil {
 		e.nickname = credential.AuthenticatorName(e.verified.AAGUID)
 	} else if e.nickname, err = credential.CleanNickname(*req.Nickname); err != nil {
@@ -101,7 +117,7 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 // open judges whether the registration may still finish, and by this caller.
 func (e *enrollment) open(now time.Time, publishable bool) error {
 	switch {
-	case publishable && e.begun.TokenHash == nil:
+	case publishable && e.begun.TokenHash == nil && !e.begun.BySession:
 		return ErrChallengeUnknown // a server began it: nobody vouched for this browser
 	case e.begun.RPID != e.snap.RPID:
 		return webauthn.ErrRPID // the tenant has moved to another domain meanwhile
@@ -137,8 +153,8 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	if err != nil {
 		return Registered{}, fmt.Errorf("count credentials: %w", err)
 	}
-	if int(kept) >= e.snap.Policy.MaxCredentialsPerUser {
-		return Registered{}, ErrTooManyCredentials
+	if err := e.decide(int(kept)); err != nil {
+		return Registered{}, err
 	}
 	if err := e.keep(ctx, tx, u.ID); err != nil {
 		return Registered{}, err
@@ -158,7 +174,9 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 		// taken. Asked after the insert, so that both answers take the same work.
 		return Registered{}, ErrCredentialExists
 	}
-	return Registered{User: u, Credential: credential.FromRow(row), Attestation: e.verified.Attestation, EvidenceID: e.proof.kept.Ref()}, e.record(ctx, tx, u.ID)
+	return Registered{
+		User: u, Credential: credential.FromRow(row), Attestation: e.verified.Attestation, Verdict: e.verdict, EvidenceID: e.proof.kept.Ref(),
+	}, e.record(ctx, tx, u.ID)
 }
 
 // spend makes a challenge or token one-time. A concurrent finish with the same one
@@ -216,8 +234,8 @@ func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialP
 		AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
 		Transports: transports, Attachment: v.Attachment, Discoverable: v.Discoverable,
 		Nickname: e.nickname, RegisteredVia: string(e.via()), Now: now,
-		Trust: string(credential.TrustNone), Extensions: "{}", RpID: e.begun.RPID, Lowered: e.begun.Recovery != nil,
-		EvidenceID: e.proof.kept.Ref(),
+		Trust: string(e.verdict.Trust), Certification: e.verdict.Certification, RegisteredAal: int16(e.begun.SessionAAL), Extensions: "{}",
+		RpID: e.begun.RPID, Lowered: e.begun.Recovery != nil, EvidenceID: e.proof.kept.Ref(),
 	}
 }
 
@@ -241,12 +259,14 @@ func attestationType(t webauthn.AttestationType) string {
 }
 
 // via says who vouched for the person: a server, which also made the token, unless it is
-// a recovery's.
+// a recovery's; or the person, who had signed in.
 func (e *enrollment) via() credential.Via {
-	if e.begun.Recovery != nil {
+	switch {
+	case e.begun.Recovery != nil:
 		return credential.Via(e.begun.Via)
-	}
-	if e.begun.TokenHash != nil {
+	case e.begun.BySession:
+		return credential.ViaSession
+	case e.begun.TokenHash != nil:
 		return credential.ViaRegistrationToken
 	}
 	return credential.ViaServerKey
@@ -256,13 +276,16 @@ func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID)
 	v, id := &e.verified, owner.UUID()
 	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
 		At: tx.Now(), ID: e.id, Kind: kindRegistration, Outcome: string(Allow), UserID: &id, CredentialID: v.CredentialID,
-		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.facts()), //nolint:gosec // an integer column
+		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.facts.AppendJSON(nil)), //nolint:gosec // an integer column
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}
 	detail := []attr.Attr{
 		attr.UUID("userId", id), attr.Text("via", string(e.via())), attr.UUID("aaguid", v.AAGUID),
-		attr.Text("attestation", v.Attestation.Format), attr.Bool("userVerified", v.Flags.UserVerified()),
+		attr.Text("attestation", v.Attestation.Format), attr.Text("trust", e.facts.Trust), attr.Bool("userVerified", v.Flags.UserVerified()),
+	}
+	if len(e.decision.Flags) > 0 {
+		detail = append(detail, attr.Texts("flags", e.decision.Flags))
 	}
 	detail = append(detail, e.proof.detail()...)
 	if err := audit.Append(ctx, tx, audit.Entry{
@@ -270,30 +293,9 @@ func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID)
 	}); err != nil {
 		return err
 	}
-	return event.Append(ctx, tx, event.Event{Type: event.CredentialCreated, UserID: id, CredentialID: v.CredentialID})
-}
-
-// facts is what was known when it was decided: docs/facts.md.
-func (e *enrollment) facts() []byte {
-	v := &e.verified
-	f := factList{}
-	f.text("origin", v.ClientData.Origin)
-	f.yes("userPresent", v.Flags.UserPresent())
-	f.yes("userVerified", v.Flags.UserVerified())
-	f.yes("backupEligible", v.Flags.BackupEligible())
-	f.yes("backedUp", v.Flags.BackedUp())
-	f.int("signCount", int64(v.SignCount))
-	f.int("algorithm", int64(v.Algorithm))
-	f.add(attr.UUID("aaguid", v.AAGUID))
-	f.text("attachment", v.Attachment)
-	f.add(attr.Texts("transports", v.Transports))
-	f.text("attestationAsked", e.begun.Attestation)
-	f.text("attestationFormat", v.Attestation.Format)
-	f.text("attestationType", attestationType(v.Attestation.Type))
-	f.yes("conditional", e.begun.Conditional)
-	f.text("via", string(e.via()))
-	if e.begun.PolicyVersion != e.snap.PolicyVersion {
-		f.int("begunPolicyVersion", int64(e.begun.PolicyVersion))
+	created := event.Event{Type: event.CredentialCreated, UserID: id, CredentialID: v.CredentialID}
+	if len(e.decision.Flags) > 0 {
+		created.Data = []attr.Attr{attr.Texts("flags", e.decision.Flags)}
 	}
-	return attr.AppendObject(nil, f.list[:f.n])
+	return event.Append(ctx, tx, created)
 }

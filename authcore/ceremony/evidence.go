@@ -47,7 +47,20 @@ func (e *enrollment) keep(ctx context.Context, tx *db.TenantTx, owner user.ID) e
 	}
 	id := owner.UUID()
 	in := e.evidence(string(Allow), "", &id)
-	in.Facts = e.facts()
+	in.Facts = e.facts.AppendJSON(nil)
+	var err error
+	e.proof.kept, err = e.proof.vault.Keep(ctx, tx, e.ring, in)
+	return err
+}
+
+// keepFailed writes the evidence of a registration that policy refuses.
+func (e *enrollment) keepFailed(ctx context.Context, tx *db.TenantTx, reason string) error {
+	e.proof.kept = evidence.Kept{}
+	if e.proof.vault == nil || !proven[reason] {
+		return nil
+	}
+	in := e.evidence(outcomeFailed, reason, e.begun.User)
+	in.Facts = e.facts.AppendJSON(nil)
 	var err error
 	e.proof.kept, err = e.proof.vault.Keep(ctx, tx, e.ring, in)
 	return err
@@ -85,6 +98,9 @@ const maxRefused = 3
 // there was any. It returns what the audit entry says of it.
 func (s *Service) keepRefused(ctx context.Context, sc scope.Scope, e *enrollment, refusal error) []attr.Attr {
 	f, ok := fault.As(refusal)
+	if isRecorded(refusal) { // by policy: the record holds the evidence
+		return nil
+	}
 	if s.evidence == nil || !ok || !proven[f.Reason] || e.proof.response == nil || e.snap.Policy.EvidenceRetentionDays == 0 {
 		return nil
 	}
@@ -108,7 +124,7 @@ func (e *enrollment) fail(ctx context.Context, tx *db.TenantTx, reason string) e
 	var credentialID []byte
 	facts := []byte("{}")
 	if e.proof.verified {
-		credentialID, facts = e.verified.CredentialID, e.facts()
+		credentialID, facts = e.verified.CredentialID, e.facts.AppendJSON(nil)
 		in.Facts = facts
 	}
 	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{

@@ -93,7 +93,7 @@ func judge(in *signIn, row tenantq.GetCredentialForSignInRow, found bool) (Decis
 		return fail(ErrCredentialSuspended)
 	case row.UserBlocked, row.UserState != string(user.Active):
 		return fail(user.ErrBlocked)
-	case row.BackupEligible != flags.BackupEligible():
+	case row.BackupEligible != flags.BackupEligible() && in.snap.Policy.BackupEligibilityChange != policy.LeaveFlag:
 		return Deny, ReasonBackupEligibleChanged, nil // §7.2 step 19
 	case int64(in.assertion.SignCount) <= row.SignCount && row.SignCount != 0: // step 22
 		if in.snap.Policy.SignCountRollback == policy.RollbackStepUp {
@@ -106,11 +106,11 @@ func judge(in *signIn, row tenantq.GetCredentialForSignInRow, found bool) (Decis
 
 // recordRefusal leaves the ceremony, its audit entry and its event.
 func (s *Service) recordRefusal(ctx context.Context, tx *db.TenantTx, in *signIn, outcome, reason string) error {
-	userID := in.known.user.ID.UUID()
+	userID, facts := in.known.user.ID.UUID(), in.facts()
 	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
 		At: in.at, ID: in.id, Kind: kindAuthentication, Outcome: outcome, Reason: reason,
 		UserID: &userID, CredentialID: in.assertion.CredentialID, PolicyVersion: int32(in.snap.PolicyVersion), //nolint:gosec // an integer column
-		Facts: string(in.facts(nil)),
+		Facts: string(facts.AppendJSON(nil)),
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}
@@ -128,18 +128,31 @@ func (s *Service) recordRefusal(ctx context.Context, tx *db.TenantTx, in *signIn
 	})
 }
 
-// recordRollback records a rollback that policy let in.
-func (s *Service) recordRollback(ctx context.Context, in *signIn) error {
+// What audit entries call that which policy let in.
+const (
+	actionRollback       = "credential.sign_count_roll_back"
+	actionBackupEligible = "credential.backup_eligibility_change"
+)
+
+// recordFlag records what policy let in although it is odd.
+func (s *Service) recordFlag(ctx context.Context, in *signIn, action string, happened event.Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
 	defer cancel()
 	return s.store.InTenantApart(ctx, asUser(in.scope, in.known.user.ID), func(tx *db.TenantTx) error {
-		e := in.entry(audit.Success, ReasonSignCountRollback)
-		e.Action = "credential.sign_count_roll_back"
+		e := in.entry(audit.Success, "")
+		e.Action = action
 		if err := audit.Append(ctx, tx, e); err != nil {
 			return err
 		}
-		return event.Append(ctx, tx, in.rolledBack(string(Allow)))
+		return event.Append(ctx, tx, happened)
 	})
+}
+
+func (in *signIn) eligibilityChanged() event.Event {
+	return event.Event{
+		Type: event.CredentialBackupEligibilityChanged, UserID: in.known.user.ID.UUID(), CredentialID: in.assertion.CredentialID,
+		Data: []attr.Attr{attr.Bool("backupEligible", in.assertion.Flags.BackupEligible())},
+	}
 }
 
 func (in *signIn) rolledBack(outcome string) event.Event {

@@ -72,16 +72,26 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 	if err := s.verify(ctx, in, &req.Response); err != nil {
 		return Authenticated{}, err
 	}
-	write := in.write()
+	facts := in.facts()
+	if d := policy.DecideAuthentication(&in.snap.Policy, &facts); d.Outcome != policy.Allow {
+		return s.decline(ctx, in, d)
+	}
+	write := in.write(&facts)
 	outcome, err := s.store.SignIn(ctx, asUser(in.scope, in.known.user.ID), write)
 	switch {
 	case err != nil:
 		return Authenticated{}, err
 	case !outcome.Accepted:
 		return s.explain(ctx, in, &write)
-	case outcome.RolledBack:
-		// Policy lets it in; nobody learns of it unless it is recorded.
-		if err := s.recordRollback(ctx, in); err != nil {
+	}
+	// What policy lets in nobody learns of, unless it is recorded.
+	if outcome.RolledBack {
+		if err := s.recordFlag(ctx, in, actionRollback, in.rolledBack(string(Allow))); err != nil {
+			return Authenticated{}, err
+		}
+	}
+	if in.assertion.BackupEligibleChanged {
+		if err := s.recordFlag(ctx, in, actionBackupEligible, in.eligibilityChanged()); err != nil {
 			return Authenticated{}, err
 		}
 	}
@@ -152,11 +162,11 @@ func (s *Service) find(ctx context.Context, in *signIn, resp *webauthn.Assertion
 }
 
 // write is the sign-in as it is written if the credential is still good.
-func (in *signIn) write() db.SignIn {
+func (in *signIn) write(known *policy.AuthenticationFacts) db.SignIn {
 	a, k := in.assurance(), in.known
 	actor := asUser(in.scope, k.user.ID)
 	buf := make([]byte, 0, 1536) // facts, entry and event share one allocation, nearly always
-	facts := in.facts(buf)
+	facts := known.AppendJSON(buf)
 	entry := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, in.entry(audit.Success, ""))
 	happened := event.AppendJSON(entry[len(entry):], actor, in.id, in.at, event.Event{
 		Type: event.AuthenticationSucceeded, UserID: k.user.ID.UUID(), CredentialID: in.assertion.CredentialID, SessionID: in.id,
@@ -166,10 +176,19 @@ func (in *signIn) write() db.SignIn {
 		ID: in.id, ChallengeHash: in.begun.hash(), Expiry: in.begun.expiresAt,
 		CredentialID: in.assertion.CredentialID, UserID: k.user.ID.UUID(), SignCount: in.assertion.SignCount,
 		AnySignCount:   in.snap.Policy.SignCountRollback == policy.RollbackFlag || in.forgiven(),
-		BackupEligible: in.assertion.Flags.BackupEligible(), BackedUp: a.BackedUp,
+		BackupEligible: in.backupEligible(), BackedUp: a.BackedUp,
 		AAL: int16(a.AAL), UserVerified: a.UserVerified, Lifetime: in.snap.Policy.SessionLifetime(),
 		At: in.at, PolicyVersion: int32(in.snap.PolicyVersion), Facts: facts, AuditEntry: entry, Event: happened, //nolint:gosec // an integer column
 	}
+}
+
+// backupEligible is what the row must say: as the assertion does, or, where policy lets a
+// change pass, as it was at registration.
+func (in *signIn) backupEligible() bool {
+	if in.snap.Policy.BackupEligibilityChange == policy.LeaveFlag {
+		return in.known.credential.BackupEligible
+	}
+	return in.assertion.Flags.BackupEligible()
 }
 
 // forgiven: the step-up that a rollback demanded has been done.
@@ -183,28 +202,6 @@ func (in *signIn) entry(outcome audit.Outcome, reason string) audit.Entry {
 		Target: audit.Target{Kind: "credential", ID: in.known.credential.ID.String()},
 		Detail: []attr.Attr{attr.Bool("userVerified", in.assertion.Flags.UserVerified())}, // the user is the actor
 	}
-}
-
-// facts is what was known when it was decided: docs/facts.md. What is false, empty or
-// as usual is left out: every sign-in writes this.
-func (in *signIn) facts(dst []byte) []byte {
-	flags := in.assertion.Flags
-	f := factList{}
-	f.text("origin", in.assertion.ClientData.Origin)
-	f.yes("userVerified", flags.UserVerified())
-	f.yes("backupEligible", flags.BackupEligible())
-	f.yes("backedUp", flags.BackedUp())
-	f.int("signCount", int64(in.assertion.SignCount))
-	f.int("algorithm", int64(in.known.credential.Algorithm))
-	f.text("attachment", in.assertion.Attachment)
-	f.text("purpose", in.begun.purpose)
-	f.yes("identified", in.begun.identified)
-	f.yes("steppedUp", in.begun.steppedUp)
-	f.yes("publishable", in.publishable)
-	if in.begun.policyVersion != in.snap.PolicyVersion {
-		f.int("begunPolicyVersion", int64(in.begun.policyVersion))
-	}
-	return attr.AppendObject(dst, f.list[:f.n])
 }
 
 // allow answers a sign-in that has been committed.

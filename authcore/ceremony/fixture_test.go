@@ -10,10 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/evidence"
+	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -50,6 +54,8 @@ type world struct {
 	db    *dbtest.Store
 	kms   keys.KMS
 	redis string
+
+	metadata atomic.Pointer[mds.Snapshot] // what attestations are judged by
 }
 
 func newWorld(t testing.TB) *world {
@@ -92,6 +98,9 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
 		Denials: audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: 1000}), Evidence: s.evidence,
+		Attest: func(_ context.Context, _ scope.Scope, att webauthn.Attestation, aaguid uuid.UUID, at time.Time) (attestation.Verdict, error) {
+			return attestation.Judge(att, aaguid, at, w.metadata.Load(), nil), nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -53,32 +53,3 @@ func isUnknown(err error) bool { return errors.Is(err, user.ErrNotFound) }
 func asUser(sc scope.Scope, id user.ID) scope.Scope {
 	return sc.WithActor(scope.Actor{Kind: scope.ActorUser, ID: id.String()})
 }
-
-// factList gathers facts without an allocation. What is absent is false, 0 or "".
-type factList struct {
-	list [16]attr.Attr
-	n    int
-}
-
-func (f *factList) add(a attr.Attr) {
-	f.list[f.n] = a
-	f.n++
-}
-
-func (f *factList) text(key, value string) {
-	if value != "" {
-		f.add(attr.Text(key, value))
-	}
-}
-
-func (f *factList) int(key string, value int64) {
-	if value != 0 {
-		f.add(attr.Int(key, value))
-	}
-}
-
-func (f *factList) yes(key string, value bool) {
-	if value {
-		f.add(attr.Bool(key, true))
-	}
-}

@@ -35,7 +35,13 @@ type registration struct {
 	RequireUV     bool           `json:"requireUv"`
 	Conditional   bool           `json:"conditional,omitempty"`
 	Attestation   string         `json:"attestation"` // conveyance that was asked for
-	ExpiresAt     time.Time      `json:"expiresAt"`
+
+	// Of the session that vouched, where one did. BySession: it alone named the user.
+	BySession    bool      `json:"bySession,omitempty"`
+	SessionAAL   uint8     `json:"sessionAal,omitempty"`
+	SessionSince time.Time `json:"sessionSince,omitzero"`
+
+	ExpiresAt time.Time `json:"expiresAt"`
 
 	// Of the registration token that it began with; nil when a server key vouched.
 	TokenHash   []byte     `json:"tokenHash,omitempty"`
@@ -72,7 +78,11 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 	if err != nil {
 		return BegunRegistration{}, err
 	}
-	who, token, err := s.registrant(ring, snap, &req)
+	session, err := s.vouching(ctx, sc, req.AccessToken)
+	if err != nil {
+		return BegunRegistration{}, err
+	}
+	who, token, err := s.registrant(ring, snap, &req, session)
 	if err != nil {
 		return BegunRegistration{}, err
 	}
@@ -103,8 +113,14 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 		if token.Recovery {
 			r.Recovery = &token.ID
 		}
+		if session == nil {
+			session = token.session() // it vouched when the token was made
+		}
 	}
-	entity, exclude, err := s.enrollee(ctx, sc, ring, snap, who, &r)
+	if session != nil {
+		r.SessionAAL, r.SessionSince, r.BySession = session.aal, session.since, who.bySession
+	}
+	entity, exclude, err := s.enrollee(ctx, sc, ring, snap, who, session, &r)
 	if err != nil {
 		return BegunRegistration{}, err
 	}
@@ -117,7 +133,7 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 		Options: webauthn.CreationOptions{
 			RP: webauthn.Entity{ID: snap.RPID, Name: snap.RPName}, User: entity, Challenge: r.Challenge, Algorithms: algorithms,
 			Timeout: snap.Policy.RegistrationTimeout(), ExcludeCredentials: exclude,
-			AuthenticatorSelection: chosen, Attestation: conveyance,
+			AuthenticatorSelection: chosen, Attestation: conveyance, Hints: snap.Policy.Hints,
 			Extensions: extensions,
 		},
 	}, nil
@@ -125,11 +141,42 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 
 // registrant is whom a request names: an existing user by id, or a profile.
 type registrant struct {
-	id      *user.ID
-	profile *user.Profile
+	id        *user.ID
+	profile   *user.Profile
+	bySession bool // the user's own session alone says who
 }
 
-func (s *Service) registrant(ring *keys.Ring, snap *tenant.Snapshot, req *BeginRegistrationRequest) (registrant, *registrationToken, error) {
+// vouch is a session of the user who enrolls, which the request showed.
+type vouch struct {
+	user  user.ID
+	aal   uint8
+	since time.Time // when it signed in
+}
+
+// strong reports whether the sign-in suffices for a further credential, now.
+func (v *vouch) strong(p *policy.Document, now time.Time) bool {
+	return v != nil && v.aal >= 2 && now.Sub(v.since) <= p.StrongSignInMaxAge()
+}
+
+// vouching reads the access token of a request, and returns nil for none.
+func (s *Service) vouching(ctx context.Context, sc scope.Scope, accessToken string) (*vouch, error) {
+	if accessToken == "" {
+		return nil, nil //nolint:nilnil // documented
+	}
+	verified, err := s.sessions.Verify(ctx, sc, accessToken)
+	if err != nil {
+		return nil, fmt.Errorf("verify the access token: %w", err)
+	}
+	if !verified.Active {
+		return nil, ErrAccessToken
+	}
+	c := verified.Claims
+	return &vouch{user: user.ID(c.Subject), aal: c.AAL, since: c.AuthTime}, nil
+}
+
+func (s *Service) registrant(
+	ring *keys.Ring, snap *tenant.Snapshot, req *BeginRegistrationRequest, session *vouch,
+) (registrant, *registrationToken, error) {
 	ways := 0
 	for _, set := range []bool{req.UserID != nil, req.User != nil, req.Token != ""} {
 		if set {
@@ -137,6 +184,8 @@ func (s *Service) registrant(ring *keys.Ring, snap *tenant.Snapshot, req *BeginR
 		}
 	}
 	switch {
+	case ways == 0 && session != nil:
+		return registrant{id: &session.user, bySession: true}, nil, nil
 	case ways != 1:
 		return registrant{}, nil, ErrSubject
 	case req.Token == "" && req.Publishable:
@@ -159,7 +208,7 @@ func (s *Service) registrant(ring *keys.Ring, snap *tenant.Snapshot, req *BeginR
 // enrollee binds r to its user, existing or to be made, and returns what the options
 // say of it: the entity, and the credentials whose authenticators are to refuse.
 func (s *Service) enrollee(
-	ctx context.Context, sc scope.Scope, ring *keys.Ring, snap *tenant.Snapshot, who registrant, r *registration,
+	ctx context.Context, sc scope.Scope, ring *keys.Ring, snap *tenant.Snapshot, who registrant, session *vouch, r *registration,
 ) (webauthn.UserEntity, []webauthn.Descriptor, error) {
 	var newcomer user.Newcomer
 	if who.profile != nil {
@@ -192,11 +241,13 @@ func (s *Service) enrollee(
 			u, err = get(ctx, tx, ring, *who.id)
 		}
 		switch {
-		case errors.Is(err, user.ErrNotFound) && who.profile != nil:
+		case errors.Is(err, user.ErrNotFound) && who.profile != nil && session == nil:
 			u = user.User{}
 			return nil
 		case err != nil:
 			return err
+		case session != nil && session.user != u.ID:
+			return ErrSubject // somebody else's session
 		case who.profile != nil && r.TokenHash != nil:
 			return ErrUserMoved // the token was made for a newcomer, not for this account
 		case u.State != user.Active:
@@ -208,6 +259,10 @@ func (s *Service) enrollee(
 		}
 		if len(rows) >= snap.Policy.MaxCredentialsPerUser {
 			return ErrTooManyCredentials
+		}
+		if further := r.BySession || snap.Policy.AdditionalCredential == policy.StrongSignIn; further && len(rows) > 0 &&
+			!session.strong(&snap.Policy, tx.Now()) {
+			return ErrStrongSignIn // better now than after the prompt; finish has the last word
 		}
 		exclude = descriptors(rows)
 		return nil

@@ -25,7 +25,19 @@ type registrationToken struct {
 	RPID      string        `json:"r"`
 	ExpiresAt time.Time     `json:"e"`
 
+	// Of the session that vouched as well; zero without one.
+	SessionAAL   uint8     `json:"a,omitempty"`
+	SessionSince time.Time `json:"s,omitzero"`
+
 	Recovery bool `json:"-"` // ID is a recovery's, in whose row the rest stands
+}
+
+// session is what vouched when the token was made.
+func (t *registrationToken) session() *vouch {
+	if t.SessionAAL == 0 || t.User == nil {
+		return nil
+	}
+	return &vouch{user: user.ID(*t.User), aal: t.SessionAAL, since: t.SessionSince}
 }
 
 // hash is what is kept of a registration token that was used.
@@ -44,6 +56,10 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 	}
 	if (req.UserID == nil) == (req.User == nil) {
 		return RegistrationToken{}, ErrSubject
+	}
+	session, err := s.vouching(ctx, sc, req.AccessToken)
+	if err != nil {
+		return RegistrationToken{}, err
 	}
 	if req.Life == 0 {
 		req.Life = defaultTokenLife
@@ -69,11 +85,13 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 		u, err := tokenHolder(ctx, tx, ring, req.UserID, token.Profile)
 		detail := []attr.Attr{attr.Int("lifeSeconds", int64(req.Life/time.Second))}
 		switch {
-		case errors.Is(err, user.ErrNotFound) && req.User != nil: // created when the registration finishes
+		case errors.Is(err, user.ErrNotFound) && req.User != nil && session == nil: // created when the registration finishes
 		case err != nil:
 			return err
 		case u.State != user.Active:
 			return user.ErrBlocked
+		case session != nil && session.user != u.ID:
+			return ErrSubject // somebody else's session
 		default:
 			id := u.ID.UUID()
 			holder, detail = &id, append(detail, attr.UUID("userId", id))
@@ -88,6 +106,9 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 	// and for nobody else: if somebody takes the external id first, it is theirs.
 	if holder != nil {
 		token.User, token.Profile = holder, nil
+	}
+	if session != nil {
+		token.SessionAAL, token.SessionSince = session.aal, session.since
 	}
 	text, err := seal(ring, sealRegistrationToken, token)
 	if err != nil {

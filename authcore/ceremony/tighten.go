@@ -34,6 +34,12 @@ func selection(p *policy.Document, req *BeginRegistrationRequest) (webauthn.Auth
 	if asked.RequireResidentKey && asked.ResidentKey == "" { // WebAuthn Level 1
 		asked.ResidentKey = webauthn.Required
 	}
+	if p.AuthenticatorAttachment != "" {
+		if asked.AuthenticatorAttachment != "" && asked.AuthenticatorAttachment != p.AuthenticatorAttachment {
+			return asked, ErrPolicy.With("field", "authenticatorSelection.authenticatorAttachment")
+		}
+		asked.AuthenticatorAttachment = p.AuthenticatorAttachment
+	}
 	var err error
 	if asked.ResidentKey, err = tighten("authenticatorSelection.residentKey", requirements,
 		string(p.ResidentKey), asked.ResidentKey); err != nil {

@@ -114,7 +114,7 @@ func TestBadRegistration(t *testing.T) {
 				t.Fatal(err)
 			}
 			return attests(authenticatortest.Deviation{WrongKey: true}, origin)(t, w, c)
-		}, 400, "ATTESTATION_INVALID", nil},
+		}, 400, "ATTESTATION_INVALID", []string{"ceremonies", "evidence"}},
 		{"a credential that somebody has", func(t *testing.T, w *world, c *customer) func() answer {
 			begun, made := w.create(t, c, newcomer, authenticatortest.Deviation{CredentialID: decode(t, c.credential)})
 			return func() answer { return w.finishRegistration(t, c, c.secret, begun, made) }
@@ -133,7 +133,7 @@ func TestBadRegistration(t *testing.T) {
 		}), 403, "TENANT_SUSPENDED", nil},
 		{"the policy allows no more credentials", meanwhile(asAlice, func(t *testing.T, w *world, c *customer) {
 			w.setPolicy(t, c, `{"maxCredentialsPerUser":1}`)
-		}), 400, "TOO_MANY_CREDENTIALS", nil},
+		}), 400, "TOO_MANY_CREDENTIALS", recordOfRefusal},
 		{"no more credentials from the beginning", func(t *testing.T, w *world, c *customer) func() answer {
 			w.setPolicy(t, c, `{"maxCredentialsPerUser":1}`)
 			return func() answer {
@@ -145,7 +145,7 @@ func TestBadRegistration(t *testing.T) {
 		}, 403, "SERVER_KEY_REQUIRED", nil},
 		{"less verification than the policy", sends("POST", "/v1/registrations:begin", map[string]any{"user": newcomer["user"], "authenticatorSelection": map[string]any{"userVerification": "discouraged"}}), 400, "POLICY_LOOSENED", nil},
 		{"an attestation that is none", sends("POST", "/v1/registrations:begin", map[string]any{"user": newcomer["user"], "attestation": "sideways"}), 400, "REQUEST_INVALID", nil},
-		{"nobody at all", sends("POST", "/v1/registrations:begin", map[string]any{}), 400, "REQUEST_INVALID", nil},
+		{"nobody at all", sends("POST", "/v1/registrations:begin", map[string]any{}), 400, "SUBJECT_INVALID", nil},
 		{"nobody's id", sends("POST", "/v1/registrations:begin", map[string]any{"userId": "0193a7d2-5b1e-7000-8000-000000000000"}), 404, "USER_UNKNOWN", nil},
 		{"a nickname without end", func(t *testing.T, w *world, c *customer) func() answer {
 			begun, made := w.create(t, c, newcomer, honest)
@@ -154,6 +154,10 @@ func TestBadRegistration(t *testing.T) {
 		}, 400, "REQUEST_INVALID", nil},
 	})
 }
+
+// recordOfRefusal is what a registration leaves that policy refuses: its facts, and that
+// its challenge is spent.
+var recordOfRefusal = []string{"ceremonies", "event_outbox", "spent_challenges"}
 
 func software(t testing.TB) *authenticatortest.Authenticator {
 	t.Helper()

@@ -118,6 +118,8 @@ This page is written by a test from the declarations in the code: ` + "`go test 
 	}
 	b.WriteString("\n## Decisions\n\nA valid signature that policy does not let in is no error: the answer is 200 with a `decision`, and one of these.\n")
 	reasonTable(&b, decisions, "decision")
+	b.WriteString("\n## Verdicts\n\nWhat an attestation proves, and why it is no more. They stand in answers, evidence and facts, and refuse nothing by themselves.\n")
+	reasonTable(&b, decisions, "verdict")
 	b.WriteString("\n## Other\n\nNothing that the caller did wrong, or nothing that the caller may know.\n")
 	reasonTable(&b, decisions, "other")
 	return b.Bytes()
@@ -176,7 +178,9 @@ func declaredReasons(t *testing.T, root string) (faults, decisions []reason, com
 	t.Helper()
 	type key struct{ kind, name string }
 	found := map[key]*reason{}
-	listed := []string{"decision", "other"}
+	listed := []string{"decision", "verdict", "other"}
+	// What a policy or a verdict finds may also be what a call is refused for.
+	refuses := func(kind string) bool { return !slices.Contains(listed[:3], kind) }
 	for _, k := range kinds {
 		listed = append(listed, k.name)
 	}
@@ -191,7 +195,7 @@ func declaredReasons(t *testing.T, root string) (faults, decisions []reason, com
 			complaints = append(complaints, fmt.Sprintf("%s: %s is of kind %q, which the catalogue does not list", at, r.name, r.kind))
 		}
 		for key, was := range found {
-			if key.name == r.name && key.kind != r.kind && severalKinds[r.name] == "" {
+			if key.name == r.name && key.kind != r.kind && refuses(key.kind) && refuses(r.kind) && severalKinds[r.name] == "" {
 				complaints = append(complaints, fmt.Sprintf("%s: %s is %s here and %s in %v: one reason, one meaning", at, r.name, r.kind, was.kind, was.packages))
 			}
 		}
@@ -227,8 +231,11 @@ func declaredReasons(t *testing.T, root string) (faults, decisions []reason, com
 						if decl.Tok == token.CONST && strings.HasPrefix(name.Name, "Reason") && i < len(n.Values) {
 							if value, ok := literal(n.Values[i]); ok && reasonForm.MatchString(value) {
 								kind := "decision"
-								if strings.HasPrefix(pkg, "web/") {
+								switch {
+								case strings.HasPrefix(pkg, "web/"):
 									kind = "other"
+								case pkg == "authcore/attestation":
+									kind = "verdict"
 								}
 								note(&decisions, reason{kind: kind, name: value, message: comment(n), packages: []string{"`" + pkg + "`"}}, fset.Position(n.Pos()).String())
 							}

@@ -39,6 +39,10 @@ const (
 
 	CredentialDisposed Type = "credential.disposed" // by an order on its authenticator's model
 
+	CredentialBackupEligibilityChanged Type = "credential.backup_eligibility_changed" // which the specification forbids
+
+	RegistrationDenied Type = "registration.denied" // by policy
+
 	AuthenticatorDisposed Type = "authenticator.disposed" // what is to become of a model's credentials
 
 	ImportStarted  Type = "import.started"  // users and credentials come in, without events of their own
@@ -71,7 +75,8 @@ func Types() []Type {
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,
 		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked, CredentialVouched,
-		CredentialSignCountRolledBack, CredentialDisposed,
+		CredentialSignCountRolledBack, CredentialDisposed, CredentialBackupEligibilityChanged,
+		RegistrationDenied,
 		AuthenticatorDisposed,
 		ImportStarted, ImportFinished,
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,

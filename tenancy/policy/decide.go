@@ -26,9 +26,9 @@ const (
 	ReasonCertificationInsufficient = "CERTIFICATION_INSUFFICIENT" // the model's
 	ReasonSyncedPasskey             = "SYNCED_PASSKEY_NOT_ALLOWED" // it can be backed up
 	ReasonResidentKeyRequired       = "RESIDENT_KEY_REQUIRED"      // the client says that it is not discoverable
-	ReasonAlgorithmNotAllowed       = "ALGORITHM_NOT_ALLOWED"      //
-	ReasonUserVerificationRequired  = "USER_VERIFICATION_REQUIRED" //
-	ReasonTooManyCredentials        = "TOO_MANY_CREDENTIALS"       //
+	ReasonAlgorithmNotAllowed       = "ALGORITHM_NOT_ALLOWED"      // not one of those offered
+	ReasonUserVerificationRequired  = "USER_VERIFICATION_REQUIRED" // nobody verified who is there
+	ReasonTooManyCredentials        = "TOO_MANY_CREDENTIALS"       // that the user has already
 	ReasonStrongSignInRequired      = "STRONG_SIGN_IN_REQUIRED"    // for a further credential
 	ReasonConditionalNotAllowed     = "CONDITIONAL_NOT_ALLOWED"    // created without a prompt
 	ReasonCrossOriginNotAllowed     = "CROSS_ORIGIN_NOT_ALLOWED"   // within a page of another origin
@@ -61,6 +61,7 @@ var outcomes = []Outcome{Allow, StepUp, Deny}
 // The verdicts on attestations, as they stand in facts.
 const (
 	verdictNone       = "NONE"
+	verdictSelf       = "SELF"
 	verdictTenantRoot = "TENANT_ROOT"
 	verdictMDS        = "MDS"
 )
@@ -95,7 +96,8 @@ func DecideRegistration(d *Document, f *RegistrationFacts) Decision {
 	if f.Credentials >= d.MaxCredentialsPerUser {
 		deny(ReasonTooManyCredentials)
 	}
-	if d.AdditionalCredential == StrongSignIn && f.Credentials > 0 && !recovers(f.Via) &&
+	// By the user's session alone nobody else vouches, so it has to be a good one.
+	if (d.AdditionalCredential == StrongSignIn || f.Via == "SESSION") && f.Credentials > 0 && !recovers(f.Via) &&
 		(f.SessionAAL < 2 || f.SessionAgeSeconds > d.StrongSignInMaxAgeSeconds) {
 		deny(ReasonStrongSignInRequired)
 	}
@@ -122,7 +124,7 @@ func (d *Document) decideAuthenticator(f *RegistrationFacts, out *Decision) {
 	switch d.RequiredTrust {
 	case TrustNone:
 	case TrustSelf:
-		enough = f.Trust != verdictNone && f.Trust != ""
+		enough = verified || f.Trust == verdictSelf
 	case TrustVerified:
 		enough = verified
 	default: // MDS, and whatever a document should not hold

@@ -97,7 +97,7 @@ type Trust string
 // The trusts that a policy may require, each above the one before.
 const (
 	TrustNone     Trust = "NONE"     // whatever comes, nothing included
-	TrustSelf     Trust = "SELF"     // a statement, also one that the credential's own key signed
+	TrustSelf     Trust = "SELF"     // a statement that the credential's own key signed, or one that is verified
 	TrustVerified Trust = "VERIFIED" // a chain to a root of the FIDO Metadata Service, or to one that the tenant trusts
 	TrustMDS      Trust = "MDS"      // a chain to a root of the FIDO Metadata Service
 )

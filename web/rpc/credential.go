@@ -234,6 +234,8 @@ func toCredential(c credential.Credential) *authv1.Credential {
 		State:     authv1.Credential_State(authv1.Credential_State_value[string(c.State)]),
 		CreatedAt: timestamp(c.CreatedAt), LastUsedAt: timestampOf(c.LastUsedAt), RevokedAt: timestampOf(c.RevokedAt),
 		Etag: c.ETag, Extensions: toExtensions(c.Extensions),
+		Trust: authv1.Credential_Trust(authv1.Credential_Trust_value[string(c.Trust)]), Certification: c.Certification,
+		RegisteredVia: string(c.RegisteredVia), Lowered: c.Lowered, Disposition: c.Disposition,
 	}
 }
 

@@ -39,7 +39,7 @@ func (h *RegistrationHandler) CreateRegistrationToken(
 	if err != nil {
 		return nil, err
 	}
-	in := ceremony.RegistrationTokenRequest{Life: time.Duration(req.GetExpiresInSeconds()) * time.Second}
+	in := ceremony.RegistrationTokenRequest{Life: time.Duration(req.GetExpiresInSeconds()) * time.Second, AccessToken: req.GetAccessToken()}
 	switch subject := req.GetSubject().(type) {
 	case *authv1.CreateRegistrationTokenRequest_UserId:
 		id, err := user.ParseID(subject.UserId)
@@ -68,6 +68,7 @@ func (h *RegistrationHandler) BeginRegistration(
 	d := decoder{}
 	in := ceremony.BeginRegistrationRequest{
 		Extensions: d.object("extensions", req.GetExtensions()), Publishable: publishable(ctx), Attestation: req.GetAttestation(), Conditional: req.GetConditional(),
+		AccessToken: req.GetAccessToken(),
 	}
 	switch subject := req.GetSubject().(type) {
 	case *authv1.BeginRegistrationRequest_UserId:
@@ -124,6 +125,8 @@ func (h *RegistrationHandler) FinishRegistration(
 		Attestation: &authv1.Attestation{
 			Format: done.Attestation.Format, Aaguid: done.Credential.AAGUID.String(),
 			AuthenticatorName: credential.AuthenticatorName(done.Credential.AAGUID),
+			Trust:             authv1.Credential_Trust(authv1.Credential_Trust_value[string(done.Credential.Trust)]),
+			Reasons:           done.Verdict.Reasons, Certification: done.Verdict.Certification,
 		},
 	}, nil
 }

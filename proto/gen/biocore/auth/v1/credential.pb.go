@@ -81,6 +81,71 @@ func (Credential_State) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// How far its attestation proves the authenticator's model.
+type Credential_Trust int32
+
+const (
+	// Not said; never sent.
+	Credential_TRUST_UNSPECIFIED Credential_Trust = 0
+	// There was no attestation.
+	Credential_NONE Credential_Trust = 1
+	// Signed with the credential's own key: it proves no model.
+	Credential_SELF Credential_Trust = 2
+	// A chain that leads to no root which is trusted.
+	Credential_UNTRUSTED Credential_Trust = 3
+	// A chain to a root that the tenant trusts.
+	Credential_TENANT_ROOT Credential_Trust = 4
+	// A chain to a root of the FIDO Metadata Service.
+	Credential_MDS Credential_Trust = 5
+)
+
+// Enum value maps for Credential_Trust.
+var (
+	Credential_Trust_name = map[int32]string{
+		0: "TRUST_UNSPECIFIED",
+		1: "NONE",
+		2: "SELF",
+		3: "UNTRUSTED",
+		4: "TENANT_ROOT",
+		5: "MDS",
+	}
+	Credential_Trust_value = map[string]int32{
+		"TRUST_UNSPECIFIED": 0,
+		"NONE":              1,
+		"SELF":              2,
+		"UNTRUSTED":         3,
+		"TENANT_ROOT":       4,
+		"MDS":               5,
+	}
+)
+
+func (x Credential_Trust) Enum() *Credential_Trust {
+	p := new(Credential_Trust)
+	*p = x
+	return p
+}
+
+func (x Credential_Trust) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Credential_Trust) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_auth_v1_credential_proto_enumTypes[1].Descriptor()
+}
+
+func (Credential_Trust) Type() protoreflect.EnumType {
+	return &file_biocore_auth_v1_credential_proto_enumTypes[1]
+}
+
+func (x Credential_Trust) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Credential_Trust.Descriptor instead.
+func (Credential_Trust) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_credential_proto_rawDescGZIP(), []int{0, 1}
+}
+
 // Credential is a passkey of a user.
 type Credential struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -115,8 +180,20 @@ type Credential struct {
 	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_used_at,json=lastUsedAt,proto3,oneof" json:"last_used_at,omitempty"`
 	// When it was revoked; absent unless it was.
 	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=revoked_at,json=revokedAt,proto3,oneof" json:"revoked_at,omitempty"`
-	// Changes when nickname or state change; goes into `If-Match`.
+	// Changes when nickname, state or disposition change; goes into `If-Match`.
 	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How far its attestation proved the model when it was registered.
+	Trust Credential_Trust `protobuf:"varint,17,opt,name=trust,proto3,enum=biocore.auth.v1.Credential_Trust" json:"trust,omitempty"`
+	// FIDO certification level of the model then; empty where none was proven.
+	Certification string `protobuf:"bytes,18,opt,name=certification,proto3" json:"certification,omitempty"`
+	// By whose word it was registered: `SERVER_KEY`, `REGISTRATION_TOKEN`,
+	// `SESSION`, `RECOVERY_CODE`, `ENROLLMENT_LINK`, `IMPORT`.
+	RegisteredVia string `protobuf:"bytes,19,opt,name=registered_via,json=registeredVia,proto3" json:"registered_via,omitempty"`
+	// Whether it was registered by recovery and nobody has vouched for it since:
+	// a sign-in with it is then worth AAL1 only.
+	Lowered bool `protobuf:"varint,20,opt,name=lowered,proto3" json:"lowered,omitempty"`
+	// What was ordered of its model: empty, `FLAG`, `STEP_UP` or `SUSPEND`.
+	Disposition string `protobuf:"bytes,21,opt,name=disposition,proto3" json:"disposition,omitempty"`
 	// What was said of extensions when it was registered; absent if nothing was.
 	Extensions    *CredentialExtensions `protobuf:"bytes,25,opt,name=extensions,proto3,oneof" json:"extensions,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -261,6 +338,41 @@ func (x *Credential) GetRevokedAt() *timestamppb.Timestamp {
 func (x *Credential) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Credential) GetTrust() Credential_Trust {
+	if x != nil {
+		return x.Trust
+	}
+	return Credential_TRUST_UNSPECIFIED
+}
+
+func (x *Credential) GetCertification() string {
+	if x != nil {
+		return x.Certification
+	}
+	return ""
+}
+
+func (x *Credential) GetRegisteredVia() string {
+	if x != nil {
+		return x.RegisteredVia
+	}
+	return ""
+}
+
+func (x *Credential) GetLowered() bool {
+	if x != nil {
+		return x.Lowered
+	}
+	return false
+}
+
+func (x *Credential) GetDisposition() string {
+	if x != nil {
+		return x.Disposition
 	}
 	return ""
 }
@@ -1238,7 +1350,7 @@ var File_biocore_auth_v1_credential_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x06\n" +
+	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\b\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
@@ -1263,7 +1375,12 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"lastUsedAt\x88\x01\x01\x12>\n" +
 	"\n" +
 	"revoked_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampH\x01R\trevokedAt\x88\x01\x01\x12\x12\n" +
-	"\x04etag\x18\x10 \x01(\tR\x04etag\x12J\n" +
+	"\x04etag\x18\x10 \x01(\tR\x04etag\x127\n" +
+	"\x05trust\x18\x11 \x01(\x0e2!.biocore.auth.v1.Credential.TrustR\x05trust\x12$\n" +
+	"\rcertification\x18\x12 \x01(\tR\rcertification\x12%\n" +
+	"\x0eregistered_via\x18\x13 \x01(\tR\rregisteredVia\x12\x18\n" +
+	"\alowered\x18\x14 \x01(\bR\alowered\x12 \n" +
+	"\vdisposition\x18\x15 \x01(\tR\vdisposition\x12J\n" +
 	"\n" +
 	"extensions\x18\x19 \x01(\v2%.biocore.auth.v1.CredentialExtensionsH\x02R\n" +
 	"extensions\x88\x01\x01\"F\n" +
@@ -1272,7 +1389,14 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\r\n" +
 	"\tSUSPENDED\x10\x02\x12\v\n" +
-	"\aREVOKED\x10\x03B\x0f\n" +
+	"\aREVOKED\x10\x03\"[\n" +
+	"\x05Trust\x12\x15\n" +
+	"\x11TRUST_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04NONE\x10\x01\x12\b\n" +
+	"\x04SELF\x10\x02\x12\r\n" +
+	"\tUNTRUSTED\x10\x03\x12\x0f\n" +
+	"\vTENANT_ROOT\x10\x04\x12\a\n" +
+	"\x03MDS\x10\x05B\x0f\n" +
 	"\r_last_used_atB\r\n" +
 	"\v_revoked_atB\r\n" +
 	"\v_extensions\"\xa1\x01\n" +
@@ -1384,64 +1508,66 @@ func file_biocore_auth_v1_credential_proto_rawDescGZIP() []byte {
 	return file_biocore_auth_v1_credential_proto_rawDescData
 }
 
-var file_biocore_auth_v1_credential_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_biocore_auth_v1_credential_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_biocore_auth_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_biocore_auth_v1_credential_proto_goTypes = []any{
 	(Credential_State)(0),                             // 0: biocore.auth.v1.Credential.State
-	(*Credential)(nil),                                // 1: biocore.auth.v1.Credential
-	(*CredentialExtensions)(nil),                      // 2: biocore.auth.v1.CredentialExtensions
-	(*ListCredentialsRequest)(nil),                    // 3: biocore.auth.v1.ListCredentialsRequest
-	(*ListCredentialsResponse)(nil),                   // 4: biocore.auth.v1.ListCredentialsResponse
-	(*GetCredentialRequest)(nil),                      // 5: biocore.auth.v1.GetCredentialRequest
-	(*UpdateCredentialRequest)(nil),                   // 6: biocore.auth.v1.UpdateCredentialRequest
-	(*RevokeCredentialRequest)(nil),                   // 7: biocore.auth.v1.RevokeCredentialRequest
-	(*RevokeCredentialResponse)(nil),                  // 8: biocore.auth.v1.RevokeCredentialResponse
-	(*SuspendCredentialRequest)(nil),                  // 9: biocore.auth.v1.SuspendCredentialRequest
-	(*SuspendCredentialResponse)(nil),                 // 10: biocore.auth.v1.SuspendCredentialResponse
-	(*ResumeCredentialRequest)(nil),                   // 11: biocore.auth.v1.ResumeCredentialRequest
-	(*ResumeCredentialResponse)(nil),                  // 12: biocore.auth.v1.ResumeCredentialResponse
-	(*VouchCredentialRequest)(nil),                    // 13: biocore.auth.v1.VouchCredentialRequest
-	(*VouchCredentialResponse)(nil),                   // 14: biocore.auth.v1.VouchCredentialResponse
-	(*GetSignalsRequest)(nil),                         // 15: biocore.auth.v1.GetSignalsRequest
-	(*GetSignalsResponse)(nil),                        // 16: biocore.auth.v1.GetSignalsResponse
-	(*GetSignalsResponse_AllAcceptedCredentials)(nil), // 17: biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
-	(*GetSignalsResponse_CurrentUserDetails)(nil),     // 18: biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
-	(*timestamppb.Timestamp)(nil),                     // 19: google.protobuf.Timestamp
+	(Credential_Trust)(0),                             // 1: biocore.auth.v1.Credential.Trust
+	(*Credential)(nil),                                // 2: biocore.auth.v1.Credential
+	(*CredentialExtensions)(nil),                      // 3: biocore.auth.v1.CredentialExtensions
+	(*ListCredentialsRequest)(nil),                    // 4: biocore.auth.v1.ListCredentialsRequest
+	(*ListCredentialsResponse)(nil),                   // 5: biocore.auth.v1.ListCredentialsResponse
+	(*GetCredentialRequest)(nil),                      // 6: biocore.auth.v1.GetCredentialRequest
+	(*UpdateCredentialRequest)(nil),                   // 7: biocore.auth.v1.UpdateCredentialRequest
+	(*RevokeCredentialRequest)(nil),                   // 8: biocore.auth.v1.RevokeCredentialRequest
+	(*RevokeCredentialResponse)(nil),                  // 9: biocore.auth.v1.RevokeCredentialResponse
+	(*SuspendCredentialRequest)(nil),                  // 10: biocore.auth.v1.SuspendCredentialRequest
+	(*SuspendCredentialResponse)(nil),                 // 11: biocore.auth.v1.SuspendCredentialResponse
+	(*ResumeCredentialRequest)(nil),                   // 12: biocore.auth.v1.ResumeCredentialRequest
+	(*ResumeCredentialResponse)(nil),                  // 13: biocore.auth.v1.ResumeCredentialResponse
+	(*VouchCredentialRequest)(nil),                    // 14: biocore.auth.v1.VouchCredentialRequest
+	(*VouchCredentialResponse)(nil),                   // 15: biocore.auth.v1.VouchCredentialResponse
+	(*GetSignalsRequest)(nil),                         // 16: biocore.auth.v1.GetSignalsRequest
+	(*GetSignalsResponse)(nil),                        // 17: biocore.auth.v1.GetSignalsResponse
+	(*GetSignalsResponse_AllAcceptedCredentials)(nil), // 18: biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
+	(*GetSignalsResponse_CurrentUserDetails)(nil),     // 19: biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
+	(*timestamppb.Timestamp)(nil),                     // 20: google.protobuf.Timestamp
 }
 var file_biocore_auth_v1_credential_proto_depIdxs = []int32{
 	0,  // 0: biocore.auth.v1.Credential.state:type_name -> biocore.auth.v1.Credential.State
-	19, // 1: biocore.auth.v1.Credential.created_at:type_name -> google.protobuf.Timestamp
-	19, // 2: biocore.auth.v1.Credential.last_used_at:type_name -> google.protobuf.Timestamp
-	19, // 3: biocore.auth.v1.Credential.revoked_at:type_name -> google.protobuf.Timestamp
-	2,  // 4: biocore.auth.v1.Credential.extensions:type_name -> biocore.auth.v1.CredentialExtensions
-	1,  // 5: biocore.auth.v1.ListCredentialsResponse.credentials:type_name -> biocore.auth.v1.Credential
-	1,  // 6: biocore.auth.v1.RevokeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	1,  // 7: biocore.auth.v1.SuspendCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	1,  // 8: biocore.auth.v1.ResumeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	1,  // 9: biocore.auth.v1.VouchCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
-	17, // 10: biocore.auth.v1.GetSignalsResponse.all_accepted_credentials:type_name -> biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
-	18, // 11: biocore.auth.v1.GetSignalsResponse.current_user_details:type_name -> biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
-	3,  // 12: biocore.auth.v1.CredentialService.ListCredentials:input_type -> biocore.auth.v1.ListCredentialsRequest
-	5,  // 13: biocore.auth.v1.CredentialService.GetCredential:input_type -> biocore.auth.v1.GetCredentialRequest
-	6,  // 14: biocore.auth.v1.CredentialService.UpdateCredential:input_type -> biocore.auth.v1.UpdateCredentialRequest
-	7,  // 15: biocore.auth.v1.CredentialService.RevokeCredential:input_type -> biocore.auth.v1.RevokeCredentialRequest
-	9,  // 16: biocore.auth.v1.CredentialService.SuspendCredential:input_type -> biocore.auth.v1.SuspendCredentialRequest
-	11, // 17: biocore.auth.v1.CredentialService.ResumeCredential:input_type -> biocore.auth.v1.ResumeCredentialRequest
-	13, // 18: biocore.auth.v1.CredentialService.VouchCredential:input_type -> biocore.auth.v1.VouchCredentialRequest
-	15, // 19: biocore.auth.v1.CredentialService.GetSignals:input_type -> biocore.auth.v1.GetSignalsRequest
-	4,  // 20: biocore.auth.v1.CredentialService.ListCredentials:output_type -> biocore.auth.v1.ListCredentialsResponse
-	1,  // 21: biocore.auth.v1.CredentialService.GetCredential:output_type -> biocore.auth.v1.Credential
-	1,  // 22: biocore.auth.v1.CredentialService.UpdateCredential:output_type -> biocore.auth.v1.Credential
-	8,  // 23: biocore.auth.v1.CredentialService.RevokeCredential:output_type -> biocore.auth.v1.RevokeCredentialResponse
-	10, // 24: biocore.auth.v1.CredentialService.SuspendCredential:output_type -> biocore.auth.v1.SuspendCredentialResponse
-	12, // 25: biocore.auth.v1.CredentialService.ResumeCredential:output_type -> biocore.auth.v1.ResumeCredentialResponse
-	14, // 26: biocore.auth.v1.CredentialService.VouchCredential:output_type -> biocore.auth.v1.VouchCredentialResponse
-	16, // 27: biocore.auth.v1.CredentialService.GetSignals:output_type -> biocore.auth.v1.GetSignalsResponse
-	20, // [20:28] is the sub-list for method output_type
-	12, // [12:20] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	20, // 1: biocore.auth.v1.Credential.created_at:type_name -> google.protobuf.Timestamp
+	20, // 2: biocore.auth.v1.Credential.last_used_at:type_name -> google.protobuf.Timestamp
+	20, // 3: biocore.auth.v1.Credential.revoked_at:type_name -> google.protobuf.Timestamp
+	1,  // 4: biocore.auth.v1.Credential.trust:type_name -> biocore.auth.v1.Credential.Trust
+	3,  // 5: biocore.auth.v1.Credential.extensions:type_name -> biocore.auth.v1.CredentialExtensions
+	2,  // 6: biocore.auth.v1.ListCredentialsResponse.credentials:type_name -> biocore.auth.v1.Credential
+	2,  // 7: biocore.auth.v1.RevokeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	2,  // 8: biocore.auth.v1.SuspendCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	2,  // 9: biocore.auth.v1.ResumeCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	2,  // 10: biocore.auth.v1.VouchCredentialResponse.credential:type_name -> biocore.auth.v1.Credential
+	18, // 11: biocore.auth.v1.GetSignalsResponse.all_accepted_credentials:type_name -> biocore.auth.v1.GetSignalsResponse.AllAcceptedCredentials
+	19, // 12: biocore.auth.v1.GetSignalsResponse.current_user_details:type_name -> biocore.auth.v1.GetSignalsResponse.CurrentUserDetails
+	4,  // 13: biocore.auth.v1.CredentialService.ListCredentials:input_type -> biocore.auth.v1.ListCredentialsRequest
+	6,  // 14: biocore.auth.v1.CredentialService.GetCredential:input_type -> biocore.auth.v1.GetCredentialRequest
+	7,  // 15: biocore.auth.v1.CredentialService.UpdateCredential:input_type -> biocore.auth.v1.UpdateCredentialRequest
+	8,  // 16: biocore.auth.v1.CredentialService.RevokeCredential:input_type -> biocore.auth.v1.RevokeCredentialRequest
+	10, // 17: biocore.auth.v1.CredentialService.SuspendCredential:input_type -> biocore.auth.v1.SuspendCredentialRequest
+	12, // 18: biocore.auth.v1.CredentialService.ResumeCredential:input_type -> biocore.auth.v1.ResumeCredentialRequest
+	14, // 19: biocore.auth.v1.CredentialService.VouchCredential:input_type -> biocore.auth.v1.VouchCredentialRequest
+	16, // 20: biocore.auth.v1.CredentialService.GetSignals:input_type -> biocore.auth.v1.GetSignalsRequest
+	5,  // 21: biocore.auth.v1.CredentialService.ListCredentials:output_type -> biocore.auth.v1.ListCredentialsResponse
+	2,  // 22: biocore.auth.v1.CredentialService.GetCredential:output_type -> biocore.auth.v1.Credential
+	2,  // 23: biocore.auth.v1.CredentialService.UpdateCredential:output_type -> biocore.auth.v1.Credential
+	9,  // 24: biocore.auth.v1.CredentialService.RevokeCredential:output_type -> biocore.auth.v1.RevokeCredentialResponse
+	11, // 25: biocore.auth.v1.CredentialService.SuspendCredential:output_type -> biocore.auth.v1.SuspendCredentialResponse
+	13, // 26: biocore.auth.v1.CredentialService.ResumeCredential:output_type -> biocore.auth.v1.ResumeCredentialResponse
+	15, // 27: biocore.auth.v1.CredentialService.VouchCredential:output_type -> biocore.auth.v1.VouchCredentialResponse
+	17, // 28: biocore.auth.v1.CredentialService.GetSignals:output_type -> biocore.auth.v1.GetSignalsResponse
+	21, // [21:29] is the sub-list for method output_type
+	13, // [13:21] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_credential_proto_init() }
@@ -1459,7 +1585,7 @@ func file_biocore_auth_v1_credential_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_auth_v1_credential_proto_rawDesc), len(file_biocore_auth_v1_credential_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,

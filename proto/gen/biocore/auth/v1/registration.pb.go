@@ -35,6 +35,9 @@ type CreateRegistrationTokenRequest struct {
 	//	*CreateRegistrationTokenRequest_UserId
 	//	*CreateRegistrationTokenRequest_User
 	Subject isCreateRegistrationTokenRequest_Subject `protobuf_oneof:"subject"`
+	// An access token of the user's, who has signed in: the sign-in then vouches
+	// beside the server, where the policy asks for that (`additionalCredential`).
+	AccessToken string `protobuf:"bytes,4,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
 	// How long the token works, in seconds: 60 to 86400; 3600 if absent.
 	ExpiresInSeconds *uint32 `protobuf:"varint,3,opt,name=expires_in_seconds,json=expiresInSeconds,proto3,oneof" json:"expires_in_seconds,omitempty"`
 	unknownFields    protoimpl.UnknownFields
@@ -94,6 +97,13 @@ func (x *CreateRegistrationTokenRequest) GetUser() *UserDescriptor {
 		}
 	}
 	return nil
+}
+
+func (x *CreateRegistrationTokenRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
 }
 
 func (x *CreateRegistrationTokenRequest) GetExpiresInSeconds() uint32 {
@@ -181,7 +191,7 @@ func (x *CreateRegistrationTokenResponse) GetExpiresAt() *timestamppb.Timestamp 
 // BeginRegistrationRequest names the user and may narrow what is accepted.
 type BeginRegistrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who enrolls.
+	// Who enrolls. May only be absent with an `accessToken`, whose user it then is.
 	//
 	// Types that are valid to be assigned to Subject:
 	//
@@ -199,6 +209,11 @@ type BeginRegistrationRequest struct {
 	// after a sign-in by password (mediation `conditional`). Such a registration
 	// may come without user presence.
 	Conditional bool `protobuf:"varint,6,opt,name=conditional,proto3" json:"conditional,omitempty"`
+	// An access token of the user's, who has signed in. It says who enrolls where
+	// nothing else does, also with a publishable key: a further passkey then takes
+	// a recent sign-in at AAL2 (STRONG_SIGN_IN_REQUIRED). With another subject it
+	// vouches beside the server, and must be that user's.
+	AccessToken string `protobuf:"bytes,7,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
 	// Extension inputs for the browser, beside `credProps`, which is always asked
 	// for: `prf` with `eval`, `largeBlob` with `support`,
 	// `credentialProtectionPolicy` and `enforceCredentialProtectionPolicy`, as
@@ -293,6 +308,13 @@ func (x *BeginRegistrationRequest) GetConditional() bool {
 		return x.Conditional
 	}
 	return false
+}
+
+func (x *BeginRegistrationRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
 }
 
 func (x *BeginRegistrationRequest) GetExtensions() *structpb.Struct {
@@ -532,8 +554,17 @@ type Attestation struct {
 	Aaguid string `protobuf:"bytes,2,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
 	// Name of the authenticator's model; empty where it is not known.
 	AuthenticatorName string `protobuf:"bytes,3,opt,name=authenticator_name,json=authenticatorName,proto3" json:"authenticator_name,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// How far it proves the model.
+	Trust Credential_Trust `protobuf:"varint,4,opt,name=trust,proto3,enum=biocore.auth.v1.Credential_Trust" json:"trust,omitempty"`
+	// Why it is no better, or what it was proven by.
+	Reasons []string `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// FIDO certification level of the model, as the FIDO Metadata Service spells
+	// it; empty where none is proven.
+	Certification string `protobuf:"bytes,6,opt,name=certification,proto3" json:"certification,omitempty"`
+	// Of the evidence that is kept of it; absent where the policy keeps none.
+	EvidenceId    *string `protobuf:"bytes,7,opt,name=evidence_id,json=evidenceId,proto3,oneof" json:"evidence_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Attestation) Reset() {
@@ -587,21 +618,50 @@ func (x *Attestation) GetAuthenticatorName() string {
 	return ""
 }
 
+func (x *Attestation) GetTrust() Credential_Trust {
+	if x != nil {
+		return x.Trust
+	}
+	return Credential_TRUST_UNSPECIFIED
+}
+
+func (x *Attestation) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *Attestation) GetCertification() string {
+	if x != nil {
+		return x.Certification
+	}
+	return ""
+}
+
+func (x *Attestation) GetEvidenceId() string {
+	if x != nil && x.EvidenceId != nil {
+		return *x.EvidenceId
+	}
+	return ""
+}
+
 var File_biocore_auth_v1_registration_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\n" +
-	"\"biocore/auth/v1/registration.proto\x12\x0fbiocore.auth.v1\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x01\n" +
+	"\"biocore/auth/v1/registration.proto\x12\x0fbiocore.auth.v1\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x02\n" +
 	"\x1eCreateRegistrationTokenRequest\x12$\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x125\n" +
-	"\x04user\x18\x02 \x01(\v2\x1f.biocore.auth.v1.UserDescriptorH\x00R\x04user\x12>\n" +
+	"\x04user\x18\x02 \x01(\v2\x1f.biocore.auth.v1.UserDescriptorH\x00R\x04user\x12+\n" +
+	"\faccess_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\vaccessToken\x12>\n" +
 	"\x12expires_in_seconds\x18\x03 \x01(\rB\v\xbaH\b*\x06\x18\x80\xa3\x05(<H\x01R\x10expiresInSeconds\x88\x01\x01B\x10\n" +
 	"\asubject\x12\x05\xbaH\x02\b\x01B\x15\n" +
 	"\x13_expires_in_seconds\"r\n" +
 	"\x1fCreateRegistrationTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x8e\x04\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xb4\x04\n" +
 	"\x18BeginRegistrationRequest\x125\n" +
 	"\x04user\x18\x01 \x01(\v2\x1f.biocore.auth.v1.UserDescriptorH\x00R\x04user\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x12;\n" +
@@ -610,11 +670,12 @@ const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\vattestation\x18\x04 \x01(\tB)\xbaH&r$R\x04noneR\bindirectR\x06directR\n" +
 	"enterpriseH\x01R\vattestation\x88\x01\x01\x12m\n" +
 	"\x17authenticator_selection\x18\x05 \x01(\v2/.biocore.auth.v1.AuthenticatorSelectionCriteriaH\x02R\x16authenticatorSelection\x88\x01\x01\x12 \n" +
-	"\vconditional\x18\x06 \x01(\bR\vconditional\x127\n" +
+	"\vconditional\x18\x06 \x01(\bR\vconditional\x12+\n" +
+	"\faccess_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\vaccessToken\x127\n" +
 	"\n" +
 	"extensions\x18\b \x01(\v2\x17.google.protobuf.StructR\n" +
-	"extensionsB\x10\n" +
-	"\asubject\x12\x05\xbaH\x02\b\x01B\x0e\n" +
+	"extensionsB\t\n" +
+	"\asubjectB\x0e\n" +
 	"\f_attestationB\x1a\n" +
 	"\x18_authenticator_selection\"\xce\x01\n" +
 	"\x19BeginRegistrationResponse\x12'\n" +
@@ -635,11 +696,17 @@ const file_biocore_auth_v1_registration_proto_rawDesc = "" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2\x1b.biocore.auth.v1.CredentialR\n" +
 	"credential\x12>\n" +
-	"\vattestation\x18\x03 \x01(\v2\x1c.biocore.auth.v1.AttestationR\vattestation\"l\n" +
+	"\vattestation\x18\x03 \x01(\v2\x1c.biocore.auth.v1.AttestationR\vattestation\"\x9b\x02\n" +
 	"\vAttestation\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\tR\x06format\x12\x16\n" +
 	"\x06aaguid\x18\x02 \x01(\tR\x06aaguid\x12-\n" +
-	"\x12authenticator_name\x18\x03 \x01(\tR\x11authenticatorName2\xdd\x03\n" +
+	"\x12authenticator_name\x18\x03 \x01(\tR\x11authenticatorName\x127\n" +
+	"\x05trust\x18\x04 \x01(\x0e2!.biocore.auth.v1.Credential.TrustR\x05trust\x12\x18\n" +
+	"\areasons\x18\x05 \x03(\tR\areasons\x12$\n" +
+	"\rcertification\x18\x06 \x01(\tR\rcertification\x12$\n" +
+	"\vevidence_id\x18\a \x01(\tH\x00R\n" +
+	"evidenceId\x88\x01\x01B\x0e\n" +
+	"\f_evidence_id2\xdd\x03\n" +
 	"\x13RegistrationService\x12\x9f\x01\n" +
 	"\x17CreateRegistrationToken\x12/.biocore.auth.v1.CreateRegistrationTokenRequest\x1a0.biocore.auth.v1.CreateRegistrationTokenResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/registrationTokens\x12\x8e\x01\n" +
 	"\x11BeginRegistration\x12).biocore.auth.v1.BeginRegistrationRequest\x1a*.biocore.auth.v1.BeginRegistrationResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/registrations:begin\x12\x92\x01\n" +
@@ -674,6 +741,7 @@ var file_biocore_auth_v1_registration_proto_goTypes = []any{
 	(*RegistrationCredential)(nil),             // 12: biocore.auth.v1.RegistrationCredential
 	(*User)(nil),                               // 13: biocore.auth.v1.User
 	(*Credential)(nil),                         // 14: biocore.auth.v1.Credential
+	(Credential_Trust)(0),                      // 15: biocore.auth.v1.Credential.Trust
 }
 var file_biocore_auth_v1_registration_proto_depIdxs = []int32{
 	7,  // 0: biocore.auth.v1.CreateRegistrationTokenRequest.user:type_name -> biocore.auth.v1.UserDescriptor
@@ -687,17 +755,18 @@ var file_biocore_auth_v1_registration_proto_depIdxs = []int32{
 	13, // 8: biocore.auth.v1.FinishRegistrationResponse.user:type_name -> biocore.auth.v1.User
 	14, // 9: biocore.auth.v1.FinishRegistrationResponse.credential:type_name -> biocore.auth.v1.Credential
 	6,  // 10: biocore.auth.v1.FinishRegistrationResponse.attestation:type_name -> biocore.auth.v1.Attestation
-	0,  // 11: biocore.auth.v1.RegistrationService.CreateRegistrationToken:input_type -> biocore.auth.v1.CreateRegistrationTokenRequest
-	2,  // 12: biocore.auth.v1.RegistrationService.BeginRegistration:input_type -> biocore.auth.v1.BeginRegistrationRequest
-	4,  // 13: biocore.auth.v1.RegistrationService.FinishRegistration:input_type -> biocore.auth.v1.FinishRegistrationRequest
-	1,  // 14: biocore.auth.v1.RegistrationService.CreateRegistrationToken:output_type -> biocore.auth.v1.CreateRegistrationTokenResponse
-	3,  // 15: biocore.auth.v1.RegistrationService.BeginRegistration:output_type -> biocore.auth.v1.BeginRegistrationResponse
-	5,  // 16: biocore.auth.v1.RegistrationService.FinishRegistration:output_type -> biocore.auth.v1.FinishRegistrationResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	15, // 11: biocore.auth.v1.Attestation.trust:type_name -> biocore.auth.v1.Credential.Trust
+	0,  // 12: biocore.auth.v1.RegistrationService.CreateRegistrationToken:input_type -> biocore.auth.v1.CreateRegistrationTokenRequest
+	2,  // 13: biocore.auth.v1.RegistrationService.BeginRegistration:input_type -> biocore.auth.v1.BeginRegistrationRequest
+	4,  // 14: biocore.auth.v1.RegistrationService.FinishRegistration:input_type -> biocore.auth.v1.FinishRegistrationRequest
+	1,  // 15: biocore.auth.v1.RegistrationService.CreateRegistrationToken:output_type -> biocore.auth.v1.CreateRegistrationTokenResponse
+	3,  // 16: biocore.auth.v1.RegistrationService.BeginRegistration:output_type -> biocore.auth.v1.BeginRegistrationResponse
+	5,  // 17: biocore.auth.v1.RegistrationService.FinishRegistration:output_type -> biocore.auth.v1.FinishRegistrationResponse
+	15, // [15:18] is the sub-list for method output_type
+	12, // [12:15] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_registration_proto_init() }
@@ -718,6 +787,7 @@ func file_biocore_auth_v1_registration_proto_init() {
 		(*BeginRegistrationRequest_RegistrationToken)(nil),
 	}
 	file_biocore_auth_v1_registration_proto_msgTypes[4].OneofWrappers = []any{}
+	file_biocore_auth_v1_registration_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
