@@ -124,6 +124,10 @@ func (b *batch) commit(ctx context.Context, tx *db.TenantTx, im Import) (Import,
 	return fromRow(row)
 }
 
+// Extend is the digest of a file that is one line longer: of "" for the first line. By
+// it, whoever has the file can tell whether an import has begun with the same.
+func Extend(digest, line string) string { return extend(digest, sha256.Sum256([]byte(line))) }
+
 // extend is the digest of a file that is one line longer.
 func extend(digest string, line [32]byte) string {
 	sum := sha256.Sum256(append([]byte(digest), line[:]...))

@@ -119,6 +119,21 @@ func effects() []effect {
 		{adminv1connect.EvidenceServiceDownloadEvidenceProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/evidence/" + w.evidence(t, c) + ":download", c.secret, map[string]any{}
 		}, "evidence.download", false, anew},
+		{adminv1connect.ImportServiceCreateImportProcedure, post("/admin/v1/imports", map[string]any{"rpId": "example.com"}), "import.create", false, ""},
+		{adminv1connect.ImportServiceAppendImportLinesProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			at := w.checkedImport(t, c)
+			w.must(t, "POST", at+":run", c.secret, map[string]any{})
+			return "POST", at + ":append", c.secret, map[string]any{"firstLine": 1, "lines": []string{importedLine}}
+		}, "import.write", false, ""},
+		{adminv1connect.ImportServiceCompleteImportProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.newImport(t, c) + ":complete", c.secret, map[string]any{}
+		}, "import.check", false, ""},
+		{adminv1connect.ImportServiceRunImportProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.checkedImport(t, c) + ":run", c.secret, map[string]any{}
+		}, "import.start", false, ""},
+		{adminv1connect.ImportServiceCancelImportProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.newImport(t, c) + ":cancel", c.secret, map[string]any{}
+		}, "import.cancel", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

@@ -75,7 +75,8 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	key, _ := first["id"].(string)
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
-		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
+		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
+		"kid":      w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
@@ -111,7 +112,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId":
 			out[name] = uuid.NewString()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -211,6 +212,10 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			return request{"/admin/v1/evidence?filter=" + url.QueryEscape(`credentialId = "`+ids["credentialId"]+`"`), nil}
 		})
 		return out
+	case "/admin/v1/imports", "/admin/v1/relyingParty:check", "/admin/v1/relyingParty:plan":
+		return nil // make and ask one's own: TestExportAndImport
+	case "/admin/v1/imports/{import_id}:append":
+		add("import", body(map[string]any{"firstLine": 1, "lines": []string{importedLine}}))
 	case "/admin/v1/settings":
 		return nil // names nothing: TestSettingsAreOnesOwn
 	case "/admin/v1/policy", "/admin/v1/policy/versions", "/admin/v1/policy/versions/{version}", "/admin/v1/policy:rollback", "/admin/v1/policy:simulate":

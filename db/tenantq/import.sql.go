@@ -12,65 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const CountCredentialsByRPID = `-- name: CountCredentialsByRPID :many
-SELECT rp_id, count(*)::integer AS credentials, count(DISTINCT user_id)::integer AS users,
-  (count(*) FILTER (WHERE state = 'ACTIVE'))::integer AS active, (count(*) FILTER (WHERE state = 'SUSPENDED'))::integer AS suspended,
-  (count(*) FILTER (WHERE state = 'REVOKED'))::integer AS revoked,
-  (count(*) FILTER (WHERE discoverable))::integer AS discoverable, (count(*) FILTER (WHERE discoverable IS FALSE))::integer AS not_discoverable,
-  (count(*) FILTER (WHERE last_used_at >= $1::timestamptz))::integer AS used_since, coalesce(max(last_used_at), $2::timestamptz)::timestamptz AS last_used_at
-FROM credentials GROUP BY rp_id ORDER BY rp_id
-`
-
-type CountCredentialsByRPIDParams struct {
-	Since time.Time
-	Never time.Time
-}
-
-type CountCredentialsByRPIDRow struct {
-	RpID            string
-	Credentials     int32
-	Users           int32
-	Active          int32
-	Suspended       int32
-	Revoked         int32
-	Discoverable    int32
-	NotDiscoverable int32
-	UsedSince       int32
-	LastUsedAt      time.Time
-}
-
-// All of the tenant's: a report, asked for by hand. Index: credentials_pkey, all of it.
-func (q *Queries) CountCredentialsByRPID(ctx context.Context, arg CountCredentialsByRPIDParams) ([]CountCredentialsByRPIDRow, error) {
-	rows, err := q.db.Query(ctx, CountCredentialsByRPID, arg.Since, arg.Never)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []CountCredentialsByRPIDRow{}
-	for rows.Next() {
-		var i CountCredentialsByRPIDRow
-		if err := rows.Scan(
-			&i.RpID,
-			&i.Credentials,
-			&i.Users,
-			&i.Active,
-			&i.Suspended,
-			&i.Revoked,
-			&i.Discoverable,
-			&i.NotDiscoverable,
-			&i.UsedSince,
-			&i.LastUsedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const CountCredentialsOfUsers = `-- name: CountCredentialsOfUsers :many
 SELECT user_id, count(*)::integer AS kept FROM credentials WHERE user_id = ANY($1::uuid[]) AND state <> 'REVOKED' GROUP BY user_id
 `
@@ -111,35 +52,6 @@ func (q *Queries) CountOpenImports(ctx context.Context) (int32, error) {
 	var column_1 int32
 	err := row.Scan(&column_1)
 	return column_1, err
-}
-
-const CountUsersByRPID = `-- name: CountUsersByRPID :one
-SELECT count(*)::integer AS users,
-  (count(*) FILTER (WHERE c.able))::integer AS able,
-  (count(*) FILTER (WHERE c.able AND NOT c.kept))::integer AS stranded
-FROM users u CROSS JOIN LATERAL (
-  SELECT coalesce(bool_or(true), false) AS able, coalesce(bool_or(COALESCE(NULLIF(c.rp_id, ''), $1::text) = $2::text), false) AS kept
-  FROM credentials c WHERE c.user_id = u.id AND c.state = 'ACTIVE') c
-`
-
-type CountUsersByRPIDParams struct {
-	Own  string
-	Kept string
-}
-
-type CountUsersByRPIDRow struct {
-	Users    int32
-	Able     int32
-	Stranded int32
-}
-
-// Who can sign in, and who could no more if only the credentials of one RP ID were left. ” is the
-// tenant's own. Index: users_pkey, credentials_user, all of them.
-func (q *Queries) CountUsersByRPID(ctx context.Context, arg CountUsersByRPIDParams) (CountUsersByRPIDRow, error) {
-	row := q.db.QueryRow(ctx, CountUsersByRPID, arg.Own, arg.Kept)
-	var i CountUsersByRPIDRow
-	err := row.Scan(&i.Users, &i.Able, &i.Stranded)
-	return i, err
 }
 
 const DeleteImportMarks = `-- name: DeleteImportMarks :exec

@@ -32,6 +32,11 @@ const (
 	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
 
+	ScopeImportsRead    = "admin:imports:read"
+	ScopeImportsWrite   = "admin:imports:write"
+	ScopeExportUsers    = "admin:exports:users"    // public keys and names of all users
+	ScopeExportContacts = "admin:exports:contacts" // and how to reach them
+
 	ScopeAuthPlane  = "*"
 	ScopeAdminPlane = "admin:*"
 )
@@ -45,6 +50,7 @@ func Scopes(kind Kind) []string {
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
 			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead,
+			ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 		}
 	case Platform:
 		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
