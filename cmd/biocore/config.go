@@ -73,6 +73,18 @@ type Config struct {
 	// (for one server). It holds no secret. Without it evidence stays in Postgres.
 	ObjectStorageURL string `yaml:"objectStorageUrl" env:"BIOCORE_OBJECT_STORAGE_URL"`
 
+	// MDSURL is where the BLOB of the FIDO Metadata Service is read, once a day: the FIDO
+	// Alliance's is https://mds3.fidoalliance.org/. Or a file:///a/file that somebody else
+	// keeps up to date, where servers reach no Internet. Without it `biocore mds sync` alone
+	// brings it.
+	MDSURL string `yaml:"mdsUrl" env:"BIOCORE_MDS_URL"`
+	// MDSRootsFile are the roots (PEM) that the BLOB is verified by, for a metadata service
+	// of one's own: they must sign certificates for nothing else. Default: the FIDO Alliance's.
+	MDSRootsFile string `yaml:"mdsRootsFile" env:"BIOCORE_MDS_ROOTS_FILE"`
+	// MDSMaxUnparsed is how many percent of the BLOB's entries may be unreadable; with more it
+	// is refused, and the one before stays in use. Default 5.
+	MDSMaxUnparsed int `yaml:"mdsMaxUnparsed" env:"BIOCORE_MDS_MAX_UNPARSED"`
+
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
 	// LogLevel is debug, info, warn or error. Default info.
@@ -84,7 +96,7 @@ type Config struct {
 func defaults() Config {
 	return Config{
 		Listen: ":8080", OpsListen: "127.0.0.1:9090", DatabaseConns: 16,
-		LogLevel: "info", DrainTimeout: 20 * time.Second,
+		MDSMaxUnparsed: 5, LogLevel: "info", DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -129,6 +141,7 @@ func (c *Config) validateServe(unread ...string) error {
 		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redisSchemes),
 		validKMSURL("BIOCORE_KMS_URL", c.KMSURL),
 		validObjectStorageURL(c.ObjectStorageURL),
+		validMDSURL("BIOCORE_MDS_URL", c.MDSURL),
 	)
 	if name := slices.IndexFunc(c.opsHosts(), func(name string) bool { return !hostName.MatchString(name) }); name >= 0 {
 		errs = append(errs, errors.New("BIOCORE_OPS_HOSTS is a list of host names without ports, as prometheus-target,ops.example.com"))
@@ -138,6 +151,9 @@ func (c *Config) validateServe(unread ...string) error {
 	}
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
 		errs = append(errs, errors.New("BIOCORE_TRUSTED_HOPS is 0 to 8"))
+	}
+	if c.MDSMaxUnparsed < 0 || c.MDSMaxUnparsed > 100 {
+		errs = append(errs, errors.New("BIOCORE_MDS_MAX_UNPARSED is 0 to 100"))
 	}
 	if c.DatabaseConns < 1 || c.DatabaseConns > 1000 {
 		errs = append(errs, errors.New("BIOCORE_DATABASE_CONNS is 1 to 1000"))

@@ -254,6 +254,10 @@ func TestServeRefuses(t *testing.T) {
 		{"a password in the KMS's URL", func(c *Config) { c.KMSURL = "vault:https://u:" + hunter + "@h/transit/keys/k" }, "BIOCORE_KMS_URL carries a secret"},
 		{"a password in the bucket's URL", func(c *Config) { c.ObjectStorageURL = "s3://AKID:" + hunter + "@bucket" }, "BIOCORE_OBJECT_STORAGE_URL carries a secret"},
 		{"a token in the bucket's URL", func(c *Config) { c.ObjectStorageURL = "azblob://c?account=a&token=" + hunter }, "BIOCORE_OBJECT_STORAGE_URL carries a secret"},
+		{"a password in the metadata's URL", func(c *Config) { c.MDSURL = "https://u:" + hunter + "@h/" }, "BIOCORE_MDS_URL carries a secret"},
+		{"metadata in the clear", func(c *Config) { c.MDSURL = "http://mds.example/" }, "BIOCORE_MDS_URL is https://"},
+		{"metadata of another machine's file", func(c *Config) { c.MDSURL = "file://host/blob" }, "BIOCORE_MDS_URL is https://"},
+		{"more unreadable than there is", func(c *Config) { c.MDSMaxUnparsed = 101 }, "BIOCORE_MDS_MAX_UNPARSED is 0 to 100"},
 		{"no bucket at all", func(c *Config) { c.ObjectStorageURL = "/var/lib/objects" }, "BIOCORE_OBJECT_STORAGE_URL is not a URL"},
 		{"no URL at all", func(c *Config) { c.DatabaseURL = secret.New("host=h user=bc_app password=" + hunter) }, "BIOCORE_DATABASE_URL is not a URL"},
 		{"an unreadable URL", func(c *Config) { c.DatabaseControlURL = secret.New("postgres://u:" + hunter + "@[bad") }, "BIOCORE_DATABASE_CONTROL_URL is not a URL"},
@@ -312,6 +316,7 @@ var plainFields = map[string]string{
 	"KMSURL":           "it names a key, and doctor tells it; validateServe refuses a secret in it",
 	"KMSPreviousURLs":  "as KMSURL",
 	"ObjectStorageURL": "it names a bucket, and doctor tells it; validateServe refuses a secret in it",
+	"MDSURL":           "it names what is public; validateServe refuses a secret in it",
 	"TLSKeyFile":       "where the key is, not the key",
 }
 

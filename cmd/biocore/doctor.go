@@ -113,6 +113,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"jobs", d.jobs},
 		{"redis", d.redis},
 		{"object storage", d.objectStorage},
+		{"metadata", d.metadata},
 		{"kms", d.openKMS},
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/biocore-id/biocore/authcore/mds/mdstest"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -28,6 +29,7 @@ type clinic struct {
 	*shell
 	store *dbtest.Store
 	cfg   Config
+	fido  *mdstest.Service
 }
 
 func newClinic(t *testing.T) *clinic {
@@ -36,7 +38,10 @@ func newClinic(t *testing.T) *clinic {
 	c := &clinic{store: store, cfg: testConfig(t, store, dbtest.Redis(t))}
 	c.cfg.PublicURL = "http://localhost:9" // where nobody answers
 	c.cfg.ObjectStorageURL = "file://" + t.TempDir()
+	c.fido = mdstest.New(t)
+	c.cfg.MDSRootsFile = writeTo(t, "roots.pem", c.fido.RootPEM())
 	c.shell = newShell(t, c.cfg)
+	c.must(t, "mds", "sync", "--file", writeTo(t, "blob.jwt", c.fido.Sign(t, mdstest.BLOB{Number: 7})))
 	c.must(t, "apikey", "create", "--kind", "platform", "--name", "ops")
 	for _, slug := range []string{"acme", "globex"} {
 		c.must(t, "tenant", "create", slug, "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
@@ -86,7 +91,7 @@ func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int)
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 15 {
+	if code != 0 || len(found) != 16 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -106,7 +111,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys when one tenant is shredded: %+v", f)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 15 || strings.Count(out, "ok    ") != 14 {
+	if lines := strings.Count(out, "\n"); lines != 16 || strings.Count(out, "ok    ") != 15 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -158,7 +163,7 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "no schema at all",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
-			finding: "schema", verdict: unwell, says: "0001_wall.sql", wantExit: 1,
+			finding: "schema", verdict: unwell, says: "0001_wall.sql", touches: []string{"metadata"}, wantExit: 1,
 		},
 		{
 			name: "Redis gone",
@@ -190,6 +195,25 @@ func TestDoctorFinds(t *testing.T) {
 			name:    "an object storage that does not exist",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.ObjectStorageURL = "s3://Bucket?region=eu-central-1" },
 			finding: "object storage", verdict: unwell, says: "the form s3://", wantExit: 1,
+		},
+		{
+			name:    "no metadata",
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DELETE FROM metadata_blobs") },
+			finding: "metadata", verdict: doubtful, says: "there is none",
+		},
+		{
+			name: "stale metadata",
+			spoil: func(t *testing.T, c *clinic) {
+				c.exec(t, "UPDATE metadata_blobs SET next_update = now() - interval '2 days'")
+			},
+			finding: "metadata", verdict: doubtful, says: "number 7 is stale",
+		},
+		{
+			name: "metadata of another root",
+			spoil: func(t *testing.T, c *clinic) {
+				c.cfg.MDSRootsFile = writeTo(t, "other.pem", mdstest.New(t).RootPEM())
+			},
+			finding: "metadata", verdict: unwell, says: "lead to no root that is trusted", wantExit: 1,
 		},
 		{
 			name: "another KMS key",
@@ -267,19 +291,19 @@ func TestDoctorFinds(t *testing.T) {
 				c.cfg.DatabaseWriterURL = secret.New(other)
 			},
 			finding: "roles", verdict: unwell, says: "bc_writer: connect: ", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys"},
 		},
 		{
 			name:    "a URL of the wrong role",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
 			finding: "roles", verdict: unwell, says: "bc_app: the URL logs in as bc_jobs", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys"},
 		},
 		{
 			name:    "a URL of another database",
 			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = secret.New(dbtest.Fresh(t).URL(db.RoleJobs)) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys"},
 		},
 		{
 			name: "a job that nobody does",

@@ -68,6 +68,8 @@ func commands() []command {
 		{"keys jwks", "", "print a tenant's public keys, revoked ones included", "biocore keys jwks --tenant platform", runKeysJWKS},
 		{"keys shred", "SLUG", "destroy the keys of a suspended tenant, for ever, and print the certificate", "biocore keys shred globex --confirm globex --reason 'contract ended'", runKeysShred},
 		{"keys certify", "FILE", "verify a deletion certificate, offline", "biocore keys certify --jwks keys.json globex.jws", runKeysCertify},
+		{"mds sync", "", "fetch and verify the FIDO Metadata Service's BLOB, and keep it for every server", "biocore mds sync --file blob.jwt", runMDSSync},
+		{"mds status", "", "tell which models' metadata is in use, and how old it is", "biocore mds status --json", runMDSStatus},
 		{"loadtest", "", "measure sign-ins against a server on this machine", "biocore loadtest --workers 1,16,64 --duration 10s", runLoadtest},
 		{"version", "", "print the version", "biocore version --json", runVersion},
 	}

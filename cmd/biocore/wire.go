@@ -11,10 +11,12 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/importer"
+	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
@@ -53,6 +55,7 @@ type operator struct {
 	tenants  *tenant.Service
 	apiKeys  *apikey.Service
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
+	mds      *mds.Service      // models of authenticators
 	denials  *audit.Denials    // refusals: recorded while a server runs, see platform.Run
 }
 
@@ -69,6 +72,10 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, err
 	}
 	o := &operator{store: store, kms: k}
+	if o.mds, err = newMDS(cfg, store, tel.Log); err != nil {
+		store.Close()
+		return nil, err
+	}
 	o.keys = keys.New(keys.Options{
 		Store: store, KMS: k, Plan: o.keyPlan, Log: tel.Log,
 		Reseal: func(ctx context.Context, sc scope.Scope, limit int) (int, error) {
@@ -121,6 +128,7 @@ type platform struct {
 	tel     *telemetry
 	redis   *ephemeral.Client
 	objects *blob.Bucket // nil: none is configured
+	blast   *blastradius.Service
 	limits  *ratelimit.Limiter
 	runner  *jobs.Runner
 	rpc     *connect.Server
@@ -148,7 +156,7 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 
 // wire makes every service in the order of what it needs.
 func (p *platform) wire(ctx context.Context) error {
-	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth)); err != nil {
+	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth), p.tel.ObserveMDS(p.mds, p.store.Now)); err != nil {
 		return err
 	}
 	if p.cfg.ObjectStorageURL != "" {
@@ -170,6 +178,9 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainKeys(p.keys.Maintain)
 	p.evidence = evidence.New(evidence.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Policy: p.policyOf, Log: p.tel.Log})
 	p.runner.MaintainEvidence(p.evidence.Maintain)
+	if err := p.followMDS(); err != nil {
+		return err
+	}
 
 	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants})
 	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL, Denials: p.denials})
@@ -285,7 +296,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.runner.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.mds.Run, p.runner.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

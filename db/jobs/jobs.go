@@ -92,6 +92,7 @@ type Runner struct {
 
 	maintainsKeys     bool
 	maintainsEvidence bool
+	periodic          []*river.PeriodicJob
 }
 
 // NewRunner returns a runner that does the platform's own housekeeping and nothing
@@ -141,7 +142,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	defer pool.Close()
 	river.AddWorker(r.workers, &housekeeper{queries: platformq.New(pool), now: r.now, log: r.log})
-	periodic := []*river.PeriodicJob{housekeepingJob()}
+	periodic := append([]*river.PeriodicJob{housekeepingJob()}, r.periodic...)
 	if r.maintainsKeys {
 		river.AddWorker(r.workers, &keySweeper{queries: platformq.New(pool), log: r.log})
 		periodic = append(periodic, keySweepJob())

@@ -10,6 +10,18 @@ import (
 	"github.com/google/uuid"
 )
 
+type MetadataBlob struct {
+	Number     int32
+	Blob       []byte
+	NextUpdate time.Time
+	Entries    int32
+	Unparsed   int32
+	Source     string
+	FetchedAt  time.Time
+	CheckedAt  time.Time
+	AppliedAt  *time.Time
+}
+
 type Tenant struct {
 	ID                 uuid.UUID
 	Slug               string
