@@ -81,7 +81,7 @@ bench: ## Go benchmarks with allocations (BENCH=regexp, BENCHTIME=2s)
 .PHONY: conformance
 conformance: ## WebAuthn vectors: the specification's, or those in VECTORS=folder; MDS=file adds a FIDO metadata BLOB
 	BIOCORE_VECTORS='$(abspath $(VECTORS))' BIOCORE_MDS='$(abspath $(MDS))' \
-		go test -count=1 -v -run '^TestConformance$$' ./authcore/webauthn
+		go test -count=1 -v -run '^TestConformance(Metadata)?$$' ./authcore/webauthn
 
 .PHONY: shots
 shots: ## Pictures of every page into shots/, in both themes, 1440 and 390 px wide
