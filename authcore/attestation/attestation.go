@@ -59,7 +59,7 @@ func (t Trust) rank() int {
 }
 
 // What a verdict found: one reason for each level of trust but Untrusted. All reasons
-// are API: never renamed, and listed in docs/authenticators.md.
+// are API: never renamed, and listed in docs/attestation.md.
 const (
 	ReasonNone       = "NO_ATTESTATION"       // there was none
 	ReasonSelf       = "SELF_ATTESTATION"     // signed with the credential's own key
