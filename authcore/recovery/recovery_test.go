@@ -212,8 +212,8 @@ func TestRedeemRaced(t *testing.T) {
 	}
 }
 
-// Of many finishes by one recovery one has its way. Removing LockRecovery's FOR UPDATE
-// lets more than one.
+// Of many finishes by one recovery one has its way. Removing the state from ceremony's
+// admit lets all; the lock of the user keeps them apart as well as the recovery's own.
 func TestARecoveryRaced(t *testing.T) {
 	w := newWorld(t)
 	acme := w.Tenant(t)
