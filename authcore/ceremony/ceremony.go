@@ -13,7 +13,6 @@
 package ceremony
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -26,6 +25,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/evidence"
+	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -35,7 +35,6 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/policy"
-	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -249,16 +248,9 @@ type Options struct {
 	Evidence  *evidence.Service // of registrations; nil keeps none
 	Rand      io.Reader         // of challenges; nil means crypto/rand
 
-	// Attest judges the attestation of a registration in sc's tenant. Nil: by no metadata and
-	// no roots, so that no chain is trusted.
-	Attest Attest
-}
-
-// Attest returns the verdict on an attestation, see attestation.Judge.
-type Attest func(ctx context.Context, sc scope.Scope, att webauthn.Attestation, aaguid uuid.UUID, at time.Time) (attestation.Verdict, error)
-
-func judgeAlone(_ context.Context, _ scope.Scope, att webauthn.Attestation, aaguid uuid.UUID, at time.Time) (attestation.Verdict, error) {
-	return attestation.Judge(att, aaguid, at, nil, nil), nil
+	// Metadata returns what attestations are judged by, nil while there is none. Nil: there
+	// never is, so that no chain is trusted.
+	Metadata func() *mds.Snapshot
 }
 
 // Service runs ceremonies. It is safe for concurrent use.
@@ -271,7 +263,7 @@ type Service struct {
 	denials   *audit.Denials
 	evidence  *evidence.Service
 	rand      io.Reader
-	attest    Attest
+	metadata  func() *mds.Snapshot
 
 	known *db.Cache[*known] // credentials as sign-in needs them
 	fakes *db.Cache[*known] // fakes that were looked for: see fake.go
@@ -297,13 +289,13 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, attest: o.Attest, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, metadata: o.Metadata, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
-	if s.attest == nil {
-		s.attest = judgeAlone
+	if s.metadata == nil {
+		s.metadata = func() *mds.Snapshot { return nil }
 	}
 	s.known = db.NewCache[*known](o.Store, db.NounCredential, maxKnown, knownLife)
 	s.fakes = db.NewCache[*known](o.Store, db.NounTenant, maxFakes, knownLife)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
@@ -36,6 +37,7 @@ type enrollment struct {
 	nickname string
 	proof    proof
 
+	metadata *mds.Snapshot // that the verdict goes by; nil for none
 	verdict  attestation.Verdict
 	facts    policy.RegistrationFacts
 	decision policy.Decision // zero until the policy has judged
@@ -97,9 +99,8 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 		return Registered{}, err
 	}
 	e.proof.verified = true
-	if e.verdict, err = s.attest(ctx, sc, e.verified.Attestation, e.verified.AAGUID, e.at); err != nil {
-		return Registered{}, fmt.Errorf("judge the attestation: %w", err)
-	}
+	e.metadata = s.metadata()
+	e.verdict = attestation.Judge(e.verified.Attestation, e.verified.AAGUID, e.at, e.metadata, nil)
 	e.gather(e.at)
 	if req.Nickname == nil {
 		e.nickname = credential.AuthenticatorName(e.verified.AAGUID)

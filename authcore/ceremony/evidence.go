@@ -46,9 +46,11 @@ func (e *enrollment) keep(ctx context.Context, tx *db.TenantTx, owner user.ID) e
 		return nil
 	}
 	id := owner.UUID()
-	in := e.evidence(string(Allow), "", &id)
+	in, err := e.evidence(string(Allow), "", &id)
+	if err != nil {
+		return err
+	}
 	in.Facts = e.facts.AppendJSON(nil)
-	var err error
 	e.proof.kept, err = e.proof.vault.Keep(ctx, tx, e.ring, in)
 	return err
 }
@@ -59,23 +61,28 @@ func (e *enrollment) keepFailed(ctx context.Context, tx *db.TenantTx, reason str
 	if e.proof.vault == nil || !proven[reason] {
 		return nil
 	}
-	in := e.evidence(outcomeFailed, reason, e.begun.User)
+	in, err := e.evidence(outcomeFailed, reason, e.begun.User)
+	if err != nil {
+		return err
+	}
 	in.Facts = e.facts.AppendJSON(nil)
-	var err error
 	e.proof.kept, err = e.proof.vault.Keep(ctx, tx, e.ring, in)
 	return err
 }
 
-func (e *enrollment) evidence(outcome, reason string, owner *uuid.UUID) evidence.Registration {
+func (e *enrollment) evidence(outcome, reason string, owner *uuid.UUID) (evidence.Registration, error) {
 	in := evidence.Registration{
 		CeremonyID: e.id, At: e.proof.at, Outcome: outcome, Reason: reason, UserID: owner,
 		RP: e.proof.rp, Expectation: e.proof.expected, Response: e.proof.response,
 		PolicyVersion: e.snap.PolicyVersion, Policy: &e.snap.Policy,
 	}
-	if e.proof.verified {
-		in.Verified = &e.verified
+	if !e.proof.verified {
+		return in, nil
 	}
-	return in
+	in.Verified, in.Verdict = &e.verified, &e.verdict
+	var err error
+	in.Metadata, err = evidence.MetadataOf(e.metadata, &e.verified)
+	return in, err
 }
 
 // proven are the refusals that say something of an authenticator, or of who pretends to
@@ -120,7 +127,10 @@ func (s *Service) keepRefused(ctx context.Context, sc scope.Scope, e *enrollment
 }
 
 func (e *enrollment) fail(ctx context.Context, tx *db.TenantTx, reason string) error {
-	in := e.evidence(outcomeFailed, reason, e.begun.User)
+	in, err := e.evidence(outcomeFailed, reason, e.begun.User)
+	if err != nil {
+		return err
+	}
 	var credentialID []byte
 	facts := []byte("{}")
 	if e.proof.verified {
@@ -133,7 +143,6 @@ func (e *enrollment) fail(ctx context.Context, tx *db.TenantTx, reason string) e
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}
-	var err error
 	e.proof.kept, err = e.proof.vault.Keep(ctx, tx, e.ring, in)
 	return err
 }

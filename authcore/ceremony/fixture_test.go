@@ -10,9 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
@@ -98,9 +95,7 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
 		Denials: audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: 1000}), Evidence: s.evidence,
-		Attest: func(_ context.Context, _ scope.Scope, att webauthn.Attestation, aaguid uuid.UUID, at time.Time) (attestation.Verdict, error) {
-			return attestation.Judge(att, aaguid, at, w.metadata.Load(), nil), nil
-		},
+		Metadata: w.metadata.Load,
 	})
 	if err != nil {
 		t.Fatal(err)

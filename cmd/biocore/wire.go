@@ -189,6 +189,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	ceremonies, err := ceremony.New(ceremony.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence,
+		Metadata: p.mds.Current,
 	})
 	if err != nil {
 		return err

@@ -120,13 +120,18 @@ func (h *RegistrationHandler) FinishRegistration(
 	if err != nil {
 		return nil, err
 	}
+	var evidenceID *string
+	if done.EvidenceID != nil {
+		text := done.EvidenceID.String()
+		evidenceID = &text
+	}
 	return &authv1.FinishRegistrationResponse{
 		User: toUser(done.User), Credential: toCredential(done.Credential),
 		Attestation: &authv1.Attestation{
 			Format: done.Attestation.Format, Aaguid: done.Credential.AAGUID.String(),
 			AuthenticatorName: credential.AuthenticatorName(done.Credential.AAGUID),
 			Trust:             authv1.Credential_Trust(authv1.Credential_Trust_value[string(done.Credential.Trust)]),
-			Reasons:           done.Verdict.Reasons, Certification: done.Verdict.Certification,
+			Reasons:           done.Verdict.Reasons, Certification: done.Verdict.Certification, EvidenceId: evidenceID,
 		},
 	}, nil
 }
