@@ -313,7 +313,7 @@ func decide(draft *policy.Document, row *tenantq.ListCeremoniesRow) (d policy.De
 			// Of a changed eligibility the weaker counts.
 			UserVerified: f.UserVerified, BackupEligible: f.BackupEligible || f.BackupEligibilityChanged, BackedUp: f.BackedUp,
 			Trust: credential.Trust(f.Trust), Certification: policy.Certification(f.Certification), Disposition: f.Disposition,
-			RegisteredAAL: uint8(min(max(f.RegisteredAAL, 0), math.MaxUint8)), Lowered: f.Lowered, //nolint:gosec // bounded
+			RegisteredAAL: uint8(min(max(f.RegisteredAAL, 0), math.MaxUint8)), Lowered: f.Lowered,
 			SyncedAAL: draft.SyncedAAL, AAL3Certification: draft.AAL3Certification,
 		}).AAL)
 		return policy.DecideAuthentication(draft, &f), f.AAGUID, true, nil

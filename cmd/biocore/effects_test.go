@@ -134,6 +134,7 @@ func effects() []effect {
 		{adminv1connect.ImportServiceCancelImportProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", w.newImport(t, c) + ":cancel", c.secret, map[string]any{}
 		}, "import.cancel", false, ""},
+		{adminv1connect.AuthenticatorServiceDisposeAuthenticatorProcedure, post("/admin/v1/authenticators/ee882879-721c-4913-9775-3dfcce97072a:dispose", map[string]any{"disposition": "FLAG", "reason": "drill"}), "authenticator.dispose", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

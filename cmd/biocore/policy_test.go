@@ -204,9 +204,8 @@ func TestSimulatePolicy(t *testing.T) {
 	w.signIn(t, c)
 	draft := map[string]any{"document": map[string]any{"attestationConveyance": "direct", "requiredTrust": "MDS"}, "days": 2}
 	got := w.must(t, "POST", "/admin/v1/policy:simulate", c.secret, draft)
-	ceremonies, _ := got.at("ceremonies").(float64)
-	incomplete, _ := got.at("incomplete").(float64)
-	if ceremonies+incomplete != 2 || got.at("all") != true || got.at("existing", "credentials") != 1.0 || got.at("existing", "refused") != 1.0 ||
+	all, _ := got.at("all").(bool)
+	if got.at("ceremonies") != 2.0 || got.at("incomplete") != 0.0 || !all || got.at("existing", "credentials") != 1.0 || got.at("existing", "refused") != 1.0 ||
 		!strings.Contains(got.raw, "ATTESTATION_UNTRUSTED") {
 		t.Errorf("simulated: %s", got)
 	}

@@ -38,7 +38,7 @@ func TestEveryMethodWithAnotherTenantsIDs(t *testing.T) {
 		}
 		t.Run(r.Method+" "+r.Path, func(t *testing.T) {
 			for name, requests := range foreignRequests(r, theirs, nobodys) {
-				before := fingerprint(t, conn, acme.id)
+				before := fingerprint(t, conn, acme.id, movedByJobs...)
 				foreign := w.call(t, r.Method, requests[0].path, globex.secret, requests[0].body)
 				unknown := w.call(t, r.Method, requests[1].path, globex.secret, requests[1].body)
 				if foreign.status != unknown.status || anonymous(foreign.raw, theirs, nobodys) != anonymous(unknown.raw, theirs, nobodys) {
@@ -49,7 +49,7 @@ func TestEveryMethodWithAnotherTenantsIDs(t *testing.T) {
 						t.Errorf("%s: the answer holds the other tenant's %s: %s", name, what, foreign)
 					}
 				}
-				if after := fingerprint(t, conn, acme.id); after != before {
+				if after := fingerprint(t, conn, acme.id, movedByJobs...); after != before {
 					t.Errorf("%s: the other tenant's rows have changed:\n%s\n%s", name, before, after)
 				}
 			}
@@ -69,19 +69,27 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	contact := w.must(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": c.external + "@secret.example", "phone": "+4915112345678"})
 	link := w.must(t, "POST", "/admin/v1/users/"+c.user+"/enrollmentLinks", c.secret, map[string]any{"reason": "lost"})
 	recoveryCode := w.recoveryCode(t, c)
+	disposition := w.must(t, "POST", "/admin/v1/authenticators/"+modelOfPossessions+":dispose", c.secret, map[string]any{"disposition": "FLAG"})
 	keys := w.must(t, "GET", "/admin/v1/apiKeys", c.secret, nil)
 	list, _ := keys.at("apiKeys").([]any)
 	first, _ := list[0].(map[string]any)
 	key, _ := first["id"].(string)
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
-		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
-		"kid":      w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
+		"dispositionId": disposition.text("id"),
+		"importId":      strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
+		"kid":           w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
 	}
 }
+
+// movedByJobs are the tables that the server's own jobs work off meanwhile.
+var movedByJobs = []string{"evidence", "dispositions"}
+
+// modelOfPossessions is a model that an order is given on.
+const modelOfPossessions = "ee882879-721c-4913-9775-3dfcce97072a"
 
 // evidence is the id of the newest piece that is kept of the tenant's registrations.
 func (w *world) evidence(t *testing.T, c *customer) string {
@@ -112,7 +120,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId":
 			out[name] = uuid.NewString()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -216,6 +224,9 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // make and ask one's own: TestExportAndImport
 	case "/admin/v1/imports/{import_id}:append":
 		add("import", body(map[string]any{"firstLine": 1, "lines": []string{importedLine}}))
+	case "/admin/v1/metadata", "/admin/v1/authenticators", "/admin/v1/authenticators/{aaguid}:blastRadius",
+		"/admin/v1/authenticators/{aaguid}/credentials", "/admin/v1/authenticators/{aaguid}:dispose":
+		return nil // a model is nobody's own: TestMeasure and TestStages cross tenants
 	case "/admin/v1/settings":
 		return nil // names nothing: TestSettingsAreOnesOwn
 	case "/admin/v1/policy", "/admin/v1/policy/versions", "/admin/v1/policy/versions/{version}", "/admin/v1/policy:rollback", "/admin/v1/policy:simulate":

@@ -228,6 +228,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
+	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, p.mds.Current, p.store.Now))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))

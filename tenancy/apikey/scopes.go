@@ -29,8 +29,12 @@ const (
 	ScopeRecoveryLinks    = "admin:recoveries:link" // apart from deciding: a second person's key may not have it
 	ScopeRecoveriesDecide = "admin:recoveries:decide"
 	ScopeEvidenceRead     = "admin:evidence:read"
-	ScopeTenantsRead      = "admin:tenants:read"  // platform keys
-	ScopeTenantsWrite     = "admin:tenants:write" // platform keys
+
+	ScopeAuthenticatorsRead  = "admin:authenticators:read"
+	ScopeAuthenticatorsWrite = "admin:authenticators:write" // what is to become of the credentials of a model
+
+	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
+	ScopeTenantsWrite = "admin:tenants:write" // platform keys
 
 	ScopeImportsRead    = "admin:imports:read"
 	ScopeImportsWrite   = "admin:imports:write"
@@ -49,7 +53,7 @@ func Scopes(kind Kind) []string {
 			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
-			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead,
+			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 		}
 	case Platform:

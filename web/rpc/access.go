@@ -117,6 +117,14 @@ var methods = map[string]access{
 	adminv1connect.EvidenceServiceDownloadEvidenceProcedure: {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceVerifyEvidenceProcedure:   {serverKey, apikey.ScopeEvidenceRead, reads},
 
+	adminv1connect.AuthenticatorServiceGetMetadataProcedure:                  {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceListAuthenticatorsProcedure:           {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceGetBlastRadiusProcedure:               {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceListAuthenticatorCredentialsProcedure: {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceDisposeAuthenticatorProcedure:         {serverKey, apikey.ScopeAuthenticatorsWrite, replays},
+	adminv1connect.AuthenticatorServiceListDispositionsProcedure:             {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceGetDispositionProcedure:               {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
