@@ -24,7 +24,7 @@ var rules = [...]rule{
 		"§2.2.1: two factors; Appendix B.3: without UV the authenticator is single-factor",
 		func(in Inputs) bool { return !in.UserVerified },
 	}, {
-		AAL2, ReasonLowered, "the passkey was not registered by recovery or import, or somebody has vouched for it since",
+		AAL2, ReasonLowered, "the passkey was not registered by recovery, or somebody has vouched for it since",
 		"§4.1.2.1: a new authenticator is bound at the level it will be used at; §4.2 for recovery",
 		func(in Inputs) bool { return in.Lowered },
 	}, {

@@ -154,6 +154,9 @@ func (e *enrollment) commit(ctx context.Context, tx *db.TenantTx) (Registered, e
 	if err != nil {
 		return Registered{}, fmt.Errorf("count credentials: %w", err)
 	}
+	if err := e.standing(ctx, tx); err != nil {
+		return Registered{}, err
+	}
 	if err := e.decide(int(kept)); err != nil {
 		return Registered{}, err
 	}
@@ -235,7 +238,7 @@ func (e *enrollment) row(now time.Time, owner user.ID) tenantq.InsertCredentialP
 		AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
 		Transports: transports, Attachment: v.Attachment, Discoverable: v.Discoverable,
 		Nickname: e.nickname, RegisteredVia: string(e.via()), Now: now,
-		Trust: string(e.verdict.Trust), Certification: e.verdict.Certification, RegisteredAal: int16(e.begun.SessionAAL), Extensions: "{}",
+		Trust: string(e.verdict.Trust), Certification: e.verdict.Certification, RegisteredAal: int16(e.facts.SessionAAL), Extensions: "{}", //nolint:gosec // 0 to 3
 		RpID: e.begun.RPID, Lowered: e.begun.Recovery != nil, EvidenceID: e.proof.kept.Ref(),
 	}
 }

@@ -27,6 +27,7 @@ type proof struct {
 	expected webauthn.RegistrationExpectation
 	response *webauthn.RegistrationResponse // nil: it did not come so far
 	verified bool                           // the response verifies: what is refused now is policy's to refuse
+	room     bool                           // for the evidence of a refusal by policy
 	kept     evidence.Kept
 }
 
@@ -58,7 +59,7 @@ func (e *enrollment) keep(ctx context.Context, tx *db.TenantTx, owner user.ID) e
 // keepFailed writes the evidence of a registration that policy refuses.
 func (e *enrollment) keepFailed(ctx context.Context, tx *db.TenantTx, reason string) error {
 	e.proof.kept = evidence.Kept{}
-	if e.proof.vault == nil || !proven[reason] {
+	if !e.proof.room || !proven[reason] {
 		return nil
 	}
 	in, err := e.evidence(outcomeFailed, reason, e.begun.User)
@@ -96,9 +97,28 @@ var proven = map[string]bool{
 // kindOfProof counts what was kept of a registration that goes on failing.
 const kindOfProof ephemeral.Kind = "refused evidence"
 
-// maxRefused is how much is kept of one registration: what fails burns nothing, so that
-// whoever holds one could fill the vault with it.
-const maxRefused = 3
+// maxRefused is how much is kept in refusedWithin of what one word has vouched for: what
+// fails burns no registration token, and a begin is free, so that whoever holds one could
+// fill the vault with it.
+const (
+	maxRefused    = 3
+	refusedWithin = 24 * time.Hour
+)
+
+// room reports whether evidence of another refusal is kept. Without Redis none is.
+func (s *Service) room(ctx context.Context, e *enrollment) (bool, error) {
+	word := e.begun.ID // a server's: it begins as often as it likes
+	switch {
+	case e.begun.TokenHash != nil:
+		word = base64.RawURLEncoding.EncodeToString(e.begun.TokenHash)
+	case e.begun.Recovery != nil:
+		word = e.begun.Recovery.String()
+	case e.begun.BySession:
+		word = e.begun.User.String()
+	}
+	n, err := s.ephemeral.Count(ctx, e.scope, kindOfProof, word, 1, refusedWithin)
+	return err == nil && n <= maxRefused, err
+}
 
 // keepRefused keeps the evidence of a registration that err refuses, and the ceremony as
 // a failed one, in a transaction of its own: the one that was refused is rolled back, if
@@ -115,8 +135,8 @@ func (s *Service) keepRefused(ctx context.Context, sc scope.Scope, e *enrollment
 	// Although the client may have hung up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
 	defer cancel()
-	n, err := s.ephemeral.Count(ctx, sc, kindOfProof, e.begun.ID, 1, afterlife)
-	if err == nil && n <= maxRefused {
+	room, err := s.room(ctx, e)
+	if room {
 		err = s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error { return e.fail(ctx, tx, f.Reason) })
 	}
 	if err != nil {

@@ -95,7 +95,8 @@ func judge(in *signIn, row tenantq.GetCredentialForSignInRow, found bool) (Decis
 		return fail(user.ErrBlocked)
 	case row.BackupEligible != flags.BackupEligible() && in.snap.Policy.BackupEligibilityChange != policy.LeaveFlag:
 		return Deny, ReasonBackupEligibleChanged, nil // §7.2 step 19
-	case int64(in.assertion.SignCount) <= row.SignCount && row.SignCount != 0: // step 22
+	case int64(in.assertion.SignCount) <= row.SignCount && row.SignCount != 0 && // step 22
+		in.snap.Policy.SignCountRollback != policy.RollbackFlag && !in.forgiven():
 		if in.snap.Policy.SignCountRollback == policy.RollbackStepUp {
 			return StepUp, ReasonSignCountRollback, nil
 		}

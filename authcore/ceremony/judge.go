@@ -45,6 +45,27 @@ func refusal(d policy.Decision) error {
 	return fmt.Errorf("no fault for the reason %s", d.Reasons[0])
 }
 
+// standing takes back what a session vouched for that has ended since: whoever revoked it
+// meant all that it might still do. Under the user's lock.
+func (e *enrollment) standing(ctx context.Context, tx *db.TenantTx) error {
+	e.facts.SessionAAL = int(e.begun.SessionAAL) // this may be the second run
+	if e.begun.SessionAAL == 0 {
+		return nil
+	}
+	row, err := tx.GetSessionState(ctx, e.begun.Session)
+	if err != nil && !db.IsNoRows(err) {
+		return fmt.Errorf("get session state: %w", err)
+	}
+	if err == nil && row.RevokedAt == nil && tx.Now().Before(row.ExpiresAt) {
+		return nil
+	}
+	if e.begun.BySession {
+		return ErrAccessToken // nobody else vouches
+	}
+	e.facts.SessionAAL = 0
+	return nil
+}
+
 // decide judges the registration by the tenant's policy as it is now, with kept as the
 // number of credentials that the user has. It runs in the transaction that would store
 // the credential.
@@ -85,7 +106,13 @@ func (s *Service) recordRefused(ctx context.Context, e *enrollment, refused erro
 	defer cancel()
 	hash := e.begun.hash()
 	reason := e.decision.Reasons[0]
-	err := s.store.InTenantApart(ctx, e.scope, func(tx *db.TenantTx) error {
+	var err error
+	if e.proof.vault != nil {
+		if e.proof.room, err = s.room(ctx, e); err != nil {
+			s.evidence.Lost(ctx, e.scope, err)
+		}
+	}
+	err = s.store.InTenantApart(ctx, e.scope, func(tx *db.TenantTx) error {
 		if err := e.spend(ctx, tx, hash[:], e.begun.ExpiresAt, ErrChallengeSpent); err != nil {
 			return err
 		}
@@ -146,7 +173,8 @@ func (s *Service) decline(ctx context.Context, in *signIn, d policy.Decision) (A
 			return fmt.Errorf("get credential: %w", err)
 		}
 		outcome := string(decision)
-		if now, why, no := judge(in, row, err == nil); why != ErrChanged.Reason { // which it says when nothing is wrong
+		// Of the row only what is as hard as the policy's own word takes its place.
+		if now, why, no := judge(in, row, err == nil); why != ErrChanged.Reason && (no != nil || now == Deny) {
 			decision, reason, refused = now, why, no
 			if outcome = string(now); no != nil {
 				outcome = outcomeFailed

@@ -12,6 +12,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/mds/mdstest"
+	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -198,6 +199,29 @@ func TestFurtherCredential(t *testing.T) {
 		_, err = w.BeginRegistration(t.Context(), acme, ceremony.BeginRegistrationRequest{AccessToken: token + "x"})
 		wantErr(t, "a forged one", err, ceremony.ErrAccessToken)
 	})
+	t.Run("a session that is revoked meanwhile", func(t *testing.T) {
+		for _, byServer := range []bool{false, true} {
+			acme := w.policed(t, `{"additionalCredential":"STRONG_SIGN_IN"}`)
+			a := phone(t)
+			owner := w.enroll(t, acme, a).User
+			signed := w.signIn(t, acme, a)
+			req, want := ceremony.BeginRegistrationRequest{Publishable: true, AccessToken: signed.Tokens.Access}, ceremony.ErrAccessToken
+			if byServer {
+				req, want = ceremony.BeginRegistrationRequest{UserID: &owner.ID, AccessToken: signed.Tokens.Access}, ceremony.ErrStrongSignIn
+			}
+			begun, err := w.BeginRegistration(t.Context(), acme, req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.sessions.Revoke(t.Context(), acme, session.RevokeRequest{ID: signed.Session.ID}); err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.FinishRegistration(t.Context(), acme, ceremony.FinishRegistrationRequest{
+				ID: begun.ID, Response: create(t, phone(t), begun, authenticatortest.Deviation{}), Publishable: req.Publishable,
+			})
+			wantErr(t, "finish", err, want)
+		}
+	})
 	t.Run("a token that a session vouched for", func(t *testing.T) {
 		acme := w.policed(t, `{"additionalCredential":"STRONG_SIGN_IN"}`)
 		a := phone(t)
@@ -231,6 +255,7 @@ func TestPolicyDecidesSignIns(t *testing.T) {
 		{"worth too little", `{"minimumAal":2,"userVerification":"preferred"}`, "", authenticatortest.Deviation{ClearFlags: authenticatortest.UV}, ceremony.StepUp, policy.ReasonAssuranceInsufficient},
 		{"of a reported model, flagged", `{}`, "disposition = 'FLAG'", authenticatortest.Deviation{}, ceremony.Allow, ""},
 		{"of a reported model, with a step-up", `{}`, "disposition = 'STEP_UP'", authenticatortest.Deviation{}, ceremony.StepUp, policy.ReasonAuthenticatorCompromised},
+		{"worth too little, with a count that policy lets fall", `{"minimumAal":2,"userVerification":"preferred","signCountRollback":"FLAG"}`, "", authenticatortest.Deviation{ClearFlags: authenticatortest.UV, SignCount: authenticatortest.FrozenCount}, ceremony.StepUp, policy.ReasonAssuranceInsufficient},
 		{"another backup eligibility", `{}`, "", authenticatortest.Deviation{SetFlags: authenticatortest.BE}, ceremony.Deny, policy.ReasonBackupEligibleChanged},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,6 +38,7 @@ type registration struct {
 
 	// Of the session that vouched, where one did. BySession: it alone named the user.
 	BySession    bool      `json:"bySession,omitempty"`
+	Session      uuid.UUID `json:"session,omitzero"`
 	SessionAAL   uint8     `json:"sessionAal,omitempty"`
 	SessionSince time.Time `json:"sessionSince,omitzero"`
 
@@ -118,7 +119,7 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 		}
 	}
 	if session != nil {
-		r.SessionAAL, r.SessionSince, r.BySession = session.aal, session.since, who.bySession
+		r.Session, r.SessionAAL, r.SessionSince, r.BySession = session.id, session.aal, session.since, who.bySession
 	}
 	entity, exclude, err := s.enrollee(ctx, sc, ring, snap, who, session, &r)
 	if err != nil {
@@ -148,6 +149,7 @@ type registrant struct {
 
 // vouch is a session of the user who enrolls, which the request showed.
 type vouch struct {
+	id    uuid.UUID
 	user  user.ID
 	aal   uint8
 	since time.Time // when it signed in
@@ -171,7 +173,7 @@ func (s *Service) vouching(ctx context.Context, sc scope.Scope, accessToken stri
 		return nil, ErrAccessToken
 	}
 	c := verified.Claims
-	return &vouch{user: user.ID(c.Subject), aal: c.AAL, since: c.AuthTime}, nil
+	return &vouch{id: c.Session, user: user.ID(c.Subject), aal: c.AAL, since: c.AuthTime}, nil
 }
 
 func (s *Service) registrant(
@@ -260,7 +262,7 @@ func (s *Service) enrollee(
 		if len(rows) >= snap.Policy.MaxCredentialsPerUser {
 			return ErrTooManyCredentials
 		}
-		if further := r.BySession || snap.Policy.AdditionalCredential == policy.StrongSignIn; further && len(rows) > 0 &&
+		if further := r.BySession || snap.Policy.AdditionalCredential == policy.StrongSignIn; further && r.Recovery == nil && len(rows) > 0 &&
 			!session.strong(&snap.Policy, tx.Now()) {
 			return ErrStrongSignIn // better now than after the prompt; finish has the last word
 		}

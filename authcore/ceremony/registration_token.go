@@ -26,6 +26,7 @@ type registrationToken struct {
 	ExpiresAt time.Time     `json:"e"`
 
 	// Of the session that vouched as well; zero without one.
+	Session      uuid.UUID `json:"v,omitzero"`
 	SessionAAL   uint8     `json:"a,omitempty"`
 	SessionSince time.Time `json:"s,omitzero"`
 
@@ -37,7 +38,7 @@ func (t *registrationToken) session() *vouch {
 	if t.SessionAAL == 0 || t.User == nil {
 		return nil
 	}
-	return &vouch{user: user.ID(*t.User), aal: t.SessionAAL, since: t.SessionSince}
+	return &vouch{id: t.Session, user: user.ID(*t.User), aal: t.SessionAAL, since: t.SessionSince}
 }
 
 // hash is what is kept of a registration token that was used.
@@ -108,7 +109,7 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 		token.User, token.Profile = holder, nil
 	}
 	if session != nil {
-		token.SessionAAL, token.SessionSince = session.aal, session.since
+		token.Session, token.SessionAAL, token.SessionSince = session.id, session.aal, session.since
 	}
 	text, err := seal(ring, sealRegistrationToken, token)
 	if err != nil {

@@ -123,7 +123,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 	if req.OnDuplicate != Fail && req.OnDuplicate != Skip && req.OnDuplicate != Merge {
 		return Import{}, ErrDuplicates
 	}
-	if _, err := s.admit(ctx, sc, req.RPID); err != nil {
+	if _, err := s.admit(ctx, sc, req.RPID, req.OnDuplicate); err != nil {
 		return Import{}, err
 	}
 	id, err := uuid.NewV7()
@@ -154,7 +154,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 }
 
 // admit returns the rules that the tenant's lines are judged by now.
-func (s *Service) admit(ctx context.Context, sc scope.Scope, rpID string) (*Rules, error) {
+func (s *Service) admit(ctx context.Context, sc scope.Scope, rpID string, duplicates OnDuplicate) (*Rules, error) {
 	if sc.Tenant() == scope.PlatformTenant {
 		return nil, ErrNotFound // its people come by invitation alone
 	}
@@ -170,6 +170,11 @@ func (s *Service) admit(ctx context.Context, sc scope.Scope, rpID string) (*Rule
 	// be the way around it.
 	if p.RequiredTrust != policy.TrustNone || len(p.AuthenticatorsAllowed) > 0 {
 		return nil, ErrUntrusted
+	}
+	// A credential for an account that lives here already is a further one, and no import is
+	// its user's sign-in.
+	if duplicates == Merge && p.AdditionalCredential == policy.StrongSignIn {
+		return nil, ErrUntrusted.WithMessage("the tenant's policy asks for a strong sign-in before a further passkey, which a merge has not: skip users who exist")
 	}
 	rules := &Rules{
 		RPID: snap.RPID, Algorithms: p.Algorithms, MaxCredentials: p.MaxCredentialsPerUser,
@@ -224,7 +229,7 @@ func (s *Service) Append(ctx context.Context, sc scope.Scope, req AppendRequest)
 	if err != nil {
 		return Import{}, err
 	}
-	rules, err := s.admit(ctx, sc, seen.RpID)
+	rules, err := s.admit(ctx, sc, seen.RpID, OnDuplicate(seen.OnDuplicate))
 	if err != nil {
 		return Import{}, err
 	}
@@ -324,7 +329,7 @@ func (s *Service) Run(ctx context.Context, sc scope.Scope, req RunRequest) (Impo
 	if err != nil {
 		return Import{}, err
 	}
-	if _, err := s.admit(ctx, sc, seen.RpID); err != nil {
+	if _, err := s.admit(ctx, sc, seen.RpID, OnDuplicate(seen.OnDuplicate)); err != nil {
 		return Import{}, err
 	}
 	return s.change(ctx, sc, req.ID, func(tx *db.TenantTx, im *Import) (row tenantq.Import, err error) {

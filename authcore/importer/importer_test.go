@@ -372,6 +372,7 @@ func TestRefusals(t *testing.T) {
 		{"the reserved tenant", create(scope.New(scope.PlatformTenant, acme.Actor()), "localhost", importer.Fail), importer.ErrNotFound},
 		{"a tenant that asks for trust", create(policy(`{"requiredTrust":"VERIFIED","attestationConveyance":"direct"}`), "localhost", importer.Fail), importer.ErrUntrusted},
 		{"a tenant with an allow-list", create(policy(`{"requiredTrust":"MDS","attestationConveyance":"direct","authenticatorsAllowed":["fa2b99dc-9e39-4257-8f92-4a30d23c4118"]}`), "localhost", importer.Fail), importer.ErrUntrusted},
+		{"a merge where a further passkey takes a sign-in", create(policy(`{"additionalCredential":"STRONG_SIGN_IN"}`), "localhost", importer.Merge), importer.ErrUntrusted},
 		{"no lines", appendErr(t, w, acme, importer.AppendRequest{ID: im.ID, FirstLine: 1}), importer.ErrBatch},
 		{"501 lines", appendErr(t, w, acme, importer.AppendRequest{ID: im.ID, FirstLine: 1, Lines: make([]string, 501)}), importer.ErrBatch},
 		{"a megabyte and more", appendErr(t, w, acme, importer.AppendRequest{ID: im.ID, FirstLine: 1, Lines: []string{strings.Repeat(" ", 1<<20+1)}}), importer.ErrBatch},

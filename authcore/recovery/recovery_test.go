@@ -23,6 +23,21 @@ import (
 
 // The whole way: a code is good for one passkey, which is lowered. A prompt that is
 // cancelled burns nothing.
+func TestRecoveryWhereFurtherPasskeysTakeASignIn(t *testing.T) {
+	w := newWorld(t)
+	acme := w.TenantWith(t, dbtest.TenantOptions{Policy: `{"additionalCredential":"STRONG_SIGN_IN"}`})
+	ada := w.User(t, acme)
+	w.Enroll(t, acme, ada, 1) // which is lost
+	g := w.granted(t, acme, ada.ExternalID, w.codes(t, acme, ada)[0])
+	begun, err := w.begin(t, acme, g.Token)
+	if err != nil {
+		t.Fatalf("BeginRegistration: %v", err)
+	}
+	if done, err := w.finish(t, acme, begun); err != nil || !done.Credential.Lowered {
+		t.Errorf("FinishRegistration = %+v, %v, want a lowered passkey", done.Credential, err)
+	}
+}
+
 func TestACodeEnrollsOnePasskey(t *testing.T) {
 	w := newWorld(t)
 	acme := w.Tenant(t)

@@ -2,6 +2,8 @@ package blob
 
 import (
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/fault"
 )
 
 // azureKey is the key of Azure's storage emulator, which its documentation prints.
@@ -142,6 +148,26 @@ func TestAzureSAS(t *testing.T) {
 		return r.URL.RawQuery == "sv=2023-11-03&sig=made%2Fup" && r.Header.Get("Authorization") == ""
 	}}
 	exercise(t, f.start(t, "&sasFile="+secretAt(t, "?sv=2023-11-03&sig=made%2Fup")))
+}
+
+// The signature is part of the address, which errors like to tell.
+func TestNoErrorTellsAnAzureSAS(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	address := server.URL
+	server.Close() // nobody listens there any more
+	b := open(t, "azblob://container?account=acme&endpoint="+address+"&sasFile="+secretAt(t, "?sv=2023-11-03&sig=made%2Fup"))
+	_, err := b.Get(t.Context(), tenant(), testKind, uuid.Must(uuid.NewV7()))
+	if err == nil {
+		t.Fatal("Get from nobody succeeded")
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if text := fmt.Sprintf("%v %+v", e, e); strings.Contains(text, "made") || strings.Contains(text, "sig=") {
+			t.Errorf("an error tells the signature: %s", text)
+		}
+	}
+	if f, ok := fault.As(err); ok && strings.Contains(fmt.Sprint(f.Unwrap()), "made") {
+		t.Errorf("the cause tells the signature: %v", f.Unwrap())
+	}
 }
 
 func TestAzureIdentity(t *testing.T) {

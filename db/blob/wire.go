@@ -56,6 +56,10 @@ func exchange(client *http.Client, req *http.Request, body []byte, most int64) (
 	}
 	resp, err := client.Do(req)
 	if err != nil {
+		// A *url.Error tells the whole address, and with it a signature in its query.
+		if outer, ok := errors.AsType[*url.Error](err); ok {
+			err = outer.Err
+		}
 		return answer{}, fmt.Errorf("%w: %w", errSilent, err)
 	}
 	defer resp.Body.Close()
