@@ -143,7 +143,7 @@ func short(name string) string {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	switch name {
-	case "google.protobuf.Timestamp", "google.protobuf.Struct":
+	case "google.protobuf.Timestamp", "google.protobuf.Struct", "google.protobuf.ListValue":
 		return strings.TrimPrefix(name, "google.protobuf.")
 	}
 	return name
