@@ -261,6 +261,11 @@ func (w *writer) credential(name string, m *authv1.Credential) {
 	w.instant("lastUsedAt", m.GetLastUsedAt())
 	w.instant("revokedAt", m.GetRevokedAt())
 	w.str("etag", m.GetEtag())
+	w.enum("trust", authv1.Credential_Trust_name, int32(m.GetTrust()))
+	w.str("certification", m.GetCertification())
+	w.str("registeredVia", m.GetRegisteredVia())
+	w.flag("lowered", m.GetLowered())
+	w.str("disposition", m.GetDisposition())
 	if m.GetExtensions() != nil {
 		w.credentialExtensions("extensions", m.GetExtensions())
 	}
