@@ -66,7 +66,6 @@ func TestValidate(t *testing.T) {
 		{"empty is not absent", &authv1.UpdateUserRequest{UserId: "u", Name: new("")}, []string{"name"}},
 		{"a page of none", &authv1.ListUsersRequest{PageSize: proto.Uint32(0)}, []string{"pageSize"}},
 		{"a page of the default", &authv1.ListUsersRequest{}, nil},
-		{"nobody to register", &authv1.BeginRegistrationRequest{}, []string{"subject"}},
 		{"nested, by its WebAuthn name", &authv1.FinishRegistrationRequest{
 			RegistrationId: "r", Credential: &authv1.RegistrationCredential{
 				Id: "a", RawId: "a", Type: "public-key",
