@@ -12,7 +12,8 @@
 // NONE again. It is written in one transaction with the job that carries it out, batch
 // by batch. Administrators give orders; so does Reconcile, by the tenant's policy, when
 // the FIDO Metadata Service reports a model. Reconcile only ever makes things harder:
-// what an administrator has lifted or resumed stays so until the reports change.
+// what an administrator has lifted stays so until the reports change, and what was
+// resumed by hand is not suspended again.
 package blastradius
 
 import (
