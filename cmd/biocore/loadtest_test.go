@@ -2,7 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/biocore-id/biocore/db/dbtest"
@@ -84,14 +90,33 @@ func TestLoadtestRefuses(t *testing.T) {
 	})
 }
 
-// Rate limits are an answer to know about, and a reason to fail.
+// Rate limits are an answer to know about, and a reason to fail. How many calls a second
+// it takes to meet one depends on the machine, so every tenth call is refused in front of
+// the server.
 func TestLoadtestCountsErrors(t *testing.T) {
 	store := dbtest.Fresh(t)
 	cfg := testConfig(t, store, dbtest.Redis(t))
+	cfg.NoLimits = true
 	w := startWorld(t, store, cfg)
+	server, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(server)
+	var calls atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/authentications:begin" || calls.Add(1)%10 != 0 {
+			forward.ServeHTTP(rw, r)
+			return
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(rw, `{"code":"resource_exhausted","message":"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMITED","domain":"biocore"}]}`)
+	}))
+	t.Cleanup(front.Close)
 	s := newShell(t, cfg)
 	t.Setenv(platformKeyVariable, w.platformKey)
-	out, complaint, code := s.run(t, "loadtest", "--url", w.url, "--workers", "8", "--duration", "3s", "--warmup", "0s", "--users", "8", "--tenants", "1")
+	out, complaint, code := s.run(t, "loadtest", "--url", front.URL, "--workers", "8", "--duration", "3s", "--warmup", "0s", "--users", "8", "--tenants", "1")
 	if code != 1 || !strings.Contains(complaint, "RATE_LIMITED (biocore dev --no-limits turns rate limits off)") {
 		t.Errorf("exit code %d\n%s%s", code, out, complaint)
 	}
