@@ -63,7 +63,8 @@ type Service struct {
 	objects *blob.Bucket
 	policy  func(context.Context, scope.Scope) (policy.Document, error)
 	log     *slog.Logger
-	lost    atomic.Int64
+
+	lost, postponed atomic.Int64
 }
 
 // New returns a Service.
@@ -191,5 +192,11 @@ func (s *Service) Lost(ctx context.Context, sc scope.Scope, err error) {
 	s.log.ErrorContext(ctx, "the evidence of a refused registration is lost", "err", err, "tenant", sc.Tenant())
 }
 
-// LostCount is how often Lost was called, for metrics.
-func (s *Service) LostCount() int64 { return s.lost.Load() }
+// Stats counts what should not happen, since this server started.
+type Stats struct {
+	Lost      int64 // refusals whose evidence could not be kept
+	Postponed int64 // pieces that object storage did not take or remove when they were due, each time
+}
+
+// Stats is safe to call at any time.
+func (s *Service) Stats() Stats { return Stats{Lost: s.lost.Load(), Postponed: s.postponed.Load()} }

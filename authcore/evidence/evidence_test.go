@@ -297,6 +297,55 @@ func TestObjectStorageIsAway(t *testing.T) {
 	if _, _, err := s.Download(t.Context(), acme, kept.ID); !errors.Is(err, blob.ErrUnavailable) {
 		t.Errorf("Download = %v, want ErrUnavailable", err)
 	}
+	if got := s.Stats(); got != (evidence.Stats{Postponed: 1}) {
+		t.Errorf("Stats = %+v, want one that was put off", got)
+	}
+}
+
+// An outage, or a lock on the bucket, keeps nothing beyond its time: nobody is given it
+// from that moment on, and the next maintenance destroys its key, though another piece
+// waits that cannot be put.
+func TestExpiryNeedsNoObjectStorage(t *testing.T) {
+	v := newVault(t)
+	acme := v.Tenant(t)
+	kept := v.keep(t, v.Service, acme, registration(t, nil))
+	v.maintain(t, acme)
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+	away, err := blob.Open(t.Context(), "s3://bucket?region=eu-central-1&endpoint=http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := v.with(v.World, away)
+	v.keep(t, s, acme, registration(t, nil)) // waits, and is the first that is looked at
+	if _, err := v.Superuser(t).Exec(t.Context(), "UPDATE evidence SET at = at - interval '365 days', expires_at = now(), due_at = now() WHERE id = $1", kept.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), acme, kept.ID); !errors.Is(err, evidence.ErrNotFound) {
+		t.Errorf("Get of what has expired and is not cleared away = %v, want ErrNotFound", err)
+	}
+	if _, _, err := s.Download(t.Context(), acme, kept.ID); !errors.Is(err, evidence.ErrNotFound) {
+		t.Errorf("Download = %v, want ErrNotFound", err)
+	}
+	if page, err := s.List(t.Context(), acme, listing.Request{}); err != nil || len(page.Items) != 1 {
+		t.Errorf("List = %+v, %v, want the other alone", page.Items, err)
+	}
+	if err := s.Maintain(t.Context(), acme); err != nil {
+		t.Errorf("Maintain = %v", err)
+	}
+	if n := v.one(t, "SELECT count(*) FROM evidence WHERE id = $1 AND record_key IS NULL", kept.ID); n != 1 {
+		t.Error("its key was not destroyed")
+	}
+	if len(v.files(t, acme)) != 1 {
+		t.Error("its object should wait for object storage")
+	}
+	if _, err := v.Superuser(t).Exec(t.Context(), "UPDATE evidence SET due_at = now()"); err != nil { // five minutes later
+		t.Fatal(err)
+	}
+	v.maintain(t, acme)
+	if n := v.one(t, "SELECT count(*) FROM evidence WHERE id = $1", kept.ID); n != 0 {
+		t.Error("its row was not removed once object storage was back")
+	}
 }
 
 // Without object storage evidence stays in Postgres, and moves when there is one.

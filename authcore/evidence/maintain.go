@@ -24,11 +24,11 @@ const (
 	awayFor = 5 * time.Minute
 )
 
-// Maintain does what is due of the tenant's evidence: what waits is put into object
-// storage, and what has expired or belongs to nobody any more is destroyed, first the
-// key, then the object, then the row. It may be run at any time, by several servers at
-// once, and again after a failure. While object storage is away, it puts things off
-// and says so.
+// Maintain does what is due of the tenant's evidence: what has expired is destroyed, its
+// key first, which takes no object storage; what waits is put there; and objects and rows
+// of what nothing opens any more are removed. It may be run at any time, by several
+// servers at once, and again after a failure. While object storage is away, it puts
+// things off and says so.
 func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	document, err := s.policy(ctx, sc)
 	if err != nil {
@@ -36,15 +36,19 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	}
 	err = s.reckon(ctx, sc, document.EvidenceRetentionDays)
 	if err == nil {
+		err = s.shred(ctx, sc)
+	}
+	if err == nil {
 		err = s.put(ctx, sc)
 	}
 	if err == nil {
-		err = s.expire(ctx, sc)
+		err = s.clear(ctx, sc)
 	}
 	if errors.Is(err, blob.ErrUnavailable) {
 		s.log.WarnContext(ctx, "object storage is away: evidence waits in Postgres", "err", err, "tenant", sc.Tenant())
 		return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-			_, err := tx.PostponeEvidence(ctx, tenantq.PostponeEvidenceParams{Now: tx.Now(), Until: tx.Now().Add(awayFor)})
+			n, err := tx.PostponeEvidence(ctx, tenantq.PostponeEvidenceParams{Now: tx.Now(), Until: tx.Now().Add(awayFor)})
+			s.postponed.Add(n)
 			return err
 		})
 	}
@@ -112,10 +116,9 @@ func (s *Service) put(ctx context.Context, sc scope.Scope) error {
 	}
 }
 
-// expire destroys the keys of what has expired, and then removes object and row of all
-// whose key is gone.
-func (s *Service) expire(ctx context.Context, sc scope.Scope) error {
-	if err := s.each(ctx, sc, "shred expired evidence", deleteBatch, func(tx *db.TenantTx) (int64, error) {
+// shred destroys the keys of what has expired.
+func (s *Service) shred(ctx context.Context, sc scope.Scope) error {
+	return s.each(ctx, sc, "shred expired evidence", deleteBatch, func(tx *db.TenantTx) (int64, error) {
 		n, err := tx.ShredExpiredEvidence(ctx, tenantq.ShredExpiredEvidenceParams{Now: tx.Now(), MaxRows: deleteBatch})
 		if err != nil || n == 0 {
 			return n, err
@@ -123,9 +126,11 @@ func (s *Service) expire(ctx context.Context, sc scope.Scope) error {
 		return n, audit.Append(ctx, tx, audit.Entry{
 			Action: "evidence.expire", Reason: "its retention has ended", Detail: []attr.Attr{attr.Int("count", n)},
 		})
-	}); err != nil {
-		return err
-	}
+	})
+}
+
+// clear removes object and row of all whose key is gone.
+func (s *Service) clear(ctx context.Context, sc scope.Scope) error {
 	for {
 		var rows []tenantq.ListShreddedEvidenceRow
 		err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {

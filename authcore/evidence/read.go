@@ -90,6 +90,7 @@ func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request)
 	limit := req.Limit()
 	params.MaxRows = int32(limit) + 1 //nolint:gosec // at most listing.MaxPageSize; one more tells whether there is a next page
 	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		params.Now = tx.Now()
 		rows, err := tx.ListEvidence(ctx, params)
 		if err != nil {
 			return fmt.Errorf("list evidence: %w", err)
@@ -160,7 +161,7 @@ func listParams(filter string) (params tenantq.ListEvidenceParams, none bool, er
 }
 
 // Get returns what is known of one piece. ErrNotFound also for another tenant's, and
-// for what has been erased.
+// for what has been erased or has expired.
 func (s *Service) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Evidence, error) {
 	row, err := s.row(ctx, sc, id)
 	if err != nil {
@@ -180,7 +181,7 @@ func ofRow(row tenantq.Evidence) Evidence {
 func (s *Service) row(ctx context.Context, sc scope.Scope, id uuid.UUID) (tenantq.Evidence, error) {
 	var row tenantq.Evidence
 	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		row, err = tx.GetEvidence(ctx, id)
+		row, err = tx.GetEvidence(ctx, tenantq.GetEvidenceParams{ID: id, Now: tx.Now()})
 		if db.IsNoRows(err) {
 			return ErrNotFound
 		} else if err != nil {

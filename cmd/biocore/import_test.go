@@ -2,10 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // importedLine is a user without credentials.
@@ -113,5 +119,77 @@ func TestImportCommands(t *testing.T) {
 	}
 	if out := sh.must(t, "rp", "show", "--tenant", to.slug); !strings.Contains(out, "example.com: 2 credentials of 2 users") {
 		t.Errorf("rp show = %s", out)
+	}
+}
+
+// Killed in the middle of the check and again in the middle of the run, by SIGKILL, an
+// import goes on where it stood: each user is there once.
+func TestImportIsKilled(t *testing.T) {
+	const users = 4000 // twenty batches
+	w := newWorld(t)
+	c := w.tenant(t, "acme")
+	sh := newShell(t, w.cfg)
+	var lines strings.Builder
+	for i := range users {
+		fmt.Fprintf(&lines, `{"externalId":"user-%d","name":"User"}`+"\n", i)
+	}
+	file := filepath.Join(t.TempDir(), "users.jsonl")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conn := w.store.Superuser(t)
+	stands := func() (state string, position int) {
+		err := conn.QueryRow(t.Context(), "SELECT state, position FROM imports WHERE tenant_id = $1", c.id).Scan(&state, &position)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			t.Fatal(err)
+		}
+		return state, position
+	}
+	// until starts the command, and kills it as soon as the import has come somewhere.
+	until := func(want string, args ...string) {
+		t.Helper()
+		p := startProgram(t, launch{args: append([]string{"import", "--tenant", c.slug}, args...), dir: sh.dir})
+		deadline := time.Now().Add(time.Minute)
+		for {
+			if state, position := stands(); state == want && position > 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no import is %s after a minute", want)
+			}
+			pause(t, time.Millisecond)
+		}
+		if err := p.Process.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		p.exit(t)
+		if state, position := stands(); state != want || position == 0 || position >= users {
+			t.Fatalf("killed too late: %s at %d", state, position)
+		}
+	}
+	until("CHECKING", "--rp-id", "example.com", file)
+	var id string
+	if err := conn.QueryRow(t.Context(), "SELECT id::text FROM imports WHERE tenant_id = $1", c.id).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	until("RUNNING", "--resume", id, file)
+	_, position := stands()
+	var there int
+	count := func() int {
+		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE tenant_id = $1", c.id).Scan(&there); err != nil {
+			t.Fatal(err)
+		}
+		return there
+	}
+	if n := count(); n != position {
+		t.Errorf("%d users after the import stood at line %d", n, position)
+	}
+	var im importJSON
+	done := sh.must(t, "import", "--tenant", c.slug, "--resume", id, "--json", file)
+	if err := json.Unmarshal([]byte(done), &im); err != nil || im.State != "DONE" || im.Counts.UsersCreated != users || im.Counts.LinesFailed != 0 {
+		t.Errorf("resumed = %s, %v", done, err)
+	}
+	if n := count(); n != users {
+		t.Errorf("%d users, want each of %d once", n, users)
 	}
 }

@@ -177,6 +177,9 @@ func (p *platform) wire(ctx context.Context) error {
 
 	p.runner.MaintainKeys(p.keys.Maintain)
 	p.evidence = evidence.New(evidence.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Policy: p.policyOf, Log: p.tel.Log})
+	if err := p.tel.ObserveEvidence(p.evidence.Stats); err != nil {
+		return err
+	}
 	p.runner.MaintainEvidence(p.evidence.Maintain)
 	if err := p.followMDS(); err != nil {
 		return err

@@ -26,12 +26,17 @@ func (q *Queries) DeleteEvidence(ctx context.Context, id uuid.UUID) (int64, erro
 }
 
 const GetEvidence = `-- name: GetEvidence :one
-SELECT tenant_id, id, ceremony_id, at, outcome, reason, user_id, credential_id, aaguid, format, trust, mds_number, policy_version, sha256, size, record_key, key_version, body, stored_at, retention_days, expires_at, due_at FROM evidence WHERE id = $1 AND record_key IS NOT NULL
+SELECT tenant_id, id, ceremony_id, at, outcome, reason, user_id, credential_id, aaguid, format, trust, mds_number, policy_version, sha256, size, record_key, key_version, body, stored_at, retention_days, expires_at, due_at FROM evidence WHERE id = $1 AND record_key IS NOT NULL AND expires_at > $2
 `
 
-// What is left of an erased piece is none. Index: evidence_pkey.
-func (q *Queries) GetEvidence(ctx context.Context, id uuid.UUID) (Evidence, error) {
-	row := q.db.QueryRow(ctx, GetEvidence, id)
+type GetEvidenceParams struct {
+	ID  uuid.UUID
+	Now time.Time
+}
+
+// What is left of an erased piece is none, and what has expired is gone though nobody has cleared it away. Index: evidence_pkey.
+func (q *Queries) GetEvidence(ctx context.Context, arg GetEvidenceParams) (Evidence, error) {
+	row := q.db.QueryRow(ctx, GetEvidence, arg.ID, arg.Now)
 	var i Evidence
 	err := row.Scan(
 		&i.TenantID,
@@ -123,19 +128,20 @@ const ListEvidence = `-- name: ListEvidence :many
 SELECT id, ceremony_id, at, outcome, reason, user_id, credential_id, aaguid, format, trust, mds_number, policy_version, sha256, size,
   stored_at, expires_at
 FROM evidence
-WHERE record_key IS NOT NULL
-  AND ($1::uuid IS NULL OR id < $1::uuid)
-  AND ($2::bytea IS NULL OR credential_id = $2::bytea)
-  AND ($3::uuid IS NULL OR user_id = $3::uuid)
-  AND ($4::uuid IS NULL OR aaguid = $4::uuid)
-  AND outcome = ANY ($5::text[])
-  AND trust = ANY ($6::text[])
-  AND ($7::timestamptz IS NULL OR at >= $7::timestamptz)
-  AND ($8::timestamptz IS NULL OR at < $8::timestamptz)
-ORDER BY id DESC LIMIT $9
+WHERE record_key IS NOT NULL AND expires_at > $1
+  AND ($2::uuid IS NULL OR id < $2::uuid)
+  AND ($3::bytea IS NULL OR credential_id = $3::bytea)
+  AND ($4::uuid IS NULL OR user_id = $4::uuid)
+  AND ($5::uuid IS NULL OR aaguid = $5::uuid)
+  AND outcome = ANY ($6::text[])
+  AND trust = ANY ($7::text[])
+  AND ($8::timestamptz IS NULL OR at >= $8::timestamptz)
+  AND ($9::timestamptz IS NULL OR at < $9::timestamptz)
+ORDER BY id DESC LIMIT $10
 `
 
 type ListEvidenceParams struct {
+	Now          time.Time
 	BeforeID     *uuid.UUID
 	CredentialID []byte
 	UserID       *uuid.UUID
@@ -169,6 +175,7 @@ type ListEvidenceRow struct {
 // Keyset by id, newest first; the filters are exact. Without the record. Index: evidence_pkey, backwards; evidence_credential, evidence_user.
 func (q *Queries) ListEvidence(ctx context.Context, arg ListEvidenceParams) ([]ListEvidenceRow, error) {
 	rows, err := q.db.Query(ctx, ListEvidence,
+		arg.Now,
 		arg.BeforeID,
 		arg.CredentialID,
 		arg.UserID,

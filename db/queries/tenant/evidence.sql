@@ -8,15 +8,15 @@ VALUES (sqlc.arg(id), sqlc.arg(ceremony_id), sqlc.arg(at), sqlc.arg(outcome), sq
   sqlc.arg(expires_at), sqlc.arg(due_at));
 
 -- name: GetEvidence :one
--- What is left of an erased piece is none. Index: evidence_pkey.
-SELECT * FROM evidence WHERE id = $1 AND record_key IS NOT NULL;
+-- What is left of an erased piece is none, and what has expired is gone though nobody has cleared it away. Index: evidence_pkey.
+SELECT * FROM evidence WHERE id = sqlc.arg(id) AND record_key IS NOT NULL AND expires_at > sqlc.arg(now);
 
 -- name: ListEvidence :many
 -- Keyset by id, newest first; the filters are exact. Without the record. Index: evidence_pkey, backwards; evidence_credential, evidence_user.
 SELECT id, ceremony_id, at, outcome, reason, user_id, credential_id, aaguid, format, trust, mds_number, policy_version, sha256, size,
   stored_at, expires_at
 FROM evidence
-WHERE record_key IS NOT NULL
+WHERE record_key IS NOT NULL AND expires_at > sqlc.arg(now)
   AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
   AND (sqlc.narg(credential_id)::bytea IS NULL OR credential_id = sqlc.narg(credential_id)::bytea)
   AND (sqlc.narg(user_id)::uuid IS NULL OR user_id = sqlc.narg(user_id)::uuid)
