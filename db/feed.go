@@ -24,6 +24,8 @@ const (
 	NounUser       Noun = "user" // a user or its credentials
 	NounCredential Noun = "credential"
 	NounSession    Noun = "session"
+
+	NounAttestationRoot Noun = "attestationroot" // all of the tenant's
 )
 
 // Change says that something cached is stale. It is opaque: nouns and ids only,

@@ -9,14 +9,13 @@
 // and the tenant, with roots that it uploaded (enterprise attestation). Everything
 // else is a claim.
 //
-// What follows from a verdict is the policy's to say (tenancy/policy). Judge is a
-// pure function of evidence, metadata, roots and a time: the same evidence can be
+// Service keeps these roots. What follows from a verdict is the policy's to say
+// (tenancy/policy). Judge is a pure function of evidence, metadata, roots and a time: the same evidence can be
 // judged again years later, at the time it was recorded, and gives the same verdict.
 package attestation
 
 import (
 	"cmp"
-	"crypto/x509"
 	"slices"
 	"time"
 
@@ -89,17 +88,6 @@ const (
 
 // ReasonMetadataStale is a remark that changes nothing.
 const ReasonMetadataStale = "METADATA_STALE" // past its nextUpdate at the time of the verdict
-
-// Root is a certificate that a tenant trusts to attest authenticators.
-type Root struct {
-	ID          uuid.UUID
-	Name        string
-	Certificate *x509.Certificate
-
-	// AAGUID is the only model that the root may attest; nil: any. Without it, a
-	// packed statement is believed only if its certificate names the model.
-	AAGUID *uuid.UUID
-}
 
 // Verdict is what Judge found. It is stored with the evidence.
 type Verdict struct {

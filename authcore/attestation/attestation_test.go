@@ -66,7 +66,15 @@ func TestJudge(t *testing.T) {
 	known := meta.of(entry(model, root))
 	sharedRoot := meta.of(entry(model, root), entry(another, root))
 	tenant := func(id *identity, aaguid *uuid.UUID) []attestation.Root {
-		return []attestation.Root{{ID: rootID, Name: "Fleet", Certificate: id.cert, AAGUID: aaguid}}
+		root := attestation.Root{ID: rootID, Name: "Fleet", Certificate: id.cert}
+		if aaguid != nil {
+			root.AAGUIDs = []uuid.UUID{*aaguid}
+		}
+		return []attestation.Root{root}
+	}
+
+	models := func(id *identity, aaguids ...uuid.UUID) []attestation.Root {
+		return []attestation.Root{{ID: rootID, Name: "Fleets", Certificate: id.cert, AAGUIDs: aaguids}}
 	}
 
 	for _, tt := range []struct {
@@ -144,6 +152,9 @@ func TestJudge(t *testing.T) {
 		{name: "tenant root for this model", att: packed(nameless, issuer), roots: tenant(root, &model), want: attestation.TenantRoot, reasons: []string{"CHAIN_TO_TENANT_ROOT"}},
 		{name: "tenant root for any model, none named", att: packed(nameless, issuer), roots: tenant(root, nil), want: attestation.Untrusted, reasons: []string{"AAGUID_ABSENT", "METADATA_MISSING"}},
 		{name: "tenant root for another model", att: packed(leaf, issuer), roots: tenant(root, &another), meta: meta.of(), want: attestation.Untrusted, reasons: []string{"MODEL_UNKNOWN"}},
+		{name: "tenant root for this model and another, none named", att: packed(nameless, issuer), roots: models(root, model, another), want: attestation.Untrusted, reasons: []string{"AAGUID_ABSENT", "METADATA_MISSING"}},
+		{name: "tenant root for this model and another, named", att: packed(leaf, issuer), roots: models(root, another, model), want: attestation.TenantRoot, reasons: []string{"CHAIN_TO_TENANT_ROOT"}},
+		{name: "tenant root that this release cannot read", att: packed(leaf, issuer), roots: []attestation.Root{{ID: rootID}}, want: attestation.Untrusted, reasons: []string{"METADATA_MISSING"}},
 		{name: "tenant root, the certificate is another model's", att: packed(leaf, issuer), aaguid: &another, roots: tenant(root, &another), want: attestation.Untrusted, reasons: []string{"AAGUID_MISMATCH", "METADATA_MISSING"}},
 		{name: "tenant root, expired", att: packed(old, issuer), roots: tenant(root, nil), want: attestation.Untrusted, reasons: []string{"ATTESTATION_EXPIRED", "METADATA_MISSING"}, expired: true},
 		{name: "tenant root, of another", att: packed(leaf, issuer), roots: tenant(foreign, nil), want: attestation.Untrusted, reasons: []string{"CHAIN_UNTRUSTED", "METADATA_MISSING"}},

@@ -103,13 +103,14 @@ func (j judge) byMetadata(format string, c chain, entry *mds.Entry) Verdict {
 // byTenant judges by the tenant's roots, and reports whether one could be asked.
 func (j judge) byTenant(format string, c chain) (Verdict, bool) {
 	v, asked := untrusted(), false
-	for _, root := range j.roots {
-		if root.Certificate == nil || root.AAGUID != nil && *root.AAGUID != j.aaguid {
+	for i := range j.roots {
+		root := &j.roots[i]
+		if !root.Attests(j.aaguid) {
 			continue
 		}
 		path, reason := c.verify([]*x509.Certificate{root.Certificate}, j.at)
 		if path != nil {
-			reason = c.checkAAGUID(format, j.aaguid, root.AAGUID == nil && len(path) > 1)
+			reason = c.checkAAGUID(format, j.aaguid, len(root.AAGUIDs) != 1 && len(path) > 1)
 		}
 		if path != nil && reason == "" {
 			return Verdict{Trust: TenantRoot, Reasons: []string{ReasonTenantRoot}, Chain: encoded(path), Root: root.ID}, true

@@ -13,6 +13,7 @@
 package ceremony
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -251,6 +253,9 @@ type Options struct {
 	// Metadata returns what attestations are judged by, nil while there is none. Nil: there
 	// never is, so that no chain is trusted.
 	Metadata func() *mds.Snapshot
+
+	// Roots returns what the tenant trusts besides. Nil: nothing.
+	Roots func(ctx context.Context, sc scope.Scope) ([]attestation.Root, error)
 }
 
 // Service runs ceremonies. It is safe for concurrent use.
@@ -264,6 +269,7 @@ type Service struct {
 	evidence  *evidence.Service
 	rand      io.Reader
 	metadata  func() *mds.Snapshot
+	roots     func(context.Context, scope.Scope) ([]attestation.Root, error)
 
 	known *db.Cache[*known] // credentials as sign-in needs them
 	fakes *db.Cache[*known] // fakes that were looked for: see fake.go
@@ -289,7 +295,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, metadata: o.Metadata, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

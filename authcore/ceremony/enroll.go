@@ -37,7 +37,8 @@ type enrollment struct {
 	nickname string
 	proof    proof
 
-	metadata *mds.Snapshot // that the verdict goes by; nil for none
+	metadata *mds.Snapshot      // that the verdict goes by; nil for none
+	roots    []attestation.Root // of the tenant, that it was tried on
 	verdict  attestation.Verdict
 	facts    policy.RegistrationFacts
 	decision policy.Decision // zero until the policy has judged
@@ -100,7 +101,10 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	}
 	e.proof.verified = true
 	e.metadata = s.metadata()
-	e.verdict = attestation.Judge(e.verified.Attestation, e.verified.AAGUID, e.at, e.metadata, nil)
+	if e.roots, err = s.trusted(ctx, sc, &e.verified); err != nil {
+		return Registered{}, err
+	}
+	e.verdict = attestation.Judge(e.verified.Attestation, e.verified.AAGUID, e.at, e.metadata, e.roots)
 	e.gather(e.at)
 	if req.Nickname == nil {
 		e.nickname = credential.AuthenticatorName(e.verified.AAGUID)
@@ -113,6 +117,38 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 		return err
 	})
 	return done, err
+}
+
+// trusted returns the tenant's roots that may attest the authenticator. What shows no
+// certificate has nothing to be tried on them, and asks for none.
+func (s *Service) trusted(ctx context.Context, sc scope.Scope, v *webauthn.Registration) ([]attestation.Root, error) {
+	if s.roots == nil || !certified(&v.Attestation) {
+		return nil, nil
+	}
+	all, err := s.roots(ctx, sc)
+	if err != nil {
+		return nil, fmt.Errorf("attestation roots: %w", err)
+	}
+	var may []attestation.Root
+	for i := range all {
+		if all[i].Attests(v.AAGUID) {
+			may = append(may, all[i])
+		}
+	}
+	return may, nil
+}
+
+// certified reports whether a statement, or a part of it, came with certificates.
+func certified(a *webauthn.Attestation) bool {
+	if len(a.X5C) > 0 {
+		return true
+	}
+	for i := range a.Parts {
+		if certified(&a.Parts[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // open judges whether the registration may still finish, and by this caller.

@@ -80,7 +80,7 @@ func (e *enrollment) evidence(outcome, reason string, owner *uuid.UUID) (evidenc
 	if !e.proof.verified {
 		return in, nil
 	}
-	in.Verified, in.Verdict = &e.verified, &e.verdict
+	in.Verified, in.Verdict, in.Roots = &e.verified, &e.verdict, e.roots
 	var err error
 	in.Metadata, err = evidence.MetadataOf(e.metadata, &e.verified)
 	return in, err

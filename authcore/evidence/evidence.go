@@ -91,7 +91,7 @@ type Registration struct {
 
 	Verdict  *attestation.Verdict // nil: nobody has judged the attestation
 	Metadata []byte               // MetadataOf what the verdict was made by; nil: nothing is known of the model
-	Roots    []attestation.Root   // that the tenant trusts besides
+	Roots    []attestation.Root   // of the tenant, that the attestation was tried on
 
 	PolicyVersion int
 	Policy        *policy.Document
@@ -179,8 +179,10 @@ func (in *Registration) record(id, tenant uuid.UUID) *Record {
 		Expected: expectedOf(in.RP, in.Expectation), Response: responseOf(in.Response), Verified: verifiedOf(in.Verified),
 		Verdict: in.Verdict, Metadata: in.Metadata, PolicyVersion: in.PolicyVersion, Facts: in.Facts,
 	}
-	for _, root := range in.Roots {
-		r.Roots = append(r.Roots, Root{ID: root.ID, Certificate: root.Certificate.Raw, AAGUID: root.AAGUID})
+	for i := range in.Roots {
+		if root := &in.Roots[i]; root.Certificate != nil {
+			r.Roots = append(r.Roots, Root{ID: root.ID, Certificate: root.Certificate.Raw, AAGUIDs: root.AAGUIDs})
+		}
 	}
 	return r
 }

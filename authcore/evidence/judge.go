@@ -14,8 +14,8 @@ import (
 )
 
 // MetadataOf is what a snapshot says of a model, as a record keeps it: the BLOB's payload
-// cut down to the one entry. nil when it says nothing, or there is no snapshot: the
-// verdict has its number then.
+// cut down to the one entry, or to none where it does not know the model. nil when there is
+// no snapshot.
 func MetadataOf(s *mds.Snapshot, of *webauthn.Registration) ([]byte, error) {
 	if s == nil {
 		return nil, nil
@@ -28,7 +28,7 @@ func MetadataOf(s *mds.Snapshot, of *webauthn.Registration) ([]byte, error) {
 		entry, ok = s.LookupKey(keyIdentifier(der)) // of U2F, whose models have no AAGUID
 	}
 	if !ok {
-		return nil, nil
+		return s.Excerpt(nil)
 	}
 	return s.Excerpt(entry)
 }
@@ -70,7 +70,7 @@ func (r *Record) judge(got *webauthn.Registration) (*attestation.Verdict, error)
 		if err != nil {
 			return nil, fmt.Errorf("root %s: %w", root.ID, err)
 		}
-		roots[i] = attestation.Root{ID: root.ID, Certificate: c, AAGUID: root.AAGUID}
+		roots[i] = attestation.Root{ID: root.ID, Certificate: c, AAGUIDs: root.AAGUIDs}
 	}
 	var known *mds.Snapshot
 	switch {
@@ -80,10 +80,20 @@ func (r *Record) judge(got *webauthn.Registration) (*attestation.Verdict, error)
 			return nil, fmt.Errorf("metadata: %w", err)
 		}
 	case r.Verdict.MDSNumber != 0:
-		// There was metadata, and it did not know the model: an absence cannot be shown
-		// without the whole of it.
-		if r.Verdict.Trust == attestation.MDS {
+		// There was metadata, and the record has nothing of it: it is of a release that
+		// kept nothing of models that the metadata does not know, or it was too large.
+		switch r.Verdict.Trust {
+		case attestation.MDS:
 			return nil, errors.New("the verdict rests on metadata that is not in the record")
+		case attestation.TenantRoot: // which needs no metadata
+			again := attestation.Judge(got.Attestation, got.AAGUID, r.At, nil, roots)
+			if again.Trust != attestation.TenantRoot {
+				return &again, nil
+			}
+			same := *r.Verdict
+			same.Root, same.Chain = again.Root, again.Chain
+			return &same, nil
+		case attestation.None, attestation.Self, attestation.Untrusted:
 		}
 		return r.Verdict, nil
 	}

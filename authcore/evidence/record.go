@@ -40,7 +40,7 @@ type Record struct {
 	// Verdict is how far the attestation is trusted; null when nobody judged it.
 	Verdict  *attestation.Verdict `json:"verdict"`
 	Metadata json.RawMessage      `json:"metadata"` // see MetadataOf; null: nothing was known of the model
-	Roots    []Root               `json:"roots"`    // that the tenant trusts besides
+	Roots    []Root               `json:"roots"`    // of the tenant, that the attestation was tried on; null: there was none
 
 	PolicyVersion int             `json:"policyVersion"`
 	Facts         json.RawMessage `json:"facts"` // docs/facts.md; null for none
@@ -95,9 +95,9 @@ type Attestation struct {
 
 // Root is a certificate that the tenant trusted to attest authenticators.
 type Root struct {
-	ID          uuid.UUID  `json:"id"`
-	Certificate Bytes      `json:"certificate"` // DER
-	AAGUID      *uuid.UUID `json:"aaguid"`      // the only model that it may attest; null: any
+	ID          uuid.UUID   `json:"id"`
+	Certificate Bytes       `json:"certificate"` // DER
+	AAGUIDs     []uuid.UUID `json:"aaguids"`     // the only models that it may attest; empty: any
 }
 
 // Bytes are base64url without padding in JSON.

@@ -58,12 +58,23 @@ func judged(t testing.TB, at time.Time, trust attestation.Trust) evidence.Regist
 // downloaded is a registration's file, and the tenant's key set.
 func (v *vault) downloaded(t testing.TB, sc scope.Scope, in evidence.Registration) (file, jwks []byte) {
 	t.Helper()
-	kept := v.keep(t, v.Service, sc, in)
+	kept := v.lasting(t, sc, in)
 	_, file, err := v.Download(t.Context(), sc, kept.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return file, v.Ring(t, sc).JWKS()
+}
+
+// lasting keeps a registration of whatever time, of which a file is to be had now: as if it
+// had been downloaded before it expired.
+func (v *vault) lasting(t testing.TB, sc scope.Scope, in evidence.Registration) evidence.Kept {
+	t.Helper()
+	kept := v.keep(t, v.Service, sc, in)
+	if _, err := v.Store.Superuser(t).Exec(t.Context(), "UPDATE evidence SET expires_at = now() + interval '1 day' WHERE id = $1", kept.ID); err != nil {
+		t.Fatal(err)
+	}
+	return kept
 }
 
 // What was trusted by metadata is trusted again by the file alone, at the time when it
@@ -78,8 +89,7 @@ func TestVerdictIsRepeatedOffline(t *testing.T) {
 		"of certificates that have ended": judged(t, now.AddDate(-15, 0, 0), attestation.MDS),
 	} {
 		t.Run(name, func(t *testing.T) {
-			in.Policy.EvidenceRetentionDays = 3650
-			kept := v.keep(t, v.Service, acme, in)
+			kept := v.lasting(t, acme, in)
 			got, err := v.Get(t.Context(), acme, kept.ID)
 			if err != nil || got.Trust != string(in.Verdict.Trust) || got.MDSNumber != 42 {
 				t.Errorf("Get = %+v, %v", got, err)

@@ -31,9 +31,13 @@ type excerptReport struct {
 }
 
 // Excerpt returns what s says of e, in the form of a BLOB's payload: number, next update,
-// and the one entry without its icon. ReadExcerpt reads it again, years later, and what
+// and the one entry without its icon, or no entry if e is nil. ReadExcerpt reads it again, years later, and what
 // is judged by it is judged as by s.
 func (s *Snapshot) Excerpt(e *Entry) ([]byte, error) {
+	out := excerpt{No: s.Number, NextUpdate: s.NextUpdate.Format(time.DateOnly), Entries: []excerptEntry{}}
+	if e == nil {
+		return json.Marshal(out)
+	}
 	one := excerptEntry{}
 	if e.AAGUID != uuid.Nil {
 		one.AAGUID = e.AAGUID.String()
@@ -59,7 +63,8 @@ func (s *Snapshot) Excerpt(e *Entry) ([]byte, error) {
 			return nil, fmt.Errorf("excerpt: %w", err)
 		}
 	}
-	return json.Marshal(excerpt{No: s.Number, NextUpdate: s.NextUpdate.Format(time.DateOnly), Entries: []excerptEntry{one}})
+	out.Entries = append(out.Entries, one)
+	return json.Marshal(out)
 }
 
 // ReadExcerpt reads what Excerpt made. Nothing is verified: whoever kept it vouches for

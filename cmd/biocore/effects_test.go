@@ -135,6 +135,12 @@ func effects() []effect {
 			return "POST", w.newImport(t, c) + ":cancel", c.secret, map[string]any{}
 		}, "import.cancel", false, ""},
 		{adminv1connect.AuthenticatorServiceDisposeAuthenticatorProcedure, post("/admin/v1/authenticators/ee882879-721c-4913-9775-3dfcce97072a:dispose", map[string]any{"disposition": "FLAG", "reason": "drill"}), "authenticator.dispose", false, ""},
+		{adminv1connect.AttestationRootServiceCreateAttestationRootProcedure, func(t *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/attestationRoots", c.secret, map[string]any{"name": "Fleet", "certificate": rootPEM(fleet(t, uuid.New()))}
+		}, "attestationroot.create", false, ""},
+		{adminv1connect.AttestationRootServiceDeleteAttestationRootProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/admin/v1/attestationRoots/" + w.attestationRoot(t, c, "Fleet"), c.secret, nil
+		}, "attestationroot.delete", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")

@@ -76,9 +76,9 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	key, _ := first["id"].(string)
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
-		"dispositionId": disposition.text("id"),
-		"importId":      strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
-		"kid":           w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
+		"dispositionId": disposition.text("id"), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
+		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
+		"kid":      w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
@@ -120,7 +120,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId":
 			out[name] = uuid.NewString()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -210,7 +210,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			return out
 		}
 		return nil // makes a user of one's own: TestSameNamesInTwoTenants
-	case "/admin/v1/apiKeys", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate":
+	case "/admin/v1/apiKeys", "/admin/v1/attestationRoots", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate":
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/evidence":
 		add("user filter", func(ids map[string]string) request {

@@ -11,6 +11,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
@@ -56,7 +57,8 @@ type operator struct {
 	apiKeys  *apikey.Service
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	mds      *mds.Service      // models of authenticators
-	denials  *audit.Denials    // refusals: recorded while a server runs, see platform.Run
+	roots    *attestation.Service
+	denials  *audit.Denials // refusals: recorded while a server runs, see platform.Run
 }
 
 func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, error) {
@@ -86,6 +88,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	})
 	o.users = user.New(user.Options{Store: store, Keys: o.keys})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
+	o.roots = attestation.New(store)
 	var guesses *ratelimit.Guesses
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
@@ -192,7 +195,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	ceremonies, err := ceremony.New(ceremony.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence,
-		Metadata: p.mds.Current,
+		Metadata: p.mds.Current, Roots: p.roots.Current,
 	})
 	if err != nil {
 		return err
@@ -232,6 +235,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
 	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, p.mds.Current, p.store.Now))
+	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))

@@ -11,6 +11,19 @@ import (
 	"github.com/google/uuid"
 )
 
+type AttestationRoot struct {
+	TenantID    uuid.UUID
+	ID          uuid.UUID
+	Name        string
+	Certificate []byte
+	Fingerprint []byte
+	Aaguids     []uuid.UUID
+	NotBefore   time.Time
+	NotAfter    time.Time
+	CreatedBy   string
+	CreatedAt   time.Time
+}
+
 type Credential struct {
 	TenantID          uuid.UUID
 	ID                []byte

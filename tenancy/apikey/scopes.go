@@ -33,6 +33,9 @@ const (
 	ScopeAuthenticatorsRead  = "admin:authenticators:read"
 	ScopeAuthenticatorsWrite = "admin:authenticators:write" // what is to become of the credentials of a model
 
+	ScopeAttestationRootsRead  = "admin:attestationRoots:read"
+	ScopeAttestationRootsWrite = "admin:attestationRoots:write" // apart: whose authenticators are believed
+
 	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite = "admin:tenants:write" // platform keys
 
@@ -54,7 +57,7 @@ func Scopes(kind Kind) []string {
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
 			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
-			ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
+			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 		}
 	case Platform:
 		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}

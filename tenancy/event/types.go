@@ -45,6 +45,9 @@ const (
 
 	AuthenticatorDisposed Type = "authenticator.disposed" // what is to become of a model's credentials
 
+	AttestationRootCreated Type = "attestationroot.created" // the tenant trusts another certificate
+	AttestationRootDeleted Type = "attestationroot.deleted"
+
 	ImportStarted  Type = "import.started"  // users and credentials come in, without events of their own
 	ImportFinished Type = "import.finished" // or was cancelled: read the lists again
 
@@ -78,6 +81,7 @@ func Types() []Type {
 		CredentialSignCountRolledBack, CredentialDisposed, CredentialBackupEligibilityChanged,
 		RegistrationDenied,
 		AuthenticatorDisposed,
+		AttestationRootCreated, AttestationRootDeleted,
 		ImportStarted, ImportFinished,
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
 		RecoveryRevoked, RecoveryCompleted,

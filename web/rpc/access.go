@@ -125,6 +125,11 @@ var methods = map[string]access{
 	adminv1connect.AuthenticatorServiceListDispositionsProcedure:             {serverKey, apikey.ScopeAuthenticatorsRead, reads},
 	adminv1connect.AuthenticatorServiceGetDispositionProcedure:               {serverKey, apikey.ScopeAuthenticatorsRead, reads},
 
+	adminv1connect.AttestationRootServiceListAttestationRootsProcedure:  {serverKey, apikey.ScopeAttestationRootsRead, reads},
+	adminv1connect.AttestationRootServiceGetAttestationRootProcedure:    {serverKey, apikey.ScopeAttestationRootsRead, reads},
+	adminv1connect.AttestationRootServiceCreateAttestationRootProcedure: {serverKey, apikey.ScopeAttestationRootsWrite, replays},
+	adminv1connect.AttestationRootServiceDeleteAttestationRootProcedure: {serverKey, apikey.ScopeAttestationRootsWrite, replays},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
