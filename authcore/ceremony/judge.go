@@ -86,7 +86,7 @@ func (e *enrollment) gather(now time.Time) {
 		UserPresent: v.Flags.UserPresent(), UserVerified: v.Flags.UserVerified(), BackupEligible: v.Flags.BackupEligible(), BackedUp: v.Flags.BackedUp(),
 		SignCount: v.SignCount, Algorithm: int(v.Algorithm), AAGUID: v.AAGUID, Attachment: v.Attachment, Transports: v.Transports, Discoverable: v.Discoverable,
 		AttestationAsked: e.begun.Attestation, AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
-		Trust: string(e.verdict.Trust), TrustReasons: e.verdict.Reasons, ChainExpired: e.verdict.Expired, Certification: e.verdict.Certification,
+		Trust: string(e.verdict.Trust), TrustReasons: e.verdict.Reasons, ChainExpired: e.verdict.Expired, AttestationExpired: e.expired, Certification: e.verdict.Certification,
 		Reports: e.verdict.Statuses, MDSNumber: e.verdict.MDSNumber,
 		Conditional: e.begun.Conditional, Via: string(e.via()), SessionAAL: int(e.begun.SessionAAL),
 	}

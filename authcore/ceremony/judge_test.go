@@ -70,6 +70,7 @@ func TestPolicyDecidesRegistrations(t *testing.T) {
 		{"a model on the list of those denied", `{"authenticatorsDenied":["ee882879-721c-4913-9775-3dfcce97072a"]}`, key(t, authenticatortest.PackedSelf), nil, credential.TrustUntrusted, ceremony.ErrAuthenticator},
 		{"a revoked model", `{"attestationConveyance":"direct","authenticatorStatus":"SUSPEND"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, ceremony.ErrCompromised},
 		{"a revoked model, flagged", `{"attestationConveyance":"direct"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, nil},
+		{"certificates that have ended, where nothing is required", `{"attestationConveyance":"direct"}`, aged(t), nil, credential.TrustUntrusted, webauthn.ErrAttestationExpired},
 		{"a synced passkey", `{"syncedPasskeys":"DENY"}`, authenticator(t, authenticatortest.Options{BackupEligible: true}), nil, credential.TrustNone, ceremony.ErrSynced},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

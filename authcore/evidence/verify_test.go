@@ -155,6 +155,54 @@ func TestEachStepDiffers(t *testing.T) {
 	}
 }
 
+// Certificates that had ended are the one fault with which a response is verified all the
+// same: it is refused again for that alone, also as releases kept it that verified nothing
+// more then.
+func TestExpiredCertificatesAreRefusedAgain(t *testing.T) {
+	v := newVault(t)
+	acme := v.Tenant(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for _, tt := range []struct {
+		name, outcome, reason string
+		verified              bool
+		differs               string // the step; empty: none
+	}{
+		{"refused by a decision", "FAILED", "ATTESTATION_EXPIRED", true, ""},
+		{"refused by an older release", "FAILED", "ATTESTATION_EXPIRED", false, ""},
+		{"accepted", "ALLOW", "", true, evidence.StepOutcome},
+		{"refused for something else", "FAILED", "ATTESTATION_UNTRUSTED", true, evidence.StepOutcome},
+		{"refused for something else, by an older release", "FAILED", "ATTESTATION_INVALID", false, evidence.StepRegistration},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, err := authenticatortest.New(authenticatortest.Options{
+				Attestation: authenticatortest.PackedX5C, AAGUID: uuid.New(), Now: func() time.Time { return now.AddDate(-11, 0, 0) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := registrationBy(t, nil, a, authenticatortest.Deviation{}, now)
+			in.Outcome, in.Reason = tt.outcome, tt.reason
+			if tt.verified {
+				verified, err := webauthn.VerifyRegistration(in.RP, in.Expectation, *in.Response)
+				if !errors.Is(err, webauthn.ErrAttestationExpired) {
+					t.Fatalf("VerifyRegistration = %v, want ErrAttestationExpired", err)
+				}
+				verdict := attestation.Judge(verified.Attestation, verified.AAGUID, now, nil, []attestation.Root{rootOf(t, a)})
+				in.Verified, in.Verdict, in.Roots = &verified, &verdict, []attestation.Root{rootOf(t, a)}
+			}
+			r := evidence.VerifyFile(v.downloaded(t, acme, in))
+			for _, s := range r.Steps {
+				if s.OK == (s.Name == tt.differs) {
+					t.Errorf("step %+v", s)
+				}
+			}
+			if r.Valid != (tt.differs == "") {
+				t.Errorf("valid = %t: %+v", r.Valid, r.Steps)
+			}
+		})
+	}
+}
+
 // Not one bit of a file can be changed unnoticed.
 func TestEveryByteCounts(t *testing.T) {
 	v := newVault(t)

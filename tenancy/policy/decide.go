@@ -138,7 +138,7 @@ func (d *Document) decideAuthenticator(f *RegistrationFacts, out *Decision) {
 		enough = false
 	}
 	switch {
-	case !enough && f.ChainExpired:
+	case f.AttestationExpired, !enough && f.ChainExpired: // the former whatever is required
 		out.refuse(Deny, ReasonAttestationExpired)
 	case !enough:
 		out.refuse(Deny, ReasonAttestationUntrusted)

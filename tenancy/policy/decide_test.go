@@ -49,6 +49,10 @@ func TestDecideRegistration(t *testing.T) {
 		{"the tenant's root where the service's is wanted", direct + `"requiredTrust":"MDS"`, func(f *policy.RegistrationFacts) { f.Trust = "TENANT_ROOT" }, "ATTESTATION_UNTRUSTED"},
 		{"the service's root", direct + `"requiredTrust":"MDS"`, nil, ""},
 		{"a chain that was good once", direct + `"requiredTrust":"MDS"`, func(f *policy.RegistrationFacts) { f.Trust, f.ChainExpired = "UNTRUSTED", true }, "ATTESTATION_EXPIRED"},
+		{"certificates that have ended, where nothing is required", direct + `"requiredTrust":"NONE"`, func(f *policy.RegistrationFacts) { f.Trust, f.AttestationExpired = "UNTRUSTED", true }, "ATTESTATION_EXPIRED"},
+		{"certificates that have ended, of a chain that was good once", direct + `"requiredTrust":"MDS"`, func(f *policy.RegistrationFacts) {
+			f.Trust, f.ChainExpired, f.AttestationExpired = "UNTRUSTED", true, true
+		}, "ATTESTATION_EXPIRED"},
 		{"allowed and proven", allow("MDS", modelA.String()), nil, ""},
 		{"not on the list", allow("MDS", modelB.String()), nil, "AUTHENTICATOR_NOT_ALLOWED"},
 		{"claimed by self-attestation", allow("VERIFIED", modelA.String()), func(f *policy.RegistrationFacts) { f.Trust = "SELF" }, "ATTESTATION_UNTRUSTED"},
@@ -201,7 +205,7 @@ func anyRegistration(r *rand.Rand) policy.RegistrationFacts {
 		BackupEligible: r.IntN(2) == 0, BackedUp: r.IntN(2) == 0, SignCount: r.Uint32(), Algorithm: pick(r, -7, -8, -257, -36), AAGUID: pick(r, modelA, modelB, uuid.Nil),
 		Attachment: pick(r, "", "platform", "cross-platform"), Transports: pick(r, nil, []string{"usb", "nfc"}), Discoverable: pick(r, nil, &yes),
 		AttestationAsked: "direct", AttestationFormat: "packed", AttestationType: "BASIC", Trust: pick(r, "", "NONE", "SELF", "UNTRUSTED", "TENANT_ROOT", "MDS"),
-		TrustReasons: pick(r, nil, []string{"CHAIN_UNKNOWN"}), ChainExpired: r.IntN(4) == 0, Certification: string(pick(r, policy.Certifications()...)),
+		TrustReasons: pick(r, nil, []string{"CHAIN_UNKNOWN"}), ChainExpired: r.IntN(4) == 0, AttestationExpired: r.IntN(4) == 0, Certification: string(pick(r, policy.Certifications()...)),
 		Reports: pick(r, nil, nil, []string{"REVOKED"}), MDSNumber: r.IntN(100), Credentials: r.IntN(25), Conditional: r.IntN(4) == 0,
 		Via: pick(r, "SERVER_KEY", "REGISTRATION_TOKEN", "SESSION", "RECOVERY_CODE"), SessionAAL: r.IntN(4), SessionAgeSeconds: r.IntN(600), BegunPolicyVersion: r.IntN(3),
 	}

@@ -28,9 +28,10 @@ type RegistrationFacts struct {
 	AttestationAsked   string    `json:"attestationAsked"`
 	AttestationFormat  string    `json:"attestationFormat"`
 	AttestationType    string    `json:"attestationType"`
-	Trust              string    `json:"trust"`        // the verdict: NONE, SELF, UNTRUSTED, TENANT_ROOT, MDS
-	TrustReasons       []string  `json:"trustReasons"` // why it is no better
-	ChainExpired       bool      `json:"chainExpired"` // the attestation's certificates
+	Trust              string    `json:"trust"`              // the verdict: NONE, SELF, UNTRUSTED, TENANT_ROOT, MDS
+	TrustReasons       []string  `json:"trustReasons"`       // why it is no better
+	ChainExpired       bool      `json:"chainExpired"`       // the attestation's certificates
+	AttestationExpired bool      `json:"attestationExpired"` // a certificate of a format that is refused for that, whoever issued it
 	Certification      string    `json:"certification"`
 	Reports            []string  `json:"reports"`     // what the metadata held against the model
 	MDSNumber          int       `json:"mdsNumber"`   // of the metadata; 0 without any
@@ -65,6 +66,7 @@ func (f *RegistrationFacts) AppendJSON(dst []byte) []byte {
 	m.text("trust", f.Trust)
 	m.list("trustReasons", f.TrustReasons)
 	m.yes("chainExpired", f.ChainExpired)
+	m.yes("attestationExpired", f.AttestationExpired)
 	m.text("certification", f.Certification)
 	m.list("reports", f.Reports)
 	m.number("mdsNumber", int64(f.MDSNumber))
