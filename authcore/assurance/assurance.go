@@ -1,4 +1,4 @@
-// Package assurance says how much a sign-in is worth: its authenticator assurance
+// Package assurance says how much a sign-in is worth: its authentication assurance
 // level by NIST SP 800-63B-4, and why it is not worth more.
 //
 // The mapping is a function of what is known: the flags that the authenticator signed,
@@ -58,7 +58,7 @@ func From(c *credential.Credential, p *policy.Document) Inputs {
 type Result struct {
 	AAL               uint8 // 1 to 3
 	UserVerified      bool
-	PhishingResistant bool // the verifier's name is in what was signed (§3.2.5): true for every passkey
+	PhishingResistant bool // the verifier's name is in what was signed (§3.2.5.2): true for every passkey
 	BackedUp          bool // at this sign-in
 	// Reasons say why the level is not the next one. Empty at AAL3.
 	Reasons Reasons

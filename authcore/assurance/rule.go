@@ -21,41 +21,41 @@ type rule struct {
 var rules = [...]rule{
 	{
 		AAL2, ReasonUserNotVerified, "the authenticator verified its user (UV)",
-		"§2.2.1: two factors; Appendix B.3: without UV the authenticator is single-factor",
+		"§2.2.1: two factors; §3.1.7.2 and Appendix B.3: without UV it counts as single-factor",
 		func(in Inputs) bool { return !in.UserVerified },
 	}, {
 		AAL2, ReasonLowered, "the passkey was not registered by recovery, or somebody has vouched for it since",
-		"§4.1.2.1: a new authenticator is bound at the level it will be used at; §4.2 for recovery",
+		"§4.1.2.1: binding takes authentication at the level that the new authenticator is for; §4.2.2.2: recovery at AAL2 takes more than one code",
 		func(in Inputs) bool { return in.Lowered },
 	}, {
 		AAL2, ReasonRegisteredLower, "the session that registered the passkey was AAL2 or higher, or a server vouched",
-		"§4.1.2.1: a new authenticator is bound at the level it will be used at",
+		"§4.1.2.1: binding takes authentication at the level that the new authenticator is for, see below",
 		func(in Inputs) bool { return in.RegisteredAAL == AAL1 },
 	}, {
 		AAL2, ReasonSyncedByPolicy, "the passkey is bound to its device (BE is 0), or the policy's `syncedAal` is 2",
-		"Appendix B.2: syncable authenticators may reach AAL2; B.3: BE may restrict them",
+		"Appendix B.2: syncable authenticators may reach AAL2; B.3: verifiers may restrict them by BE",
 		func(in Inputs) bool { return in.BackupEligible && in.SyncedAAL < AAL2 },
 	}, {
 		AAL3, ReasonRegisteredLower, "the session that registered the passkey was AAL3, or a server vouched",
-		"§4.1.2.1: a new authenticator is bound at the level it will be used at",
+		"§4.1.2.1: binding takes authentication at the level that the new authenticator is for, see below",
 		func(in Inputs) bool { return in.RegisteredAAL == AAL2 },
 	}, {
 		AAL3, ReasonSynced, "the key cannot leave its authenticator (BE is 0)",
-		"§2.3: a private key that cannot be exported; Appendix B.2: syncing violates that",
+		"§2.3.2: a non-exportable private key, so no syncable authenticator; §3.2.13 and Appendix B.2 say why",
 		func(in Inputs) bool { return in.BackupEligible },
 	}, {
 		AAL3, ReasonAttestation, "an attestation leads to a root of the FIDO Metadata Service, or to one that the tenant trusts",
-		"§2.3: that the key cannot be exported is known of a known model; Appendix B.3: attestation shows which it is",
+		"§3.2.13: hardware that keeps the key from its host; §3.2.4: attestation shows what an authenticator is",
 		func(in Inputs) bool {
 			return in.Trust != credential.TrustMDS && in.Trust != credential.TrustTenantRoot
 		},
 	}, {
 		AAL3, ReasonCertification, "the model is certified as the policy's `aal3Certification` asks, FIDO_CERTIFIED_L2 by default",
-		"§2.3.2: how the key is protected; FIDO certification stands for it, see below",
+		"§2.3.2: a hardware-protected, isolated environment; §3.2.13: tested by others; FIDO certification stands for both, see below",
 		func(in Inputs) bool { return !certified(in.Certification, in.AAL3Certification) },
 	}, {
 		AAL3, ReasonAuthenticatorReport, "the model has not been reported as revoked or compromised",
-		"§4.3: an authenticator whose compromise is known is not relied on",
+		"§4.3: a compromised authenticator is suspended or invalidated promptly",
 		func(in Inputs) bool { return in.Disposition != "" },
 	},
 }

@@ -37,7 +37,7 @@ type Session struct {
 	ID           ID
 	UserID       user.ID
 	CredentialID credential.ID
-	AAL          uint8      // authenticator assurance level, 1 to 3 (NIST SP 800-63B-4)
+	AAL          uint8      // authentication assurance level, 1 to 3 (NIST SP 800-63B-4)
 	UserVerified bool       // at the sign-in
 	Address      netip.Addr // where the sign-in came from; invalid when not known
 	UserAgent    string
