@@ -1,8 +1,13 @@
 package ceremony
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/biocore-id/biocore/authcore/assurance"
+	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
@@ -15,6 +20,26 @@ func (in *signIn) assurance() assurance.Result {
 	// Where policy lets a change of backup eligibility pass, the weaker of the two counts.
 	known.BackupEligible = known.BackupEligible || flags.BackupEligible()
 	return assurance.Of(known)
+}
+
+// readReach finds out how far the user's active credentials could take them, so that a
+// second sign-in is asked of nobody whom it could not help. It reads the store: for
+// sign-ins alone that are worth too little, none of which is written by the hot path. A
+// credential that is suspended counts again when it is resumed.
+func (s *Service) readReach(ctx context.Context, in *signIn) error {
+	return s.store.ReadTenant(ctx, in.scope, func(tx *db.TenantTx) error {
+		rows, err := tx.ListCredentialsOfUser(ctx, in.known.user.ID.UUID())
+		if err != nil {
+			return fmt.Errorf("list the user's credentials: %w", err)
+		}
+		in.reach = assurance.Reach{} // this may be the second run
+		for _, row := range rows {
+			if c := credential.FromRow(row); c.State == credential.Active {
+				in.reach.Add(&c)
+			}
+		}
+		return nil
+	})
 }
 
 // exchanged is the assurance of a session whose code is traded. Its level was settled at

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -32,6 +33,7 @@ type signIn struct {
 	known       *known
 	assertion   webauthn.Assertion
 	publishable bool
+	reach       assurance.Reach // read where policy asks for more than this sign-in is worth; else zero
 }
 
 // FinishAuthentication verifies what the authenticator signed (WebAuthn L3
@@ -71,6 +73,11 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 	}
 	if err := s.verify(ctx, in, &req.Response); err != nil {
 		return Authenticated{}, err
+	}
+	if int(in.assurance().AAL) < in.snap.Policy.MinimumAAL {
+		if err := s.readReach(ctx, in); err != nil {
+			return Authenticated{}, err
+		}
 	}
 	facts := in.facts()
 	if d := policy.DecideAuthentication(&in.snap.Policy, &facts); d.Outcome != policy.Allow {

@@ -209,6 +209,8 @@ func (in *signIn) facts() policy.AuthenticationFacts {
 		Algorithm: int(c.Algorithm), Attachment: in.assertion.Attachment, Purpose: in.begun.purpose, Identified: in.begun.identified,
 		SteppedUp: in.begun.steppedUp, Publishable: in.publishable, AAGUID: c.AAGUID, Trust: string(c.Trust), Certification: c.Certification,
 		Disposition: c.Disposition, Lowered: c.Lowered, RegisteredAAL: int(c.RegisteredAAL), AAL: int(in.assurance().AAL),
+		ReachableAAL: int(in.reach.AAL(&in.snap.Policy)), ReachableBoundAAL: int(in.reach.Bound), ReachableSyncedAAL: int(in.reach.Synced),
+		ReachableCertification:   string(in.reach.Certification),
 		BackupEligibilityChanged: flags.BackupEligible() != c.BackupEligible,
 	}
 	if in.begun.policyVersion != in.snap.PolicyVersion {

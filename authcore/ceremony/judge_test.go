@@ -69,8 +69,9 @@ func TestPolicyDecidesRegistrations(t *testing.T) {
 		{"certified too low", `{"attestationConveyance":"direct","requiredTrust":"MDS","minimumCertification":"FIDO_CERTIFIED_L2"}`, proven, []mdstest.Report{certified}, credential.TrustMDS, ceremony.ErrCertification},
 		{"a model on the list of those denied", `{"authenticatorsDenied":["ee882879-721c-4913-9775-3dfcce97072a"]}`, key(t, authenticatortest.PackedSelf), nil, credential.TrustUntrusted, ceremony.ErrAuthenticator},
 		{"a revoked model", `{"attestationConveyance":"direct","authenticatorStatus":"SUSPEND"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, ceremony.ErrCompromised},
-		{"a revoked model, flagged", `{"attestationConveyance":"direct"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, nil},
 		{"certificates that have ended, where nothing is required", `{"attestationConveyance":"direct"}`, aged(t), nil, credential.TrustUntrusted, webauthn.ErrAttestationExpired},
+		{"a revoked model, by a policy that says nothing of it", `{"attestationConveyance":"direct"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, ceremony.ErrCompromised},
+		{"a revoked model, flagged", `{"attestationConveyance":"direct","reportedAuthenticators":"FLAG"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, nil},
 		{"a synced passkey", `{"syncedPasskeys":"DENY"}`, authenticator(t, authenticatortest.Options{BackupEligible: true}), nil, credential.TrustNone, ceremony.ErrSynced},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -254,6 +255,7 @@ func TestPolicyDecidesSignIns(t *testing.T) {
 	}{
 		{"worth enough", `{"minimumAal":2}`, "", authenticatortest.Deviation{}, ceremony.Allow, ""},
 		{"worth too little", `{"minimumAal":2,"userVerification":"preferred"}`, "", authenticatortest.Deviation{ClearFlags: authenticatortest.UV}, ceremony.StepUp, policy.ReasonAssuranceInsufficient},
+		{"worth too little, and no passkey could be worth more", `{"minimumAal":3}`, "", authenticatortest.Deviation{}, ceremony.Deny, policy.ReasonAssuranceUnreachable},
 		{"of a reported model, flagged", `{}`, "disposition = 'FLAG'", authenticatortest.Deviation{}, ceremony.Allow, ""},
 		{"of a reported model, with a step-up", `{}`, "disposition = 'STEP_UP'", authenticatortest.Deviation{}, ceremony.StepUp, policy.ReasonAuthenticatorCompromised},
 		{"worth too little, with a count that policy lets fall", `{"minimumAal":2,"userVerification":"preferred","signCountRollback":"FLAG"}`, "", authenticatortest.Deviation{ClearFlags: authenticatortest.UV, SignCount: authenticatortest.FrozenCount}, ceremony.StepUp, policy.ReasonAssuranceInsufficient},
@@ -317,6 +319,68 @@ func TestStepUpToTheMinimum(t *testing.T) {
 	if done, err = w.finish(t, acme, begun, get(t, a, begun, authenticatortest.Deviation{})); err != nil || done.Decision != ceremony.Allow || done.Session == nil {
 		t.Errorf("the second = %+v, %v", done, err)
 	}
+}
+
+// A second sign-in is asked of those alone whom it could help: by the passkeys that the user
+// has, that are active, and that are the user's own. What was found stands in the facts.
+func TestMinimumThatNobodyReaches(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.policed(t, `{"minimumAal":3}`), w.policed(t, `{"minimumAal":3}`)
+	a, b, theirs := phone(t), phone(t), phone(t)
+	owner := w.enroll(t, acme, a)
+	good := w.enroll(t, acme, b) // another user's
+	w.enroll(t, globex, theirs)
+	prove := func(where string, args ...any) {
+		t.Helper()
+		if _, err := w.db.Superuser(t).Exec(t.Context(), "UPDATE credentials SET trust = 'MDS', certification = 'FIDO_CERTIFIED_L2' WHERE "+where, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prove("tenant_id = $1 AND id = $2", acme.Tenant(), good.Credential.ID.Bytes())
+	prove("tenant_id = $1", globex.Tenant())
+	facts := func() (f policy.AuthenticationFacts) {
+		t.Helper()
+		var text, reason string
+		if err := w.db.Superuser(t).QueryRow(t.Context(), "SELECT facts::text, reason FROM ceremonies WHERE tenant_id = $1 AND kind = 'AUTHENTICATION' ORDER BY at DESC, id DESC LIMIT 1", acme.Tenant()).Scan(&text, &reason); err != nil {
+			t.Fatal(err)
+		}
+		f, err := policy.ParseAuthenticationFacts([]byte(text), reason)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	try := func(what string, want ceremony.Decision, reason string, reachable int) {
+		t.Helper()
+		done, err := w.try(t, acme, a, authenticatortest.Deviation{})
+		if err != nil || done.Decision != want || done.Reason != reason || (done.StepUp != nil) != (want == ceremony.StepUp) {
+			t.Fatalf("%s = %+v, %v, want %s %s", what, done, err, want, reason)
+		}
+		if f := facts(); f.ReachableAAL != reachable {
+			t.Errorf("%s: the facts have %+v, want AAL%d reachable", what, f, reachable)
+		}
+	}
+	try("with the phone alone", ceremony.Deny, policy.ReasonAssuranceUnreachable, 2)
+	second := key(t, authenticatortest.PackedSelf)
+	added, err := w.tryEnroll(t, acme, second, ceremony.BeginRegistrationRequest{UserID: &owner.User.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prove("tenant_id = $1 AND id = $2", acme.Tenant(), added.Credential.ID.Bytes())
+	try("with a certified key beside it", ceremony.StepUp, policy.ReasonAssuranceInsufficient, 3)
+	if f := facts(); f.ReachableBoundAAL != 3 || f.ReachableCertification != "FIDO_CERTIFIED_L2" || f.ReachableSyncedAAL != 0 {
+		t.Errorf("a replay has to go by %+v", f)
+	}
+	if done, err := w.try(t, acme, second, authenticatortest.Deviation{}); err != nil || done.Decision != ceremony.Allow {
+		t.Fatalf("with that key = %+v, %v", done, err)
+	}
+	if f := facts(); f.ReachableAAL != 0 || f.AAL != 3 {
+		t.Errorf("a sign-in that is worth enough was looked into: %+v", f)
+	}
+	if _, err := w.credentials.Revoke(t.Context(), acme, credential.RevokeRequest{ID: added.Credential.ID}); err != nil {
+		t.Fatal(err)
+	}
+	try("after that key was revoked", ceremony.Deny, policy.ReasonAssuranceUnreachable, 2)
 }
 
 // A change of backup eligibility that policy lets pass is recorded, and changes no row.

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,8 +28,14 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// ErrDays is returned for a span that is too short or too long.
-var ErrDays = fault.New(fault.Invalid, "SIMULATION_DAYS_INVALID", "a simulation looks back 1 to 90 days")
+// Errors returned by Service.
+var (
+	// ErrDays is returned for a span that is too short or too long.
+	ErrDays = fault.New(fault.Invalid, "SIMULATION_DAYS_INVALID", "a simulation looks back 1 to 90 days")
+	// ErrBusy is returned where the tenant's simulation before has not ended, or too many
+	// others have not. All that run now have when Retry-After is over.
+	ErrBusy = fault.New(fault.Exhausted, "SIMULATION_BUSY", "another simulation is running: try again when it has ended").WithRetryAfter(timeLimit)
+)
 
 // Bounds of one simulation: what an answer waits for, and what it holds in memory. The
 // newest are looked at.
@@ -39,7 +46,10 @@ const (
 	maxCredentials = 50_000
 	pageRows       = 1_000
 	timeLimit      = 8 * time.Second // for both; the API's answer is due within ten
-	maxListed      = 20
+	// maxAtOnce bounds what simulations take from sign-ins: each reads pages without a
+	// pause, which keeps one connection and most of a core busy. Of one tenant one runs.
+	maxAtOnce = 2
+	maxListed = 20
 )
 
 // Kinds of ceremonies, as they stand in rows.
@@ -61,11 +71,14 @@ type Options struct {
 type Service struct {
 	store                      *db.Store
 	maxCeremonies, maxStanding int
+
+	mu      sync.Mutex
+	running map[uuid.UUID]bool // by tenant
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, maxCeremonies: o.MaxCeremonies, maxStanding: o.MaxCredentials}
+	s := &Service{store: o.Store, maxCeremonies: o.MaxCeremonies, maxStanding: o.MaxCredentials, running: map[uuid.UUID]bool{}}
 	if s.maxCeremonies == 0 {
 		s.maxCeremonies = maxCeremonies
 	}
@@ -123,9 +136,30 @@ type Standing struct {
 	Refused        int
 	Reasons        []Affected[string]
 	Authenticators []Affected[uuid.UUID] // of those refused
+
+	// Users are those with a credential that signs in, and Unreachable those of them whose
+	// credentials, each with its user verified, all stay below the draft's minimumAal: they
+	// could not sign in any more. Both are 0 unless All, since one of a user's credentials
+	// may be among those that were not looked at.
+	Users, Unreachable int
 }
 
-// Simulate tries a draft. policy.ErrInvalid, ErrDays, db.ErrUnavailable.
+// enter lets a tenant's simulation begin, unless ErrBusy. leave ends it.
+func (s *Service) enter(tenant uuid.UUID) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[tenant] || len(s.running) >= maxAtOnce {
+		return nil, ErrBusy
+	}
+	s.running[tenant] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.running, tenant)
+	}, nil
+}
+
+// Simulate tries a draft. policy.ErrInvalid, ErrDays, ErrBusy, db.ErrUnavailable.
 func (s *Service) Simulate(ctx context.Context, sc scope.Scope, req Request) (Result, error) {
 	draft, err := policy.Parse(req.Document)
 	if err != nil {
@@ -137,6 +171,11 @@ func (s *Service) Simulate(ctx context.Context, sc scope.Scope, req Request) (Re
 	if req.Days < 1 || req.Days > maxDays {
 		return Result{}, ErrDays
 	}
+	leave, err := s.enter(sc.Tenant())
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
 	started := s.store.Now()
 	r := replay{draft: &draft, tallies: map[change]*tally{}, users: counts[uuid.UUID]{}, credentials: counts[credential.ID]{}, models: counts[uuid.UUID]{}}
 	since, all, err := s.ceremonies(ctx, sc, &r, started.AddDate(0, 0, -req.Days), started.Add(timeLimit*3/4))
@@ -194,6 +233,7 @@ func (s *Service) ceremonies(ctx context.Context, sc scope.Scope, r *replay, sin
 func (s *Service) standing(ctx context.Context, sc scope.Scope, draft *policy.Document, deadline time.Time) (Standing, error) {
 	var out Standing
 	reasons, models := counts[string]{}, counts[uuid.UUID]{}
+	reaches := map[uuid.UUID]assurance.Reach{}
 	next := tenantq.ListCredentialsToJudgeParams{}
 	for out.Credentials < s.maxStanding {
 		next.MaxRows = int32(min(pageRows, s.maxStanding-out.Credentials)) //nolint:gosec // at most pageRows
@@ -206,6 +246,14 @@ func (s *Service) standing(ctx context.Context, sc scope.Scope, draft *policy.Do
 			return out, fmt.Errorf("list credentials: %w", err)
 		}
 		for _, row := range page {
+			if row.State == string(credential.Active) {
+				reach := reaches[row.UserID]
+				reach.Add(&credential.Credential{
+					BackupEligible: row.BackupEligible, Trust: credential.Trust(row.Trust), Certification: row.Certification, Disposition: row.Disposition,
+					RegisteredAAL: uint8(row.RegisteredAal), Lowered: row.Lowered, //nolint:gosec // checked by the table: 0 to 3
+				})
+				reaches[row.UserID] = reach
+			}
 			f := policy.RegistrationFacts{
 				UserPresent: true, UserVerified: true, BackupEligible: row.BackupEligible, Algorithm: int(row.Algorithm), AAGUID: row.Aaguid,
 				Attachment: row.Attachment, Discoverable: row.Discoverable, Trust: row.Trust, Certification: row.Certification, Via: string(credential.ViaImport),
@@ -228,6 +276,14 @@ func (s *Service) standing(ctx context.Context, sc scope.Scope, draft *policy.Do
 		next.AfterID = page[len(page)-1].ID
 		if !s.store.Now().Before(deadline) {
 			break
+		}
+	}
+	if out.All {
+		out.Users = len(reaches)
+		for _, reach := range reaches {
+			if int(reach.AAL(draft)) < draft.MinimumAAL {
+				out.Unreachable++
+			}
 		}
 	}
 	out.Reasons, out.Authenticators = reasons.top(cmp.Compare), models.top(cmpUUID)
@@ -313,13 +369,22 @@ func decide(draft *policy.Document, row *tenantq.ListCeremoniesRow) (d policy.De
 			// Of a changed eligibility the weaker counts.
 			UserVerified: f.UserVerified, BackupEligible: f.BackupEligible || f.BackupEligibilityChanged, BackedUp: f.BackedUp,
 			Trust: credential.Trust(f.Trust), Certification: policy.Certification(f.Certification), Disposition: f.Disposition,
-			RegisteredAAL: uint8(min(max(f.RegisteredAAL, 0), math.MaxUint8)), Lowered: f.Lowered,
+			RegisteredAAL: level(f.RegisteredAAL), Lowered: f.Lowered,
 			SyncedAAL: draft.SyncedAAL, AAL3Certification: draft.AAL3Certification,
 		}).AAL)
+		if f.ReachableAAL > 0 {
+			reach := assurance.Reach{
+				Bound: level(f.ReachableBoundAAL), Synced: level(f.ReachableSyncedAAL), Certification: policy.Certification(f.ReachableCertification),
+			}
+			f.ReachableAAL = int(reach.AAL(draft))
+		}
 		return policy.DecideAuthentication(draft, &f), f.AAGUID, true, nil
 	}
 	return d, model, false, nil // of a later release
 }
+
+// level is one that stands in facts.
+func level(n int) uint8 { return uint8(min(max(n, 0), math.MaxUint8)) }
 
 func (r *replay) changes() []Change {
 	keys := slices.SortedFunc(maps.Keys(r.tallies), func(a, b change) int {

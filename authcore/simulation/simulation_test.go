@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -106,7 +108,7 @@ func TestSimulate(t *testing.T) {
 		Authenticators: []simulation.Affected[uuid.UUID]{{phone, 4}, {yubikey, 1}},
 		Standing: simulation.Standing{
 			Credentials: 3, All: true, Refused: 3, Reasons: reasons(simulation.Affected[string]{"ATTESTATION_UNTRUSTED", 3}),
-			Authenticators: got.Standing.Authenticators,
+			Authenticators: got.Standing.Authenticators, Users: 2,
 		},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -117,6 +119,55 @@ func TestSimulate(t *testing.T) {
 	}
 	if n := store.AuditCount(t, sc, "policy.update"); n != 0 {
 		t.Errorf("a simulation left %d entries", n)
+	}
+}
+
+// Who could not sign in any more is told apart from who would be asked for another passkey:
+// of past sign-ins by what they recorded, under the draft's own measure, and of the users
+// that exist by what they have.
+func TestSimulateTellsWhoCouldNotSignIn(t *testing.T) {
+	store := dbtest.New(t)
+	sc := store.Tenant(t)
+	ada, theirs := store.User(t, sc, 2)
+	bob, his := store.User(t, sc, 1)
+	if _, err := store.Superuser(t).Exec(t.Context(), "UPDATE credentials SET trust = 'MDS', certification = 'FIDO_CERTIFIED_L2' WHERE tenant_id = $1 AND id = $2", sc.Tenant(), theirs[1]); err != nil {
+		t.Fatal(err)
+	}
+	weak := func(change func(*policy.AuthenticationFacts)) string {
+		return signedIn(func(f *policy.AuthenticationFacts) { f.Trust, f.Certification, f.AAL = "NONE", "", 2; change(f) })
+	}
+	record(t, store, sc, "AUTHENTICATION", "STEP_UP", "ASSURANCE_INSUFFICIENT", weak(func(f *policy.AuthenticationFacts) {
+		f.ReachableAAL, f.ReachableBoundAAL, f.ReachableCertification = 3, 3, "FIDO_CERTIFIED_L2"
+	}), &ada, theirs[0])
+	record(t, store, sc, "AUTHENTICATION", "DENY", "ASSURANCE_UNREACHABLE", weak(func(f *policy.AuthenticationFacts) {
+		f.ReachableAAL, f.ReachableBoundAAL, f.ReachableSyncedAAL = 2, 2, 2
+	}), &bob, his[0])
+	record(t, store, sc, "AUTHENTICATION", "STEP_UP", "ASSURANCE_INSUFFICIENT", weak(func(*policy.AuthenticationFacts) {}), &bob, his[0]) // of a release before
+	svc := simulation.New(simulation.Options{Store: store.Store})
+	for _, tt := range []struct {
+		draft       string
+		want        map[policy.Outcome]int
+		unreachable int
+	}{
+		{`{"minimumAal":3}`, map[policy.Outcome]int{policy.StepUp: 2, policy.Deny: 1}, 1},
+		{`{"minimumAal":3,"aal3Certification":"FIDO_CERTIFIED_L3"}`, map[policy.Outcome]int{policy.StepUp: 1, policy.Deny: 2}, 2},
+		{`{"minimumAal":2}`, map[policy.Outcome]int{policy.Allow: 3}, 0},
+	} {
+		got, err := svc.Simulate(t.Context(), sc, simulation.Request{Document: []byte(tt.draft), Days: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := map[policy.Outcome]int{}
+		for _, c := range got.Changes {
+			after[c.After] += c.Count
+		}
+		if diff := cmp.Diff(tt.want, after); diff != "" || got.Standing.Users != 2 || got.Standing.Unreachable != tt.unreachable {
+			t.Errorf("%s: %+v (-want +got):\n%s", tt.draft, got.Standing, diff)
+		}
+	}
+	cut, err := simulation.New(simulation.Options{Store: store.Store, MaxCredentials: 2}).Simulate(t.Context(), sc, simulation.Request{Document: []byte(`{"minimumAal":3}`)})
+	if err != nil || cut.Standing.Users != 0 || cut.Standing.Unreachable != 0 {
+		t.Errorf("cut = %+v, %v: a user's good passkey may be among those not looked at", cut.Standing, err)
 	}
 }
 
@@ -183,6 +234,63 @@ func TestSimulationIsBounded(t *testing.T) {
 	t.Cleanup(later.Close)
 	if got, err := simulation.New(simulation.Options{Store: later}).Simulate(t.Context(), sc, simulation.Request{Document: []byte(`{}`), Days: 1}); err != nil || got.Ceremonies != 0 || !got.All {
 		t.Errorf("later = %+v, %v", got, err)
+	}
+}
+
+// A tenant's second simulation, and a third one of anybody's, are refused while those before
+// run, and take their turn when they have ended, also by an error.
+func TestSimulationsAtOnce(t *testing.T) {
+	store := dbtest.New(t)
+	o := store.Options()
+	var held atomic.Bool
+	entered, release := make(chan struct{}), make(chan struct{})
+	o.Now = func() time.Time { // what a simulation asks for when it begins
+		if held.Load() {
+			entered <- struct{}{}
+			<-release
+		}
+		return time.Now()
+	}
+	slow, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(slow.Close)
+	svc := simulation.New(simulation.Options{Store: slow})
+	acme, globex, initech := store.Tenant(t), store.Tenant(t), store.Tenant(t)
+	try := func(sc scope.Scope) error {
+		_, err := svc.Simulate(t.Context(), sc, simulation.Request{Document: []byte(`{}`)})
+		return err
+	}
+	held.Store(true)
+	ended := make(chan error, 2)
+	go func() { ended <- try(acme) }()
+	<-entered
+	if err := try(acme); !errors.Is(err, simulation.ErrBusy) {
+		t.Errorf("a second one of a tenant's = %v, want %v", err, simulation.ErrBusy)
+	}
+	go func() { ended <- try(globex) }()
+	<-entered
+	if f, ok := fault.As(try(initech)); !ok || !errors.Is(f, simulation.ErrBusy) || f.RetryAfter < time.Second {
+		t.Errorf("a third tenant's = %v, want %v with a time to come back", f, simulation.ErrBusy)
+	}
+	if _, err := svc.Simulate(t.Context(), acme, simulation.Request{Document: []byte(`{`)}); !errors.Is(err, policy.ErrInvalid) {
+		t.Errorf("no policy meanwhile = %v, want %v: it takes nobody's place", err, policy.ErrInvalid)
+	}
+	held.Store(false)
+	close(release)
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := try(scope.Scope{}); !errors.Is(err, db.ErrScope) {
+		t.Errorf("without a scope = %v, want %v", err, db.ErrScope)
+	}
+	for _, sc := range []scope.Scope{acme, globex, initech, acme} {
+		if err := try(sc); err != nil {
+			t.Errorf("afterwards = %v", err)
+		}
 	}
 }
 

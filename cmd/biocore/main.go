@@ -47,6 +47,7 @@ func commands() []command {
 		{"attestation roots add", "FILE", "trust a certificate, in PEM or DER, to attest a tenant's authenticators", "biocore attestation roots add --tenant acme --name Fleet --aaguids ee882879-721c-4913-9775-3dfcce97072a root.pem", runAttestationRootsAdd},
 		{"attestation roots remove", "ID", "trust a certificate no more", "biocore attestation roots remove --tenant acme 0193a7d2-5b1e-7000-8000-000000000000", runAttestationRootsRemove},
 		{"policy show", "", "print a tenant's policy, as a document to change", "biocore policy show --tenant acme > policy.json", runPolicyShow},
+		{"policy schema", "", "print the JSON Schema of policies, for editors", "biocore policy schema > policy.schema.json", runPolicySchema},
 		{"policy set", "FILE", "replace a tenant's policy; - reads the document from standard input", "biocore policy set --tenant acme --reason 'shorter tokens' policy.json", runPolicySet},
 		{"policy versions", "", "list the versions of a tenant's policy, the newest first", "biocore policy versions --tenant acme", runPolicyVersions},
 		{"policy simulate", "FILE", "say what a draft would have changed in the last days; - reads it from standard input", "biocore policy simulate --tenant acme --days 14 draft.json", runPolicySimulate},

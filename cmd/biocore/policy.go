@@ -72,6 +72,16 @@ func runPolicyShow(ctx context.Context, env *environment, args []string) error {
 	})
 }
 
+// runPolicySchema prints what servers of this release serve. It asks nobody.
+func runPolicySchema(_ context.Context, env *environment, args []string) error {
+	var asJSON bool // it is JSON anyhow
+	if err := parse(flags(env, "policy schema", &asJSON), args, 0); err != nil {
+		return err
+	}
+	_, err := env.out.Write(policy.Schema())
+	return err
+}
+
 func runPolicySet(ctx context.Context, env *environment, args []string) error {
 	const command = "policy set"
 	var asJSON bool

@@ -195,6 +195,29 @@ func TestPolicyVersions(t *testing.T) {
 	s.refused(t, 2, "--limit is between", "policy", "versions", "--tenant", "acme", "--limit", "0")
 }
 
+// The schema is where its $id says, for anybody, and the CLI prints the same. A document may
+// name it, and is what it is without it.
+func TestPolicySchema(t *testing.T) {
+	w := newWorld(t)
+	c := w.tenant(t, "acme")
+	got := w.call(t, "GET", policy.SchemaPath, "", nil)
+	if got.status != http.StatusOK || got.raw != string(policy.Schema()) || got.header.Get("Content-Type") != "application/schema+json" || got.text("$id") != policy.SchemaPath {
+		t.Fatalf("GET %s: %s", policy.SchemaPath, got)
+	}
+	if a := w.call(t, "GET", policy.SchemaPath, "", nil, "If-None-Match", got.header.Get("ETag")); a.status != http.StatusNotModified {
+		t.Errorf("with its ETag: %s", a)
+	}
+	put := w.must(t, "PUT", "/admin/v1/policy", c.secret, map[string]any{"document": map[string]any{"$schema": w.url + policy.SchemaPath, "accessTokenSeconds": 120}, "reason": "by an editor"})
+	document, _ := put.at("document").(map[string]any)
+	if _, kept := document["$schema"]; kept || put.at("document", "accessTokenSeconds") != 120.0 {
+		t.Errorf("PUT: %s", put)
+	}
+	s := newShell(t, w.cfg)
+	if out := s.must(t, "policy", "schema"); out != string(policy.Schema()) {
+		t.Errorf("policy schema =\n%s", out)
+	}
+}
+
 // A draft is tried on what happened, over the API and by hand, and changes nothing.
 func TestSimulatePolicy(t *testing.T) {
 	w := newWorld(t)
@@ -208,6 +231,12 @@ func TestSimulatePolicy(t *testing.T) {
 	if got.at("ceremonies") != 2.0 || got.at("incomplete") != 0.0 || !all || got.at("existing", "credentials") != 1.0 || got.at("existing", "refused") != 1.0 ||
 		!strings.Contains(got.raw, "ATTESTATION_UNTRUSTED") {
 		t.Errorf("simulated: %s", got)
+	}
+	if got.at("existing", "users") != 1.0 || got.at("existing", "unreachable") != 0.0 {
+		t.Errorf("who could sign in: %s", got)
+	}
+	if a := w.must(t, "POST", "/admin/v1/policy:simulate", c.secret, map[string]any{"document": map[string]any{"minimumAal": 3}}); a.at("existing", "unreachable") != 1.0 {
+		t.Errorf("a level that nobody reaches: %s", a)
 	}
 	if a := w.must(t, "POST", "/admin/v1/policy:simulate", globex.secret, draft); a.at("existing", "refused") == 1.0 || strings.Contains(a.raw, c.user) {
 		t.Errorf("another tenant's: %s", a)
@@ -223,7 +252,8 @@ func TestSimulatePolicy(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"attestationConveyance":"direct","requiredTrust":"MDS"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := s.must(t, "policy", "simulate", "--tenant", "acme", file); !strings.Contains(out, "Of 1 credentials that exist, 1 would not be registered now: ATTESTATION_UNTRUSTED 1") {
+	if out := s.must(t, "policy", "simulate", "--tenant", "acme", file); !strings.Contains(out, "Of 1 credentials that exist, 1 would not be registered now: ATTESTATION_UNTRUSTED 1") ||
+		!strings.Contains(out, "Of 1 users, 0 could not sign in any more") {
 		t.Errorf("policy simulate =\n%s", out)
 	}
 	if a := s.read(t, "policy", "simulate", "--tenant", "acme", "--days", "2", file); a.at("existing", "refused") != 1.0 {

@@ -49,6 +49,8 @@ type existingJSON struct {
 	Refused        int         `json:"refused"`
 	Reasons        []countJSON `json:"reasons"`
 	Authenticators []countJSON `json:"authenticators"`
+	Users          int         `json:"users"`
+	Unreachable    int         `json:"unreachable"`
 }
 
 func toCountsJSON[T comparable](list []simulation.Affected[T], text func(T) string) []countJSON {
@@ -68,6 +70,7 @@ func toSimulationJSON(r simulation.Result) simulationJSON {
 		Existing: existingJSON{
 			Credentials: r.Standing.Credentials, All: r.Standing.All, Refused: r.Standing.Refused,
 			Reasons: toCountsJSON(r.Standing.Reasons, itself), Authenticators: toCountsJSON(r.Standing.Authenticators, uuid.UUID.String),
+			Users: r.Standing.Users, Unreachable: r.Standing.Unreachable,
 		},
 	}
 	for _, c := range r.Changes {
@@ -134,7 +137,14 @@ func printSimulation(w io.Writer, r simulationJSON) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "Of %d credentials that exist, %d would not be registered now%s.\n", r.Existing.Credentials, r.Existing.Refused, because(r.Existing.Reasons))
+	if _, err := fmt.Fprintf(w, "Of %d credentials that exist, %d would not be registered now%s.\n",
+		r.Existing.Credentials, r.Existing.Refused, because(r.Existing.Reasons)); err != nil {
+		return err
+	}
+	if !r.Existing.All {
+		return nil // not known
+	}
+	_, err := fmt.Fprintf(w, "Of %d users, %d could not sign in any more: none of their passkeys could reach minimumAal.\n", r.Existing.Users, r.Existing.Unreachable)
 	return err
 }
 

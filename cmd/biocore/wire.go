@@ -259,7 +259,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 // public is the handler of the public port; demo may be nil.
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
-		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Static: p.static, JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
+		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static, JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
 		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

@@ -452,7 +452,7 @@ func (q *Queries) ListCredentialsOfUser(ctx context.Context, userID uuid.UUID) (
 }
 
 const ListCredentialsToJudge = `-- name: ListCredentialsToJudge :many
-SELECT id, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition FROM credentials
+SELECT id, user_id, state, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition, registered_aal, lowered FROM credentials
 WHERE state <> 'REVOKED' AND ($1::bytea IS NULL OR id > $1::bytea)
 ORDER BY id LIMIT $2
 `
@@ -464,6 +464,8 @@ type ListCredentialsToJudgeParams struct {
 
 type ListCredentialsToJudgeRow struct {
 	ID             []byte
+	UserID         uuid.UUID
+	State          string
 	Aaguid         uuid.UUID
 	Trust          string
 	Certification  string
@@ -472,6 +474,8 @@ type ListCredentialsToJudgeRow struct {
 	Attachment     string
 	Discoverable   *bool
 	Disposition    string
+	RegisteredAal  int16
+	Lowered        bool
 }
 
 // What a policy's draft is tried on: all of the tenant's but revoked ones. Keyset by id. Index: credentials_pkey.
@@ -486,6 +490,8 @@ func (q *Queries) ListCredentialsToJudge(ctx context.Context, arg ListCredential
 		var i ListCredentialsToJudgeRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.UserID,
+			&i.State,
 			&i.Aaguid,
 			&i.Trust,
 			&i.Certification,
@@ -494,6 +500,8 @@ func (q *Queries) ListCredentialsToJudge(ctx context.Context, arg ListCredential
 			&i.Attachment,
 			&i.Discoverable,
 			&i.Disposition,
+			&i.RegisteredAal,
+			&i.Lowered,
 		); err != nil {
 			return nil, err
 		}

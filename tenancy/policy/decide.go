@@ -35,6 +35,7 @@ const (
 	ReasonSignCountRollback         = "SIGN_COUNT_ROLLBACK"        // the signature counter did not grow: the credential may have been copied
 	ReasonBackupEligibleChanged     = "BACKUP_ELIGIBILITY_CHANGED" // it is not what it was at registration
 	ReasonAssuranceInsufficient     = "ASSURANCE_INSUFFICIENT"     // the sign-in is worth less than minimumAal
+	ReasonAssuranceUnreachable      = "ASSURANCE_UNREACHABLE"      // neither it nor any passkey of the user's reaches minimumAal
 )
 
 // Decision is what a policy makes of a ceremony, and why. It follows from the facts
@@ -151,7 +152,7 @@ func (d *Document) decideAuthenticator(f *RegistrationFacts, out *Decision) {
 		out.refuse(Deny, ReasonCertificationInsufficient)
 	}
 	if len(f.Reports) > 0 {
-		if d.AuthenticatorStatus == DispositionFlag {
+		if d.ReportedAuthenticators == LeaveFlag {
 			out.flag(ReasonAuthenticatorCompromised)
 		} else {
 			out.refuse(Deny, ReasonAuthenticatorCompromised)
@@ -192,9 +193,12 @@ func DecideAuthentication(d *Document, f *AuthenticationFacts) Decision {
 		out.flag(ReasonAuthenticatorCompromised)
 	}
 	if f.AAL > 0 && f.AAL < d.MinimumAAL {
-		if f.SteppedUp {
+		switch {
+		case f.ReachableAAL > 0 && f.ReachableAAL < d.MinimumAAL:
+			out.refuse(Deny, ReasonAssuranceUnreachable) // a second sign-in could be worth no more
+		case f.SteppedUp:
 			out.refuse(Deny, ReasonAssuranceInsufficient) // the second sign-in was worth no more
-		} else {
+		default:
 			out.refuse(StepUp, ReasonAssuranceInsufficient)
 		}
 	}

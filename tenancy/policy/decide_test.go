@@ -62,8 +62,11 @@ func TestDecideRegistration(t *testing.T) {
 		{"certified enough", direct + `"requiredTrust":"MDS","minimumCertification":"FIDO_CERTIFIED_L1plus"`, nil, ""},
 		{"certified too low", direct + `"requiredTrust":"MDS","minimumCertification":"FIDO_CERTIFIED_L3"`, nil, "CERTIFICATION_INSUFFICIENT"},
 		{"not certified", direct + `"requiredTrust":"MDS","minimumCertification":"FIDO_CERTIFIED"`, func(f *policy.RegistrationFacts) { f.Certification = "" }, "CERTIFICATION_INSUFFICIENT"},
-		{"reported, flagged", ``, func(f *policy.RegistrationFacts) { f.Reports = []string{"REVOKED"} }, "/AUTHENTICATOR_COMPROMISED"},
-		{"reported, refused", `"authenticatorStatus":"STEP_UP"`, func(f *policy.RegistrationFacts) { f.Reports = []string{"REVOKED"} }, "AUTHENTICATOR_COMPROMISED"},
+		{"reported", ``, func(f *policy.RegistrationFacts) { f.Reports = []string{"USER_KEY_REMOTE_COMPROMISE"} }, "AUTHENTICATOR_COMPROMISED"},
+		{"reported, and only claimed", ``, func(f *policy.RegistrationFacts) { f.Trust, f.Reports = "NONE", []string{"REVOKED"} }, "AUTHENTICATOR_COMPROMISED"},
+		{"reported, flagged", `"reportedAuthenticators":"FLAG"`, func(f *policy.RegistrationFacts) { f.Reports = []string{"REVOKED"} }, "/AUTHENTICATOR_COMPROMISED"},
+		{"reported, flagged, and stepped up afterwards", `"reportedAuthenticators":"FLAG","authenticatorStatus":"STEP_UP"`, func(f *policy.RegistrationFacts) { f.Reports = []string{"REVOKED"} }, "/AUTHENTICATOR_COMPROMISED"},
+		{"reported, where those that exist are stepped up", `"authenticatorStatus":"STEP_UP"`, func(f *policy.RegistrationFacts) { f.Reports = []string{"REVOKED"} }, "AUTHENTICATOR_COMPROMISED"},
 		{"synced, allowed", ``, func(f *policy.RegistrationFacts) { f.BackupEligible = true }, ""},
 		{"synced, flagged", `"syncedPasskeys":"FLAG"`, func(f *policy.RegistrationFacts) { f.BackupEligible = true }, "/SYNCED_PASSKEY_NOT_ALLOWED"},
 		{"synced, refused", `"syncedPasskeys":"DENY"`, func(f *policy.RegistrationFacts) { f.BackupEligible = true }, "SYNCED_PASSKEY_NOT_ALLOWED"},
@@ -176,6 +179,10 @@ func TestDecideAuthentication(t *testing.T) {
 		{"not verified", ``, func(f *policy.AuthenticationFacts) { f.UserVerified = false }, policy.Deny, "USER_VERIFICATION_REQUIRED"},
 		{"worth too little", `"minimumAal":2,"userVerification":"preferred"`, func(f *policy.AuthenticationFacts) { f.AAL, f.UserVerified = 1, false }, policy.StepUp, "ASSURANCE_INSUFFICIENT"},
 		{"worth too little twice", `"minimumAal":2`, func(f *policy.AuthenticationFacts) { f.AAL, f.SteppedUp = 1, true }, policy.Deny, "ASSURANCE_INSUFFICIENT"},
+		{"worth too little, and another passkey would do", `"minimumAal":3`, func(f *policy.AuthenticationFacts) { f.ReachableAAL = 3 }, policy.StepUp, "ASSURANCE_INSUFFICIENT"},
+		{"worth too little, and none would do", `"minimumAal":3`, func(f *policy.AuthenticationFacts) { f.ReachableAAL = 2 }, policy.Deny, "ASSURANCE_UNREACHABLE"},
+		{"worth too little twice, and none would do", `"minimumAal":3`, func(f *policy.AuthenticationFacts) { f.ReachableAAL, f.SteppedUp = 2, true }, policy.Deny, "ASSURANCE_UNREACHABLE"},
+		{"worth enough, whatever is reachable", `"minimumAal":2`, func(f *policy.AuthenticationFacts) { f.ReachableAAL = 1 }, "", ""},
 		{"from before there was an AAL", `"minimumAal":3`, func(f *policy.AuthenticationFacts) { f.AAL = 0 }, "", ""},
 		{"embedded", ``, func(f *policy.AuthenticationFacts) { f.TopOrigin = "https://shop.example" }, policy.Deny, "CROSS_ORIGIN_NOT_ALLOWED"},
 		{"the hardest is answered", `"minimumAal":2`, func(f *policy.AuthenticationFacts) {
@@ -217,7 +224,8 @@ func anySignIn(r *rand.Rand) policy.AuthenticationFacts {
 		BackedUp: r.IntN(2) == 0, SignCount: r.Uint32(), Algorithm: -7, Attachment: pick(r, "", "platform"), Purpose: pick(r, "", "pay"), Identified: r.IntN(2) == 0,
 		SteppedUp: r.IntN(2) == 0, Publishable: r.IntN(2) == 0, BegunPolicyVersion: r.IntN(3), AAGUID: pick(r, modelA, uuid.Nil), Trust: pick(r, "NONE", "SELF", "MDS"),
 		Certification: string(pick(r, policy.Certifications()...)), Disposition: pick(r, "", "FLAG", "STEP_UP"), Lowered: r.IntN(4) == 0, RegisteredAAL: r.IntN(3),
-		AAL: r.IntN(4), SignCountRolledBack: r.IntN(4) == 0, BackupEligibilityChanged: r.IntN(4) == 0,
+		AAL: r.IntN(4), ReachableAAL: r.IntN(4), ReachableBoundAAL: r.IntN(4), ReachableSyncedAAL: r.IntN(3),
+		ReachableCertification: string(pick(r, policy.Certifications()...)), SignCountRolledBack: r.IntN(4) == 0, BackupEligibilityChanged: r.IntN(4) == 0,
 	}
 }
 
@@ -234,6 +242,7 @@ func anyDocument(r *rand.Rand) policy.Document {
 	d.SignCountRollback = pick(r, policy.RollbackDeny, policy.RollbackStepUp, policy.RollbackFlag)
 	d.BackupEligibilityChange = pick(r, policy.LeaveDeny, policy.LeaveFlag)
 	d.AuthenticatorStatus = pick(r, policy.DispositionFlag, policy.DispositionStepUp, policy.DispositionSuspend)
+	d.ReportedAuthenticators = pick(r, policy.LeaveDeny, policy.LeaveFlag)
 	d.AdditionalCredential = pick(r, policy.Vouched, policy.StrongSignIn)
 	return d
 }
@@ -256,6 +265,7 @@ var tightenings = map[string]func(*policy.Document){
 	"additionalCredential":    func(d *policy.Document) { d.AdditionalCredential = policy.StrongSignIn },
 	"minimumAal":              func(d *policy.Document) { d.MinimumAAL = 3 },
 	"authenticatorStatus":     func(d *policy.Document) { d.AuthenticatorStatus = policy.DispositionSuspend },
+	"reportedAuthenticators":  func(d *policy.Document) { d.ReportedAuthenticators = policy.LeaveDeny },
 	"crossOrigin":             func(d *policy.Document) { d.CrossOrigin = policy.LeaveDeny },
 }
 
@@ -308,7 +318,7 @@ func TestFactsRoundTrip(t *testing.T) {
 
 func TestFactsOfTheReleaseBefore(t *testing.T) {
 	f, err := policy.ParseAuthenticationFacts([]byte(`{"origin":"https://acme.example","userVerified":true,"signCount":4,"algorithm":-7}`), policy.ReasonSignCountRollback)
-	if err != nil || !f.SignCountRolledBack || f.AAL != 0 || f.Trust != "NONE" || f.SignCount != 4 {
+	if err != nil || !f.SignCountRolledBack || f.AAL != 0 || f.ReachableAAL != 0 || f.Trust != "NONE" || f.SignCount != 4 {
 		t.Errorf("a sign-in: %+v, %v", f, err)
 	}
 	g, err := policy.ParseRegistrationFacts([]byte(`{"aaguid":"ee882879-721c-4913-9775-3dfcce97072a","transports":["usb"],"via":"SERVER_KEY","algorithm":-7}`))

@@ -116,6 +116,14 @@ type AuthenticationFacts struct {
 
 	AAL int `json:"aal"` // what the sign-in was worth, by the policy of then
 
+	// How far the user's credentials could have taken them, each with its user verified:
+	// known only where the policy of then asked for more than AAL. ReachableAAL is the best
+	// level under that policy, 0 where it is not known; the others are assurance.Reach.
+	ReachableAAL           int    `json:"reachableAal"`
+	ReachableBoundAAL      int    `json:"reachableBoundAal"`
+	ReachableSyncedAAL     int    `json:"reachableSyncedAal"`
+	ReachableCertification string `json:"reachableCertification"`
+
 	// What the row of the credential said as the sign-in was written.
 	SignCountRolledBack      bool `json:"signCountRolledBack"`
 	BackupEligibilityChanged bool `json:"backupEligibilityChanged"`
@@ -148,6 +156,10 @@ func (f *AuthenticationFacts) AppendJSON(dst []byte) []byte {
 	m.yes("lowered", f.Lowered)
 	m.number("registeredAal", int64(f.RegisteredAAL))
 	m.number("aal", int64(f.AAL))
+	m.number("reachableAal", int64(f.ReachableAAL))
+	m.number("reachableBoundAal", int64(f.ReachableBoundAAL))
+	m.number("reachableSyncedAal", int64(f.ReachableSyncedAAL))
+	m.text("reachableCertification", f.ReachableCertification)
 	m.yes("signCountRolledBack", f.SignCountRolledBack)
 	m.yes("backupEligibilityChanged", f.BackupEligibilityChanged)
 	return append(m.dst, '}')

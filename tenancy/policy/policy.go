@@ -237,6 +237,9 @@ type Document struct {
 	// AuthenticatorStatus is what follows the report that a credential's model is revoked
 	// or compromised.
 	AuthenticatorStatus Disposition `json:"authenticatorStatus"`
+	// ReportedAuthenticators is whether a credential may register whose model is reported
+	// as revoked or compromised, proven or claimed: DENY, or FLAG to let it in and say so.
+	ReportedAuthenticators Leave `json:"reportedAuthenticators"`
 	// EvidenceRetentionDays is how long the evidence of registrations is kept: 1 to 3650
 	// days, 0 for none at all.
 	EvidenceRetentionDays int `json:"evidenceRetentionDays"`
@@ -289,6 +292,7 @@ func Default() Document {
 		SyncedAAL:                 2,
 		AAL3Certification:         "FIDO_CERTIFIED_L2",
 		AuthenticatorStatus:       DispositionFlag,
+		ReportedAuthenticators:    LeaveDeny,
 		EvidenceRetentionDays:     365,
 		CrossOrigin:               LeaveDeny,
 		TopOrigins:                []string{},
@@ -334,6 +338,7 @@ func whenAbsent() Document {
 		SyncedAAL:                 2,
 		AAL3Certification:         "FIDO_CERTIFIED_L2",
 		AuthenticatorStatus:       DispositionFlag,
+		ReportedAuthenticators:    LeaveDeny,
 		EvidenceRetentionDays:     365,
 		CrossOrigin:               LeaveDeny,
 		TopOrigins:                []string{},
@@ -397,6 +402,9 @@ func (d *Document) DataKeyRotation() time.Duration {
 //go:embed policy.schema.json
 var schema []byte
 
+// SchemaPath is where a server has the schema: its $id.
+const SchemaPath = "/schemas/policy/v1.json"
+
 // Schema is the JSON Schema (2020-12) of a document, for editors and the API's
 // reference. Validate is what decides; it also holds what fields ask of each other.
 func Schema() []byte { return bytes.Clone(schema) }
@@ -406,13 +414,15 @@ const MaxBytes = 24 << 10
 
 // Parse reads a document and validates it. Absent fields have the values that they had
 // when there was no such field: documents from before stay readable, and mean the same. Unknown fields, fields given
-// twice and whatever follows the document are ErrInvalid.
+// twice and whatever follows the document are ErrInvalid. A $schema, by which editors find
+// the schema, is passed over.
 func Parse(text []byte) (Document, error) {
 	d := whenAbsent()
 	if len(text) > MaxBytes {
 		return Document{}, ErrInvalid.WithMessage("a policy has at most 24 KiB")
 	}
-	if err := unique(text); err != nil {
+	text, err := unique(text)
+	if err != nil {
 		return Document{}, ErrInvalid.WithMessage(err.Error())
 	}
 	d.Algorithms = nil // a list in the text replaces the default, element by element it would mix with it
@@ -437,43 +447,57 @@ func malformed(err error) error {
 	return ErrInvalid.WithMessage("not JSON")
 }
 
-// unique refuses an object that names a field twice, which encoding/json would take
-// the last of and another reader the first; field names that differ only in case,
-// which encoding/json takes as one; null, which it passes over; and trailing text.
-func unique(text []byte) error {
+// schemaMember is what editors look for in a document (JSON Schema Core §8.1.1 has it for
+// schemas; for what they describe it is a custom).
+const schemaMember = "$schema"
+
+// unique returns the object without its $schema. It refuses one that names a field twice,
+// which encoding/json would take the last of and another reader the first; field names that
+// differ only in case, which encoding/json takes as one; null, which it passes over; and
+// trailing text.
+func unique(text []byte) ([]byte, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("not a JSON object")
+		return nil, errors.New("not a JSON object")
 	}
 	seen := map[string]bool{}
+	out := []byte{'{'}
 	for dec.More() {
 		key, err := dec.Token()
 		name, ok := key.(string)
 		if err != nil || !ok {
-			return errors.New("not JSON")
+			return nil, errors.New("not JSON")
 		}
 		if seen[strings.ToLower(name)] {
-			return errors.New("a field is given twice")
+			return nil, errors.New("a field is given twice")
 		}
 		seen[strings.ToLower(name)] = true
-		if !slices.Contains(Fields(), name) {
-			return fmt.Errorf("unknown field %q", cut(name))
+		if name != schemaMember && !slices.Contains(Fields(), name) {
+			return nil, fmt.Errorf("unknown field %q", cut(name))
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
-			return errors.New("not JSON")
+			return nil, errors.New("not JSON")
 		}
-		if string(value) == "null" {
-			return fmt.Errorf("%s is null", name)
+		switch {
+		case string(value) == "null":
+			return nil, fmt.Errorf("%s is null", name)
+		case name == schemaMember && value[0] != '"':
+			return nil, fmt.Errorf("%s is the address of a schema", name)
+		case name == schemaMember:
+			continue
+		case len(out) > 1:
+			out = append(out, ',')
 		}
+		out = append(append(append(append(out, '"'), name...), `":`...), value...)
 	}
 	if _, err := dec.Token(); err != nil {
-		return errors.New("not JSON")
+		return nil, errors.New("not JSON")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("text follows the document")
+		return nil, errors.New("text follows the document")
 	}
-	return nil
+	return append(out, '}'), nil
 }
 
 func cut(s string) string { return s[:min(len(s), 64)] }
@@ -488,7 +512,7 @@ func Fields() []string {
 		"conditionalCreate",
 		"requiredTrust", "authenticatorsAllowed", "authenticatorsDenied", "minimumCertification", "syncedPasskeys",
 		"authenticatorAttachment", "hints", "backupEligibilityChange", "additionalCredential", "strongSignInMaxAgeSeconds",
-		"minimumAal", "syncedAal", "aal3Certification", "authenticatorStatus", "evidenceRetentionDays",
+		"minimumAal", "syncedAal", "aal3Certification", "authenticatorStatus", "reportedAuthenticators", "evidenceRetentionDays",
 		"topOrigins", "crossOrigin", "recoveryCodes", "recoveryApproval", "recoveryFailures", "recoveryLockoutSeconds",
 	}
 }

@@ -32,7 +32,7 @@ const frozen = `{"userVerification":"required","attestationConveyance":"none","r
 	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true,` +
 	`"requiredTrust":"NONE","authenticatorsAllowed":[],"authenticatorsDenied":[],"minimumCertification":"","syncedPasskeys":"ALLOW",` +
 	`"authenticatorAttachment":"","hints":[],"backupEligibilityChange":"DENY","additionalCredential":"VOUCHED","strongSignInMaxAgeSeconds":300,` +
-	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","evidenceRetentionDays":365,` +
+	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","reportedAuthenticators":"DENY","evidenceRetentionDays":365,` +
 	`"topOrigins":[],"crossOrigin":"DENY","recoveryCodes":true,"recoveryApproval":"NONE","recoveryFailures":5,"recoveryLockoutSeconds":900}`
 
 func TestAbsentFieldsAreFrozen(t *testing.T) {
@@ -152,6 +152,9 @@ func TestParse(t *testing.T) {
 		{"any top origin", `{"topOrigins":["*"]}`, "topOrigins"},
 		{"an unknown hint", `{"hints":["phone"]}`, "hints"},
 		{"AAL 3 for anything", `{"aal3Certification":""}`, "aal3Certification"},
+		{"a schema that is no address", `{"$schema":{}}`, ""},
+		{"a schema twice", `{"$schema":"/a","$schema":"/b"}`, ""},
+		{"a schema and an unknown field", `{"$schema":"/schemas/policy/v1.json","minimumAAL":2}`, ""},
 		{"deep", strings.Repeat(`{"algorithms":`, 300), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,7 +167,7 @@ func TestParse(t *testing.T) {
 			}
 		})
 	}
-	got, err := policy.Parse([]byte(`{"algorithms":[-7],"signCountRollback":"FLAG"}`))
+	got, err := policy.Parse([]byte(`{"$schema":"https://auth.example/schemas/policy/v1.json","algorithms":[-7],"signCountRollback":"FLAG"}`))
 	want := policy.Default()
 	want.Algorithms, want.SignCountRollback = []int{-7}, policy.RollbackFlag
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -188,6 +191,7 @@ type property struct {
 // here. Fields, defaults, enumerations and bounds are compared one by one.
 func TestSchemaIsTheStruct(t *testing.T) {
 	var s struct {
+		ID                   string `json:"$id"`
 		Type                 string
 		AdditionalProperties *bool
 		Properties           map[string]property
@@ -208,6 +212,13 @@ func TestSchemaIsTheStruct(t *testing.T) {
 	}
 	if diff := cmp.Diff(policy.Fields(), fields); diff != "" {
 		t.Errorf("Fields: %s", diff)
+	}
+	if p := s.Properties["$schema"]; p.Type != "string" || p.Description == "" {
+		t.Errorf("the schema has no room for where it is: %+v", p)
+	}
+	delete(s.Properties, "$schema")
+	if s.ID != policy.SchemaPath {
+		t.Errorf("$id is %s, want where servers have it: %s", s.ID, policy.SchemaPath)
 	}
 	if len(s.Properties) != len(fields) {
 		t.Errorf("the schema has %d properties, want %d", len(s.Properties), len(fields))
@@ -300,6 +311,7 @@ func accepts(t *testing.T, field string, value any, want bool) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte(`{"algorithms":[-7,-7]}`))
+	f.Add([]byte(`{"$schema":"/schemas/policy/v1.json","hints":["hybrid"]}`))
 	f.Add([]byte(`{"a":{"a":{}},"a":1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := policy.Parse(text)

@@ -44,6 +44,7 @@ func (d *Document) Validate() error {
 		within("syncedAal", d.SyncedAAL, 1, 2),
 		one("aal3Certification", string(d.AAL3Certification), levels()[1:]...),
 		one("authenticatorStatus", string(d.AuthenticatorStatus), string(DispositionFlag), string(DispositionStepUp), string(DispositionSuspend)),
+		one("reportedAuthenticators", string(d.ReportedAuthenticators), string(LeaveDeny), string(LeaveFlag)),
 		within("evidenceRetentionDays", d.EvidenceRetentionDays, 0, 3650),
 		one("crossOrigin", string(d.CrossOrigin), string(LeaveDeny), string(LeaveAllow)),
 		each("topOrigins", d.TopOrigins, 20, isOrigin),

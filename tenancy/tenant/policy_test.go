@@ -165,7 +165,7 @@ func TestEveryFieldOfAPolicyCounts(t *testing.T) {
 		"authenticatorsDenied": []string{"cb69481e-8ff7-4039-93ec-0a2729a154a8"}, "minimumCertification": "FIDO_CERTIFIED_L1",
 		"syncedPasskeys": "DENY", "authenticatorAttachment": "platform", "hints": []string{"security-key"}, "backupEligibilityChange": "FLAG",
 		"additionalCredential": "STRONG_SIGN_IN", "strongSignInMaxAgeSeconds": 60, "minimumAal": 2, "syncedAal": 1,
-		"aal3Certification": "FIDO_CERTIFIED_L3", "authenticatorStatus": "SUSPEND", "evidenceRetentionDays": 0,
+		"aal3Certification": "FIDO_CERTIFIED_L3", "authenticatorStatus": "SUSPEND", "reportedAuthenticators": "FLAG", "evidenceRetentionDays": 0,
 		"topOrigins": []string{"https://shop.example"}, "crossOrigin": "ALLOW", "recoveryCodes": false,
 		"recoveryApproval": "SECOND_PERSON", "recoveryFailures": 3, "recoveryLockoutSeconds": 60,
 	}

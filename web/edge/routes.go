@@ -20,6 +20,7 @@ type Options struct {
 	Open      *connect.Server // what takes no key: gRPC's health check and reflection; nil: not served
 	REST      http.Handler    // the same methods by their google.api.http paths
 	Reference http.Handler    // /openapi/*.yaml and /docs/api
+	Schema    http.Handler    // /schemas/policy/v1.json, see Constant
 	Static    http.Handler    // /static/
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
@@ -68,6 +69,8 @@ func New(o Options) http.Handler {
 	api.Handle("GET /.well-known/passkey-endpoints", o.PasskeyEndpoints)
 	api.Handle("GET /.well-known/assetlinks.json", o.AssetLinks)
 	api.Handle("GET /.well-known/apple-app-site-association", o.AppSiteAssociation)
+
+	api.Handle("GET /schemas/policy/v1.json", o.Schema) // editors in pages read it, too
 
 	mux := http.NewServeMux()
 	mux.Handle("/", crossOrigin(api))

@@ -155,6 +155,7 @@ func (h *PolicyHandler) SimulatePolicy(
 		Existing: &adminv1.SimulatePolicyResponse_Existing{
 			Credentials: tally(r.Standing.Credentials), All: r.Standing.All, Refused: tally(r.Standing.Refused),
 			Reasons: toCounts(r.Standing.Reasons, itself), Authenticators: toCounts(r.Standing.Authenticators, uuid.UUID.String),
+			Users: tally(r.Standing.Users), Unreachable: tally(r.Standing.Unreachable),
 		},
 	}
 	for _, c := range r.Changes {

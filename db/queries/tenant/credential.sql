@@ -93,6 +93,6 @@ WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: ListCredentialsToJudge :many
 -- What a policy's draft is tried on: all of the tenant's but revoked ones. Keyset by id. Index: credentials_pkey.
-SELECT id, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition FROM credentials
+SELECT id, user_id, state, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition, registered_aal, lowered FROM credentials
 WHERE state <> 'REVOKED' AND (sqlc.narg(after_id)::bytea IS NULL OR id > sqlc.narg(after_id)::bytea)
 ORDER BY id LIMIT sqlc.arg(max_rows);

@@ -92,7 +92,7 @@ export interface ExtensionResults {
     };
     [extension: string]: unknown;
 }
-/** Authenticator assurance level (NIST SP 800-63B-4). */
+/** Authentication assurance level (NIST SP 800-63B-4). */
 export type Aal = "AAL1" | "AAL2" | "AAL3";
 /** A signed-in user's session. */
 export interface Session {

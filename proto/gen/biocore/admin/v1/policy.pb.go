@@ -30,7 +30,7 @@ type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which version it is, counted from 1.
 	Version int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// The document, with every field: see policy.schema.json.
+	// The document, with every field: see /schemas/policy/v1.json.
 	Document *structpb.Struct `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
 	// Who wrote it: kind and ID of the actor, with a colon between them.
 	CreatedBy string `protobuf:"bytes,3,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
@@ -148,7 +148,7 @@ func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
 type PutPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The document. Fields that it leaves out have their defaults, not what they
-	// were; a field that is unknown or null is refused, and so is
+	// were, and `$schema` is passed over; a field that is unknown or null is refused, and so is
 	// `signingKeyLocation` KMS (KMS_DOES_NOT_SIGN) where the KMS of this
 	// installation makes no signing keys.
 	Document *structpb.Struct `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
@@ -749,8 +749,13 @@ type SimulatePolicyResponse_Existing struct {
 	Reasons []*SimulatePolicyResponse_Count `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// The models of those refused, at most 20, the most frequent first.
 	Authenticators []*SimulatePolicyResponse_Count `protobuf:"bytes,5,rep,name=authenticators,proto3" json:"authenticators,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How many users have a credential that signs in; 0 unless `all`.
+	Users uint32 `protobuf:"varint,6,opt,name=users,proto3" json:"users,omitempty"`
+	// How many of those could not sign in any more, since none of their credentials
+	// could reach `minimumAal`: ASSURANCE_UNREACHABLE. 0 unless `all`.
+	Unreachable   uint32 `protobuf:"varint,7,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SimulatePolicyResponse_Existing) Reset() {
@@ -818,6 +823,20 @@ func (x *SimulatePolicyResponse_Existing) GetAuthenticators() []*SimulatePolicyR
 	return nil
 }
 
+func (x *SimulatePolicyResponse_Existing) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *SimulatePolicyResponse_Existing) GetUnreachable() uint32 {
+	if x != nil {
+		return x.Unreachable
+	}
+	return 0
+}
+
 var File_biocore_admin_v1_policy_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_policy_proto_rawDesc = "" +
@@ -853,7 +872,7 @@ const file_biocore_admin_v1_policy_proto_rawDesc = "" +
 	"\x15SimulatePolicyRequest\x12;\n" +
 	"\bdocument\x18\x01 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\bdocument\x12\"\n" +
 	"\x04days\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18Z(\x01H\x00R\x04days\x88\x01\x01B\a\n" +
-	"\x05_days\"\x99\b\n" +
+	"\x05_days\"\xd1\b\n" +
 	"\x16SimulatePolicyResponse\x120\n" +
 	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1e\n" +
 	"\n" +
@@ -878,13 +897,15 @@ const file_biocore_admin_v1_policy_proto_rawDesc = "" +
 	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\rR\x05count\x12H\n" +
-	"\areasons\x18\x05 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\areasons\x1a\xfa\x01\n" +
+	"\areasons\x18\x05 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\areasons\x1a\xb2\x02\n" +
 	"\bExisting\x12 \n" +
 	"\vcredentials\x18\x01 \x01(\rR\vcredentials\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\bR\x03all\x12\x18\n" +
 	"\arefused\x18\x03 \x01(\rR\arefused\x12H\n" +
 	"\areasons\x18\x04 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\areasons\x12V\n" +
-	"\x0eauthenticators\x18\x05 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\x0eauthenticators2\x91\x06\n" +
+	"\x0eauthenticators\x18\x05 \x03(\v2..biocore.admin.v1.SimulatePolicyResponse.CountR\x0eauthenticators\x12\x14\n" +
+	"\x05users\x18\x06 \x01(\rR\x05users\x12 \n" +
+	"\vunreachable\x18\a \x01(\rR\vunreachable2\x91\x06\n" +
 	"\rPolicyService\x12f\n" +
 	"\tGetPolicy\x12\".biocore.admin.v1.GetPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/v1/policy\x90\x02\x01\x12i\n" +
 	"\tPutPolicy\x12\".biocore.admin.v1.PutPolicyRequest\x1a\x18.biocore.admin.v1.Policy\"\x1e\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/admin/v1/policy\x90\x02\x02\x12\x95\x01\n" +

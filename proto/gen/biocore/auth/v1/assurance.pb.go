@@ -21,7 +21,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Authenticator assurance level (NIST SP 800-63B-4).
+// Authentication assurance level (NIST SP 800-63B-4).
 type Assurance_Aal int32
 
 const (

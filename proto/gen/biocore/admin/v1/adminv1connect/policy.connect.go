@@ -118,7 +118,9 @@ type PolicyServiceClient interface {
 	// credentials that exist would not be registered any more. It changes nothing.
 	// It looks at the newest 50,000 ceremonies and at 50,000 credentials, and for
 	// eight seconds at most; the answer says whether that was all. A draft that is
-	// not valid is refused with POLICY_INVALID.
+	// not valid is refused with POLICY_INVALID. A tenant has one simulation at a
+	// time on each server, and a server two of all tenants: one too many is refused
+	// with SIMULATION_BUSY and a `Retry-After` header.
 	SimulatePolicy(context.Context, *v1.SimulatePolicyRequest) (*v1.SimulatePolicyResponse, error)
 }
 
@@ -153,7 +155,9 @@ type PolicyServiceHandler interface {
 	// credentials that exist would not be registered any more. It changes nothing.
 	// It looks at the newest 50,000 ceremonies and at 50,000 credentials, and for
 	// eight seconds at most; the answer says whether that was all. A draft that is
-	// not valid is refused with POLICY_INVALID.
+	// not valid is refused with POLICY_INVALID. A tenant has one simulation at a
+	// time on each server, and a server two of all tenants: one too many is refused
+	// with SIMULATION_BUSY and a `Retry-After` header.
 	SimulatePolicy(context.Context, *v1.SimulatePolicyRequest) (*v1.SimulatePolicyResponse, error)
 }
 
