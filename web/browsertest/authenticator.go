@@ -36,6 +36,13 @@ func (v *Visitor) SecurityKey() *Authenticator {
 	return v.plugIn(webauthn.VirtualAuthenticatorOptions{Transport: webauthn.AuthenticatorTransportUsb})
 }
 
+// ExtendedAuthenticator plugs in what a laptop has built in that also derives secrets for
+// pages (prf) and keeps blobs for them (largeBlob).
+func (v *Visitor) ExtendedAuthenticator() *Authenticator {
+	v.t.Helper()
+	return v.plugIn(webauthn.VirtualAuthenticatorOptions{Transport: webauthn.AuthenticatorTransportInternal, HasPrf: true, HasLargeBlob: true})
+}
+
 func (v *Visitor) plugIn(options webauthn.VirtualAuthenticatorOptions) *Authenticator {
 	v.t.Helper()
 	options.Protocol = webauthn.AuthenticatorProtocolCtap2

@@ -28,14 +28,19 @@ const (
 type Biocore struct {
 	APIURL  string `json:"apiUrl"`
 	DemoURL string `json:"demoUrl"`
-	Tenants []struct {
-		ID             string   `json:"id"`
-		Slug           string   `json:"slug"`
-		SecretKey      string   `json:"secretKey"`
-		PublishableKey string   `json:"publishableKey"`
-		RPID           string   `json:"rpId"`
-		Origins        []string `json:"origins"`
-	} `json:"tenants"`
+
+	PlatformKey string   `json:"platformKey"` // makes tenants
+	Tenants     []Tenant `json:"tenants"`
+}
+
+// Tenant is a customer with its keys.
+type Tenant struct {
+	ID             string   `json:"id"`
+	Slug           string   `json:"slug"`
+	SecretKey      string   `json:"secretKey"`
+	PublishableKey string   `json:"publishableKey"`
+	RPID           string   `json:"rpId"`
+	Origins        []string `json:"origins"`
 }
 
 // StartBiocore builds the binary and runs `biocore dev` in a folder of its own,
@@ -164,6 +169,12 @@ func withoutBiocore(environ []string) []string {
 // and decodes the answer into out. It fails the test unless the status is 200.
 func (b *Biocore) Call(t testing.TB, method, path string, body, out any) {
 	t.Helper()
+	b.CallAs(t, b.Tenants[0].SecretKey, method, path, body, out)
+}
+
+// CallAs is Call with another key.
+func (b *Biocore) CallAs(t testing.TB, key, method, path string, body, out any) {
+	t.Helper()
 	var sent bytes.Buffer
 	if body != nil {
 		if err := json.NewEncoder(&sent).Encode(body); err != nil {
@@ -174,7 +185,7 @@ func (b *Biocore) Call(t testing.TB, method, path string, body, out any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+b.Tenants[0].SecretKey)
+	r.Header.Set("Authorization", "Bearer "+key)
 	r.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {

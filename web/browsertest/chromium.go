@@ -10,6 +10,9 @@ package browsertest
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"os/exec"
 	"sync/atomic"
 	"testing"
@@ -34,6 +37,23 @@ type Chromium struct {
 // when there is none, with the line that installs one.
 func StartChromium(t testing.TB) *Chromium {
 	t.Helper()
+	return startChromium(t)
+}
+
+// StartChromiumAt starts a browser to which every name below .example is the server at an
+// address of this machine, on whatever port, and no other name is anything; it takes that
+// server's certificate for good. Its pages have domains of their own, without a network.
+func StartChromiumAt(t testing.TB, address string, certificate *x509.Certificate) *Chromium {
+	t.Helper()
+	key := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	return startChromium(t,
+		chromedp.Flag("host-resolver-rules", "MAP *.example "+address+", MAP * ~NOTFOUND"),
+		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:])),
+	)
+}
+
+func startChromium(t testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(findChromium(t)),
 		chromedp.UserDataDir(t.TempDir()),
@@ -45,6 +65,7 @@ func StartChromium(t testing.TB) *Chromium {
 		chromedp.Flag("noerrdialogs", true),
 		chromedp.Flag("hide-scrollbars", true),
 	)
+	options = append(options, more...)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
