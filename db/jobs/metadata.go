@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"time"
@@ -16,6 +18,9 @@ import (
 
 // Metadata is what looks after the metadata of authenticators.
 type Metadata struct {
+	// Installation tells this installation from all others, for example its public URL: it
+	// chooses the second of the hour at which Sync is called.
+	Installation string
 	// Sync fetches the metadata if that is due.
 	Sync func(ctx context.Context) error
 	// Apply calls each with the tenants, page by page, whose credentials must be compared
@@ -48,7 +53,7 @@ func (metadataSweep) Kind() string { return "metadata_sweep" }
 const (
 	// metadataSyncEvery is how often it is asked whether a download is due, and so how soon
 	// a failed one is tried again: what publishes for all the world must not be hammered.
-	// Servers start at any minute of the hour, so that they do not all ask at once.
+	// Each installation asks at a second of the hour of its own, see spread.
 	metadataSyncEvery = time.Hour
 	// metadataSweepEvery is how late tenants hear of new metadata.
 	metadataSweepEvery = 20 * time.Second
@@ -58,7 +63,7 @@ const (
 func (r *Runner) FollowMetadata(m Metadata) {
 	r.periodic = append(r.periodic,
 		river.NewPeriodicJob(
-			river.PeriodicInterval(metadataSyncEvery),
+			spreadOf(m.Installation),
 			func() (river.JobArgs, *river.InsertOpts) {
 				return metadataSync{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: metadataSyncEvery / 4}}
 			},
@@ -80,6 +85,28 @@ func (r *Runner) FollowMetadata(m Metadata) {
 	}))
 	river.AddWorker(r.workers, &metadataSweeper{apply: m.Apply, log: r.log})
 	Handle(r, func(ctx context.Context, sc scope.Scope, _ MetadataReconciliation) error { return m.Reconcile(ctx, sc) })
+}
+
+// spread is a schedule: once every period, at the same offset from its beginning, also
+// after a restart and on whichever server it falls to. Periods begin at full hours of UTC,
+// so without the offset all installations would ask the same source at once, above all in
+// the hour after a next update is due.
+type spread struct{ every, offset time.Duration }
+
+// spreadOf returns the schedule of an installation: those of many are spread evenly.
+func spreadOf(installation string) spread {
+	sum := sha256.Sum256([]byte("biocore metadata sync " + installation))
+	second := binary.BigEndian.Uint32(sum[:]) % uint32(metadataSyncEvery/time.Second)
+	return spread{metadataSyncEvery, time.Duration(second) * time.Second}
+}
+
+// Next implements river.PeriodicSchedule.
+func (s spread) Next(now time.Time) time.Time {
+	next := now.Truncate(s.every).Add(s.offset)
+	if !next.After(now) {
+		next = next.Add(s.every)
+	}
+	return next
 }
 
 type metadataSweeper struct {
