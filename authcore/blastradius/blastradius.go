@@ -152,7 +152,6 @@ func (s *Service) reported(aaguid uuid.UUID) []string {
 // Model is one of the models that a tenant's users have.
 type Model struct {
 	AAGUID      uuid.UUID
-	Name        string // as AuthenticatorName has it; empty where nobody knows
 	Credentials int
 	Proven      int
 	Users       int
@@ -176,8 +175,7 @@ func (s *Service) Models(ctx context.Context, sc scope.Scope) ([]Model, error) {
 		models = make([]Model, len(rows))
 		for i, row := range rows {
 			models[i] = Model{
-				AAGUID: row.Aaguid, Name: credential.AuthenticatorName(row.Aaguid),
-				Credentials: int(row.Credentials), Proven: int(row.Proven), Users: int(row.Users),
+				AAGUID: row.Aaguid, Credentials: int(row.Credentials), Proven: int(row.Proven), Users: int(row.Users),
 			}
 			for _, r := range reports {
 				if r.AAGUID == row.Aaguid {

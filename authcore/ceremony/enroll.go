@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/attestation"
+	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -109,7 +110,7 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	e.verdict = attestation.Judge(e.verified.Attestation, e.verified.AAGUID, e.at, e.metadata, e.roots)
 	e.gather(e.at)
 	if req.Nickname == nil {
-		e.nickname = credential.AuthenticatorName(e.verified.AAGUID)
+		e.nickname = credential.DefaultNickname(authenticator.Name(e.verified.AAGUID, e.metadata))
 	} else if e.nickname, err = credential.CleanNickname(*req.Nickname); err != nil {
 		return Registered{}, err
 	}

@@ -19,6 +19,25 @@ func CleanNickname(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", ErrNickname.With("field", "nickname")
 	}
+	if s = cleanLine(s); utf8.RuneCountInString(s) > maxNicknameCharacters {
+		return "", ErrNickname.With("field", "nickname")
+	}
+	return s, nil
+}
+
+// DefaultNickname returns the nickname of a credential whose user gave none: the name of
+// its authenticator's model, cut to what a nickname may be. It is empty where nobody knows
+// the model, or its name is no text: a later look at the metadata may find a better one
+// than what could be stored here.
+func DefaultNickname(model string) string {
+	if !utf8.ValidString(model) {
+		return ""
+	}
+	s := []rune(cleanLine(model))
+	return cleanLine(string(s[:min(len(s), maxNicknameCharacters)]))
+}
+
+func cleanLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r): // tabs and line ends too
@@ -28,9 +47,5 @@ func CleanNickname(s string) (string, error) {
 		}
 		return r
 	}, s)
-	s = norm.NFC.String(strings.Join(strings.Fields(s), " "))
-	if utf8.RuneCountInString(s) > maxNicknameCharacters {
-		return "", ErrNickname.With("field", "nickname")
-	}
-	return s, nil
+	return norm.NFC.String(strings.Join(strings.Fields(s), " "))
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/uuid"
-
 	"github.com/biocore-id/biocore/authcore/credential"
 )
 
@@ -75,16 +73,24 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-func TestAuthenticatorName(t *testing.T) {
-	for aaguid, want := range map[string]string{
-		"fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "iCloud Keychain",
-		"d548826e-79b4-db40-a3d8-11116f7e8349": "Bitwarden",
-		"2fc0579f-8113-47ea-b116-bb5a8db9202a": "YubiKey 5 Series with NFC",
-		"00000000-0000-0000-0000-000000000000": "", // "no AAGUID"
-		"11111111-2222-3333-4444-555555555555": "",
+// What a maker calls a model is cut to what a user could have called it.
+func TestDefaultNickname(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"nobody knows the model", "", ""},
+		{"a model", "Example key", "Example key"},
+		{"cut at 64 characters", strings.Repeat("é", 70), strings.Repeat("é", 64)},
+		{"no space at the cut", strings.Repeat("x", 63) + " more", strings.Repeat("x", 63)},
+		{"a nickname's rules", "Example\u202e  key\n", "Example key"},
+		{"no text", "\xff", ""},
 	} {
-		if got := credential.AuthenticatorName(uuid.MustParse(aaguid)); got != want {
-			t.Errorf("AuthenticatorName(%s) = %q, want %q", aaguid, got, want)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			got := credential.DefaultNickname(tt.in)
+			if got != tt.want {
+				t.Errorf("DefaultNickname = %q, want %q", got, tt.want)
+			}
+			if clean, err := credential.CleanNickname(got); err != nil || clean != got {
+				t.Errorf("it is no nickname: %q, %v", clean, err)
+			}
+		})
 	}
 }

@@ -87,10 +87,9 @@ type Credential struct {
 	UserID   user.ID
 	Nickname string // what the user calls it; may be empty
 
-	AAGUID            uuid.UUID // of the authenticator's model; zero where it tells nothing
-	AuthenticatorName string    // of the model, by AuthenticatorName; empty where it is not known
-	Transports        []string  // WebAuthn's spelling: usb, nfc, ble, internal, hybrid, smart-card
-	Attachment        string    // platform, cross-platform or empty, as the client said
+	AAGUID     uuid.UUID // of the authenticator's model; zero where it tells nothing: see package authenticator
+	Transports []string  // WebAuthn's spelling: usb, nfc, ble, internal, hybrid, smart-card
+	Attachment string    // platform, cross-platform or empty, as the client said
 
 	Algorithm      int32 // COSE algorithm identifier
 	SignCount      uint32
@@ -125,8 +124,7 @@ type Credential struct {
 func FromRow(row tenantq.Credential) Credential {
 	return Credential{
 		ID: ID(row.ID), UserID: user.ID(row.UserID), Nickname: row.Nickname,
-		AAGUID: row.Aaguid, AuthenticatorName: AuthenticatorName(row.Aaguid),
-		Transports: row.Transports, Attachment: row.Attachment,
+		AAGUID: row.Aaguid, Transports: row.Transports, Attachment: row.Attachment,
 		Algorithm: row.Algorithm, SignCount: uint32(row.SignCount), //nolint:gosec // checked by the table: 32 bits
 		Discoverable: row.Discoverable, BackupEligible: row.BackupEligible, BackedUp: row.BackedUp,
 		AttestationFormat: row.AttestationFormat, AttestationType: row.AttestationType,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
@@ -40,6 +41,7 @@ type line struct {
 
 func (s *Service) judge(ring *keys.Ring, rules *Rules, req *AppendRequest) (*batch, error) {
 	b := &batch{ring: ring, max: rules.MaxCredentials, first: req.FirstLine, lines: make([]line, len(req.Lines))}
+	metadata := s.metadata()
 	for i, text := range req.Lines {
 		l := &b.lines[i]
 		l.hash = sha256.Sum256([]byte(text))
@@ -48,6 +50,11 @@ func (s *Service) judge(ring *keys.Ring, rules *Rules, req *AppendRequest) (*bat
 		}
 		if l.record, l.problems = Parse([]byte(text), rules); len(l.problems) > 0 {
 			continue
+		}
+		for j := range l.record.Credentials {
+			if c := &l.record.Credentials[j]; c.Nickname == "" { // as at a registration
+				c.Nickname = credential.DefaultNickname(authenticator.Name(c.AAGUID, metadata))
+			}
 		}
 		in, err := user.MintIncoming(s.rand, l.record.Profile, l.record.Handle)
 		if err != nil {
@@ -423,21 +430,13 @@ func (p *plan) add(l *line, a *account, list []Credential) {
 		q.PublicKeys, q.Algorithms = append(q.PublicKeys, c.PublicKey), append(q.Algorithms, int32(c.Algorithm))
 		q.Aaguids, q.Transports = append(q.Aaguids, c.AAGUID), append(q.Transports, strings.Join(c.Transports, ","))
 		q.Attachments, q.Discoverable = append(q.Attachments, c.Attachment), append(q.Discoverable, discoverable)
-		q.Nicknames, q.Created = append(q.Nicknames, nickname(c)), append(q.Created, created)
+		q.Nicknames, q.Created = append(q.Nicknames, c.Nickname), append(q.Created, created)
 		used := never
 		if c.LastUsedAt != nil {
 			used = *c.LastUsedAt
 		}
 		q.LastUsed = append(q.LastUsed, used)
 	}
-}
-
-// nickname is the model's name where the file has none, as at a registration.
-func nickname(c *Credential) string {
-	if c.Nickname != "" {
-		return c.Nickname
-	}
-	return credential.AuthenticatorName(c.AAGUID)
 }
 
 // never stands for no time in an array that has no NULL.

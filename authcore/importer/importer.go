@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
@@ -89,6 +90,9 @@ type Options struct {
 	Keys    *keys.Service   // required: profiles are sealed
 	Tenants *tenant.Service // required: RP ID and policy
 	Rand    io.Reader       // of user handles and ids; nil means crypto/rand
+
+	// Metadata names the models of credentials, nil while there is none. Nil: there is none.
+	Metadata func() *mds.Snapshot
 }
 
 // Service imports and exports. It is safe for concurrent use.
@@ -97,11 +101,16 @@ type Service struct {
 	keys    *keys.Service
 	tenants tenants
 	rand    io.Reader
+
+	metadata func() *mds.Snapshot
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, tenants: o.Tenants, rand: o.Rand}
+	s := &Service{store: o.Store, keys: o.Keys, tenants: o.Tenants, rand: o.Rand, metadata: o.Metadata}
+	if s.metadata == nil {
+		s.metadata = func() *mds.Snapshot { return nil }
+	}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}

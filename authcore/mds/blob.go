@@ -322,13 +322,8 @@ func (e *Entry) describe(text json.RawMessage) error {
 		}
 		e.Roots = append(e.Roots, c)
 	}
-	e.Name, e.AttestationTypes, e.Statement = strings.TrimSpace(st.Description), st.AttestationTypes, text
-	// Another kind of icon, SVG above all, is not ours to show; a broken one is none.
-	if data, ok := strings.CutPrefix(st.Icon, "data:image/png;base64,"); ok {
-		if icon, err := base64.StdEncoding.DecodeString(strip(data)); err == nil && bytes.HasPrefix(icon, []byte("\x89PNG\r\n\x1a\n")) {
-			e.Icon = icon
-		}
-	}
+	e.Name, e.AttestationTypes, e.Statement = line(st.Description), st.AttestationTypes, text
+	e.Icon = icon(st.Icon)
 	return nil
 }
 

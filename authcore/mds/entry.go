@@ -14,14 +14,16 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/policy"
 )
 
 // Entry is one model (FIDO Metadata Service #sctn-mdblob-payloadentry).
 type Entry struct {
 	AAGUID           uuid.UUID           // zero for authenticators of the kinds U2F and UAF
 	KeyIdentifiers   [][]byte            // attestationCertificateKeyIdentifiers, of U2F: SHA-1 of the public key
-	Name             string              // the statement's description
-	Icon             []byte              // PNG; empty where there is none, or one of another kind
+	Name             string              // the statement's description: one line of at most maxNameCharacters, all printable
+	Icon             []byte              // PNG, at most MaxIconBytes; nil where there is none, or one that is not to be shown
 	Roots            []*x509.Certificate // attestationRootCertificates: roots, intermediates, or the attestation certificate itself
 	AttestationTypes []string            // basic_full, basic_surrogate, attca, anonca, ecdaa
 	Reports          []StatusReport      // the oldest first, by effective date
@@ -51,10 +53,7 @@ const (
 var against = []string{Revoked, UserVerificationBypass, AttestationKeyCompromise, UserKeyRemoteCompromise, UserKeyPhysical}
 
 // certifications are the levels, each above the one before.
-var certifications = []string{
-	"FIDO_CERTIFIED", "FIDO_CERTIFIED_L1", "FIDO_CERTIFIED_L1plus", "FIDO_CERTIFIED_L2", "FIDO_CERTIFIED_L2plus",
-	"FIDO_CERTIFIED_L3", "FIDO_CERTIFIED_L3plus",
-}
+var certifications = policy.Certifications()
 
 // in reports whether r is in force at a time.
 func (r *StatusReport) in(at time.Time) bool { return r.Effective.IsZero() || !r.Effective.After(at) }
@@ -73,12 +72,12 @@ func (e *Entry) Certification(at time.Time) string {
 			highest = -1
 			continue
 		}
-		highest = max(highest, slices.Index(certifications, r.Status))
+		highest = max(highest, slices.Index(certifications, policy.Certification(r.Status)))
 	}
 	if highest < 0 {
 		return ""
 	}
-	return certifications[highest]
+	return string(certifications[highest])
 }
 
 // Against returns the statuses in force at a time that speak against the model, each
@@ -87,10 +86,9 @@ func (e *Entry) Certification(at time.Time) string {
 // certificate alone is not the model's.
 func (e *Entry) Against(at time.Time) []string {
 	var out []string
-	for i := range e.Reports {
-		r := &e.Reports[i]
-		if r.in(at) && r.Certificate == nil && slices.Contains(against, r.Status) && !slices.Contains(out, r.Status) {
-			out = append(out, r.Status)
+	for _, status := range e.InForce(at) {
+		if slices.Contains(against, status) {
+			out = append(out, status)
 		}
 	}
 	return out

@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 
 func TestSnapshot(t *testing.T) {
 	service := mdstest.New(t)
-	icon := append([]byte("\x89PNG\r\n\x1a\n"), 1, 2, 3)
+	icon := mdstest.Icon(t)
 	identifier := bytes.Repeat([]byte{7}, 20)
 	s := service.Snapshot(t, mdstest.BLOB{Number: 7, NextUpdate: day(12, 1), Broken: 2, Entries: []mdstest.Entry{
 		{AAGUID: model, Name: " Key ", Icon: icon, Types: []string{"basic_full", "attca"}, Reports: []mdstest.Report{{Status: mds.Revoked, Effective: day(5, 1)}}},

@@ -30,8 +30,8 @@ type room struct {
 	later bool
 }
 
-// authenticator is the one helper of tests that a command needs, too.
-const authenticator = "authcore/authenticatortest"
+// softwareAuthenticator is the one helper of tests that a command needs, too.
+const softwareAuthenticator = "authcore/authenticatortest"
 
 // helpsTests tells a package of helpers for tests: dbtest, browsertest.
 func helpsTests(pkg string) bool { return strings.HasSuffix(pkg, "test") }
@@ -64,7 +64,7 @@ var law = []room{
 		"tenancy/idempotency": leaf,
 		"tenancy/secret":      leaf,
 	}},
-	{path: authenticator, may: map[string]string{}},
+	{path: softwareAuthenticator, may: map[string]string{}},
 	{path: "authcore", may: map[string]string{
 		"db":                  "services own their transactions",
 		"tenancy":             "end users stand on what their tenant has decided",
@@ -107,7 +107,7 @@ var law = []room{
 	{path: "cmd", may: map[string]string{
 		"db": wires, "tenancy": wires, "authcore": wires, "web": wires, "console": wires, "proto": wires, "sdk/js": wires,
 		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "tenancy/secret": wires, "web/static": wires, "web/demo": wires,
-		authenticator: "biocore loadtest signs in by software",
+		softwareAuthenticator: "biocore loadtest signs in by software",
 	}},
 }
 
@@ -193,7 +193,7 @@ func TestImportLawBites(t *testing.T) {
 		{"tenancy/fault", "github.com/google/uuid", "closed"},
 		{"tenancy/secret", module + "/tenancy/keys", "tenancy/secret may not import tenancy"},
 		{"cmd/biocore", module + "/db/dbtest", "no part of a binary"},
-		{"authcore/ceremony", module + "/" + authenticator, "authcore may not import " + authenticator},
+		{"authcore/ceremony", module + "/" + softwareAuthenticator, "authcore may not import " + softwareAuthenticator},
 	} {
 		t.Run(tt.pkg+" imports "+path.Base(tt.imports), func(t *testing.T) {
 			got := judge(law, owners, map[string][]string{tt.pkg: {tt.imports}})
@@ -210,7 +210,7 @@ func judge(law []room, owners []owner, imports map[string][]string) []string {
 	var violations []string
 	for pkg, list := range imports {
 		from, ok := roomOf(law, pkg)
-		if helpsTests(pkg) && pkg != authenticator {
+		if helpsTests(pkg) && pkg != softwareAuthenticator {
 			continue // it is never part of a binary: judgeOurs sees to that
 		}
 		if !ok {
@@ -241,7 +241,7 @@ func (r room) judgeOurs(law []room, pkg, imported string) []string {
 	if !ok {
 		return []string{pkg + " imports " + imported + ", which belongs to no room"}
 	}
-	if helpsTests(imported) && imported != authenticator {
+	if helpsTests(imported) && imported != softwareAuthenticator {
 		return []string{pkg + " imports " + imported + ": helpers of tests are no part of a binary"}
 	}
 	if to.path == r.path || r.may[to.path] != "" {

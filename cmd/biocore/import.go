@@ -55,7 +55,10 @@ func runImport(ctx context.Context, env *environment, args []string) error {
 	}
 	defer f.Close()
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		t := transfer{ctx: ctx, env: env, asJSON: asJSON, sc: sc, file: f, imports: importer.New(importer.Options{Store: c.store, Keys: c.keys, Tenants: c.tenants})}
+		_ = c.mds.Load(ctx) // names of models alone: doctor tells what is wrong with it
+		t := transfer{ctx: ctx, env: env, asJSON: asJSON, sc: sc, file: f, imports: importer.New(importer.Options{
+			Store: c.store, Keys: c.keys, Tenants: c.tenants, Metadata: c.mds.Current,
+		})}
 		im, err := t.begin(*resume, importer.CreateRequest{RPID: *rpID, OnDuplicate: importer.OnDuplicate(*on)})
 		if err != nil {
 			return err

@@ -74,6 +74,9 @@ func commands() []command {
 		{"keys certify", "FILE", "verify a deletion certificate, offline", "biocore keys certify --jwks keys.json globex.jws", runKeysCertify},
 		{"mds sync", "", "fetch and verify the FIDO Metadata Service's BLOB, and keep it for every server", "biocore mds sync --file blob.jwt", runMDSSync},
 		{"mds status", "", "tell which models' metadata is in use, and how old it is", "biocore mds status --json", runMDSStatus},
+		{"mds models", "", "list the models that the metadata describes", "biocore mds models --filter 'certification >= FIDO_CERTIFIED_L2 AND name = \"*key*\"'", runMDSModels},
+		{"mds show", "AAGUID", "tell what is known of a model", "biocore mds show --tenant acme ee882879-721c-4913-9775-3dfcce97072a", runMDSShow},
+		{"mds blast-radius", "", "count tenants, credentials and users of the models that are revoked or compromised", "biocore mds blast-radius --aaguid ee882879-721c-4913-9775-3dfcce97072a", runMDSBlastRadius},
 		{"loadtest", "", "measure sign-ins against a server on this machine", "biocore loadtest --workers 1,16,64 --duration 10s", runLoadtest},
 		{"version", "", "print the version", "biocore version --json", runVersion},
 	}

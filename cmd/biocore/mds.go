@@ -16,6 +16,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/db"
@@ -132,6 +135,8 @@ func (p *platform) followMDS() error {
 	}
 	p.blast.Handle(p.runner)
 	p.runner.FollowMetadata(jobs.Metadata{
+		Installation: p.cfg.PublicURL,
+
 		Sync:  p.mds.SyncIfDue,
 		Apply: p.mds.Apply,
 		Reconcile: func(ctx context.Context, sc scope.Scope) error {
@@ -148,12 +153,12 @@ func (p *platform) followMDS() error {
 
 // reported are the models of which the metadata in use says that they are revoked or
 // compromised.
-func (p *platform) reported() (int, []blastradius.Report) {
-	snap := p.mds.Current()
+func (o *operator) reported() (int, []blastradius.Report) {
+	snap := o.mds.Current()
 	if snap == nil {
 		return 0, nil
 	}
-	now := p.store.Now()
+	now := o.store.Now()
 	var reports []blastradius.Report
 	for e := range snap.Entries() {
 		if against := e.Against(now); len(against) > 0 && e.AAGUID != [16]byte{} {
@@ -162,6 +167,9 @@ func (p *platform) reported() (int, []blastradius.Report) {
 	}
 	return snap.Number, reports
 }
+
+// icon is that of a model, by the metadata in use; nil for none.
+func (p *platform) icon(aaguid uuid.UUID) []byte { return authenticator.Icon(aaguid, p.mds.Current()) }
 
 // mdsJSON is what is known of the metadata, under --json.
 type mdsJSON struct {

@@ -224,7 +224,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // make and ask one's own: TestExportAndImport
 	case "/admin/v1/imports/{import_id}:append":
 		add("import", body(map[string]any{"firstLine": 1, "lines": []string{importedLine}}))
-	case "/admin/v1/metadata", "/admin/v1/authenticators", "/admin/v1/authenticators/{aaguid}:blastRadius",
+	case "/admin/v1/metadata", "/admin/v1/metadata/models", "/admin/v1/authenticators", "/admin/v1/authenticators/{aaguid}", "/admin/v1/authenticators/{aaguid}:blastRadius",
 		"/admin/v1/authenticators/{aaguid}/credentials", "/admin/v1/authenticators/{aaguid}:dispose":
 		return nil // a model is nobody's own: TestMeasure and TestStages cross tenants
 	case "/admin/v1/settings":

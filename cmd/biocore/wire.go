@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"github.com/biocore-id/biocore/authcore/attestation"
+	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
@@ -224,22 +225,29 @@ func (p *platform) wire(ctx context.Context) error {
 		validate,
 		rpc.Idempotency(p.claim, p.keys),
 	)
-	authv1connect.RegisterRegistrationServiceHandler(p.rpc, rpc.NewRegistrationHandler(ceremonies))
-	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies))
+	models, err := authenticator.NewCatalogue(authenticator.Options{Keys: p.keys, Metadata: p.mds.Current, Now: p.store.Now})
+	if err != nil {
+		return err
+	}
+	faces := rpc.Faces{Metadata: p.mds.Current, PublicURL: p.cfg.PublicURL}
+	authv1connect.RegisterRegistrationServiceHandler(p.rpc, rpc.NewRegistrationHandler(ceremonies, faces))
+	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies, faces))
 	authv1connect.RegisterUserServiceHandler(p.rpc, rpc.NewUserHandler(p.users))
-	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials))
+	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials, faces))
 	authv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryHandler(recoveries))
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
-	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, p.mds.Current, p.store.Now))
 	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))
+	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, models, faces, p.store.Now))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
-	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants})))
+	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
+		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,
+	})))
 	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store})))
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
@@ -259,7 +267,8 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 // public is the handler of the public port; demo may be nil.
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
-		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static, JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
+		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
+		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
 		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

@@ -252,6 +252,45 @@ func (q *Queries) ListTenantsOfRPID(ctx context.Context, rpID string) ([]ListTen
 	return items, nil
 }
 
+const ListTenantsToMeasure = `-- name: ListTenantsToMeasure :many
+SELECT id, slug FROM tenants
+WHERE id > $1::uuid AND ($2::uuid IS NULL OR id = $2::uuid)
+  AND slug <> 'platform' AND state <> 'DELETING'
+ORDER BY id LIMIT $3
+`
+
+type ListTenantsToMeasureParams struct {
+	AfterID  uuid.UUID
+	TenantID *uuid.UUID
+	MaxRows  int32
+}
+
+type ListTenantsToMeasureRow struct {
+	ID   uuid.UUID
+	Slug string
+}
+
+// Keyset by id, the oldest first; without the reserved platform tenant and those that are being deleted. Index: tenants_pkey.
+func (q *Queries) ListTenantsToMeasure(ctx context.Context, arg ListTenantsToMeasureParams) ([]ListTenantsToMeasureRow, error) {
+	rows, err := q.db.Query(ctx, ListTenantsToMeasure, arg.AfterID, arg.TenantID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTenantsToMeasureRow{}
+	for rows.Next() {
+		var i ListTenantsToMeasureRow
+		if err := rows.Scan(&i.ID, &i.Slug); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const LockTenant = `-- name: LockTenant :one
 SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1 FOR UPDATE
 `

@@ -415,6 +415,44 @@ func (q *Queries) ListModels(ctx context.Context, maxRows int32) ([]ListModelsRo
 	return items, nil
 }
 
+const ListNewestDispositions = `-- name: ListNewestDispositions :many
+SELECT DISTINCT ON (aaguid) tenant_id, id, aaguid, disposition, automatic, reports, mds_number, reason, created_by, created_at, credentials, finished_at FROM dispositions WHERE aaguid = ANY ($1::uuid[]) ORDER BY aaguid, id DESC
+`
+
+// The last word on each of some models. Index: dispositions_model.
+func (q *Queries) ListNewestDispositions(ctx context.Context, aaguids []uuid.UUID) ([]Disposition, error) {
+	rows, err := q.db.Query(ctx, ListNewestDispositions, aaguids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Disposition{}
+	for rows.Next() {
+		var i Disposition
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.Aaguid,
+			&i.Disposition,
+			&i.Automatic,
+			&i.Reports,
+			&i.MdsNumber,
+			&i.Reason,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.Credentials,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListOwnersToDispose = `-- name: ListOwnersToDispose :many
 SELECT id, user_id FROM credentials
 WHERE aaguid = $1 AND state <> 'REVOKED' AND disposition = ANY ($2::text[])
@@ -540,4 +578,53 @@ func (q *Queries) MeasureModel(ctx context.Context, arg MeasureModelParams) (Mea
 		&i.Users,
 	)
 	return i, err
+}
+
+const MeasureModels = `-- name: MeasureModels :many
+SELECT c.aaguid, count(*)::integer AS credentials,
+  count(*) FILTER (WHERE c.trust = 'MDS')::integer AS proven,
+  count(*) FILTER (WHERE c.state = 'ACTIVE')::integer AS active,
+  count(*) FILTER (WHERE c.state = 'SUSPENDED')::integer AS suspended,
+  count(*) FILTER (WHERE c.disposition <> '')::integer AS disposed,
+  count(DISTINCT c.user_id)::integer AS users
+FROM credentials c WHERE c.aaguid = ANY ($1::uuid[]) AND c.state <> 'REVOKED' GROUP BY c.aaguid ORDER BY c.aaguid
+`
+
+type MeasureModelsRow struct {
+	Aaguid      uuid.UUID
+	Credentials int32
+	Proven      int32
+	Active      int32
+	Suspended   int32
+	Disposed    int32
+	Users       int32
+}
+
+// What the credentials of some models are, revoked ones left out. Index: credentials_model; it reads each of them once.
+func (q *Queries) MeasureModels(ctx context.Context, aaguids []uuid.UUID) ([]MeasureModelsRow, error) {
+	rows, err := q.db.Query(ctx, MeasureModels, aaguids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MeasureModelsRow{}
+	for rows.Next() {
+		var i MeasureModelsRow
+		if err := rows.Scan(
+			&i.Aaguid,
+			&i.Credentials,
+			&i.Proven,
+			&i.Active,
+			&i.Suspended,
+			&i.Disposed,
+			&i.Users,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -30,7 +30,7 @@ const (
 	ScopeRecoveriesDecide = "admin:recoveries:decide"
 	ScopeEvidenceRead     = "admin:evidence:read"
 
-	ScopeAuthenticatorsRead  = "admin:authenticators:read"
+	ScopeAuthenticatorsRead  = "admin:authenticators:read"  // of a platform key: how far models reach among all tenants
 	ScopeAuthenticatorsWrite = "admin:authenticators:write" // what is to become of the credentials of a model
 
 	ScopeAttestationRootsRead  = "admin:attestationRoots:read"
@@ -60,7 +60,10 @@ func Scopes(kind Kind) []string {
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 		}
 	case Platform:
-		return []string{ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite}
+		return []string{
+			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite,
+			ScopeAuthenticatorsRead,
+		}
 	default: // what a publishable key may call is fixed
 		return nil
 	}

@@ -54,6 +54,7 @@ type (
 		UserID            string     `json:"userId"`
 		Nickname          string     `json:"nickname"`
 		AuthenticatorName string     `json:"authenticatorName"`
+		AuthenticatorIcon string     `json:"authenticatorIconUrl"` // empty for none
 		Transports        []string   `json:"transports"`
 		BackupEligible    bool       `json:"backupEligible"`
 		BackedUp          bool       `json:"backedUp"`

@@ -32,10 +32,13 @@ import (
 // Path is where a Bank must be mounted: this path and everything below it.
 const Path = "/demo"
 
-// contentSecurityPolicy lets a page load from its own origin and nothing else.
-// There is no inline script, style or handler anywhere, so none is allowed.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// contentSecurityPolicy lets a page load from its own origin and nothing else, except for
+// pictures of authenticators, which come from the API at apiURL. There is no inline script,
+// style or handler anywhere, so none is allowed.
+func contentSecurityPolicy(apiURL string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: " + apiURL + "; " +
+		"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
 
 // apiTimeout bounds one call to the API. A person is waiting, and the API
 // itself answers within two seconds or not at all.
@@ -87,7 +90,8 @@ func (*Bank) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[bank]") }
 
 // New returns a Bank, or an error that names the option that is missing.
 func New(o Options) (*Bank, error) {
-	if u, err := url.Parse(o.APIURL); err != nil || u.Host == "" {
+	api, err := url.Parse(o.APIURL)
+	if err != nil || api.Host == "" || strings.ContainsAny(api.Host, " ;,") { // it becomes part of a policy
 		return nil, errors.New("demo: APIURL must be an absolute URL")
 	}
 	if !strings.HasPrefix(o.SecretKey, "bk_") {
@@ -128,7 +132,7 @@ func New(o Options) (*Bank, error) {
 	mux.HandleFunc(Path+"/", b.showNotFound)
 	// A page elsewhere must not post here with the visitor's cookie. The cookie
 	// is SameSite too, but that treats every port of localhost as one site.
-	b.handler = secureHeaders(toLocalhost(http.NewCrossOriginProtection().Handler(mux)))
+	b.handler = secureHeaders(contentSecurityPolicy(api.Scheme+"://"+api.Host), toLocalhost(http.NewCrossOriginProtection().Handler(mux)))
 	return b, nil
 }
 
@@ -141,10 +145,10 @@ func (b *Bank) client() *client {
 }
 
 // secureHeaders goes around everything, errors too.
-func secureHeaders(next http.Handler) http.Handler {
+func secureHeaders(policy string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")

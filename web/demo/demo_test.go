@@ -100,7 +100,7 @@ func TestEveryAnswerIsLockedDown(t *testing.T) {
 				t.Errorf("status = %d, want %d", res.Code, tt.want)
 			}
 			for name, want := range map[string]string{
-				"Content-Security-Policy": contentSecurityPolicy,
+				"Content-Security-Policy": contentSecurityPolicy(b.options.APIURL),
 				"X-Content-Type-Options":  "nosniff",
 				"Cache-Control":           "no-store",
 			} {

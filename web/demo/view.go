@@ -40,9 +40,10 @@ type moment struct {
 
 // kind is what sort of authenticator keeps a passkey.
 type kind struct {
-	Name  string // its model, or what sort it is
-	Icon  string
-	Class string // the tile's colour
+	Name    string // its model, or what sort it is
+	Icon    string
+	Class   string // the tile's colour
+	Picture string // URL of its maker's own icon, in Icon's place; empty for none
 }
 
 func newAccountView(one *session, passkeys []credential, now time.Time) accountView {
@@ -83,24 +84,22 @@ func newAccountView(one *session, passkeys []credential, now time.Time) accountV
 	return v
 }
 
-// kindOf guesses from the transports, which every authenticator reports, and
-// names the model where Biocore knows it.
+// kindOf guesses from the transports, which every authenticator reports. The name and
+// the picture are those that Biocore tells.
 func kindOf(c credential) kind {
-	k := kind{Name: "Passkey", Icon: "key", Class: ""}
+	k := kind{Icon: "key"}
 	has := func(transport string) bool { return slices.Contains(c.Transports, transport) }
 	switch {
 	case c.BackupEligible:
-		k = kind{Name: "Synced passkey", Icon: "cloud", Class: "blue"}
+		k = kind{Icon: "cloud", Class: "blue"}
 	case has("usb") || has("nfc") || has("ble") || has("smart-card"):
-		k = kind{Name: "Security key", Icon: "usb", Class: "amber"}
+		k = kind{Icon: "usb", Class: "amber"}
 	case has("internal"):
-		k = kind{Name: "Built into a device", Icon: "laptop", Class: "teal"}
+		k = kind{Icon: "laptop", Class: "teal"}
 	case has("hybrid"):
-		k = kind{Name: "Phone or tablet", Icon: "phone", Class: "teal"}
+		k = kind{Icon: "phone", Class: "teal"}
 	}
-	if c.AuthenticatorName != "" {
-		k.Name = c.AuthenticatorName
-	}
+	k.Name, k.Picture = c.AuthenticatorName, c.AuthenticatorIcon
 	return k
 }
 

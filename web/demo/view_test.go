@@ -58,12 +58,15 @@ func TestKindOf(t *testing.T) {
 		want       kind
 		wantSync   string
 	}{
-		{"a synced one", credential{BackupEligible: true, BackedUp: true, Transports: []string{"internal", "hybrid"}}, kind{"Synced passkey", "cloud", "blue"}, "Synced"},
-		{"one that could be", credential{BackupEligible: true, Transports: []string{"internal"}}, kind{"Synced passkey", "cloud", "blue"}, "Not synced yet"},
-		{"a known model", credential{AuthenticatorName: "YubiKey 5C NFC", Transports: []string{"usb", "nfc"}}, kind{"YubiKey 5C NFC", "usb", "amber"}, "Only on one device"},
-		{"a laptop", credential{Transports: []string{"internal"}}, kind{"Built into a device", "laptop", "teal"}, "Only on one device"},
-		{"a phone", credential{Transports: []string{"hybrid"}}, kind{"Phone or tablet", "phone", "teal"}, "Only on one device"},
-		{"one that tells nothing", credential{}, kind{"Passkey", "key", ""}, "Only on one device"},
+		{"a synced one", credential{AuthenticatorName: "Passkey provider", BackupEligible: true, BackedUp: true, Transports: []string{"internal", "hybrid"}}, kind{Name: "Passkey provider", Icon: "cloud", Class: "blue"}, "Synced"},
+		{"one that could be", credential{AuthenticatorName: "iCloud Keychain", BackupEligible: true, Transports: []string{"internal"}}, kind{Name: "iCloud Keychain", Icon: "cloud", Class: "blue"}, "Not synced yet"},
+		{
+			"a known model", credential{AuthenticatorName: "YubiKey 5C NFC", AuthenticatorIcon: "http://localhost/icon", Transports: []string{"usb", "nfc"}},
+			kind{Name: "YubiKey 5C NFC", Icon: "usb", Class: "amber", Picture: "http://localhost/icon"}, "Only on one device",
+		},
+		{"a laptop", credential{AuthenticatorName: "Built-in authenticator", Transports: []string{"internal"}}, kind{Name: "Built-in authenticator", Icon: "laptop", Class: "teal"}, "Only on one device"},
+		{"a phone", credential{AuthenticatorName: "Phone or tablet", Transports: []string{"hybrid"}}, kind{Name: "Phone or tablet", Icon: "phone", Class: "teal"}, "Only on one device"},
+		{"one that tells nothing", credential{AuthenticatorName: "Authenticator"}, kind{Name: "Authenticator", Icon: "key"}, "Only on one device"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := kindOf(tt.credential); got != tt.want {

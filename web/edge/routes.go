@@ -22,6 +22,7 @@ type Options struct {
 	Reference http.Handler    // /openapi/*.yaml and /docs/api
 	Schema    http.Handler    // /schemas/policy/v1.json, see Constant
 	Static    http.Handler    // /static/
+	Icons     http.Handler    // /authenticators/{aaguid}/icon
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
 
@@ -79,6 +80,7 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /docs/api", o.Reference)
 	mux.Handle("GET /docs/api/", o.Reference)
 	mux.Handle("GET /static/", o.Static)
+	mux.Handle("GET /authenticators/{aaguid}/icon", o.Icons)
 	mux.Handle("GET /healthz", status(nil))
 	mux.Handle("GET /readyz", status(o.Ready))
 	if o.Demo != nil {

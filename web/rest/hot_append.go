@@ -269,6 +269,7 @@ func (w *writer) credential(name string, m *authv1.Credential) {
 	if m.GetExtensions() != nil {
 		w.credentialExtensions("extensions", m.GetExtensions())
 	}
+	w.str("authenticatorIconUrl", m.GetAuthenticatorIconUrl())
 	w.close()
 }
 

@@ -118,6 +118,9 @@ var methods = map[string]access{
 	adminv1connect.EvidenceServiceVerifyEvidenceProcedure:   {serverKey, apikey.ScopeEvidenceRead, reads},
 
 	adminv1connect.AuthenticatorServiceGetMetadataProcedure:                  {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceListModelsProcedure:                   {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceGetAuthenticatorProcedure:             {serverKey, apikey.ScopeAuthenticatorsRead, reads},
+	adminv1connect.AuthenticatorServiceListBlastRadiiProcedure:               {platformKey, apikey.ScopeAuthenticatorsRead, reads},
 	adminv1connect.AuthenticatorServiceListAuthenticatorsProcedure:           {serverKey, apikey.ScopeAuthenticatorsRead, reads},
 	adminv1connect.AuthenticatorServiceGetBlastRadiusProcedure:               {serverKey, apikey.ScopeAuthenticatorsRead, reads},
 	adminv1connect.AuthenticatorServiceListAuthenticatorCredentialsProcedure: {serverKey, apikey.ScopeAuthenticatorsRead, reads},

@@ -19,8 +19,8 @@ var (
 	ErrOrigin  = fault.New(fault.Forbidden, "ORIGIN_NOT_ALLOWED", "the page's origin is not one of the tenant's origins")
 )
 
-// authenticator knows API keys.
-type authenticator interface {
+// keyAuthenticator knows API keys.
+type keyAuthenticator interface {
 	Authenticate(ctx context.Context, bearer string, from netip.Addr) (apikey.Caller, error)
 }
 
@@ -34,7 +34,7 @@ type tenants interface {
 // from one of the tenant's origins (which is no authentication: assume that
 // attackers forge it). It puts the scope into the context: the tenant comes from
 // the key and from nowhere else.
-func Authenticate(keys authenticator, ten tenants) connect.ServerInterceptor {
+func Authenticate(keys keyAuthenticator, ten tenants) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			method, ok := methods[spec.Procedure]

@@ -21,11 +21,12 @@ type authentications interface {
 type AuthenticationHandler struct {
 	authv1connect.UnimplementedAuthenticationServiceHandler
 	authentications authentications
+	faces           Faces
 }
 
-// NewAuthenticationHandler returns a handler over s.
-func NewAuthenticationHandler(s *ceremony.Service) *AuthenticationHandler {
-	return &AuthenticationHandler{authentications: s}
+// NewAuthenticationHandler returns a handler over s. faces names the credentials' authenticators.
+func NewAuthenticationHandler(s *ceremony.Service, faces Faces) *AuthenticationHandler {
+	return &AuthenticationHandler{authentications: s, faces: faces}
 }
 
 // BeginAuthentication translates: one call, one answer.
@@ -74,7 +75,7 @@ func (h *AuthenticationHandler) FinishAuthentication(
 		return nil, err
 	}
 	res := &authv1.FinishAuthenticationResponse{
-		User: toUser(done.User), Credential: toCredential(done.Credential),
+		User: toUser(done.User), Credential: toCredential(done.Credential, h.faces),
 		Decision:       toDecision(done.Decision),
 		DecisionReason: optional(done.Reason),
 		Code:           optional(done.Code),
@@ -104,7 +105,7 @@ func (h *AuthenticationHandler) ExchangeCode(
 		return nil, err
 	}
 	return &authv1.ExchangeCodeResponse{
-		User: toUser(done.User), Credential: toCredential(done.Credential),
+		User: toUser(done.User), Credential: toCredential(done.Credential, h.faces),
 		Session: toSessionWithTokens(done.Session, done.Tokens), Assurance: toAssurance(done.Assurance),
 	}, nil
 }

@@ -31,11 +31,12 @@ type credentials interface {
 type CredentialHandler struct {
 	authv1connect.UnimplementedCredentialServiceHandler
 	credentials credentials
+	faces       Faces
 }
 
-// NewCredentialHandler returns a handler over s.
-func NewCredentialHandler(s *credential.Service) *CredentialHandler {
-	return &CredentialHandler{credentials: s}
+// NewCredentialHandler returns a handler over s. faces names the credentials' authenticators.
+func NewCredentialHandler(s *credential.Service, faces Faces) *CredentialHandler {
+	return &CredentialHandler{credentials: s, faces: faces}
 }
 
 // ListCredentials translates: one call, one answer.
@@ -56,7 +57,7 @@ func (h *CredentialHandler) ListCredentials(ctx context.Context, req *authv1.Lis
 	}
 	res := &authv1.ListCredentialsResponse{NextPageToken: page.NextToken}
 	for _, c := range page.Items {
-		res.Credentials = append(res.Credentials, toCredential(c))
+		res.Credentials = append(res.Credentials, toCredential(c, h.faces))
 	}
 	return res, nil
 }
@@ -75,7 +76,7 @@ func (h *CredentialHandler) GetCredential(ctx context.Context, req *authv1.GetCr
 	if err != nil {
 		return nil, err
 	}
-	return toCredential(c), nil
+	return toCredential(c, h.faces), nil
 }
 
 // UpdateCredential renames; If-Match guards.
@@ -93,18 +94,18 @@ func (h *CredentialHandler) UpdateCredential(ctx context.Context, req *authv1.Up
 		if err != nil {
 			return nil, err
 		}
-		return toCredential(c), nil
+		return toCredential(c, h.faces), nil
 	}
 	etag, err := IfMatch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answers(ctx, func(c credential.Credential) proto.Message { return toCredential(c) })
+	answers(ctx, func(c credential.Credential) proto.Message { return toCredential(c, h.faces) })
 	c, err := h.credentials.Rename(ctx, sc, credential.RenameRequest{ID: id, Nickname: req.GetNickname(), IfMatch: etag})
 	if err != nil {
 		return nil, err
 	}
-	return toCredential(c), nil
+	return toCredential(c, h.faces), nil
 }
 
 // RevokeCredential translates and nothing more: scope from the context, ids from
@@ -119,13 +120,13 @@ func (h *CredentialHandler) RevokeCredential(ctx context.Context, req *authv1.Re
 		return nil, err
 	}
 	answers(ctx, func(c credential.Credential) proto.Message {
-		return &authv1.RevokeCredentialResponse{Credential: toCredential(c)}
+		return &authv1.RevokeCredentialResponse{Credential: toCredential(c, h.faces)}
 	})
 	c, err := h.credentials.Revoke(ctx, sc, credential.RevokeRequest{ID: id, Reason: req.GetReason(), AllowLast: req.GetAllowLast()})
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.RevokeCredentialResponse{Credential: toCredential(c)}, nil
+	return &authv1.RevokeCredentialResponse{Credential: toCredential(c, h.faces)}, nil
 }
 
 // SuspendCredential translates: one call, one answer.
@@ -139,13 +140,13 @@ func (h *CredentialHandler) SuspendCredential(ctx context.Context, req *authv1.S
 		return nil, err
 	}
 	answers(ctx, func(c credential.Credential) proto.Message {
-		return &authv1.SuspendCredentialResponse{Credential: toCredential(c)}
+		return &authv1.SuspendCredentialResponse{Credential: toCredential(c, h.faces)}
 	})
 	c, err := h.credentials.Suspend(ctx, sc, credential.StateRequest{ID: id, Reason: req.GetReason()})
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.SuspendCredentialResponse{Credential: toCredential(c)}, nil
+	return &authv1.SuspendCredentialResponse{Credential: toCredential(c, h.faces)}, nil
 }
 
 // ResumeCredential translates: one call, one answer.
@@ -159,13 +160,13 @@ func (h *CredentialHandler) ResumeCredential(ctx context.Context, req *authv1.Re
 		return nil, err
 	}
 	answers(ctx, func(c credential.Credential) proto.Message {
-		return &authv1.ResumeCredentialResponse{Credential: toCredential(c)}
+		return &authv1.ResumeCredentialResponse{Credential: toCredential(c, h.faces)}
 	})
 	c, err := h.credentials.Resume(ctx, sc, credential.StateRequest{ID: id, Reason: req.GetReason()})
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.ResumeCredentialResponse{Credential: toCredential(c)}, nil
+	return &authv1.ResumeCredentialResponse{Credential: toCredential(c, h.faces)}, nil
 }
 
 // VouchCredential translates: one call, one answer. What is no session's id is nobody's
@@ -186,13 +187,13 @@ func (h *CredentialHandler) VouchCredential(ctx context.Context, req *authv1.Vou
 		in.Session = &by
 	}
 	answers(ctx, func(c credential.Credential) proto.Message {
-		return &authv1.VouchCredentialResponse{Credential: toCredential(c)}
+		return &authv1.VouchCredentialResponse{Credential: toCredential(c, h.faces)}
 	})
 	c, err := h.credentials.Vouch(ctx, sc, in)
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.VouchCredentialResponse{Credential: toCredential(c)}, nil
+	return &authv1.VouchCredentialResponse{Credential: toCredential(c, h.faces)}, nil
 }
 
 // GetSignals answers what the browser's Signal API needs, in its own words
@@ -225,10 +226,10 @@ func (h *CredentialHandler) GetSignals(ctx context.Context, req *authv1.GetSigna
 	}, nil
 }
 
-func toCredential(c credential.Credential) *authv1.Credential {
+func toCredential(c credential.Credential, faces Faces) *authv1.Credential {
 	return &authv1.Credential{
 		Id: c.ID.String(), UserId: c.UserID.String(), Nickname: c.Nickname,
-		Aaguid: c.AAGUID.String(), AuthenticatorName: c.AuthenticatorName, Transports: c.Transports,
+		Aaguid: c.AAGUID.String(), AuthenticatorName: faces.describe(c), AuthenticatorIconUrl: faces.icon(c.AAGUID), Transports: c.Transports,
 		Algorithm: c.Algorithm, SignCount: c.SignCount, Discoverable: c.Discoverable != nil && *c.Discoverable,
 		BackupEligible: c.BackupEligible, BackedUp: c.BackedUp,
 		State:     authv1.Credential_State(authv1.Credential_State_value[string(c.State)]),

@@ -11,7 +11,7 @@ import (
 // Gate lets in who calls what is no RPC with the same keys: web/oauth. It is
 // Authenticate and Limit in one.
 type Gate struct {
-	keys   authenticator
+	keys   keyAuthenticator
 	limits limiter
 }
 

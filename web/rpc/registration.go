@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/ceremony"
-	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
@@ -24,11 +23,12 @@ type registrations interface {
 type RegistrationHandler struct {
 	authv1connect.UnimplementedRegistrationServiceHandler
 	registrations registrations
+	faces         Faces
 }
 
-// NewRegistrationHandler returns a handler over s.
-func NewRegistrationHandler(s *ceremony.Service) *RegistrationHandler {
-	return &RegistrationHandler{registrations: s}
+// NewRegistrationHandler returns a handler over s. faces names the credentials' authenticators.
+func NewRegistrationHandler(s *ceremony.Service, faces Faces) *RegistrationHandler {
+	return &RegistrationHandler{registrations: s, faces: faces}
 }
 
 // CreateRegistrationToken translates: one call, one answer.
@@ -126,10 +126,10 @@ func (h *RegistrationHandler) FinishRegistration(
 		evidenceID = &text
 	}
 	return &authv1.FinishRegistrationResponse{
-		User: toUser(done.User), Credential: toCredential(done.Credential),
+		User: toUser(done.User), Credential: toCredential(done.Credential, h.faces),
 		Attestation: &authv1.Attestation{
 			Format: done.Attestation.Format, Aaguid: done.Credential.AAGUID.String(),
-			AuthenticatorName: credential.AuthenticatorName(done.Credential.AAGUID),
+			AuthenticatorName: h.faces.describe(done.Credential),
 			Trust:             authv1.Credential_Trust(authv1.Credential_Trust_value[string(done.Credential.Trust)]),
 			Reasons:           done.Verdict.Reasons, Certification: done.Verdict.Certification, EvidenceId: evidenceID,
 		},

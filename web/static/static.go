@@ -30,7 +30,7 @@ import (
 // Prefix is the path that a Files must be mounted on.
 const Prefix = "/static/"
 
-//go:embed css demo fonts icons.svg LICENSE-lucide.txt
+//go:embed css demo fonts icons.svg authenticator.svg LICENSE-lucide.txt
 var embedded embed.FS
 
 // minGzipBytes is where compression starts to pay: below it the header and
@@ -127,6 +127,10 @@ func (f *Files) digest() string {
 // "css/base.css". Its answer may be cached for good, because the path changes
 // with the content.
 func (f *Files) URL(name string) string { return Prefix + f.version + "/" + name }
+
+// AuthenticatorIcon returns the icon of an authenticator whose model has none: an SVG that
+// goes with light and dark. Nobody changes it.
+func (f *Files) AuthenticatorIcon() []byte { return f.files["authenticator.svg"].plain }
 
 // ServeHTTP answers GET and HEAD for Prefix + version + "/" + name, and without
 // the version for people and tools, who are told to ask again each time.

@@ -6,6 +6,7 @@
 package mdstest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +18,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"image"
+	"image/color"
+	"image/png"
 	"math/big"
 	"testing"
 	"time"
@@ -73,6 +77,23 @@ type Entry struct {
 	Roots          [][]byte // DER
 	Types          []string // attestationTypes; nil: basic_full
 	Reports        []Report
+}
+
+// Icon is a PNG: a dark square of 32 pixels with a light edge, the same each time.
+func Icon(t testing.TB) []byte {
+	t.Helper()
+	const side = 32
+	picture := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.RGBA{R: 0x1f, G: 0x4e, B: 0x79, A: 0xff}, color.RGBA{R: 0xf4, G: 0xb9, B: 0x42, A: 0xff}})
+	for i := range side {
+		for _, at := range [][2]int{{i, 0}, {i, side - 1}, {0, i}, {side - 1, i}} {
+			picture.SetColorIndex(at[0], at[1], 1)
+		}
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, picture); err != nil {
+		t.Fatalf("mdstest: %v", err)
+	}
+	return out.Bytes()
 }
 
 // Report is one status report.

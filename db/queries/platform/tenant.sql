@@ -43,3 +43,10 @@ WHERE id = sqlc.arg(id) RETURNING *;
 -- Under LockTenant. Index: tenants_pkey.
 UPDATE tenants SET state = sqlc.arg(state), suspend_reason = sqlc.narg(suspend_reason), updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: ListTenantsToMeasure :many
+-- Keyset by id, the oldest first; without the reserved platform tenant and those that are being deleted. Index: tenants_pkey.
+SELECT id, slug FROM tenants
+WHERE id > sqlc.arg(after_id)::uuid AND (sqlc.narg(tenant_id)::uuid IS NULL OR id = sqlc.narg(tenant_id)::uuid)
+  AND slug <> 'platform' AND state <> 'DELETING'
+ORDER BY id LIMIT sqlc.arg(max_rows);

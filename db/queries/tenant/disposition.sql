@@ -98,3 +98,17 @@ FROM (SELECT p.tenant_id, p.id, p.state, p.disposition FROM credentials p
     AND (sqlc.arg(disposition)::text <> 'SUSPEND' OR p.state = 'ACTIVE')) o
 WHERE c.id = o.id AND c.tenant_id = o.tenant_id
 RETURNING c.id, c.user_id, o.state AS state_before, c.state, o.disposition AS disposition_before, c.disposition;
+
+-- name: MeasureModels :many
+-- What the credentials of some models are, revoked ones left out. Index: credentials_model; it reads each of them once.
+SELECT c.aaguid, count(*)::integer AS credentials,
+  count(*) FILTER (WHERE c.trust = 'MDS')::integer AS proven,
+  count(*) FILTER (WHERE c.state = 'ACTIVE')::integer AS active,
+  count(*) FILTER (WHERE c.state = 'SUSPENDED')::integer AS suspended,
+  count(*) FILTER (WHERE c.disposition <> '')::integer AS disposed,
+  count(DISTINCT c.user_id)::integer AS users
+FROM credentials c WHERE c.aaguid = ANY (sqlc.arg(aaguids)::uuid[]) AND c.state <> 'REVOKED' GROUP BY c.aaguid ORDER BY c.aaguid;
+
+-- name: ListNewestDispositions :many
+-- The last word on each of some models. Index: dispositions_model.
+SELECT DISTINCT ON (aaguid) * FROM dispositions WHERE aaguid = ANY (sqlc.arg(aaguids)::uuid[]) ORDER BY aaguid, id DESC;

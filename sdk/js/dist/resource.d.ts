@@ -25,7 +25,10 @@ export interface Credential {
     userId: string;
     nickname: string;
     aaguid: string;
+    /** Of the model or, where nobody knows it, of its sort. */
     authenticatorName: string;
+    /** A PNG; empty where there is none. */
+    authenticatorIconUrl: string;
     /** `usb`, `nfc`, `ble`, `internal`, `hybrid`, `smart-card`. */
     transports: string[];
     /** COSE algorithm identifier, such as -7 for ES256. */

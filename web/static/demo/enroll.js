@@ -38,7 +38,7 @@ form.addEventListener("submit", (event) => {
       userId = user.id;
       form.hidden = true;
       done.hidden = false;
-      if (credential.authenticatorName !== "") document.getElementById("enrolled-by").textContent = credential.authenticatorName;
+      document.getElementById("enrolled-by").textContent = credential.authenticatorName;
       document.getElementById("enrolled-title").focus();
       showStage(2);
       setStatus("The passkey is stored");

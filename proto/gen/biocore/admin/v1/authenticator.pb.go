@@ -143,6 +143,508 @@ func (x *Metadata) GetUnparsed() int32 {
 	return 0
 }
 
+// ListModelsRequest asks for one page of the metadata's models.
+type ListModelsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Models a page: 1 to 200; 50 if absent.
+	PageSize *uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
+	// The `nextPageToken` of the page before; absent for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// AIP-160 subset: `certification >= "…"` or `= "…"` with a level as the Metadata
+	// Service spells it; `status = "…"` with a status that is in force;
+	// `name = "…"` without regard to case, where `*` at either end stands for
+	// anything. Joined by `AND`.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsRequest) Reset() {
+	*x = ListModelsRequest{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsRequest) ProtoMessage() {}
+
+func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
+func (*ListModelsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ListModelsRequest) GetPageSize() uint32 {
+	if x != nil && x.PageSize != nil {
+		return *x.PageSize
+	}
+	return 0
+}
+
+func (x *ListModelsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListModelsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+// ListModelsResponse is one page of models.
+type ListModelsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The models.
+	Models []*Model `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsResponse) Reset() {
+	*x = ListModelsResponse{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsResponse) ProtoMessage() {}
+
+func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
+func (*ListModelsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListModelsResponse) GetModels() []*Model {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *ListModelsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Model is a model as the FIDO metadata describes it.
+type Model struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its AAGUID; empty for models of the U2F kind.
+	Aaguid string `protobuf:"bytes,1,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
+	// SHA-1 of the public keys of its attestation certificates, in hexadecimal: what
+	// models of the U2F kind are told by.
+	KeyIdentifiers []string `protobuf:"bytes,2,rep,name=key_identifiers,json=keyIdentifiers,proto3" json:"key_identifiers,omitempty"`
+	// Its name; `Unknown model` where the metadata has none.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Where its icon is, a PNG; empty where there is none.
+	IconUrl string `protobuf:"bytes,4,opt,name=icon_url,json=iconUrl,proto3" json:"icon_url,omitempty"`
+	// FIDO certification level in force; empty where there is none.
+	Certification string `protobuf:"bytes,5,opt,name=certification,proto3" json:"certification,omitempty"`
+	// What is held against it, for example `REVOKED`.
+	Reports       []string `protobuf:"bytes,6,rep,name=reports,proto3" json:"reports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Model) Reset() {
+	*x = Model{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Model) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Model) ProtoMessage() {}
+
+func (x *Model) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Model.ProtoReflect.Descriptor instead.
+func (*Model) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Model) GetAaguid() string {
+	if x != nil {
+		return x.Aaguid
+	}
+	return ""
+}
+
+func (x *Model) GetKeyIdentifiers() []string {
+	if x != nil {
+		return x.KeyIdentifiers
+	}
+	return nil
+}
+
+func (x *Model) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Model) GetIconUrl() string {
+	if x != nil {
+		return x.IconUrl
+	}
+	return ""
+}
+
+func (x *Model) GetCertification() string {
+	if x != nil {
+		return x.Certification
+	}
+	return ""
+}
+
+func (x *Model) GetReports() []string {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
+// GetAuthenticatorRequest names a model.
+type GetAuthenticatorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its AAGUID.
+	Aaguid        string `protobuf:"bytes,1,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuthenticatorRequest) Reset() {
+	*x = GetAuthenticatorRequest{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuthenticatorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuthenticatorRequest) ProtoMessage() {}
+
+func (x *GetAuthenticatorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuthenticatorRequest.ProtoReflect.Descriptor instead.
+func (*GetAuthenticatorRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetAuthenticatorRequest) GetAaguid() string {
+	if x != nil {
+		return x.Aaguid
+	}
+	return ""
+}
+
+// AuthenticatorModel is what is known of a model.
+type AuthenticatorModel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its AAGUID.
+	Aaguid string `protobuf:"bytes,1,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
+	// Its name; `Unknown model` where nobody knows.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Where its icon is, a PNG; empty where there is none.
+	IconUrl string `protobuf:"bytes,3,opt,name=icon_url,json=iconUrl,proto3" json:"icon_url,omitempty"`
+	// Whether the metadata describes it. What follows, up to `attestationFormats`, is
+	// empty where it does not.
+	Described bool `protobuf:"varint,4,opt,name=described,proto3" json:"described,omitempty"`
+	// FIDO certification level in force; empty where there is none.
+	Certification string `protobuf:"bytes,5,opt,name=certification,proto3" json:"certification,omitempty"`
+	// What is held against it now, for example `REVOKED`.
+	Reports []string `protobuf:"bytes,6,rep,name=reports,proto3" json:"reports,omitempty"`
+	// All status reports, the oldest first.
+	StatusReports []*StatusReport `protobuf:"bytes,7,rep,name=status_reports,json=statusReports,proto3" json:"status_reports,omitempty"`
+	// How it attests, as metadata statements spell it: `basic_full`,
+	// `basic_surrogate`, `attca`, `anonca`, `ecdaa`.
+	AttestationTypes []string `protobuf:"bytes,8,rep,name=attestation_types,json=attestationTypes,proto3" json:"attestation_types,omitempty"`
+	// Attestation statement formats that it says it makes (CTAP
+	// #authenticatorGetInfo); empty where its maker has not said.
+	AttestationFormats []string `protobuf:"bytes,9,rep,name=attestation_formats,json=attestationFormats,proto3" json:"attestation_formats,omitempty"`
+	// How it protects keys, as metadata statements spell it: `software`, `hardware`,
+	// `tee`, `secure_element`, `remote_handle`.
+	KeyProtection []string `protobuf:"bytes,10,rep,name=key_protection,json=keyProtection,proto3" json:"key_protection,omitempty"`
+	// How it is attached, as metadata statements spell it, for example `external`,
+	// `wired`, `nfc`.
+	AttachmentHints []string `protobuf:"bytes,11,rep,name=attachment_hints,json=attachmentHints,proto3" json:"attachment_hints,omitempty"`
+	// How many roots its attestations may lead to.
+	Roots int32 `protobuf:"varint,12,opt,name=roots,proto3" json:"roots,omitempty"`
+	// The tenant's credentials of it, revoked ones left out.
+	Credentials int32 `protobuf:"varint,13,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Of them, those whose attestation proved the model by the metadata.
+	Proven int32 `protobuf:"varint,14,opt,name=proven,proto3" json:"proven,omitempty"`
+	// Users who have one.
+	Users         int32 `protobuf:"varint,15,opt,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthenticatorModel) Reset() {
+	*x = AuthenticatorModel{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthenticatorModel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthenticatorModel) ProtoMessage() {}
+
+func (x *AuthenticatorModel) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthenticatorModel.ProtoReflect.Descriptor instead.
+func (*AuthenticatorModel) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AuthenticatorModel) GetAaguid() string {
+	if x != nil {
+		return x.Aaguid
+	}
+	return ""
+}
+
+func (x *AuthenticatorModel) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AuthenticatorModel) GetIconUrl() string {
+	if x != nil {
+		return x.IconUrl
+	}
+	return ""
+}
+
+func (x *AuthenticatorModel) GetDescribed() bool {
+	if x != nil {
+		return x.Described
+	}
+	return false
+}
+
+func (x *AuthenticatorModel) GetCertification() string {
+	if x != nil {
+		return x.Certification
+	}
+	return ""
+}
+
+func (x *AuthenticatorModel) GetReports() []string {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
+func (x *AuthenticatorModel) GetStatusReports() []*StatusReport {
+	if x != nil {
+		return x.StatusReports
+	}
+	return nil
+}
+
+func (x *AuthenticatorModel) GetAttestationTypes() []string {
+	if x != nil {
+		return x.AttestationTypes
+	}
+	return nil
+}
+
+func (x *AuthenticatorModel) GetAttestationFormats() []string {
+	if x != nil {
+		return x.AttestationFormats
+	}
+	return nil
+}
+
+func (x *AuthenticatorModel) GetKeyProtection() []string {
+	if x != nil {
+		return x.KeyProtection
+	}
+	return nil
+}
+
+func (x *AuthenticatorModel) GetAttachmentHints() []string {
+	if x != nil {
+		return x.AttachmentHints
+	}
+	return nil
+}
+
+func (x *AuthenticatorModel) GetRoots() int32 {
+	if x != nil {
+		return x.Roots
+	}
+	return 0
+}
+
+func (x *AuthenticatorModel) GetCredentials() int32 {
+	if x != nil {
+		return x.Credentials
+	}
+	return 0
+}
+
+func (x *AuthenticatorModel) GetProven() int32 {
+	if x != nil {
+		return x.Proven
+	}
+	return 0
+}
+
+func (x *AuthenticatorModel) GetUsers() int32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+// StatusReport is something that was found out about a model (FIDO Metadata Service
+// #sctn-status-report).
+type StatusReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What, as the Metadata Service spells it, for example `FIDO_CERTIFIED_L2`.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// Since when, a date; empty for ever.
+	EffectiveDate string `protobuf:"bytes,2,opt,name=effective_date,json=effectiveDate,proto3" json:"effective_date,omitempty"`
+	// Whether it is about one attestation certificate and not about the model.
+	CertificateOnly bool `protobuf:"varint,3,opt,name=certificate_only,json=certificateOnly,proto3" json:"certificate_only,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *StatusReport) Reset() {
+	*x = StatusReport{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusReport) ProtoMessage() {}
+
+func (x *StatusReport) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusReport.ProtoReflect.Descriptor instead.
+func (*StatusReport) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StatusReport) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *StatusReport) GetEffectiveDate() string {
+	if x != nil {
+		return x.EffectiveDate
+	}
+	return ""
+}
+
+func (x *StatusReport) GetCertificateOnly() bool {
+	if x != nil {
+		return x.CertificateOnly
+	}
+	return false
+}
+
 // ListAuthenticatorsRequest asks for the models of the tenant's credentials.
 type ListAuthenticatorsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -152,7 +654,7 @@ type ListAuthenticatorsRequest struct {
 
 func (x *ListAuthenticatorsRequest) Reset() {
 	*x = ListAuthenticatorsRequest{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +666,7 @@ func (x *ListAuthenticatorsRequest) String() string {
 func (*ListAuthenticatorsRequest) ProtoMessage() {}
 
 func (x *ListAuthenticatorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +679,7 @@ func (x *ListAuthenticatorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuthenticatorsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuthenticatorsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{2}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{8}
 }
 
 // ListAuthenticatorsResponse holds them.
@@ -191,7 +693,7 @@ type ListAuthenticatorsResponse struct {
 
 func (x *ListAuthenticatorsResponse) Reset() {
 	*x = ListAuthenticatorsResponse{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -203,7 +705,7 @@ func (x *ListAuthenticatorsResponse) String() string {
 func (*ListAuthenticatorsResponse) ProtoMessage() {}
 
 func (x *ListAuthenticatorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -216,7 +718,7 @@ func (x *ListAuthenticatorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuthenticatorsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuthenticatorsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{3}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAuthenticatorsResponse) GetAuthenticators() []*Authenticator {
@@ -231,7 +733,7 @@ type Authenticator struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its AAGUID; all zeros stand for credentials that say nothing of their model.
 	Aaguid string `protobuf:"bytes,1,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
-	// Its name; empty where nobody knows.
+	// Its name; `Unknown model` where nobody knows.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Its credentials in the tenant, revoked ones left out.
 	Credentials int32 `protobuf:"varint,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
@@ -243,13 +745,15 @@ type Authenticator struct {
 	Reports []string `protobuf:"bytes,6,rep,name=reports,proto3" json:"reports,omitempty"`
 	// FIDO certification level, by the metadata; empty where there is none.
 	Certification string `protobuf:"bytes,7,opt,name=certification,proto3" json:"certification,omitempty"`
+	// Where its icon is, a PNG; empty where there is none.
+	IconUrl       string `protobuf:"bytes,8,opt,name=icon_url,json=iconUrl,proto3" json:"icon_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Authenticator) Reset() {
 	*x = Authenticator{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -261,7 +765,7 @@ func (x *Authenticator) String() string {
 func (*Authenticator) ProtoMessage() {}
 
 func (x *Authenticator) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -274,7 +778,7 @@ func (x *Authenticator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Authenticator.ProtoReflect.Descriptor instead.
 func (*Authenticator) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{4}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Authenticator) GetAaguid() string {
@@ -326,6 +830,13 @@ func (x *Authenticator) GetCertification() string {
 	return ""
 }
 
+func (x *Authenticator) GetIconUrl() string {
+	if x != nil {
+		return x.IconUrl
+	}
+	return ""
+}
+
 // GetBlastRadiusRequest names a model.
 type GetBlastRadiusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -337,7 +848,7 @@ type GetBlastRadiusRequest struct {
 
 func (x *GetBlastRadiusRequest) Reset() {
 	*x = GetBlastRadiusRequest{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +860,7 @@ func (x *GetBlastRadiusRequest) String() string {
 func (*GetBlastRadiusRequest) ProtoMessage() {}
 
 func (x *GetBlastRadiusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +873,7 @@ func (x *GetBlastRadiusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlastRadiusRequest.ProtoReflect.Descriptor instead.
 func (*GetBlastRadiusRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{5}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetBlastRadiusRequest) GetAaguid() string {
@@ -403,7 +914,7 @@ type BlastRadius struct {
 
 func (x *BlastRadius) Reset() {
 	*x = BlastRadius{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +926,7 @@ func (x *BlastRadius) String() string {
 func (*BlastRadius) ProtoMessage() {}
 
 func (x *BlastRadius) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +939,7 @@ func (x *BlastRadius) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlastRadius.ProtoReflect.Descriptor instead.
 func (*BlastRadius) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{6}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BlastRadius) GetAaguid() string {
@@ -523,7 +1034,7 @@ type ListAuthenticatorCredentialsRequest struct {
 
 func (x *ListAuthenticatorCredentialsRequest) Reset() {
 	*x = ListAuthenticatorCredentialsRequest{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +1046,7 @@ func (x *ListAuthenticatorCredentialsRequest) String() string {
 func (*ListAuthenticatorCredentialsRequest) ProtoMessage() {}
 
 func (x *ListAuthenticatorCredentialsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +1059,7 @@ func (x *ListAuthenticatorCredentialsRequest) ProtoReflect() protoreflect.Messag
 
 // Deprecated: Use ListAuthenticatorCredentialsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuthenticatorCredentialsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListAuthenticatorCredentialsRequest) GetAaguid() string {
@@ -585,7 +1096,7 @@ type ListAuthenticatorCredentialsResponse struct {
 
 func (x *ListAuthenticatorCredentialsResponse) Reset() {
 	*x = ListAuthenticatorCredentialsResponse{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +1108,7 @@ func (x *ListAuthenticatorCredentialsResponse) String() string {
 func (*ListAuthenticatorCredentialsResponse) ProtoMessage() {}
 
 func (x *ListAuthenticatorCredentialsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +1121,7 @@ func (x *ListAuthenticatorCredentialsResponse) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use ListAuthenticatorCredentialsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuthenticatorCredentialsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{8}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListAuthenticatorCredentialsResponse) GetCredentials() []*AuthenticatorCredential {
@@ -649,7 +1160,7 @@ type AuthenticatorCredential struct {
 
 func (x *AuthenticatorCredential) Reset() {
 	*x = AuthenticatorCredential{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +1172,7 @@ func (x *AuthenticatorCredential) String() string {
 func (*AuthenticatorCredential) ProtoMessage() {}
 
 func (x *AuthenticatorCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +1185,7 @@ func (x *AuthenticatorCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticatorCredential.ProtoReflect.Descriptor instead.
 func (*AuthenticatorCredential) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AuthenticatorCredential) GetId() string {
@@ -736,7 +1247,7 @@ type DisposeAuthenticatorRequest struct {
 
 func (x *DisposeAuthenticatorRequest) Reset() {
 	*x = DisposeAuthenticatorRequest{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +1259,7 @@ func (x *DisposeAuthenticatorRequest) String() string {
 func (*DisposeAuthenticatorRequest) ProtoMessage() {}
 
 func (x *DisposeAuthenticatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +1272,7 @@ func (x *DisposeAuthenticatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeAuthenticatorRequest.ProtoReflect.Descriptor instead.
 func (*DisposeAuthenticatorRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DisposeAuthenticatorRequest) GetAaguid() string {
@@ -816,7 +1327,7 @@ type Disposition struct {
 
 func (x *Disposition) Reset() {
 	*x = Disposition{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1339,7 @@ func (x *Disposition) String() string {
 func (*Disposition) ProtoMessage() {}
 
 func (x *Disposition) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1352,7 @@ func (x *Disposition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disposition.ProtoReflect.Descriptor instead.
 func (*Disposition) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Disposition) GetId() string {
@@ -936,7 +1447,7 @@ type ListDispositionsRequest struct {
 
 func (x *ListDispositionsRequest) Reset() {
 	*x = ListDispositionsRequest{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1459,7 @@ func (x *ListDispositionsRequest) String() string {
 func (*ListDispositionsRequest) ProtoMessage() {}
 
 func (x *ListDispositionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1472,7 @@ func (x *ListDispositionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDispositionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDispositionsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{12}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListDispositionsRequest) GetPageSize() uint32 {
@@ -998,7 +1509,7 @@ type ListDispositionsResponse struct {
 
 func (x *ListDispositionsResponse) Reset() {
 	*x = ListDispositionsResponse{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1521,7 @@ func (x *ListDispositionsResponse) String() string {
 func (*ListDispositionsResponse) ProtoMessage() {}
 
 func (x *ListDispositionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1534,7 @@ func (x *ListDispositionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDispositionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDispositionsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{13}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListDispositionsResponse) GetDispositions() []*Disposition {
@@ -1051,7 +1562,7 @@ type GetDispositionRequest struct {
 
 func (x *GetDispositionRequest) Reset() {
 	*x = GetDispositionRequest{}
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1574,7 @@ func (x *GetDispositionRequest) String() string {
 func (*GetDispositionRequest) ProtoMessage() {}
 
 func (x *GetDispositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1587,7 @@ func (x *GetDispositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDispositionRequest.ProtoReflect.Descriptor instead.
 func (*GetDispositionRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{14}
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetDispositionRequest) GetDispositionId() string {
@@ -1084,6 +1595,391 @@ func (x *GetDispositionRequest) GetDispositionId() string {
 		return x.DispositionId
 	}
 	return ""
+}
+
+// ListBlastRadiiRequest asks for one page of tenants.
+type ListBlastRadiiRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenants that a page looks at: 1 to 200; 50 if absent.
+	PageSize *uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
+	// The `nextPageToken` of the page before; absent for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// AIP-160 subset: `aaguid = "…"`, `tenantId = "…"`, each at most once, joined by
+	// `AND`. Without an AAGUID: the models that the metadata reports.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBlastRadiiRequest) Reset() {
+	*x = ListBlastRadiiRequest{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBlastRadiiRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBlastRadiiRequest) ProtoMessage() {}
+
+func (x *ListBlastRadiiRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBlastRadiiRequest.ProtoReflect.Descriptor instead.
+func (*ListBlastRadiiRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListBlastRadiiRequest) GetPageSize() uint32 {
+	if x != nil && x.PageSize != nil {
+		return *x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBlastRadiiRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListBlastRadiiRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+// ListBlastRadiiResponse is one page.
+type ListBlastRadiiResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page by model, the most credentials first: add the pages up.
+	Models []*ModelBlastRadius `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// The page by tenant, the oldest first, and in each by AAGUID.
+	Tenants []*TenantBlastRadius `protobuf:"bytes,2,rep,name=tenants,proto3" json:"tenants,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBlastRadiiResponse) Reset() {
+	*x = ListBlastRadiiResponse{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBlastRadiiResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBlastRadiiResponse) ProtoMessage() {}
+
+func (x *ListBlastRadiiResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBlastRadiiResponse.ProtoReflect.Descriptor instead.
+func (*ListBlastRadiiResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListBlastRadiiResponse) GetModels() []*ModelBlastRadius {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *ListBlastRadiiResponse) GetTenants() []*TenantBlastRadius {
+	if x != nil {
+		return x.Tenants
+	}
+	return nil
+}
+
+func (x *ListBlastRadiiResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ModelBlastRadius is how far a model reaches among the tenants of a page.
+type ModelBlastRadius struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model.
+	Aaguid string `protobuf:"bytes,1,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
+	// Its name; `Unknown model` where nobody knows.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What the metadata holds against it.
+	Reports []string `protobuf:"bytes,3,rep,name=reports,proto3" json:"reports,omitempty"`
+	// Tenants that have credentials of it.
+	Tenants int32 `protobuf:"varint,4,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	// These credentials, revoked ones left out.
+	Credentials int32 `protobuf:"varint,5,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Users who have one.
+	Users int32 `protobuf:"varint,6,opt,name=users,proto3" json:"users,omitempty"`
+	// Of the credentials, those that an order holds.
+	Disposed      int32 `protobuf:"varint,7,opt,name=disposed,proto3" json:"disposed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelBlastRadius) Reset() {
+	*x = ModelBlastRadius{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelBlastRadius) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelBlastRadius) ProtoMessage() {}
+
+func (x *ModelBlastRadius) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelBlastRadius.ProtoReflect.Descriptor instead.
+func (*ModelBlastRadius) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ModelBlastRadius) GetAaguid() string {
+	if x != nil {
+		return x.Aaguid
+	}
+	return ""
+}
+
+func (x *ModelBlastRadius) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ModelBlastRadius) GetReports() []string {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
+func (x *ModelBlastRadius) GetTenants() int32 {
+	if x != nil {
+		return x.Tenants
+	}
+	return 0
+}
+
+func (x *ModelBlastRadius) GetCredentials() int32 {
+	if x != nil {
+		return x.Credentials
+	}
+	return 0
+}
+
+func (x *ModelBlastRadius) GetUsers() int32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *ModelBlastRadius) GetDisposed() int32 {
+	if x != nil {
+		return x.Disposed
+	}
+	return 0
+}
+
+// TenantBlastRadius is how far a model reaches within one tenant. Revoked
+// credentials are left out.
+type TenantBlastRadius struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Its slug.
+	TenantSlug string `protobuf:"bytes,2,opt,name=tenant_slug,json=tenantSlug,proto3" json:"tenant_slug,omitempty"`
+	// The model.
+	Aaguid string `protobuf:"bytes,3,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
+	// Its credentials.
+	Credentials int32 `protobuf:"varint,4,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Of them, those whose attestation proved the model by the metadata.
+	Proven int32 `protobuf:"varint,5,opt,name=proven,proto3" json:"proven,omitempty"`
+	// Of them, those that can sign in.
+	Active int32 `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`
+	// Of them, those that are suspended.
+	Suspended int32 `protobuf:"varint,7,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// Of them, those that an order holds.
+	Disposed int32 `protobuf:"varint,8,opt,name=disposed,proto3" json:"disposed,omitempty"`
+	// Users who have one.
+	Users int32 `protobuf:"varint,9,opt,name=users,proto3" json:"users,omitempty"`
+	// The newest order on the model: `NONE`, `FLAG`, `STEP_UP` or `SUSPEND`; empty
+	// for none.
+	Disposition string `protobuf:"bytes,10,opt,name=disposition,proto3" json:"disposition,omitempty"`
+	// Whether the tenant's policy gave it, after a report.
+	Automatic bool `protobuf:"varint,11,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	// When it was given; absent without an order.
+	OrderedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=ordered_at,json=orderedAt,proto3,oneof" json:"ordered_at,omitempty"`
+	// When it was carried out; absent while it is not.
+	FinishedAt    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=finished_at,json=finishedAt,proto3,oneof" json:"finished_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantBlastRadius) Reset() {
+	*x = TenantBlastRadius{}
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantBlastRadius) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantBlastRadius) ProtoMessage() {}
+
+func (x *TenantBlastRadius) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_authenticator_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantBlastRadius.ProtoReflect.Descriptor instead.
+func (*TenantBlastRadius) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_authenticator_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TenantBlastRadius) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *TenantBlastRadius) GetTenantSlug() string {
+	if x != nil {
+		return x.TenantSlug
+	}
+	return ""
+}
+
+func (x *TenantBlastRadius) GetAaguid() string {
+	if x != nil {
+		return x.Aaguid
+	}
+	return ""
+}
+
+func (x *TenantBlastRadius) GetCredentials() int32 {
+	if x != nil {
+		return x.Credentials
+	}
+	return 0
+}
+
+func (x *TenantBlastRadius) GetProven() int32 {
+	if x != nil {
+		return x.Proven
+	}
+	return 0
+}
+
+func (x *TenantBlastRadius) GetActive() int32 {
+	if x != nil {
+		return x.Active
+	}
+	return 0
+}
+
+func (x *TenantBlastRadius) GetSuspended() int32 {
+	if x != nil {
+		return x.Suspended
+	}
+	return 0
+}
+
+func (x *TenantBlastRadius) GetDisposed() int32 {
+	if x != nil {
+		return x.Disposed
+	}
+	return 0
+}
+
+func (x *TenantBlastRadius) GetUsers() int32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *TenantBlastRadius) GetDisposition() string {
+	if x != nil {
+		return x.Disposition
+	}
+	return ""
+}
+
+func (x *TenantBlastRadius) GetAutomatic() bool {
+	if x != nil {
+		return x.Automatic
+	}
+	return false
+}
+
+func (x *TenantBlastRadius) GetOrderedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OrderedAt
+	}
+	return nil
+}
+
+func (x *TenantBlastRadius) GetFinishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishedAt
+	}
+	return nil
 }
 
 var File_biocore_admin_v1_authenticator_proto protoreflect.FileDescriptor
@@ -1099,10 +1995,51 @@ const file_biocore_admin_v1_authenticator_proto_rawDesc = "" +
 	"\x05stale\x18\x03 \x01(\bR\x05stale\x12\x16\n" +
 	"\x06models\x18\x04 \x01(\x05R\x06models\x12\x1a\n" +
 	"\bunparsed\x18\x05 \x01(\x05R\bunparsedB\x0e\n" +
-	"\f_next_update\"\x1b\n" +
+	"\f_next_update\"\x9a\x01\n" +
+	"\x11ListModelsRequest\x12,\n" +
+	"\tpage_size\x18\x01 \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filterB\f\n" +
+	"\n" +
+	"_page_size\"m\n" +
+	"\x12ListModelsResponse\x12/\n" +
+	"\x06models\x18\x01 \x03(\v2\x17.biocore.admin.v1.ModelR\x06models\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb7\x01\n" +
+	"\x05Model\x12\x16\n" +
+	"\x06aaguid\x18\x01 \x01(\tR\x06aaguid\x12'\n" +
+	"\x0fkey_identifiers\x18\x02 \x03(\tR\x0ekeyIdentifiers\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x19\n" +
+	"\bicon_url\x18\x04 \x01(\tR\aiconUrl\x12$\n" +
+	"\rcertification\x18\x05 \x01(\tR\rcertification\x12\x18\n" +
+	"\areports\x18\x06 \x03(\tR\areports\"<\n" +
+	"\x17GetAuthenticatorRequest\x12!\n" +
+	"\x06aaguid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06aaguid\"\x96\x04\n" +
+	"\x12AuthenticatorModel\x12\x16\n" +
+	"\x06aaguid\x18\x01 \x01(\tR\x06aaguid\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\bicon_url\x18\x03 \x01(\tR\aiconUrl\x12\x1c\n" +
+	"\tdescribed\x18\x04 \x01(\bR\tdescribed\x12$\n" +
+	"\rcertification\x18\x05 \x01(\tR\rcertification\x12\x18\n" +
+	"\areports\x18\x06 \x03(\tR\areports\x12E\n" +
+	"\x0estatus_reports\x18\a \x03(\v2\x1e.biocore.admin.v1.StatusReportR\rstatusReports\x12+\n" +
+	"\x11attestation_types\x18\b \x03(\tR\x10attestationTypes\x12/\n" +
+	"\x13attestation_formats\x18\t \x03(\tR\x12attestationFormats\x12%\n" +
+	"\x0ekey_protection\x18\n" +
+	" \x03(\tR\rkeyProtection\x12)\n" +
+	"\x10attachment_hints\x18\v \x03(\tR\x0fattachmentHints\x12\x14\n" +
+	"\x05roots\x18\f \x01(\x05R\x05roots\x12 \n" +
+	"\vcredentials\x18\r \x01(\x05R\vcredentials\x12\x16\n" +
+	"\x06proven\x18\x0e \x01(\x05R\x06proven\x12\x14\n" +
+	"\x05users\x18\x0f \x01(\x05R\x05users\"x\n" +
+	"\fStatusReport\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12%\n" +
+	"\x0eeffective_date\x18\x02 \x01(\tR\reffectiveDate\x12)\n" +
+	"\x10certificate_only\x18\x03 \x01(\bR\x0fcertificateOnly\"\x1b\n" +
 	"\x19ListAuthenticatorsRequest\"e\n" +
 	"\x1aListAuthenticatorsResponse\x12G\n" +
-	"\x0eauthenticators\x18\x01 \x03(\v2\x1f.biocore.admin.v1.AuthenticatorR\x0eauthenticators\"\xcb\x01\n" +
+	"\x0eauthenticators\x18\x01 \x03(\v2\x1f.biocore.admin.v1.AuthenticatorR\x0eauthenticators\"\xe6\x01\n" +
 	"\rAuthenticator\x12\x16\n" +
 	"\x06aaguid\x18\x01 \x01(\tR\x06aaguid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -1110,7 +2047,8 @@ const file_biocore_admin_v1_authenticator_proto_rawDesc = "" +
 	"\x06proven\x18\x04 \x01(\x05R\x06proven\x12\x14\n" +
 	"\x05users\x18\x05 \x01(\x05R\x05users\x12\x18\n" +
 	"\areports\x18\x06 \x03(\tR\areports\x12$\n" +
-	"\rcertification\x18\a \x01(\tR\rcertification\":\n" +
+	"\rcertification\x18\a \x01(\tR\rcertification\x12\x19\n" +
+	"\bicon_url\x18\b \x01(\tR\aiconUrl\":\n" +
 	"\x15GetBlastRadiusRequest\x12!\n" +
 	"\x06aaguid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06aaguid\"\xb2\x02\n" +
 	"\vBlastRadius\x12\x16\n" +
@@ -1181,15 +2119,59 @@ const file_biocore_admin_v1_authenticator_proto_rawDesc = "" +
 	"\fdispositions\x18\x01 \x03(\v2\x1d.biocore.admin.v1.DispositionR\fdispositions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"I\n" +
 	"\x15GetDispositionRequest\x120\n" +
-	"\x0edisposition_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\rdispositionId2\xb7\b\n" +
+	"\x0edisposition_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\rdispositionId\"\x9e\x01\n" +
+	"\x15ListBlastRadiiRequest\x12,\n" +
+	"\tpage_size\x18\x01 \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filterB\f\n" +
+	"\n" +
+	"_page_size\"\xbb\x01\n" +
+	"\x16ListBlastRadiiResponse\x12:\n" +
+	"\x06models\x18\x01 \x03(\v2\".biocore.admin.v1.ModelBlastRadiusR\x06models\x12=\n" +
+	"\atenants\x18\x02 \x03(\v2#.biocore.admin.v1.TenantBlastRadiusR\atenants\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xc6\x01\n" +
+	"\x10ModelBlastRadius\x12\x16\n" +
+	"\x06aaguid\x18\x01 \x01(\tR\x06aaguid\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\areports\x18\x03 \x03(\tR\areports\x12\x18\n" +
+	"\atenants\x18\x04 \x01(\x05R\atenants\x12 \n" +
+	"\vcredentials\x18\x05 \x01(\x05R\vcredentials\x12\x14\n" +
+	"\x05users\x18\x06 \x01(\x05R\x05users\x12\x1a\n" +
+	"\bdisposed\x18\a \x01(\x05R\bdisposed\"\xec\x03\n" +
+	"\x11TenantBlastRadius\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
+	"\vtenant_slug\x18\x02 \x01(\tR\n" +
+	"tenantSlug\x12\x16\n" +
+	"\x06aaguid\x18\x03 \x01(\tR\x06aaguid\x12 \n" +
+	"\vcredentials\x18\x04 \x01(\x05R\vcredentials\x12\x16\n" +
+	"\x06proven\x18\x05 \x01(\x05R\x06proven\x12\x16\n" +
+	"\x06active\x18\x06 \x01(\x05R\x06active\x12\x1c\n" +
+	"\tsuspended\x18\a \x01(\x05R\tsuspended\x12\x1a\n" +
+	"\bdisposed\x18\b \x01(\x05R\bdisposed\x12\x14\n" +
+	"\x05users\x18\t \x01(\x05R\x05users\x12 \n" +
+	"\vdisposition\x18\n" +
+	" \x01(\tR\vdisposition\x12\x1c\n" +
+	"\tautomatic\x18\v \x01(\bR\tautomatic\x12>\n" +
+	"\n" +
+	"ordered_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x00R\torderedAt\x88\x01\x01\x12@\n" +
+	"\vfinished_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x01R\n" +
+	"finishedAt\x88\x01\x01B\r\n" +
+	"\v_ordered_atB\x0e\n" +
+	"\f_finished_at2\xd1\v\n" +
 	"\x14AuthenticatorService\x12n\n" +
-	"\vGetMetadata\x12$.biocore.admin.v1.GetMetadataRequest\x1a\x1a.biocore.admin.v1.Metadata\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/metadata\x90\x02\x01\x12\x94\x01\n" +
-	"\x12ListAuthenticators\x12+.biocore.admin.v1.ListAuthenticatorsRequest\x1a,.biocore.admin.v1.ListAuthenticatorsResponse\"#\x82\xd3\xe4\x93\x02\x1a\x12\x18/admin/v1/authenticators\x90\x02\x01\x12\x92\x01\n" +
+	"\vGetMetadata\x12$.biocore.admin.v1.GetMetadataRequest\x1a\x1a.biocore.admin.v1.Metadata\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/metadata\x90\x02\x01\x12}\n" +
+	"\n" +
+	"ListModels\x12#.biocore.admin.v1.ListModelsRequest\x1a$.biocore.admin.v1.ListModelsResponse\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/metadata/models\x90\x02\x01\x12\x94\x01\n" +
+	"\x12ListAuthenticators\x12+.biocore.admin.v1.ListAuthenticatorsRequest\x1a,.biocore.admin.v1.ListAuthenticatorsResponse\"#\x82\xd3\xe4\x93\x02\x1a\x12\x18/admin/v1/authenticators\x90\x02\x01\x12\x91\x01\n" +
+	"\x10GetAuthenticator\x12).biocore.admin.v1.GetAuthenticatorRequest\x1a$.biocore.admin.v1.AuthenticatorModel\",\x82\xd3\xe4\x93\x02#\x12!/admin/v1/authenticators/{aaguid}\x90\x02\x01\x12\x92\x01\n" +
 	"\x0eGetBlastRadius\x12'.biocore.admin.v1.GetBlastRadiusRequest\x1a\x1d.biocore.admin.v1.BlastRadius\"8\x82\xd3\xe4\x93\x02/\x12-/admin/v1/authenticators/{aaguid}:blastRadius\x90\x02\x01\x12\xc7\x01\n" +
 	"\x1cListAuthenticatorCredentials\x125.biocore.admin.v1.ListAuthenticatorCredentialsRequest\x1a6.biocore.admin.v1.ListAuthenticatorCredentialsResponse\"8\x82\xd3\xe4\x93\x02/\x12-/admin/v1/authenticators/{aaguid}/credentials\x90\x02\x01\x12\x9a\x01\n" +
 	"\x14DisposeAuthenticator\x12-.biocore.admin.v1.DisposeAuthenticatorRequest\x1a\x1d.biocore.admin.v1.Disposition\"4\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/authenticators/{aaguid}:dispose\x12\x8c\x01\n" +
 	"\x10ListDispositions\x12).biocore.admin.v1.ListDispositionsRequest\x1a*.biocore.admin.v1.ListDispositionsResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/admin/v1/dispositions\x90\x02\x01\x12\x8c\x01\n" +
-	"\x0eGetDisposition\x12'.biocore.admin.v1.GetDispositionRequest\x1a\x1d.biocore.admin.v1.Disposition\"2\x82\xd3\xe4\x93\x02)\x12'/admin/v1/dispositions/{disposition_id}\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x0eGetDisposition\x12'.biocore.admin.v1.GetDispositionRequest\x1a\x1d.biocore.admin.v1.Disposition\"2\x82\xd3\xe4\x93\x02)\x12'/admin/v1/dispositions/{disposition_id}\x90\x02\x01\x12\x84\x01\n" +
+	"\x0eListBlastRadii\x12'.biocore.admin.v1.ListBlastRadiiRequest\x1a(.biocore.admin.v1.ListBlastRadiiResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/admin/v1/blastRadii\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_authenticator_proto_rawDescOnce sync.Once
@@ -1203,52 +2185,74 @@ func file_biocore_admin_v1_authenticator_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_authenticator_proto_rawDescData
 }
 
-var file_biocore_admin_v1_authenticator_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_biocore_admin_v1_authenticator_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_biocore_admin_v1_authenticator_proto_goTypes = []any{
 	(*GetMetadataRequest)(nil),                   // 0: biocore.admin.v1.GetMetadataRequest
 	(*Metadata)(nil),                             // 1: biocore.admin.v1.Metadata
-	(*ListAuthenticatorsRequest)(nil),            // 2: biocore.admin.v1.ListAuthenticatorsRequest
-	(*ListAuthenticatorsResponse)(nil),           // 3: biocore.admin.v1.ListAuthenticatorsResponse
-	(*Authenticator)(nil),                        // 4: biocore.admin.v1.Authenticator
-	(*GetBlastRadiusRequest)(nil),                // 5: biocore.admin.v1.GetBlastRadiusRequest
-	(*BlastRadius)(nil),                          // 6: biocore.admin.v1.BlastRadius
-	(*ListAuthenticatorCredentialsRequest)(nil),  // 7: biocore.admin.v1.ListAuthenticatorCredentialsRequest
-	(*ListAuthenticatorCredentialsResponse)(nil), // 8: biocore.admin.v1.ListAuthenticatorCredentialsResponse
-	(*AuthenticatorCredential)(nil),              // 9: biocore.admin.v1.AuthenticatorCredential
-	(*DisposeAuthenticatorRequest)(nil),          // 10: biocore.admin.v1.DisposeAuthenticatorRequest
-	(*Disposition)(nil),                          // 11: biocore.admin.v1.Disposition
-	(*ListDispositionsRequest)(nil),              // 12: biocore.admin.v1.ListDispositionsRequest
-	(*ListDispositionsResponse)(nil),             // 13: biocore.admin.v1.ListDispositionsResponse
-	(*GetDispositionRequest)(nil),                // 14: biocore.admin.v1.GetDispositionRequest
-	(*timestamppb.Timestamp)(nil),                // 15: google.protobuf.Timestamp
+	(*ListModelsRequest)(nil),                    // 2: biocore.admin.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),                   // 3: biocore.admin.v1.ListModelsResponse
+	(*Model)(nil),                                // 4: biocore.admin.v1.Model
+	(*GetAuthenticatorRequest)(nil),              // 5: biocore.admin.v1.GetAuthenticatorRequest
+	(*AuthenticatorModel)(nil),                   // 6: biocore.admin.v1.AuthenticatorModel
+	(*StatusReport)(nil),                         // 7: biocore.admin.v1.StatusReport
+	(*ListAuthenticatorsRequest)(nil),            // 8: biocore.admin.v1.ListAuthenticatorsRequest
+	(*ListAuthenticatorsResponse)(nil),           // 9: biocore.admin.v1.ListAuthenticatorsResponse
+	(*Authenticator)(nil),                        // 10: biocore.admin.v1.Authenticator
+	(*GetBlastRadiusRequest)(nil),                // 11: biocore.admin.v1.GetBlastRadiusRequest
+	(*BlastRadius)(nil),                          // 12: biocore.admin.v1.BlastRadius
+	(*ListAuthenticatorCredentialsRequest)(nil),  // 13: biocore.admin.v1.ListAuthenticatorCredentialsRequest
+	(*ListAuthenticatorCredentialsResponse)(nil), // 14: biocore.admin.v1.ListAuthenticatorCredentialsResponse
+	(*AuthenticatorCredential)(nil),              // 15: biocore.admin.v1.AuthenticatorCredential
+	(*DisposeAuthenticatorRequest)(nil),          // 16: biocore.admin.v1.DisposeAuthenticatorRequest
+	(*Disposition)(nil),                          // 17: biocore.admin.v1.Disposition
+	(*ListDispositionsRequest)(nil),              // 18: biocore.admin.v1.ListDispositionsRequest
+	(*ListDispositionsResponse)(nil),             // 19: biocore.admin.v1.ListDispositionsResponse
+	(*GetDispositionRequest)(nil),                // 20: biocore.admin.v1.GetDispositionRequest
+	(*ListBlastRadiiRequest)(nil),                // 21: biocore.admin.v1.ListBlastRadiiRequest
+	(*ListBlastRadiiResponse)(nil),               // 22: biocore.admin.v1.ListBlastRadiiResponse
+	(*ModelBlastRadius)(nil),                     // 23: biocore.admin.v1.ModelBlastRadius
+	(*TenantBlastRadius)(nil),                    // 24: biocore.admin.v1.TenantBlastRadius
+	(*timestamppb.Timestamp)(nil),                // 25: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_authenticator_proto_depIdxs = []int32{
-	15, // 0: biocore.admin.v1.Metadata.next_update:type_name -> google.protobuf.Timestamp
-	4,  // 1: biocore.admin.v1.ListAuthenticatorsResponse.authenticators:type_name -> biocore.admin.v1.Authenticator
-	9,  // 2: biocore.admin.v1.ListAuthenticatorCredentialsResponse.credentials:type_name -> biocore.admin.v1.AuthenticatorCredential
-	15, // 3: biocore.admin.v1.AuthenticatorCredential.last_used_at:type_name -> google.protobuf.Timestamp
-	15, // 4: biocore.admin.v1.Disposition.created_at:type_name -> google.protobuf.Timestamp
-	15, // 5: biocore.admin.v1.Disposition.finished_at:type_name -> google.protobuf.Timestamp
-	11, // 6: biocore.admin.v1.ListDispositionsResponse.dispositions:type_name -> biocore.admin.v1.Disposition
-	0,  // 7: biocore.admin.v1.AuthenticatorService.GetMetadata:input_type -> biocore.admin.v1.GetMetadataRequest
-	2,  // 8: biocore.admin.v1.AuthenticatorService.ListAuthenticators:input_type -> biocore.admin.v1.ListAuthenticatorsRequest
-	5,  // 9: biocore.admin.v1.AuthenticatorService.GetBlastRadius:input_type -> biocore.admin.v1.GetBlastRadiusRequest
-	7,  // 10: biocore.admin.v1.AuthenticatorService.ListAuthenticatorCredentials:input_type -> biocore.admin.v1.ListAuthenticatorCredentialsRequest
-	10, // 11: biocore.admin.v1.AuthenticatorService.DisposeAuthenticator:input_type -> biocore.admin.v1.DisposeAuthenticatorRequest
-	12, // 12: biocore.admin.v1.AuthenticatorService.ListDispositions:input_type -> biocore.admin.v1.ListDispositionsRequest
-	14, // 13: biocore.admin.v1.AuthenticatorService.GetDisposition:input_type -> biocore.admin.v1.GetDispositionRequest
-	1,  // 14: biocore.admin.v1.AuthenticatorService.GetMetadata:output_type -> biocore.admin.v1.Metadata
-	3,  // 15: biocore.admin.v1.AuthenticatorService.ListAuthenticators:output_type -> biocore.admin.v1.ListAuthenticatorsResponse
-	6,  // 16: biocore.admin.v1.AuthenticatorService.GetBlastRadius:output_type -> biocore.admin.v1.BlastRadius
-	8,  // 17: biocore.admin.v1.AuthenticatorService.ListAuthenticatorCredentials:output_type -> biocore.admin.v1.ListAuthenticatorCredentialsResponse
-	11, // 18: biocore.admin.v1.AuthenticatorService.DisposeAuthenticator:output_type -> biocore.admin.v1.Disposition
-	13, // 19: biocore.admin.v1.AuthenticatorService.ListDispositions:output_type -> biocore.admin.v1.ListDispositionsResponse
-	11, // 20: biocore.admin.v1.AuthenticatorService.GetDisposition:output_type -> biocore.admin.v1.Disposition
-	14, // [14:21] is the sub-list for method output_type
-	7,  // [7:14] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	25, // 0: biocore.admin.v1.Metadata.next_update:type_name -> google.protobuf.Timestamp
+	4,  // 1: biocore.admin.v1.ListModelsResponse.models:type_name -> biocore.admin.v1.Model
+	7,  // 2: biocore.admin.v1.AuthenticatorModel.status_reports:type_name -> biocore.admin.v1.StatusReport
+	10, // 3: biocore.admin.v1.ListAuthenticatorsResponse.authenticators:type_name -> biocore.admin.v1.Authenticator
+	15, // 4: biocore.admin.v1.ListAuthenticatorCredentialsResponse.credentials:type_name -> biocore.admin.v1.AuthenticatorCredential
+	25, // 5: biocore.admin.v1.AuthenticatorCredential.last_used_at:type_name -> google.protobuf.Timestamp
+	25, // 6: biocore.admin.v1.Disposition.created_at:type_name -> google.protobuf.Timestamp
+	25, // 7: biocore.admin.v1.Disposition.finished_at:type_name -> google.protobuf.Timestamp
+	17, // 8: biocore.admin.v1.ListDispositionsResponse.dispositions:type_name -> biocore.admin.v1.Disposition
+	23, // 9: biocore.admin.v1.ListBlastRadiiResponse.models:type_name -> biocore.admin.v1.ModelBlastRadius
+	24, // 10: biocore.admin.v1.ListBlastRadiiResponse.tenants:type_name -> biocore.admin.v1.TenantBlastRadius
+	25, // 11: biocore.admin.v1.TenantBlastRadius.ordered_at:type_name -> google.protobuf.Timestamp
+	25, // 12: biocore.admin.v1.TenantBlastRadius.finished_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: biocore.admin.v1.AuthenticatorService.GetMetadata:input_type -> biocore.admin.v1.GetMetadataRequest
+	2,  // 14: biocore.admin.v1.AuthenticatorService.ListModels:input_type -> biocore.admin.v1.ListModelsRequest
+	8,  // 15: biocore.admin.v1.AuthenticatorService.ListAuthenticators:input_type -> biocore.admin.v1.ListAuthenticatorsRequest
+	5,  // 16: biocore.admin.v1.AuthenticatorService.GetAuthenticator:input_type -> biocore.admin.v1.GetAuthenticatorRequest
+	11, // 17: biocore.admin.v1.AuthenticatorService.GetBlastRadius:input_type -> biocore.admin.v1.GetBlastRadiusRequest
+	13, // 18: biocore.admin.v1.AuthenticatorService.ListAuthenticatorCredentials:input_type -> biocore.admin.v1.ListAuthenticatorCredentialsRequest
+	16, // 19: biocore.admin.v1.AuthenticatorService.DisposeAuthenticator:input_type -> biocore.admin.v1.DisposeAuthenticatorRequest
+	18, // 20: biocore.admin.v1.AuthenticatorService.ListDispositions:input_type -> biocore.admin.v1.ListDispositionsRequest
+	20, // 21: biocore.admin.v1.AuthenticatorService.GetDisposition:input_type -> biocore.admin.v1.GetDispositionRequest
+	21, // 22: biocore.admin.v1.AuthenticatorService.ListBlastRadii:input_type -> biocore.admin.v1.ListBlastRadiiRequest
+	1,  // 23: biocore.admin.v1.AuthenticatorService.GetMetadata:output_type -> biocore.admin.v1.Metadata
+	3,  // 24: biocore.admin.v1.AuthenticatorService.ListModels:output_type -> biocore.admin.v1.ListModelsResponse
+	9,  // 25: biocore.admin.v1.AuthenticatorService.ListAuthenticators:output_type -> biocore.admin.v1.ListAuthenticatorsResponse
+	6,  // 26: biocore.admin.v1.AuthenticatorService.GetAuthenticator:output_type -> biocore.admin.v1.AuthenticatorModel
+	12, // 27: biocore.admin.v1.AuthenticatorService.GetBlastRadius:output_type -> biocore.admin.v1.BlastRadius
+	14, // 28: biocore.admin.v1.AuthenticatorService.ListAuthenticatorCredentials:output_type -> biocore.admin.v1.ListAuthenticatorCredentialsResponse
+	17, // 29: biocore.admin.v1.AuthenticatorService.DisposeAuthenticator:output_type -> biocore.admin.v1.Disposition
+	19, // 30: biocore.admin.v1.AuthenticatorService.ListDispositions:output_type -> biocore.admin.v1.ListDispositionsResponse
+	17, // 31: biocore.admin.v1.AuthenticatorService.GetDisposition:output_type -> biocore.admin.v1.Disposition
+	22, // 32: biocore.admin.v1.AuthenticatorService.ListBlastRadii:output_type -> biocore.admin.v1.ListBlastRadiiResponse
+	23, // [23:33] is the sub-list for method output_type
+	13, // [13:23] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_authenticator_proto_init() }
@@ -1257,17 +2261,20 @@ func file_biocore_admin_v1_authenticator_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_authenticator_proto_msgTypes[1].OneofWrappers = []any{}
-	file_biocore_admin_v1_authenticator_proto_msgTypes[7].OneofWrappers = []any{}
-	file_biocore_admin_v1_authenticator_proto_msgTypes[9].OneofWrappers = []any{}
-	file_biocore_admin_v1_authenticator_proto_msgTypes[11].OneofWrappers = []any{}
-	file_biocore_admin_v1_authenticator_proto_msgTypes[12].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[2].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[13].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[15].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[17].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[18].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[21].OneofWrappers = []any{}
+	file_biocore_admin_v1_authenticator_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_authenticator_proto_rawDesc), len(file_biocore_admin_v1_authenticator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -157,7 +157,8 @@ type Credential struct {
 	Nickname string `protobuf:"bytes,3,opt,name=nickname,proto3" json:"nickname,omitempty"`
 	// AAGUID of the authenticator, as a UUID; all zeros where it tells nothing.
 	Aaguid string `protobuf:"bytes,4,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
-	// Name of the authenticator's model; empty where it is not known.
+	// Name of the authenticator's model and, where nobody knows it, what sort of
+	// authenticator it is, for example `Security key`. Never empty.
 	AuthenticatorName string `protobuf:"bytes,5,opt,name=authenticator_name,json=authenticatorName,proto3" json:"authenticator_name,omitempty"`
 	// How the authenticator can be reached: `usb`, `nfc`, `ble`, `internal`,
 	// `hybrid`, `smart-card`.
@@ -195,9 +196,12 @@ type Credential struct {
 	// What was ordered of its model: empty, `FLAG`, `STEP_UP` or `SUSPEND`.
 	Disposition string `protobuf:"bytes,21,opt,name=disposition,proto3" json:"disposition,omitempty"`
 	// What was said of extensions when it was registered; absent if nothing was.
-	Extensions    *CredentialExtensions `protobuf:"bytes,25,opt,name=extensions,proto3,oneof" json:"extensions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Extensions *CredentialExtensions `protobuf:"bytes,25,opt,name=extensions,proto3,oneof" json:"extensions,omitempty"`
+	// Where the icon of the authenticator's model is, for `<img>`: a PNG. Empty where
+	// the FIDO metadata has none: show one of your own.
+	AuthenticatorIconUrl string `protobuf:"bytes,26,opt,name=authenticator_icon_url,json=authenticatorIconUrl,proto3" json:"authenticator_icon_url,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Credential) Reset() {
@@ -382,6 +386,13 @@ func (x *Credential) GetExtensions() *CredentialExtensions {
 		return x.Extensions
 	}
 	return nil
+}
+
+func (x *Credential) GetAuthenticatorIconUrl() string {
+	if x != nil {
+		return x.AuthenticatorIconUrl
+	}
+	return ""
 }
 
 // CredentialExtensions are what client and authenticator said of extensions at
@@ -1350,7 +1361,7 @@ var File_biocore_auth_v1_credential_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\b\n" +
+	" biocore/auth/v1/credential.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\t\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
@@ -1383,7 +1394,8 @@ const file_biocore_auth_v1_credential_proto_rawDesc = "" +
 	"\vdisposition\x18\x15 \x01(\tR\vdisposition\x12J\n" +
 	"\n" +
 	"extensions\x18\x19 \x01(\v2%.biocore.auth.v1.CredentialExtensionsH\x02R\n" +
-	"extensions\x88\x01\x01\"F\n" +
+	"extensions\x88\x01\x01\x124\n" +
+	"\x16authenticator_icon_url\x18\x1a \x01(\tR\x14authenticatorIconUrl\"F\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +

@@ -552,7 +552,8 @@ type Attestation struct {
 	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
 	// AAGUID of the authenticator, as a UUID; all zeros where it tells nothing.
 	Aaguid string `protobuf:"bytes,2,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
-	// Name of the authenticator's model; empty where it is not known.
+	// Name of the authenticator's model and, where nobody knows it, what sort of
+	// authenticator it is. Never empty.
 	AuthenticatorName string `protobuf:"bytes,3,opt,name=authenticator_name,json=authenticatorName,proto3" json:"authenticator_name,omitempty"`
 	// How far it proves the model.
 	Trust Credential_Trust `protobuf:"varint,4,opt,name=trust,proto3,enum=biocore.auth.v1.Credential_Trust" json:"trust,omitempty"`

@@ -27,9 +27,15 @@ const (
 	// AuthenticatorServiceGetMetadataProcedure is the procedure name of the AuthenticatorService's
 	// GetMetadata RPC.
 	AuthenticatorServiceGetMetadataProcedure = "/biocore.admin.v1.AuthenticatorService/GetMetadata"
+	// AuthenticatorServiceListModelsProcedure is the procedure name of the AuthenticatorService's
+	// ListModels RPC.
+	AuthenticatorServiceListModelsProcedure = "/biocore.admin.v1.AuthenticatorService/ListModels"
 	// AuthenticatorServiceListAuthenticatorsProcedure is the procedure name of the
 	// AuthenticatorService's ListAuthenticators RPC.
 	AuthenticatorServiceListAuthenticatorsProcedure = "/biocore.admin.v1.AuthenticatorService/ListAuthenticators"
+	// AuthenticatorServiceGetAuthenticatorProcedure is the procedure name of the AuthenticatorService's
+	// GetAuthenticator RPC.
+	AuthenticatorServiceGetAuthenticatorProcedure = "/biocore.admin.v1.AuthenticatorService/GetAuthenticator"
 	// AuthenticatorServiceGetBlastRadiusProcedure is the procedure name of the AuthenticatorService's
 	// GetBlastRadius RPC.
 	AuthenticatorServiceGetBlastRadiusProcedure = "/biocore.admin.v1.AuthenticatorService/GetBlastRadius"
@@ -45,6 +51,9 @@ const (
 	// AuthenticatorServiceGetDispositionProcedure is the procedure name of the AuthenticatorService's
 	// GetDisposition RPC.
 	AuthenticatorServiceGetDispositionProcedure = "/biocore.admin.v1.AuthenticatorService/GetDisposition"
+	// AuthenticatorServiceListBlastRadiiProcedure is the procedure name of the AuthenticatorService's
+	// ListBlastRadii RPC.
+	AuthenticatorServiceListBlastRadiiProcedure = "/biocore.admin.v1.AuthenticatorService/ListBlastRadii"
 )
 
 var (
@@ -56,11 +65,27 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	authenticatorServiceListModelsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_authenticator_proto.Services().ByName("AuthenticatorService").Methods().ByName("ListModels"),
+			Procedure:        AuthenticatorServiceListModelsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 	authenticatorServiceListAuthenticatorsSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
 			Schema:           v1.File_biocore_admin_v1_authenticator_proto.Services().ByName("AuthenticatorService").Methods().ByName("ListAuthenticators"),
 			Procedure:        AuthenticatorServiceListAuthenticatorsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	authenticatorServiceGetAuthenticatorSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_authenticator_proto.Services().ByName("AuthenticatorService").Methods().ByName("GetAuthenticator"),
+			Procedure:        AuthenticatorServiceGetAuthenticatorProcedure,
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
@@ -103,15 +128,32 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	authenticatorServiceListBlastRadiiSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_authenticator_proto.Services().ByName("AuthenticatorService").Methods().ByName("ListBlastRadii"),
+			Procedure:        AuthenticatorServiceListBlastRadiiProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // AuthenticatorServiceClient is a client for the biocore.admin.v1.AuthenticatorService service.
 type AuthenticatorServiceClient interface {
 	// GetMetadata answers which FIDO metadata this installation goes by.
 	GetMetadata(context.Context, *v1.GetMetadataRequest) (*v1.Metadata, error)
+	// ListModels answers every model that this installation's FIDO metadata describes,
+	// whether the tenant's users have it or not, for instance to choose an allow-list
+	// from. The order is that of the AAGUIDs; models of the U2F kind, which have none,
+	// come first.
+	ListModels(context.Context, *v1.ListModelsRequest) (*v1.ListModelsResponse, error)
 	// ListAuthenticators answers the models of the tenant's credentials, the most
 	// used first, at most 1000.
 	ListAuthenticators(context.Context, *v1.ListAuthenticatorsRequest) (*v1.ListAuthenticatorsResponse, error)
+	// GetAuthenticator answers one model: what the metadata says of it, and how many
+	// of the tenant's credentials are of it. A model that nobody knows and that the
+	// tenant has not is AUTHENTICATOR_UNKNOWN.
+	GetAuthenticator(context.Context, *v1.GetAuthenticatorRequest) (*v1.AuthenticatorModel, error)
 	// GetBlastRadius answers how far a model reaches: what stops working, and for
 	// whom, if it is not trusted any more.
 	GetBlastRadius(context.Context, *v1.GetBlastRadiusRequest) (*v1.BlastRadius, error)
@@ -125,6 +167,13 @@ type AuthenticatorServiceClient interface {
 	ListDispositions(context.Context, *v1.ListDispositionsRequest) (*v1.ListDispositionsResponse, error)
 	// GetDisposition answers one order.
 	GetDisposition(context.Context, *v1.GetDispositionRequest) (*v1.Disposition, error)
+	// ListBlastRadii answers, to the operators of this installation, which tenants
+	// have credentials of the models that the metadata reports as revoked or
+	// compromised, or of one model that the filter names. It counts: whose the
+	// credentials are, only their tenant can ask. A page looks at so many tenants, and
+	// may hold nothing although others follow. Each page leaves an entry in the
+	// platform's audit log.
+	ListBlastRadii(context.Context, *v1.ListBlastRadiiRequest) (*v1.ListBlastRadiiResponse, error)
 }
 
 // NewAuthenticatorServiceClient constructs a client for the biocore.admin.v1.AuthenticatorService
@@ -138,9 +187,18 @@ func NewAuthenticatorServiceClient(client *connect.Client) AuthenticatorServiceC
 type AuthenticatorServiceHandler interface {
 	// GetMetadata answers which FIDO metadata this installation goes by.
 	GetMetadata(context.Context, *v1.GetMetadataRequest) (*v1.Metadata, error)
+	// ListModels answers every model that this installation's FIDO metadata describes,
+	// whether the tenant's users have it or not, for instance to choose an allow-list
+	// from. The order is that of the AAGUIDs; models of the U2F kind, which have none,
+	// come first.
+	ListModels(context.Context, *v1.ListModelsRequest) (*v1.ListModelsResponse, error)
 	// ListAuthenticators answers the models of the tenant's credentials, the most
 	// used first, at most 1000.
 	ListAuthenticators(context.Context, *v1.ListAuthenticatorsRequest) (*v1.ListAuthenticatorsResponse, error)
+	// GetAuthenticator answers one model: what the metadata says of it, and how many
+	// of the tenant's credentials are of it. A model that nobody knows and that the
+	// tenant has not is AUTHENTICATOR_UNKNOWN.
+	GetAuthenticator(context.Context, *v1.GetAuthenticatorRequest) (*v1.AuthenticatorModel, error)
 	// GetBlastRadius answers how far a model reaches: what stops working, and for
 	// whom, if it is not trusted any more.
 	GetBlastRadius(context.Context, *v1.GetBlastRadiusRequest) (*v1.BlastRadius, error)
@@ -154,6 +212,13 @@ type AuthenticatorServiceHandler interface {
 	ListDispositions(context.Context, *v1.ListDispositionsRequest) (*v1.ListDispositionsResponse, error)
 	// GetDisposition answers one order.
 	GetDisposition(context.Context, *v1.GetDispositionRequest) (*v1.Disposition, error)
+	// ListBlastRadii answers, to the operators of this installation, which tenants
+	// have credentials of the models that the metadata reports as revoked or
+	// compromised, or of one model that the filter names. It counts: whose the
+	// credentials are, only their tenant can ask. A page looks at so many tenants, and
+	// may hold nothing although others follow. Each page leaves an entry in the
+	// platform's audit log.
+	ListBlastRadii(context.Context, *v1.ListBlastRadiiRequest) (*v1.ListBlastRadiiResponse, error)
 }
 
 // RegisterAuthenticatorServiceHandler registers svc as the biocore.admin.v1.AuthenticatorService
@@ -162,12 +227,15 @@ func RegisterAuthenticatorServiceHandler(server *connect.Server, svc Authenticat
 	adapter := authenticatorServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: authenticatorServiceGetMetadataSpec(), Handler: adapter.getMetadata},
+		connect.Method{Spec: authenticatorServiceListModelsSpec(), Handler: adapter.listModels},
 		connect.Method{Spec: authenticatorServiceListAuthenticatorsSpec(), Handler: adapter.listAuthenticators},
+		connect.Method{Spec: authenticatorServiceGetAuthenticatorSpec(), Handler: adapter.getAuthenticator},
 		connect.Method{Spec: authenticatorServiceGetBlastRadiusSpec(), Handler: adapter.getBlastRadius},
 		connect.Method{Spec: authenticatorServiceListAuthenticatorCredentialsSpec(), Handler: adapter.listAuthenticatorCredentials},
 		connect.Method{Spec: authenticatorServiceDisposeAuthenticatorSpec(), Handler: adapter.disposeAuthenticator},
 		connect.Method{Spec: authenticatorServiceListDispositionsSpec(), Handler: adapter.listDispositions},
 		connect.Method{Spec: authenticatorServiceGetDispositionSpec(), Handler: adapter.getDisposition},
+		connect.Method{Spec: authenticatorServiceListBlastRadiiSpec(), Handler: adapter.listBlastRadii},
 	)
 }
 
@@ -178,8 +246,16 @@ func (UnimplementedAuthenticatorServiceHandler) GetMetadata(context.Context, *v1
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuthenticatorService.GetMetadata is not implemented")
 }
 
+func (UnimplementedAuthenticatorServiceHandler) ListModels(context.Context, *v1.ListModelsRequest) (*v1.ListModelsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuthenticatorService.ListModels is not implemented")
+}
+
 func (UnimplementedAuthenticatorServiceHandler) ListAuthenticators(context.Context, *v1.ListAuthenticatorsRequest) (*v1.ListAuthenticatorsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuthenticatorService.ListAuthenticators is not implemented")
+}
+
+func (UnimplementedAuthenticatorServiceHandler) GetAuthenticator(context.Context, *v1.GetAuthenticatorRequest) (*v1.AuthenticatorModel, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuthenticatorService.GetAuthenticator is not implemented")
 }
 
 func (UnimplementedAuthenticatorServiceHandler) GetBlastRadius(context.Context, *v1.GetBlastRadiusRequest) (*v1.BlastRadius, error) {
@@ -202,6 +278,10 @@ func (UnimplementedAuthenticatorServiceHandler) GetDisposition(context.Context, 
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuthenticatorService.GetDisposition is not implemented")
 }
 
+func (UnimplementedAuthenticatorServiceHandler) ListBlastRadii(context.Context, *v1.ListBlastRadiiRequest) (*v1.ListBlastRadiiResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuthenticatorService.ListBlastRadii is not implemented")
+}
+
 type authenticatorServiceClient struct {
 	client *connect.Client
 }
@@ -214,9 +294,25 @@ func (c *authenticatorServiceClient) GetMetadata(ctx context.Context, req *v1.Ge
 	return &res, nil
 }
 
+func (c *authenticatorServiceClient) ListModels(ctx context.Context, req *v1.ListModelsRequest) (*v1.ListModelsResponse, error) {
+	var res v1.ListModelsResponse
+	if err := c.client.CallUnary(ctx, authenticatorServiceListModelsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
 func (c *authenticatorServiceClient) ListAuthenticators(ctx context.Context, req *v1.ListAuthenticatorsRequest) (*v1.ListAuthenticatorsResponse, error) {
 	var res v1.ListAuthenticatorsResponse
 	if err := c.client.CallUnary(ctx, authenticatorServiceListAuthenticatorsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *authenticatorServiceClient) GetAuthenticator(ctx context.Context, req *v1.GetAuthenticatorRequest) (*v1.AuthenticatorModel, error) {
+	var res v1.AuthenticatorModel
+	if err := c.client.CallUnary(ctx, authenticatorServiceGetAuthenticatorSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -262,6 +358,14 @@ func (c *authenticatorServiceClient) GetDisposition(ctx context.Context, req *v1
 	return &res, nil
 }
 
+func (c *authenticatorServiceClient) ListBlastRadii(ctx context.Context, req *v1.ListBlastRadiiRequest) (*v1.ListBlastRadiiResponse, error) {
+	var res v1.ListBlastRadiiResponse
+	if err := c.client.CallUnary(ctx, authenticatorServiceListBlastRadiiSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
 type authenticatorServiceHandler struct{ svc AuthenticatorServiceHandler }
 
 func (h authenticatorServiceHandler) getMetadata(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
@@ -276,12 +380,36 @@ func (h authenticatorServiceHandler) getMetadata(ctx context.Context, _ connect.
 	return stream.Send(res)
 }
 
+func (h authenticatorServiceHandler) listModels(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListModelsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListModels(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
 func (h authenticatorServiceHandler) listAuthenticators(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
 	var req v1.ListAuthenticatorsRequest
 	if err := stream.Receive(&req); err != nil {
 		return err
 	}
 	res, err := h.svc.ListAuthenticators(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h authenticatorServiceHandler) getAuthenticator(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetAuthenticatorRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetAuthenticator(ctx, &req)
 	if err != nil {
 		return err
 	}
@@ -342,6 +470,18 @@ func (h authenticatorServiceHandler) getDisposition(ctx context.Context, _ conne
 		return err
 	}
 	res, err := h.svc.GetDisposition(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h authenticatorServiceHandler) listBlastRadii(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListBlastRadiiRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListBlastRadii(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -1,19 +1,11 @@
-package credential
+package authenticator
 
 import "github.com/google/uuid"
 
-// AuthenticatorName returns the name of the passkey provider or security key whose
-// model the AAGUID names, and "" for those that are not in the table, the zero
-// AAGUID among them: user interfaces then describe the credential by its
-// attachment and backup state.
-//
-// It is for people's eyes and proves nothing: without attestation an AAGUID is
-// whatever the client sent. The table holds the providers that most people use,
-// from the community's list of passkey providers and the makers' own pages; the
-// FIDO metadata service, which knows every certified model, is asked elsewhere.
-func AuthenticatorName(aaguid uuid.UUID) string { return authenticatorNames[aaguid] }
-
-var authenticatorNames = map[uuid.UUID]string{
+// providers are the names of the providers and security keys that most people use, from
+// the community's list of passkey providers and the makers' own pages. They come first:
+// the metadata knows no password manager, and calls some keys by their order numbers.
+var providers = map[uuid.UUID]string{
 	// Of platforms and browsers.
 	uuid.MustParse("fbfc3007-154e-4ecc-8c0b-6e020557d7bd"): "iCloud Keychain",
 	uuid.MustParse("dd4ec289-e01d-41c9-bb89-70fa845d4bf2"): "iCloud Keychain (managed)",
