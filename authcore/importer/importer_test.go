@@ -15,6 +15,8 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/authcoretest"
 	"github.com/biocore-id/biocore/authcore/importer"
+	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/mds/mdstest"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/event"
@@ -121,6 +123,34 @@ func (w *world) findings(t testing.TB, sc scope.Scope, id uuid.UUID, phase impor
 		out = append(out, fmt.Sprintf("%d %s %s %s", f.Line, f.Outcome, f.Field, f.Reason))
 	}
 	return out
+}
+
+// Who brings no nickname gets the model's name, as at a registration: by the metadata, too.
+func TestImportNamesModels(t *testing.T) {
+	w := newWorld(t)
+	acme, model := w.Tenant(t), uuid.New()
+	snap := mdstest.New(t).Snapshot(t, mdstest.BLOB{Number: 1, Entries: []mdstest.Entry{{AAGUID: model, Name: "Example key"}}})
+	w.Service = importer.New(importer.Options{Store: w.Store.Store, Keys: w.Keys, Tenants: w.Tenants, Metadata: func() *mds.Snapshot { return snap }})
+	ada := person(t, "ada", 3)
+	for i, aaguid := range []string{model.String(), "d548826e-79b4-db40-a3d8-11116f7e8349", uuid.NewString()} {
+		ada.Credentials[i].AAGUID, ada.Credentials[i].Nickname = aaguid, ""
+	}
+	w.whole(t, acme, importer.Fail, texts(t, ada)...)
+	u, err := w.Users.Lookup(t.Context(), acme, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := w.Credentials.ListOfUser(t.Context(), acme, u.ID, listing.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, c := range page.Items {
+		names[c.Nickname] = true
+	}
+	if len(page.Items) != 3 || !names["Example key"] || !names["Bitwarden"] || !names[""] {
+		t.Errorf("nicknames of %d credentials: %v", len(page.Items), names)
+	}
 }
 
 // The check writes no user, the run all of them; what comes in is what an export gives
