@@ -165,6 +165,9 @@ func (d *dev) open(ctx context.Context) error {
 		platform: p, publicPort: publicPort, opsPort: opsPort, backgroundTimeout: devBackgroundTimeout,
 		failed: make(chan error, 5),
 	}
+	if err := p.placeConsole(ctx); err != nil {
+		return d.advise(err) // it has closed p
+	}
 	state, err := d.seed(ctx, p, cfg)
 	if err != nil {
 		p.Close()
@@ -207,8 +210,21 @@ func (d *dev) serve(ctx context.Context, s *server, state devState) error {
 	if err := d.up(state); err != nil {
 		s.failed <- err
 	}
-	return s.wait(ctx)
+	err = s.wait(ctx)
+	if err != nil {
+		// What lost its connection may say so before the child that it went to is seen to have
+		// ended, which explains it.
+		select {
+		case <-ended(d.postgres):
+			err = d.postgres.Err()
+		case <-time.After(childEndLimit):
+		}
+	}
+	return err
 }
+
+// childEndLimit is how long a failure waits for its explanation.
+const childEndLimit = 500 * time.Millisecond
 
 // child is a server that was started here, or nil.
 type child interface {

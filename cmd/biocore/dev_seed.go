@@ -20,6 +20,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -32,12 +33,12 @@ const devStateFile = "dev.json"
 // owner alone.
 type devState struct {
 	APIURL           string      `json:"apiUrl"`
-	ConsoleURL       string      `json:"consoleUrl"` // empty until there is a console
+	ConsoleURL       string      `json:"consoleUrl"`
 	DemoURL          string      `json:"demoUrl"`
 	OpsURL           string      `json:"opsUrl"`
 	Tenants          []devTenant `json:"tenants"`
 	PlatformKey      string      `json:"platformKey"`
-	ConsoleEnrollURL string      `json:"consoleEnrollUrl"` // likewise
+	ConsoleEnrollURL string      `json:"consoleEnrollUrl"` // makes the first person staff and acme's owner; empty once there are both
 	DatabaseURL      string      `json:"databaseUrl"`      // logs in as bc_migrator, for psql
 }
 
@@ -85,11 +86,50 @@ func (d *dev) seed(ctx context.Context, p *platform, cfg Config) (devState, erro
 			return "", fmt.Errorf("tenant acme: %w", err)
 		}
 		state.Tenants = []devTenant{acme}
+		state.ConsoleURL = cfg.PublicURL + "/console"
+		if state.ConsoleEnrollURL, err = firstPerson(ctx, p, cfg.PublicURL, home, scope.New(acme.ID, devActor())); err != nil {
+			return "", fmt.Errorf("the console's first person: %w", err)
+		}
 		return "", ensureKey(ctx, p, home, &state.PlatformKey, apikey.CreateRequest{
 			Kind: apikey.Platform, Name: "dev", Scopes: []string{apikey.ScopeAdminPlane},
 		})
 	})
 	return state, err
+}
+
+// firstPerson is the link by which somebody becomes the console's first person: of the
+// staff, and the owner of acme. Empty once both have somebody.
+func firstPerson(ctx context.Context, p *platform, publicURL string, home, acme scope.Scope) (string, error) {
+	var tokens []string
+	for _, of := range []struct {
+		sc   scope.Scope
+		role member.Role
+	}{{home, member.StaffAdmin}, {acme, member.Owner}} {
+		members, err := p.members.List(ctx, of.sc)
+		if err != nil {
+			return "", err
+		}
+		if len(members) > 0 {
+			continue
+		}
+		open, err := p.members.Invitations(ctx, of.sc) // of the run before
+		if err != nil {
+			return "", err
+		}
+		if i := slices.IndexFunc(open, func(in member.Invited) bool { return in.Invitation.Role == of.role }); i >= 0 {
+			tokens = append(tokens, open[i].Token)
+			continue
+		}
+		made, err := p.members.Invite(ctx, of.sc, member.InviteRequest{Role: of.role, Label: "First person"})
+		if err != nil {
+			return "", err
+		}
+		tokens = append(tokens, made.Token)
+	}
+	if len(tokens) == 0 {
+		return "", nil
+	}
+	return joinURL(publicURL, tokens...), nil
 }
 
 // lastState is what the run before told. Where that is lost, keys are made anew.
@@ -226,20 +266,25 @@ func (d *dev) welcome(s devState) error {
 	if wanted := fmt.Sprintf("http://localhost:%d", d.port); d.port != 0 && s.APIURL != wanted {
 		moved = fmt.Sprintf("   (port %d is taken)", d.port)
 	}
+	console := s.ConsoleURL
+	if s.ConsoleEnrollURL != "" {
+		console = s.ConsoleEnrollURL + "\n                     (makes you staff and acme's owner: open it once)"
+	}
 	_, err := fmt.Fprintf(d.out, `
-  Biocore is ready in %.1f s.
+  Biocore is ready in %.1[1]f s.
 
-    Demo bank        %s
-    API reference    %s/docs/api
-    API              %s%s
-    Health, metrics  %s
+    Demo bank        %[2]s
+    Console          %[7]s
+    API reference    %[3]s/docs/api
+    API              %[3]s%[4]s
+    Health, metrics  %[5]s
 
-  Keys and URLs for your programs are in %[7]s. Try:
+  Keys and URLs for your programs are in %[6]s. Try:
 
     curl -s %[3]s/v1/users \
-      -H "Authorization: Bearer $(sed -n 's/.*"secretKey": "\(.*\)",/\1/p' %[7]s)"
+      -H "Authorization: Bearer $(sed -n 's/.*"secretKey": "\(.*\)",/\1/p' %[6]s)"
 
   Ctrl-C stops everything; the data stays. `+"`biocore dev --reset`"+` starts anew.
-`, time.Since(d.began).Seconds(), s.DemoURL, s.APIURL, s.APIURL, moved, s.OpsURL, d.path(devStateFile))
+`, time.Since(d.began).Seconds(), s.DemoURL, s.APIURL, moved, s.OpsURL, d.path(devStateFile), console)
 	return err
 }

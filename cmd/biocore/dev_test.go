@@ -221,7 +221,7 @@ func readState(t testing.TB, path string) devState {
 			t.Errorf("%s has %s, want %s", what, names[0], names[1])
 		}
 	}
-	if state.ConsoleURL != "" || state.ConsoleEnrollURL != "" || state.Tenants[0].Slug != "acme" || !strings.HasPrefix(state.DatabaseURL, "postgres://bc_migrator:") {
+	if state.ConsoleURL != state.APIURL+"/console" || !strings.HasPrefix(state.ConsoleEnrollURL, state.ConsoleURL+"/join#") || state.Tenants[0].Slug != "acme" || !strings.HasPrefix(state.DatabaseURL, "postgres://bc_migrator:") {
 		t.Errorf("dev.json says %s", raw)
 	}
 	return state
@@ -237,6 +237,7 @@ func mask(s string) string {
 	s = regexp.MustCompile(` +\d+\.\d s`).ReplaceAllString(s, " N s")
 	s = regexp.MustCompile(`\d+ migrations`).ReplaceAllString(s, "N migrations")
 	s = regexp.MustCompile(`(version|port) \d+`).ReplaceAllString(s, "$1 N")
+	s = regexp.MustCompile(`/join#[\w.-]+`).ReplaceAllString(s, "/join#TOKENS")
 	return regexp.MustCompile(`(localhost|127\.0\.0\.1):\d+`).ReplaceAllString(s, "$1:PORT")
 }
 

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/rpc"
 )
@@ -92,6 +94,9 @@ func newServer(ctx context.Context, cfg Config, tel *telemetry) (*server, error)
 	if err == nil {
 		err = p.checkKeys(ctx)
 	}
+	if err == nil {
+		err = p.placeConsole(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, publicPort.Shutdown(ctx), opsPort.Shutdown(ctx))
 	}
@@ -119,6 +124,29 @@ func (p *platform) checkKeys(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("the platform's keys do not open: BIOCORE_KMS_URL or BIOCORE_KMS_PREVIOUS_URLS must name what wrapped them: %w", err)
 		p.Close()
+	}
+	return err
+}
+
+// placeConsole tells the console where it is. A host that people have no passkeys for is
+// no reason not to serve tenants: that it was moved is logged.
+func (p *platform) placeConsole(ctx context.Context) error {
+	home := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "serve"})
+	if err := p.keys.Ensure(ctx, home); err != nil {
+		p.Close()
+		return fmt.Errorf("keys of the platform: %w", err)
+	}
+	err := p.tenants.PlaceConsole(ctx, home, p.cfg.PublicURL)
+	if errors.Is(err, tenant.ErrRPIDInUse) {
+		p.tel.Log.ErrorContext(ctx, "nobody can sign in to the console: its people have passkeys for the host of an earlier public URL", "err", err)
+		return nil
+	} else if err != nil {
+		p.Close()
+		return fmt.Errorf("place the console: %w", err)
+	}
+	staff, err := p.members.List(ctx, home)
+	if err == nil && len(staff) == 0 {
+		p.tel.Log.InfoContext(ctx, "nobody is on the staff: biocore member invite --tenant platform --role staff_admin makes a link")
 	}
 	return err
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
@@ -56,6 +57,7 @@ type operator struct {
 	users    *user.Service
 	tenants  *tenant.Service
 	apiKeys  *apikey.Service
+	members  *member.Service
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	mds      *mds.Service      // models of authenticators
 	roots    *attestation.Service
@@ -94,7 +96,8 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
 	}
-	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First, Guesses: guesses})
+	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First, Guesses: guesses, ConsoleRPID: tenant.ConsoleRPID(cfg.PublicURL)})
+	o.members = member.New(member.Options{Store: store, Keys: o.keys})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil

@@ -119,6 +119,48 @@ type Import struct {
 	EndedAt       *time.Time
 }
 
+type Invitation struct {
+	TenantID   uuid.UUID
+	ID         uuid.UUID
+	Role       string
+	Label      string
+	InvitedBy  string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	AcceptedAt *time.Time
+	AcceptedBy *uuid.UUID
+	RevokedAt  *time.Time
+}
+
+type Member struct {
+	TenantID  uuid.UUID
+	ID        uuid.UUID
+	PersonID  uuid.UUID
+	Role      string
+	InvitedBy string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+type OwnerRecovery struct {
+	TenantID    uuid.UUID
+	ID          uuid.UUID
+	MemberID    uuid.UUID
+	PersonID    uuid.UUID
+	State       string
+	Reason      string
+	Ticket      string
+	RequestedBy string
+	RequestedAt time.Time
+	ApprovedBy  string
+	ApprovedAt  *time.Time
+	ReadyAt     *time.Time
+	ExpiresAt   time.Time
+	EndedBy     string
+	EndedAt     *time.Time
+	EndReason   string
+}
+
 type Recovery struct {
 	TenantID     uuid.UUID
 	ID           uuid.UUID

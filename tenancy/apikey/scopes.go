@@ -35,6 +35,8 @@ const (
 
 	ScopeAttestationRootsRead  = "admin:attestationRoots:read"
 	ScopeAttestationRootsWrite = "admin:attestationRoots:write" // apart: whose authenticators are believed
+	ScopeMembersRead           = "admin:members:read"           // roles of the console alone
+	ScopeMembersWrite          = "admin:members:write"          // roles of the console alone
 
 	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite = "admin:tenants:write" // platform keys

@@ -60,6 +60,17 @@ const (
 	RecoveryRevoked      Type = "recovery.revoked"
 	RecoveryCompleted    Type = "recovery.completed" // a passkey came of it
 
+	MemberInvited   Type = "member.invited"
+	MemberUninvited Type = "member.uninvited" // the invitation was taken back
+	MemberJoined    Type = "member.joined"
+	MemberUpdated   Type = "member.updated" // has another role
+	MemberRemoved   Type = "member.removed"
+
+	OwnerRecoveryRequested Type = "owner_recovery.requested" // tell every member of the tenant
+	OwnerRecoveryApproved  Type = "owner_recovery.approved"  // by a second of the staff; any member may cancel until readyAt
+	OwnerRecoveryCancelled Type = "owner_recovery.cancelled"
+	OwnerRecoveryReleased  Type = "owner_recovery.released" // a link was made
+
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
 
@@ -85,6 +96,8 @@ func Types() []Type {
 		ImportStarted, ImportFinished,
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
 		RecoveryRevoked, RecoveryCompleted,
+		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
+		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

@@ -42,6 +42,9 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		if len(to) == 0 {
 			return before, nil
 		}
+		if err := s.checkReserved(after); err != nil {
+			return Tenant{}, err
+		}
 		if err := checkNewRPID(ctx, own, before, after); err != nil {
 			return Tenant{}, err
 		}

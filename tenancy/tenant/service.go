@@ -22,6 +22,9 @@ type Options struct {
 	// Guesses bounds look-ups of slugs that nobody has; nil: nobody does.
 	Guesses *ratelimit.Guesses
 
+	// ConsoleRPID is refused to live tenants; empty: there is no console.
+	ConsoleRPID string
+
 	// FirstKeys makes a new tenant's first API keys in the transaction that makes the
 	// tenant: apikey.First. It is a parameter since apikey is built on this package.
 	FirstKeys func(ctx context.Context, tx *db.TenantTx, mode Mode) (FirstKeys, error)
@@ -44,6 +47,8 @@ type Service struct {
 	guesses   *ratelimit.Guesses
 	slugs     slugs
 	domains   domains
+
+	consoleRPID string
 }
 
 const (
@@ -58,7 +63,7 @@ func New(o Options) *Service {
 		store: o.Store, keys: o.Keys, firstKeys: o.FirstKeys, guesses: o.Guesses,
 		current: db.NewCache[*Snapshot](o.Store, db.NounTenant, maxCached, cacheLife),
 		slugs:   slugs{known: map[string]uuid.UUID{}, absent: map[string]time.Time{}},
-		domains: domains{known: map[string]domainOwner{}},
+		domains: domains{known: map[string]domainOwner{}}, consoleRPID: o.ConsoleRPID,
 	}
 }
 

@@ -1,0 +1,311 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// An owner who has lost every passkey is nobody's to let in alone. One of the staff asks,
+// another agrees, three days go by in which every member of the tenant is shown what is
+// about to happen and may stop it, and only then a link can be made.
+
+// Errors about the recovery of owners. Each Reason is part of the public API.
+var (
+	ErrOwnerRecovery      = fault.New(fault.NotFound, "OWNER_RECOVERY_UNKNOWN", "no such recovery of an owner")
+	ErrNotOwner           = fault.New(fault.Precondition, "MEMBER_NOT_OWNER", "only an owner is recovered by the staff: others are invited again by their tenant")
+	ErrOwnerRecoveryOpen  = fault.New(fault.Conflict, "OWNER_RECOVERY_OPEN", "a recovery of this owner is under way")
+	ErrOwnerRecoveryOver  = fault.New(fault.Conflict, "OWNER_RECOVERY_DECIDED", "this recovery was decided, or is over")
+	ErrOwnerRecoveryWaits = fault.New(fault.Precondition, "OWNER_RECOVERY_WAITS", "the members of the tenant have three days to say no")
+	ErrSecondStaff        = fault.New(fault.Forbidden, "SECOND_STAFF_REQUIRED", "somebody else of the staff has to approve than who asked")
+	ErrStaff              = fault.New(fault.Forbidden, "STAFF_REQUIRED", "only the staff of this installation may")
+	ErrTicket             = fault.New(fault.Invalid, "TICKET_REQUIRED", "name the ticket: 1 to 100 characters")
+)
+
+// Timings of owners' recoveries.
+const (
+	// OwnerRecoveryDelay is how long members may say no: a weekend and a day.
+	OwnerRecoveryDelay = 72 * time.Hour
+	// ownerRequestLife is how long a request waits for the second of the staff, and how
+	// long a link may be made once the delay is over.
+	ownerRequestLife = 7 * 24 * time.Hour
+)
+
+// maxTicket is how many characters a ticket has at most.
+const maxTicket = 100
+
+// OwnerRecoveryState is where an owner's recovery stands.
+type OwnerRecoveryState string
+
+// The states. Ready and Expired are what Waiting and Requested become by the clock.
+const (
+	OwnerRequested OwnerRecoveryState = "REQUESTED" // waits for a second of the staff
+	OwnerWaiting   OwnerRecoveryState = "WAITING"   // members may say no until ReadyAt
+	OwnerReady     OwnerRecoveryState = "READY"     // a link may be made
+	OwnerReleased  OwnerRecoveryState = "RELEASED"  // it was
+	OwnerCancelled OwnerRecoveryState = "CANCELLED"
+	OwnerExpired   OwnerRecoveryState = "EXPIRED"
+)
+
+// OwnerRecovery is one recovery of an owner.
+type OwnerRecovery struct {
+	ID          uuid.UUID
+	MemberID    uuid.UUID
+	PersonID    uuid.UUID
+	State       OwnerRecoveryState
+	Reason      string
+	Ticket      string
+	RequestedBy string // kind:id
+	RequestedAt time.Time
+	ApprovedBy  string // kind:id; empty before
+	ApprovedAt  *time.Time
+	ReadyAt     *time.Time // when the members' time to say no is over
+	ExpiresAt   time.Time
+	EndedBy     string // kind:id of who cancelled or released it
+	EndedAt     *time.Time
+	EndReason   string
+}
+
+// Open reports whether it can still end in a link.
+func (r *OwnerRecovery) Open() bool {
+	return r.State == OwnerRequested || r.State == OwnerWaiting || r.State == OwnerReady
+}
+
+func fromOwnerRecovery(row tenantq.OwnerRecovery, now time.Time) OwnerRecovery {
+	r := OwnerRecovery{
+		ID: row.ID, MemberID: row.MemberID, PersonID: row.PersonID, State: OwnerRecoveryState(row.State), Reason: row.Reason, Ticket: row.Ticket,
+		RequestedBy: row.RequestedBy, RequestedAt: row.RequestedAt, ApprovedBy: row.ApprovedBy, ApprovedAt: row.ApprovedAt, ReadyAt: row.ReadyAt,
+		ExpiresAt: row.ExpiresAt, EndedBy: row.EndedBy, EndedAt: row.EndedAt, EndReason: row.EndReason,
+	}
+	switch waits := r.State == OwnerRequested || r.State == OwnerWaiting; {
+	case waits && !now.Before(r.ExpiresAt):
+		r.State = OwnerExpired
+	case r.State == OwnerWaiting && !now.Before(*r.ReadyAt):
+		r.State = OwnerReady
+	}
+	return r
+}
+
+// OwnerRecoveryRequest says who is to be recovered, and why.
+type OwnerRecoveryRequest struct {
+	MemberID uuid.UUID
+	Reason   string // 1 to 256 characters; the members read it
+	Ticket   string // 1 to 100 characters
+}
+
+// RequestOwnerRecovery asks for the recovery of an owner of sc's tenant. The caller is a
+// person of the staff: ErrStaff. ErrReason, ErrTicket, ErrNotFound, ErrNotOwner,
+// ErrOwnerRecoveryOpen.
+func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req OwnerRecoveryRequest) (OwnerRecovery, error) {
+	switch {
+	case !isReason(req.Reason):
+		return OwnerRecovery{}, ErrReason
+	case !isText(req.Ticket, maxTicket):
+		return OwnerRecovery{}, ErrTicket
+	}
+	if err := s.staff(ctx, sc); err != nil {
+		return OwnerRecovery{}, err
+	}
+	id, err := s.mint()
+	if err != nil {
+		return OwnerRecovery{}, err
+	}
+	var made OwnerRecovery
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		// Two requests at once: the later sees the first.
+		rows, err := tx.LockMembers(ctx)
+		if err != nil {
+			return fmt.Errorf("lock members: %w", err)
+		}
+		var owner *tenantq.Member
+		for i := range rows {
+			if rows[i].ID == req.MemberID {
+				owner = &rows[i]
+			}
+		}
+		switch {
+		case owner == nil:
+			return ErrNotFound
+		case Role(owner.Role) != Owner:
+			return ErrNotOwner
+		}
+		open, err := tx.ListOpenOwnerRecoveries(ctx, tx.Now())
+		if err != nil {
+			return fmt.Errorf("list owner recoveries: %w", err)
+		}
+		for _, other := range open {
+			if other.MemberID == owner.ID {
+				return ErrOwnerRecoveryOpen
+			}
+		}
+		row, err := tx.InsertOwnerRecovery(ctx, tenantq.InsertOwnerRecoveryParams{
+			ID: id, MemberID: owner.ID, PersonID: owner.PersonID, Reason: req.Reason, Ticket: req.Ticket, RequestedBy: by(sc.Actor()),
+			Now: tx.Now(), ExpiresAt: tx.Now().Add(ownerRequestLife),
+		})
+		if err != nil {
+			return fmt.Errorf("insert owner recovery: %w", err)
+		}
+		made = fromOwnerRecovery(row, tx.Now())
+		tx.Result(made)
+		return recordOwner(ctx, tx, &made, "owner_recovery.request", event.OwnerRecoveryRequested, req.Reason)
+	})
+	if err != nil {
+		return OwnerRecovery{}, err
+	}
+	return made, nil
+}
+
+// ApproveOwnerRecovery begins the members' three days. The caller is another person of the
+// staff than who asked: ErrStaff, ErrSecondStaff. ErrReason, ErrOwnerRecovery,
+// ErrOwnerRecoveryOver.
+func (s *Service) ApproveOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, error) {
+	if err := s.staff(ctx, sc); err != nil {
+		return OwnerRecovery{}, err
+	}
+	return s.decideOwner(ctx, sc, id, reason, "owner_recovery.approve", event.OwnerRecoveryApproved,
+		func(r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams, now time.Time) error {
+			switch {
+			case r.State != OwnerRequested:
+				return ErrOwnerRecoveryOver
+			case r.RequestedBy == by(sc.Actor()):
+				return ErrSecondStaff
+			}
+			ready := now.Add(OwnerRecoveryDelay)
+			to.State, to.ApprovedBy, to.ApprovedAt, to.ReadyAt = string(OwnerWaiting), by(sc.Actor()), &now, &ready
+			to.ExpiresAt = ready.Add(ownerRequestLife)
+			return nil
+		})
+}
+
+// CancelOwnerRecovery ends one that has not come to its link. The caller is any member of
+// the tenant, or a person of the staff: ErrStaff. ErrReason, ErrOwnerRecovery,
+// ErrOwnerRecoveryOver.
+func (s *Service) CancelOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, error) {
+	person, err := uuid.Parse(sc.Actor().ID)
+	if err != nil {
+		return OwnerRecovery{}, ErrStaff.WithCause(err)
+	}
+	if _, err := s.Of(ctx, sc, person); err != nil {
+		if err := s.staff(ctx, sc); err != nil {
+			return OwnerRecovery{}, err
+		}
+	}
+	return s.decideOwner(ctx, sc, id, reason, "owner_recovery.cancel", event.OwnerRecoveryCancelled,
+		func(r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams, now time.Time) error {
+			if !r.Open() {
+				return ErrOwnerRecoveryOver
+			}
+			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerCancelled), by(sc.Actor()), &now, reason
+			return nil
+		})
+}
+
+// ReleaseOwnerRecovery says that the link is made now. The caller, a person of the staff,
+// makes it next: ErrStaff. ErrOwnerRecoveryWaits before the members' time is over; a
+// second time it answers as the first did, while a link may still be made.
+func (s *Service) ReleaseOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, error) {
+	if err := s.staff(ctx, sc); err != nil {
+		return OwnerRecovery{}, err
+	}
+	return s.decideOwner(ctx, sc, id, reason, "owner_recovery.release", event.OwnerRecoveryReleased,
+		func(r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams, now time.Time) error {
+			switch {
+			case r.State == OwnerRequested, r.State == OwnerWaiting:
+				return ErrOwnerRecoveryWaits
+			case r.State == OwnerReady, r.State == OwnerReleased && now.Before(r.ExpiresAt):
+			default:
+				return ErrOwnerRecoveryOver
+			}
+			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerReleased), by(sc.Actor()), &now, reason
+			return nil
+		})
+}
+
+func (s *Service) decideOwner(
+	ctx context.Context, sc scope.Scope, id uuid.UUID, reason, action string, typ event.Type,
+	decide func(*OwnerRecovery, *tenantq.DecideOwnerRecoveryParams, time.Time) error,
+) (OwnerRecovery, error) {
+	if !isReason(reason) {
+		return OwnerRecovery{}, ErrReason
+	}
+	var decided OwnerRecovery
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.LockOwnerRecovery(ctx, id)
+		if db.IsNoRows(err) {
+			return ErrOwnerRecovery
+		} else if err != nil {
+			return fmt.Errorf("lock owner recovery: %w", err)
+		}
+		decided = fromOwnerRecovery(row, tx.Now())
+		to := tenantq.DecideOwnerRecoveryParams{
+			ID: id, State: row.State, ApprovedBy: row.ApprovedBy, ApprovedAt: row.ApprovedAt, ReadyAt: row.ReadyAt, ExpiresAt: row.ExpiresAt,
+			EndedBy: row.EndedBy, EndedAt: row.EndedAt, EndReason: row.EndReason,
+		}
+		if err := decide(&decided, &to, tx.Now()); err != nil {
+			return err
+		}
+		if row, err = tx.DecideOwnerRecovery(ctx, to); err != nil {
+			return fmt.Errorf("decide owner recovery: %w", err)
+		}
+		decided = fromOwnerRecovery(row, tx.Now())
+		tx.Result(decided)
+		return recordOwner(ctx, tx, &decided, action, typ, reason)
+	})
+	if err != nil {
+		return OwnerRecovery{}, err
+	}
+	return decided, nil
+}
+
+func recordOwner(ctx context.Context, tx *db.TenantTx, r *OwnerRecovery, action string, typ event.Type, reason string) error {
+	detail := []attr.Attr{attr.UUID("memberId", r.MemberID), attr.Text("state", string(r.State)), attr.Text("ticket", r.Ticket)}
+	if r.ReadyAt != nil {
+		detail = append(detail, attr.Text("readyAt", r.ReadyAt.UTC().Format(time.RFC3339)))
+	}
+	return record(ctx, tx, audit.Entry{
+		Action: action, Target: audit.Target{Kind: "owner_recovery", ID: r.ID.String()}, Reason: reason, Detail: detail,
+	}, event.Event{Type: typ, Data: append([]attr.Attr{attr.UUID("ownerRecoveryId", r.ID)}, detail...)})
+}
+
+// OwnerRecoveries returns the tenant's, the newest first, at most 20: each member may see
+// them, and so may the staff.
+func (s *Service) OwnerRecoveries(ctx context.Context, sc scope.Scope) ([]OwnerRecovery, error) {
+	var all []OwnerRecovery
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListOwnerRecoveries(ctx)
+		if err != nil {
+			return fmt.Errorf("list owner recoveries: %w", err)
+		}
+		all = make([]OwnerRecovery, len(rows))
+		for i, row := range rows {
+			all[i] = fromOwnerRecovery(row, tx.Now())
+		}
+		return nil
+	})
+	return all, err
+}
+
+// staff refuses whoever is no person of the installation's staff: ErrStaff.
+func (s *Service) staff(ctx context.Context, sc scope.Scope) error {
+	person, err := uuid.Parse(sc.Actor().ID)
+	if err != nil || sc.Actor().Kind != scope.ActorOperator {
+		return ErrStaff
+	}
+	m, err := s.Of(ctx, scope.New(scope.PlatformTenant, sc.Actor()), person)
+	switch f, ok := fault.As(err); {
+	case ok && f.Reason == ErrNotFound.Reason, err == nil && !m.Role.May(ScopeOwnerRecoveries):
+		return ErrStaff
+	default:
+		return err
+	}
+}
