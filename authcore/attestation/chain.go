@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // the key identifier of RFC 5280 §4.2.1.2, no signature
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
 	"time"
@@ -250,6 +251,13 @@ func (c chain) checkAAGUID(format string, aaguid uuid.UUID, shared bool) string 
 		return ReasonAAGUIDAbsent
 	}
 	return ""
+}
+
+// NamesModel reports whether a certificate, DER, says for which model it is: by the extension
+// id-fido-gen-ce-aaguid (WebAuthn L3 #sctn-packed-attestation-cert-requirements).
+func NamesModel(der []byte) bool {
+	cert, err := x509.ParseCertificate(der)
+	return err == nil && slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidAAGUID) })
 }
 
 // keyIdentifier is the SHA-1 of the subject's public key, without its algorithm

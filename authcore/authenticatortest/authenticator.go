@@ -70,6 +70,9 @@ type Options struct {
 	// AAGUID is the model. Zero for fido-u2f, whatever is set here.
 	AAGUID [16]byte
 
+	// Nameless leaves the model out of the attestation certificate.
+	Nameless bool
+
 	// BackupEligible makes credentials that may be synced (BE), BackedUp ones
 	// that are (BE and BS).
 	BackupEligible, BackedUp bool
@@ -122,8 +125,12 @@ func New(opts Options) (*Authenticator, error) {
 		a.opts.AAGUID = [16]byte{}
 	}
 	if opts.Attestation == PackedX5C || opts.Attestation == FIDOU2F {
+		named := a.opts.AAGUID
+		if opts.Nameless {
+			named = [16]byte{}
+		}
 		var err error
-		if a.issuer, err = newIssuer(a.opts.AAGUID, opts.Now()); err != nil {
+		if a.issuer, err = newIssuer(named, opts.Now()); err != nil {
 			return nil, fmt.Errorf("authenticatortest: %w", err)
 		}
 	}

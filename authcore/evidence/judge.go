@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/mds"
@@ -15,7 +16,8 @@ import (
 
 // MetadataOf is what a snapshot says of a model, as a record keeps it: the BLOB's payload
 // cut down to the one entry, or to none where it does not know the model. nil when there is
-// no snapshot.
+// no snapshot. Of a certificate that names no model it takes besides, for each root of the
+// model's, one other that has it too: under a root of two such a certificate proves neither.
 func MetadataOf(s *mds.Snapshot, of *webauthn.Registration) ([]byte, error) {
 	if s == nil {
 		return nil, nil
@@ -28,9 +30,22 @@ func MetadataOf(s *mds.Snapshot, of *webauthn.Registration) ([]byte, error) {
 		entry, ok = s.LookupKey(keyIdentifier(der)) // of U2F, whose models have no AAGUID
 	}
 	if !ok {
-		return s.Excerpt(nil)
+		return s.Excerpt()
 	}
-	return s.Excerpt(entry)
+	entries := []*mds.Entry{entry}
+	if len(of.Attestation.X5C) > 0 && !attestation.NamesModel(of.Attestation.X5C[0]) {
+		for _, root := range entry.Roots {
+			for other := range s.Entries() {
+				if other != entry && slices.ContainsFunc(other.Roots, root.Equal) {
+					if !slices.Contains(entries, other) {
+						entries = append(entries, other)
+					}
+					break
+				}
+			}
+		}
+	}
+	return s.Excerpt(entries...)
 }
 
 // keyIdentifier is the SHA-1 of a certificate's public key; nil of what is none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,31 @@ func judged(t testing.TB, at time.Time, trust attestation.Trust) evidence.Regist
 	return in
 }
 
+// nameless is a registration with a certificate that names no model, under a root of two:
+// untrusted, which takes the other model to see again.
+func nameless(t testing.TB, at time.Time) evidence.Registration {
+	t.Helper()
+	aaguid := uuid.New()
+	a, err := authenticatortest.New(authenticatortest.Options{Attestation: authenticatortest.PackedX5C, AAGUID: aaguid, Nameless: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := registrationBy(t, nil, a, authenticatortest.Deviation{}, at)
+	snapshot := mdstest.New(t).Snapshot(t, mdstest.BLOB{Number: 42, Entries: []mdstest.Entry{
+		{AAGUID: uuid.New(), Name: "Stranger"}, {AAGUID: uuid.New(), Name: "Another", Roots: [][]byte{a.Root()}},
+		{AAGUID: aaguid, Name: "Example Key", Roots: [][]byte{a.Root()}}, {AAGUID: uuid.New(), Name: "Third", Roots: [][]byte{a.Root()}},
+	}})
+	v := attestation.Judge(in.Verified.Attestation, aaguid, in.At, snapshot, nil)
+	if v.Trust != attestation.Untrusted || !slices.Equal(v.Reasons, []string{attestation.ReasonAAGUIDAbsent}) {
+		t.Fatalf("trust = %s %v", v.Trust, v.Reasons)
+	}
+	in.Verdict = &v
+	if in.Metadata, err = evidence.MetadataOf(snapshot, in.Verified); err != nil || bytes.Contains(in.Metadata, []byte("Stranger")) || bytes.Contains(in.Metadata, []byte("Third")) {
+		t.Fatalf("MetadataOf = %s, %v", in.Metadata, err)
+	}
+	return in
+}
+
 // downloaded is a registration's file, and the tenant's key set.
 func (v *vault) downloaded(t testing.TB, sc scope.Scope, in evidence.Registration) (file, jwks []byte) {
 	t.Helper()
@@ -87,6 +113,7 @@ func TestVerdictIsRepeatedOffline(t *testing.T) {
 		"MDS":                             judged(t, now, attestation.MDS),
 		"untrusted":                       judged(t, now, attestation.Untrusted),
 		"of certificates that have ended": judged(t, now.AddDate(-15, 0, 0), attestation.MDS),
+		"of a nameless certificate":       nameless(t, now),
 	} {
 		t.Run(name, func(t *testing.T) {
 			kept := v.lasting(t, acme, in)

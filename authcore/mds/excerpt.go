@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// excerpt is the payload of a BLOB, cut down to one entry and without its icon.
+// excerpt is the payload of a BLOB, cut down to few entries and without icons.
 type excerpt struct {
 	No         int            `json:"no"`
 	NextUpdate string         `json:"nextUpdate"`
@@ -30,14 +30,22 @@ type excerptReport struct {
 	Certificate string `json:"certificate,omitempty"`
 }
 
-// Excerpt returns what s says of e, in the form of a BLOB's payload: number, next update,
-// and the one entry without its icon, or no entry if e is nil. ReadExcerpt reads it again, years later, and what
-// is judged by it is judged as by s.
-func (s *Snapshot) Excerpt(e *Entry) ([]byte, error) {
+// Excerpt returns what s says of some entries, in the form of a BLOB's payload: number,
+// next update, and those entries without their icons. ReadExcerpt reads it again, years
+// later, and what is judged by it is judged as by s, as far as it goes by these entries.
+func (s *Snapshot) Excerpt(entries ...*Entry) ([]byte, error) {
 	out := excerpt{No: s.Number, NextUpdate: s.NextUpdate.Format(time.DateOnly), Entries: []excerptEntry{}}
-	if e == nil {
-		return json.Marshal(out)
+	for _, e := range entries {
+		one, err := excerptOf(e)
+		if err != nil {
+			return nil, err
+		}
+		out.Entries = append(out.Entries, one)
 	}
+	return json.Marshal(out)
+}
+
+func excerptOf(e *Entry) (excerptEntry, error) {
 	one := excerptEntry{}
 	if e.AAGUID != uuid.Nil {
 		one.AAGUID = e.AAGUID.String()
@@ -55,16 +63,15 @@ func (s *Snapshot) Excerpt(e *Entry) ([]byte, error) {
 	if e.Statement != nil {
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(e.Statement, &members); err != nil {
-			return nil, fmt.Errorf("excerpt: %w", err)
+			return one, fmt.Errorf("excerpt: %w", err)
 		}
 		delete(members, "icon")
 		var err error
 		if one.Statement, err = json.Marshal(members); err != nil {
-			return nil, fmt.Errorf("excerpt: %w", err)
+			return one, fmt.Errorf("excerpt: %w", err)
 		}
 	}
-	out.Entries = append(out.Entries, one)
-	return json.Marshal(out)
+	return one, nil
 }
 
 // ReadExcerpt reads what Excerpt made. Nothing is verified: whoever kept it vouches for
