@@ -54,9 +54,16 @@ func (s *Service) explain(ctx context.Context, in *signIn, write *db.SignIn) (Au
 		}
 		return s.recordRefusal(ctx, tx, in, outcome, reason)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return Authenticated{}, err
+	}
+	return s.conclude(in, decision, reason, refusal)
+}
+
+// conclude answers a sign-in that does not open a session: refusal, if there is one, which
+// is on record where there is a decision.
+func (s *Service) conclude(in *signIn, decision Decision, reason string, refusal error) (Authenticated, error) {
+	switch {
 	case refusal != nil && decision == "":
 		return Authenticated{}, refusal
 	case refusal != nil:
@@ -64,6 +71,7 @@ func (s *Service) explain(ctx context.Context, in *signIn, write *db.SignIn) (Au
 	}
 	done := in.answer(decision, reason)
 	if decision == StepUp {
+		var err error
 		if done.StepUp, err = s.demand(in); err != nil {
 			return Authenticated{}, err
 		}

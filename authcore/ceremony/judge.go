@@ -182,21 +182,10 @@ func (s *Service) decline(ctx context.Context, in *signIn, d policy.Decision) (A
 		}
 		return s.recordRefusal(ctx, tx, in, outcome, reason)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return Authenticated{}, err
-	case refused != nil && decision == "":
-		return Authenticated{}, refused
-	case refused != nil:
-		return Authenticated{}, recorded{refused}
 	}
-	done := in.answer(decision, reason)
-	if decision == StepUp {
-		if done.StepUp, err = s.demand(in); err != nil {
-			return Authenticated{}, err
-		}
-	}
-	return done, nil
+	return s.conclude(in, decision, reason, refused)
 }
 
 // facts is what is known when the sign-in is decided: docs/facts.md. What only the row can
