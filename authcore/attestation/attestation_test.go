@@ -102,6 +102,9 @@ func TestJudge(t *testing.T) {
 		{name: "RSA of 2048 bits", att: packed(strong, issuer), meta: known, want: attestation.MDS, reasons: []string{"CHAIN_TO_MDS_ROOT"}},
 		{name: "a certificate beside it cannot be read", att: withJunk(packed(leaf, issuer)), meta: known, want: attestation.MDS, reasons: []string{"CHAIN_TO_MDS_ROOT"}},
 
+		{name: "another issuer of the same name comes later", att: packed(leaf, issuer, template{name: "Issuer", ca: true}.by(t, root)), meta: known, want: attestation.MDS, reasons: []string{"CHAIN_TO_MDS_ROOT"}},
+		{name: "another issuer of the same name comes first", att: packed(leaf, template{name: "Issuer", ca: true}.by(t, root), issuer), meta: known, want: attestation.Untrusted, reasons: []string{"CHAIN_UNTRUSTED"}},
+
 		{name: "no metadata", att: packed(leaf, issuer), want: attestation.Untrusted, reasons: []string{"METADATA_MISSING"}},
 		{name: "a model that the metadata does not know", att: packed(leaf, issuer), meta: meta.of(entry(another, root)), want: attestation.Untrusted, reasons: []string{"MODEL_UNKNOWN"}},
 		{name: "a model without roots", att: packed(leaf, issuer), meta: meta.of(entry(model)), want: attestation.Untrusted, reasons: []string{"MODEL_WITHOUT_ROOTS"}},
@@ -159,6 +162,9 @@ func TestJudge(t *testing.T) {
 		{name: "tenant root, expired", att: packed(old, issuer), roots: tenant(root, nil), want: attestation.Untrusted, reasons: []string{"ATTESTATION_EXPIRED", "METADATA_MISSING"}, expired: true},
 		{name: "tenant root, of another", att: packed(leaf, issuer), roots: tenant(foreign, nil), want: attestation.Untrusted, reasons: []string{"CHAIN_UNTRUSTED", "METADATA_MISSING"}},
 		{name: "the second tenant root", att: packed(leaf, issuer), roots: append(tenant(foreign, nil), tenant(root, nil)...), want: attestation.TenantRoot, reasons: []string{"CHAIN_TO_TENANT_ROOT"}},
+		{name: "tenant roots, both ways good", att: packed(nameless, issuer), roots: append(tenant(issuer, nil), tenant(root, &model)...), want: attestation.TenantRoot, reasons: []string{"CHAIN_TO_TENANT_ROOT"}},
+		{name: "tenant root, the certificate itself and its issuer", att: packed(nameless, issuer), roots: append(models(nameless, model, another), tenant(root, &model)...), want: attestation.TenantRoot, reasons: []string{"CHAIN_TO_TENANT_ROOT"}},
+		{name: "tenant roots, one of them expired", att: packed(template{name: "x", aaguid: &model}.by(t, oldRoot)), roots: append(tenant(root, nil), tenant(oldRoot, nil)...), want: attestation.Untrusted, reasons: []string{"ATTESTATION_EXPIRED", "METADATA_MISSING"}, expired: true},
 		{name: "known to both: the metadata decides", att: packed(leaf, issuer), meta: known, roots: tenant(root, nil), want: attestation.MDS, reasons: []string{"CHAIN_TO_MDS_ROOT"}},
 		{name: "a known model under the tenant's root", att: packed(leaf, issuer), meta: meta.of(entry(model, foreign)), roots: tenant(root, nil), want: attestation.TenantRoot, reasons: []string{"CHAIN_TO_TENANT_ROOT"}},
 

@@ -87,10 +87,11 @@ func (j judge) byMetadata(format string, c chain, entry *mds.Entry) Verdict {
 	case len(entry.Roots) == 0:
 		return untrusted(ReasonNoRoots)
 	}
-	path, reason := c.verify(entry.Roots, j.at)
-	if path == nil {
+	paths, reason := c.verify(entry.Roots, j.at)
+	if len(paths) == 0 {
 		return Verdict{Trust: Untrusted, Reasons: []string{reason}, Expired: reason == ReasonExpired}
 	}
+	path := paths[0]
 	shared := len(path) > 1 && j.shared(path[len(path)-1], entry)
 	if reason := c.checkAAGUID(format, j.aaguid, shared); reason != "" {
 		return untrusted(reason)
@@ -101,26 +102,37 @@ func (j judge) byMetadata(format string, c chain, entry *mds.Entry) Verdict {
 	return Verdict{Trust: MDS, Reasons: []string{ReasonMDS}, Chain: encoded(path)}
 }
 
-// byTenant judges by the tenant's roots, and reports whether one could be asked.
+// byTenant judges by the tenant's roots, and reports whether one could be asked. All of
+// them are asked at once: one at a time, whoever registers would pay for each in
+// signatures to verify.
 func (j judge) byTenant(format string, c chain) (Verdict, bool) {
-	v, asked := untrusted(), false
+	var roots []*Root
+	var certs []*x509.Certificate
 	for i := range j.roots {
-		root := &j.roots[i]
-		if !root.Attests(j.aaguid) {
+		if root := &j.roots[i]; root.Attests(j.aaguid) {
+			roots, certs = append(roots, root), append(certs, root.Certificate)
+		}
+	}
+	if len(roots) == 0 {
+		return untrusted(), false
+	}
+	paths, reason := c.verify(certs, j.at)
+	if len(paths) == 0 {
+		return Verdict{Trust: Untrusted, Reasons: []string{reason}, Expired: reason == ReasonExpired}, true
+	}
+	v := untrusted()
+	for _, root := range roots {
+		at := slices.IndexFunc(paths, func(path []*x509.Certificate) bool { return path[len(path)-1].Equal(root.Certificate) })
+		if at < 0 {
 			continue
 		}
-		path, reason := c.verify([]*x509.Certificate{root.Certificate}, j.at)
-		if path != nil {
-			reason = c.checkAAGUID(format, j.aaguid, len(root.AAGUIDs) != 1 && len(path) > 1)
+		reason := c.checkAAGUID(format, j.aaguid, len(root.AAGUIDs) != 1 && len(paths[at]) > 1)
+		if reason == "" {
+			return Verdict{Trust: TenantRoot, Reasons: []string{ReasonTenantRoot}, Chain: encoded(paths[at]), Root: root.ID}, true
 		}
-		if path != nil && reason == "" {
-			return Verdict{Trust: TenantRoot, Reasons: []string{ReasonTenantRoot}, Chain: encoded(path), Root: root.ID}, true
-		}
-		asked = true
 		v.Reasons = append(v.Reasons, reason)
-		v.Expired = v.Expired || reason == ReasonExpired
 	}
-	return v, asked
+	return v, true
 }
 
 // shared reports whether the metadata lists a root for another model too.
@@ -145,13 +157,19 @@ func compromised(entry *mds.Entry, path []*x509.Certificate, at time.Time) bool 
 
 // chain is the certificates of a statement.
 type chain struct {
-	leaf   *x509.Certificate
-	others []*x509.Certificate // unordered, and with what is of no use
+	leaf *x509.Certificate
+	// others come in any order, and with what is of no use, but of each subject once.
+	others []*x509.Certificate
 }
 
 // newChain reads the certificates. Only the first must be readable: a statement may
 // carry others that no path needs, and TPMs are sold with intermediates that
 // crypto/x509 does not accept.
+//
+// The others were made by whoever registers. crypto/x509 tries every certificate that has
+// the name of an issuer, so with one name for all of them it would try their permutations;
+// where each name stands once, there is one way on from every certificate. A chain is in
+// order (WebAuthn L3 #sctn-packed-attestation), so the first of a name is the one that counts.
 func newChain(att webauthn.Attestation) (chain, bool) {
 	leaf, err := x509.ParseCertificate(att.X5C[0])
 	if err != nil {
@@ -165,67 +183,107 @@ func newChain(att webauthn.Attestation) (chain, bool) {
 	}
 	c := chain{leaf: leaf}
 	for _, der := range att.X5C[1:] {
-		if cert, err := x509.ParseCertificate(der); err == nil {
-			c.others = append(c.others, cert)
+		cert, err := x509.ParseCertificate(der)
+		if err != nil || slices.ContainsFunc(c.others, func(o *x509.Certificate) bool { return bytes.Equal(o.RawSubject, cert.RawSubject) }) {
+			continue
 		}
+		c.others = append(c.others, cert)
 	}
 	return c, true
 }
 
-// verify returns a path from the leaf to one of the roots, valid at a time, or nil
-// and why there is none. A root may be the leaf itself: some models are listed
-// with their attestation certificate.
-func (c chain) verify(roots []*x509.Certificate, at time.Time) ([]*x509.Certificate, string) {
+// verify returns the paths from the leaf to one of the roots that are valid at a time, or
+// none and why. A root may be the leaf itself: some models are listed with their
+// attestation certificate.
+func (c chain) verify(roots []*x509.Certificate, at time.Time) ([][]*x509.Certificate, string) {
 	if len(c.leaf.UnhandledCriticalExtensions) > 0 {
 		return nil, ReasonCritical
 	}
 	if at.IsZero() {
 		return nil, ReasonChain // crypto/x509 would take the present
 	}
+	var valid [][]*x509.Certificate
+	reason := ReasonChain
+	var earliest time.Time // that a path of another time begins to be valid
+	for _, path := range c.paths(roots, at) {
+		from, until := span(path)
+		switch {
+		case from.After(until): // never valid at once
+		case !at.Before(from) && !at.After(until):
+			if sound(path) {
+				valid = append(valid, path)
+			} else {
+				reason = ReasonWeakKey
+			}
+		case reason != ReasonWeakKey && sound(path) && (reason == ReasonChain || from.Before(earliest)):
+			earliest, reason = from, ReasonExpired
+			if from.After(at) {
+				reason = ReasonNotYetValid
+			}
+		}
+	}
+	if len(valid) > 0 {
+		return valid, ""
+	}
+	return nil, reason
+}
+
+// paths returns every path from the leaf to one of the roots that keeps the rules, whenever
+// it is valid. It asks crypto/x509 once, showing it certificates whose validity is the
+// moment at: to ask at each of the times at which a path may begin to be valid is to verify
+// every signature as often.
+func (c chain) paths(roots []*x509.Certificate, at time.Time) [][]*x509.Certificate {
+	originals := map[string]*x509.Certificate{}
+	shown := func(cert *x509.Certificate) *x509.Certificate {
+		originals[string(cert.Raw)] = cert
+		other := *cert // what is verified is Raw, which stays
+		other.NotBefore, other.NotAfter = at, at
+		return &other
+	}
 	options := x509.VerifyOptions{
-		Roots:         pool(roots),
-		Intermediates: pool(c.others),
+		Roots:         x509.NewCertPool(),
+		Intermediates: x509.NewCertPool(),
 		CurrentTime:   at,
 		// Not certificates of web servers, which is what an empty list would ask for.
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}
-	paths, err := c.leaf.Verify(options)
-	if err != nil {
-		return nil, c.whyNot(options, roots, at)
-	}
-	for _, path := range paths {
-		if sound(path) {
-			return path, ""
+	var paths [][]*x509.Certificate
+	for _, root := range roots {
+		if root.Equal(c.leaf) { // crypto/x509 would look no further
+			paths = [][]*x509.Certificate{{c.leaf}}
+			continue
 		}
+		options.Roots.AddCert(shown(root))
 	}
-	return nil, ReasonWeakKey
+	for _, cert := range c.others {
+		options.Intermediates.AddCert(shown(cert))
+	}
+	found, err := shown(c.leaf).Verify(options)
+	if err != nil {
+		return paths
+	}
+	for _, path := range found {
+		for i, cert := range path {
+			path[i] = originals[string(cert.Raw)]
+		}
+		paths = append(paths, path)
+	}
+	return paths
 }
 
-// whyNot tells a chain that was or will be valid from one that leads nowhere. A
-// path has a time at which it is valid if and only if it is valid when the last of
-// its certificates begins to be, so these are the times to try. There are few:
-// those of the certificates that came and of the roots that issued one of them.
-func (c chain) whyNot(options x509.VerifyOptions, roots []*x509.Certificate, at time.Time) string {
-	came := append([]*x509.Certificate{c.leaf}, c.others...)
-	times := make([]time.Time, 0, len(came))
-	for _, cert := range came {
-		times = append(times, cert.NotBefore)
-	}
-	for _, root := range roots {
-		if slices.ContainsFunc(came, func(cert *x509.Certificate) bool { return bytes.Equal(cert.RawIssuer, root.RawSubject) }) {
-			times = append(times, root.NotBefore)
+// span returns when all certificates of a path are valid: at both times and between them.
+// from is after until where they never are.
+func span(path []*x509.Certificate) (from, until time.Time) {
+	from, until = path[0].NotBefore, path[0].NotAfter
+	for _, cert := range path[1:] {
+		if cert.NotBefore.After(from) {
+			from = cert.NotBefore
+		}
+		if cert.NotAfter.Before(until) {
+			until = cert.NotAfter
 		}
 	}
-	slices.SortFunc(times, time.Time.Compare)
-	for _, options.CurrentTime = range slices.CompactFunc(times, time.Time.Equal) {
-		if paths, err := c.leaf.Verify(options); err == nil && slices.ContainsFunc(paths, sound) {
-			if options.CurrentTime.After(at) {
-				return ReasonNotYetValid
-			}
-			return ReasonExpired
-		}
-	}
-	return ReasonChain
+	return from, until
 }
 
 // checkAAGUID compares the model that the certificate names with the claimed one
@@ -279,14 +337,6 @@ func sound(path []*x509.Certificate) bool { return !slices.ContainsFunc(path, we
 func weak(cert *x509.Certificate) bool {
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
 	return ok && key.N.BitLen() < minRSABits
-}
-
-func pool(certs []*x509.Certificate) *x509.CertPool {
-	p := x509.NewCertPool()
-	for _, cert := range certs {
-		p.AddCert(cert)
-	}
-	return p
 }
 
 func encoded(path []*x509.Certificate) [][]byte {

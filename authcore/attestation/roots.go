@@ -28,8 +28,9 @@ var (
 	ErrTooManyRoots = fault.New(fault.Precondition, "TOO_MANY_ATTESTATION_ROOTS", "there are 32 attestation roots, which is the limit: remove one first")
 )
 
-// maxRoots bounds a tenant's roots: each registration with certificates tries them all,
-// and its evidence keeps those that it tried.
+// maxRoots bounds a tenant's roots: a registration whose certificates name the subject of
+// each, where all have the same, verifies a signature by each, and crypto/x509 gives up
+// after 100. Evidence keeps those that were tried.
 const maxRoots = 32
 
 // Bounds of what one server remembers: of most tenants that there are none. A root takes

@@ -10,15 +10,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-webauthn/webauthn/protocol"
 )
 
 // What certificates of authenticators come with: TPMs have RSA 2048, some roots 4096.
-// Keys below 1024 bits are crypto/rsa's to refuse.
+// Keys below 1024 bits are crypto/rsa's to refuse. Issuers have P-384 at most.
 const (
 	maxCertificateRSABits     = 4096
 	maxCertificateRSAExponent = 65537
+	maxIssuerCurveBits        = 384
 )
 
 // certificates returns the member x5c of a statement, which is a non-empty
@@ -51,16 +53,26 @@ func checkCertificates(object protocol.AttestationObject, x5c [][]byte) error {
 		}
 		x5c = append(inside, x5c...)
 	}
-	for _, der := range x5c {
+	var subjects [][]byte // of issuers
+	for i, der := range x5c {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			// Nothing can be verified with it, and a format that needs it will say so.
 			// TPMs are sold with intermediates whose serial number is negative.
 			continue
 		}
-		if err := reasonable(cert.PublicKey); err != nil {
+		if err := reasonable(cert.PublicKey, i == 0); err != nil {
 			return fmt.Errorf("x5c: %w", err)
 		}
+		if i == 0 || object.Format != FormatAndroidKey && object.Format != FormatApple {
+			continue
+		}
+		// The library verifies these chains, and tries every certificate that has the name
+		// of an issuer: with one name for all of them, their permutations.
+		if slices.ContainsFunc(subjects, func(s []byte) bool { return bytes.Equal(s, cert.RawSubject) }) {
+			return errors.New("x5c: two issuers of one name")
+		}
+		subjects = append(subjects, cert.RawSubject)
 	}
 	return nil
 }
@@ -101,15 +113,22 @@ func safetyNetCertificates(statement map[string]any) ([][]byte, error) {
 
 // reasonable refuses keys of certificates that nobody uses and that are dear to
 // verify with: the cost of RSA grows with the cube of its size, and a modulus that
-// fills a request would keep a processor busy for seconds.
-func reasonable(key any) error {
+// fills a request would keep a processor busy for seconds. P-521 costs twenty times
+// what P-256 does: it is the first certificate's alone, whose key verifies the statement
+// and nothing else (ES512 is an algorithm of statements).
+func reasonable(key any, first bool) error {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if n := k.N.BitLen(); n > maxCertificateRSABits || k.E > maxCertificateRSAExponent {
 			return fmt.Errorf("an RSA key of %d bits", n)
 		}
 		return nil
-	case *ecdsa.PublicKey, ed25519.PublicKey: // of the curves that crypto/x509 knows
+	case *ecdsa.PublicKey: // of the curves that crypto/x509 knows
+		if n := k.Curve.Params().BitSize; n > maxIssuerCurveBits && !first {
+			return fmt.Errorf("an issuer's curve of %d bits", n)
+		}
+		return nil
+	case ed25519.PublicKey:
 		return nil
 	}
 	return fmt.Errorf("a key of type %T", key)

@@ -48,13 +48,16 @@ func seedCertificates(t testing.TB) [][]byte {
 // with: by the numbers themselves, and not by the function under test.
 func bounded(t *testing.T, chain [][]byte) {
 	t.Helper()
-	for _, der := range chain {
+	for i, der := range chain {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			continue // nothing is verified with it
 		}
 		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() > 4096 || key.E > 65537) {
 			t.Errorf("RSA of %d bits with the exponent %d is let through", key.N.BitLen(), key.E)
+		}
+		if key, ok := cert.PublicKey.(*ecdsa.PublicKey); ok && key.Params().BitSize > 384 && i > 0 {
+			t.Errorf("an issuer's key of %d bits is let through", key.Params().BitSize)
 		}
 	}
 }

@@ -74,6 +74,61 @@ func TestCertificatesWithUnreasonableKeys(t *testing.T) {
 	})
 }
 
+// What a chain costs is what its certificates make it cost: more of them than anybody
+// sends are refused before anything is verified, as are issuers of a dear curve and, where
+// the library verifies the chain, issuers of one name. Nothing here verifies, so that the
+// cause tells how far it came.
+func TestHostileChains(t *testing.T) {
+	key := func(curve elliptic.Curve) *ecdsa.PrivateKey {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	p256, p384, p521 := key(elliptic.P256()), key(elliptic.P384()), key(elliptic.P521())
+	chain := func(keys ...*ecdsa.PrivateKey) []any {
+		var x5c []any
+		for i, key := range keys {
+			x5c = append(x5c, certificateNamed(t, fmt.Sprint("certificate ", i), key, &key.PublicKey))
+		}
+		return x5c
+	}
+	twice := append(chain(p256, p256), certificateNamed(t, "certificate 1", p256, &p256.PublicKey))
+	const many, curve, name = "not an array of certificates", "an issuer's curve of 521 bits", "two issuers of one name"
+	for _, tt := range []struct {
+		name string
+		x5c  []any
+		want map[string]string // by format, in the cause; none: the format's own verification refuses
+	}{
+		{"six certificates", chain(p256, p384, p256, p384, p256, p384), nil},
+		{"seven", chain(p256, p256, p256, p256, p256, p256, p256), map[string]string{"packed": many, "tpm": many, "android-key": many, "apple": many, "fido-u2f": many}},
+		{"P-521 of the authenticator", chain(p521, p384), nil},
+		{"P-521 of an issuer", chain(p256, p256, p521), map[string]string{"packed": curve, "tpm": curve, "android-key": curve, "apple": curve, "fido-u2f": curve}},
+		{"issuers of one name", twice, map[string]string{"android-key": name, "apple": name}},
+	} {
+		for _, format := range []string{"packed", "tpm", "android-key", "apple", "fido-u2f"} {
+			t.Run(tt.name+" in "+format, func(t *testing.T) {
+				_, err := creation{response: attestationObject(func(o map[string]any) {
+					o["fmt"], o["attStmt"] = format, map[string]any{
+						"ver": "2.0", "alg": -7, "sig": []byte{1}, "certInfo": []byte{1}, "pubArea": []byte{1}, "x5c": tt.x5c,
+					}
+				})}.run(t)
+				checkOutcome(t, err, webauthn.ErrAttestation)
+				cause := fmt.Sprint(err)
+				if !strings.Contains(cause, tt.want[format]) {
+					t.Errorf("refused by %q, want %q", cause, tt.want[format])
+				}
+				for _, early := range []string{many, curve, name} {
+					if tt.want[format] == "" && strings.Contains(cause, early) {
+						t.Errorf("refused by %q, want its signature to be", cause)
+					}
+				}
+			})
+		}
+	}
+}
+
 // A TPM's chain may hold what crypto/x509 does not read, such as an intermediate with a
 // negative serial number: nothing is verified with it, so it is no reason to refuse.
 func TestChainWithAnUnreadableCertificate(t *testing.T) {
@@ -100,9 +155,14 @@ func modulus(bits uint) *big.Int {
 
 func certificateOf(t *testing.T, issuer *ecdsa.PrivateKey, key any) []byte {
 	t.Helper()
+	return certificateNamed(t, "attestation", issuer, key)
+}
+
+func certificateNamed(t *testing.T, name string, issuer *ecdsa.PrivateKey, key any) []byte {
+	t.Helper()
 	now := time.Now()
 	of := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "attestation"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, of, of, key, issuer)
 	if err != nil {

@@ -101,6 +101,6 @@ const (
 	maxPublicKeyBytes         = 2 << 10  // RSA-4096 takes 530
 	maxTransports             = 16
 	maxTransportBytes         = 32
-	maxCertificates           = 10
+	maxCertificates           = 6 // most send 1 to 3, Android up to 5, with its root
 	maxCompoundParts          = 4
 )
