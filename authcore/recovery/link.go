@@ -9,9 +9,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
-	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
-	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // LinkRequest says for whom an enrollment link is, and why.
@@ -22,30 +20,12 @@ type LinkRequest struct {
 }
 
 // CreateLink makes a recovery by an administrator's word. credential.ErrReason, ErrLife,
-// user.ErrNotFound, user.ErrBlocked; tenant.ErrNotFound for the reserved tenant.
+// user.ErrNotFound, user.ErrBlocked.
 func (s *Service) CreateLink(ctx context.Context, sc scope.Scope, req LinkRequest) (Grant, error) {
 	ring, snap, err := s.tenant(ctx, sc)
 	if err != nil {
 		return Grant{}, err
 	}
-	return s.createLink(ctx, sc, ring, snap, req)
-}
-
-// CreateMemberLink is CreateLink for a person of the console, in the reserved tenant. Only
-// the recovery of an owner calls it, which two of the staff and three days have led to:
-// package member. The grant has no URL: the console knows its own page.
-func (s *Service) CreateMemberLink(ctx context.Context, sc scope.Scope, req LinkRequest) (Grant, error) {
-	if sc.Tenant() != scope.PlatformTenant {
-		return Grant{}, tenant.ErrPlatformOnly
-	}
-	ring, snap, err := s.working(ctx, sc)
-	if err != nil {
-		return Grant{}, err
-	}
-	return s.createLink(ctx, sc, ring, snap, req)
-}
-
-func (s *Service) createLink(ctx context.Context, sc scope.Scope, ring *keys.Ring, snap *tenant.Snapshot, req LinkRequest) (Grant, error) {
 	if req.Life == 0 {
 		req.Life = defaultLinkLife
 	}

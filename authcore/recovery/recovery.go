@@ -113,13 +113,8 @@ func grant(ring *keys.Ring, r Recovery) Grant {
 // tenant.ErrNotFound for the platform's own.
 func (s *Service) tenant(ctx context.Context, sc scope.Scope) (*keys.Ring, *tenant.Snapshot, error) {
 	if sc.Tenant() == scope.PlatformTenant {
-		return nil, nil, tenant.ErrNotFound // its users are the console's people: see CreateMemberLink
+		return nil, nil, tenant.ErrNotFound // its users are the console's members, who are recovered there
 	}
-	return s.working(ctx, sc)
-}
-
-// working is tenant for the reserved one as well.
-func (s *Service) working(ctx context.Context, sc scope.Scope) (*keys.Ring, *tenant.Snapshot, error) {
 	snap, err := s.tenants.Current(ctx, sc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("tenant: %w", err)

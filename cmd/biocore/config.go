@@ -250,6 +250,10 @@ func validPublicURL(raw string) error {
 	if err != nil || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || (u.Scheme != "https" && (u.Scheme != "http" || !local)) {
 		return errors.New("BIOCORE_PUBLIC_URL is https://host[:port] without a path (http for localhost alone)")
 	}
+	// Browsers tell the origin of a passkey so, and no other way.
+	if port := u.Port(); raw != strings.ToLower(raw) || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		return errors.New("BIOCORE_PUBLIC_URL is written as browsers write it: in lower case, and without :443 or :80")
+	}
 	return nil
 }
 

@@ -235,6 +235,8 @@ func TestServeRefuses(t *testing.T) {
 		{"half of TLS", func(c *Config) { c.TLSCertFile = "cert.pem" }, "go together"},
 		{"the other half", func(c *Config) { c.TLSKeyFile = "key.pem" }, "go together"},
 		{"plain HTTP to the world", func(c *Config) { c.PublicURL = "http://auth.example.com" }, "BIOCORE_PUBLIC_URL is https"},
+		{"upper case", func(c *Config) { c.PublicURL = "https://Auth.example.com" }, "BIOCORE_PUBLIC_URL is written as browsers write it"},
+		{"the port of https", func(c *Config) { c.PublicURL = "https://auth.example.com:443" }, "BIOCORE_PUBLIC_URL is written as browsers write it"},
 		{"a path", func(c *Config) { c.PublicURL = "https://example.com/auth" }, "BIOCORE_PUBLIC_URL is https"},
 		{"a slash", func(c *Config) { c.PublicURL = "https://example.com/" }, "BIOCORE_PUBLIC_URL is https"},
 		{"a query", func(c *Config) { c.PublicURL = "https://example.com?x" }, "BIOCORE_PUBLIC_URL is https"},

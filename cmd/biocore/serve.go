@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
@@ -137,10 +138,14 @@ func (p *platform) placeConsole(ctx context.Context) error {
 		return fmt.Errorf("keys of the platform: %w", err)
 	}
 	err := p.tenants.PlaceConsole(ctx, home, p.cfg.PublicURL)
-	if errors.Is(err, tenant.ErrRPIDInUse) {
+	switch f, _ := fault.As(err); {
+	case errors.Is(err, tenant.ErrRPIDInUse):
 		p.tel.Log.ErrorContext(ctx, "nobody can sign in to the console: its people have passkeys for the host of an earlier public URL", "err", err)
 		return nil
-	} else if err != nil {
+	case f != nil && f.Reason == tenant.ErrInvalid.Reason:
+		p.tel.Log.WarnContext(ctx, "there is no console: the public URL's host is an address, which no passkey is for", "err", err)
+		return nil
+	case err != nil:
 		p.Close()
 		return fmt.Errorf("place the console: %w", err)
 	}

@@ -180,7 +180,7 @@ func residentMemory(t testing.TB, pid int) string {
 // past the drain timeout nor past a second signal.
 func TestServeEndsInSpiteOfAClient(t *testing.T) {
 	t.Parallel()
-	store := dbtest.Fresh(t)
+	cfg := testConfig(t, dbtest.Fresh(t), dbtest.Redis(t))
 	for name, tt := range map[string]struct {
 		drain    time.Duration
 		insist   bool
@@ -190,7 +190,6 @@ func TestServeEndsInSpiteOfAClient(t *testing.T) {
 		"the drain timeout": {drain: 100 * time.Millisecond, wantCode: 0, wantLog: "requests in flight were cut off"},
 		"a second signal":   {drain: time.Hour, insist: true, wantCode: -1},
 	} {
-		cfg := testConfig(t, store, dbtest.Redis(t))
 		cfg.DrainTimeout = tt.drain
 		p, public, _ := startServe(t, configFile(t, cfg))
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(public.url, "http://"))

@@ -22,7 +22,8 @@ CREATE POLICY memberships ON members FOR SELECT TO bc_control USING (true);
 GRANT SELECT (tenant_id, person_id, role) ON members TO bc_control;
 
 -- A link by which somebody becomes a member. Its token is a MAC of the id: nothing here is
--- secret.
+-- secret. replaces is the owner who has lost every passkey and whose place it gives: an
+-- owner's recovery has made it.
 CREATE TABLE invitations (
   tenant_id   uuid NOT NULL DEFAULT NULLIF(current_setting('app.tenant_id', true), '')::uuid,
   id          uuid NOT NULL, -- UUIDv7
@@ -34,6 +35,7 @@ CREATE TABLE invitations (
   accepted_at timestamptz,
   accepted_by uuid, -- users.id of the reserved tenant
   revoked_at  timestamptz,
+  replaces    uuid, -- members.id
   PRIMARY KEY (tenant_id, id)
 );
 SELECT wall('invitations');
@@ -55,13 +57,14 @@ SELECT wall('console_sessions');
 GRANT SELECT, INSERT, UPDATE (last_seen_at), DELETE ON console_sessions TO bc_app;
 
 -- An owner has lost every passkey: two of the staff agree, three days go by in which any
--- member may say no, and a link is made. EXPIRED and READY are no states but times.
+-- member may say no, and an invitation to the owner's place is made. EXPIRED and READY are
+-- no states but times.
 CREATE TABLE owner_recoveries (
   tenant_id    uuid NOT NULL DEFAULT NULLIF(current_setting('app.tenant_id', true), '')::uuid,
   id           uuid NOT NULL, -- UUIDv7
-  member_id    uuid NOT NULL, -- the owner
+  member_id    uuid NOT NULL, -- the owner; the row outlives the membership
   person_id    uuid NOT NULL, -- members.person_id
-  state        text NOT NULL CHECK (state IN ('REQUESTED', 'WAITING', 'CANCELLED', 'RELEASED')),
+  state        text NOT NULL CHECK (state IN ('REQUESTED', 'WAITING', 'CANCELLED', 'RELEASED', 'COMPLETED')),
   reason       text NOT NULL CHECK (char_length(reason) BETWEEN 1 AND 256),
   ticket       text NOT NULL CHECK (char_length(ticket) BETWEEN 1 AND 100),
   requested_by text NOT NULL, -- kind:id, of the staff
@@ -70,15 +73,15 @@ CREATE TABLE owner_recoveries (
   approved_at  timestamptz,
   ready_at     timestamptz, -- 72 hours after the approval
   expires_at   timestamptz NOT NULL,
-  ended_by     text NOT NULL DEFAULT '', -- kind:id of who cancelled it, or made the link
+  invitation_id uuid,                 -- that it was released by
+  ended_by     text NOT NULL DEFAULT '', -- kind:id of who cancelled or released it
   ended_at     timestamptz,
   end_reason   text NOT NULL DEFAULT '',
   PRIMARY KEY (tenant_id, id)
 );
 SELECT wall('owner_recoveries');
 CREATE INDEX owner_recoveries_member ON owner_recoveries (tenant_id, member_id);
-GRANT SELECT, INSERT, UPDATE (state, approved_by, approved_at, ready_at, expires_at, ended_by, ended_at, end_reason), DELETE ON owner_recoveries TO bc_app;
+GRANT SELECT, INSERT, UPDATE (state, approved_by, approved_at, ready_at, expires_at, invitation_id, ended_by, ended_at, end_reason) ON owner_recoveries TO bc_app;
 
 SET LOCAL lock_timeout = '5s';
 ALTER TABLE console_sessions ADD FOREIGN KEY (tenant_id, id) REFERENCES sessions (tenant_id, id) ON DELETE CASCADE;
-ALTER TABLE owner_recoveries ADD FOREIGN KEY (tenant_id, member_id) REFERENCES members (tenant_id, id) ON DELETE CASCADE;

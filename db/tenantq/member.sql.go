@@ -13,7 +13,7 @@ import (
 )
 
 const AcceptInvitation = `-- name: AcceptInvitation :one
-UPDATE invitations SET accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
+UPDATE invitations SET accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces
 `
 
 type AcceptInvitationParams struct {
@@ -37,8 +37,19 @@ func (q *Queries) AcceptInvitation(ctx context.Context, arg AcceptInvitationPara
 		&i.AcceptedAt,
 		&i.AcceptedBy,
 		&i.RevokedAt,
+		&i.Replaces,
 	)
 	return i, err
+}
+
+const CompleteOwnerRecovery = `-- name: CompleteOwnerRecovery :exec
+UPDATE owner_recoveries SET state = 'COMPLETED' WHERE invitation_id = $1::uuid AND state = 'RELEASED'
+`
+
+// Its invitation is accepted. Index: owner_recoveries_pkey.
+func (q *Queries) CompleteOwnerRecovery(ctx context.Context, invitationID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, CompleteOwnerRecovery, invitationID)
+	return err
 }
 
 const CountOpenInvitations = `-- name: CountOpenInvitations :one
@@ -55,21 +66,22 @@ func (q *Queries) CountOpenInvitations(ctx context.Context, now time.Time) (int3
 
 const DecideOwnerRecovery = `-- name: DecideOwnerRecovery :one
 UPDATE owner_recoveries SET state = $1, approved_by = $2, approved_at = $3::timestamptz,
-  ready_at = $4::timestamptz, expires_at = $5, ended_by = $6,
-  ended_at = $7::timestamptz, end_reason = $8
-WHERE id = $9 RETURNING tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, ended_by, ended_at, end_reason
+  ready_at = $4::timestamptz, expires_at = $5, invitation_id = $6, ended_by = $7,
+  ended_at = $8::timestamptz, end_reason = $9
+WHERE id = $10 RETURNING tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, invitation_id, ended_by, ended_at, end_reason
 `
 
 type DecideOwnerRecoveryParams struct {
-	State      string
-	ApprovedBy string
-	ApprovedAt *time.Time
-	ReadyAt    *time.Time
-	ExpiresAt  time.Time
-	EndedBy    string
-	EndedAt    *time.Time
-	EndReason  string
-	ID         uuid.UUID
+	State        string
+	ApprovedBy   string
+	ApprovedAt   *time.Time
+	ReadyAt      *time.Time
+	ExpiresAt    time.Time
+	InvitationID *uuid.UUID
+	EndedBy      string
+	EndedAt      *time.Time
+	EndReason    string
+	ID           uuid.UUID
 }
 
 // Under LockOwnerRecovery. Index: owner_recoveries_pkey.
@@ -80,6 +92,7 @@ func (q *Queries) DecideOwnerRecovery(ctx context.Context, arg DecideOwnerRecove
 		arg.ApprovedAt,
 		arg.ReadyAt,
 		arg.ExpiresAt,
+		arg.InvitationID,
 		arg.EndedBy,
 		arg.EndedAt,
 		arg.EndReason,
@@ -100,6 +113,7 @@ func (q *Queries) DecideOwnerRecovery(ctx context.Context, arg DecideOwnerRecove
 		&i.ApprovedAt,
 		&i.ReadyAt,
 		&i.ExpiresAt,
+		&i.InvitationID,
 		&i.EndedBy,
 		&i.EndedAt,
 		&i.EndReason,
@@ -123,7 +137,7 @@ func (q *Queries) DeleteMember(ctx context.Context, id uuid.UUID) (int64, error)
 const GetConsoleSession = `-- name: GetConsoleSession :one
 SELECT c.id, c.person_id, c.proved_at, c.last_seen_at, s.created_at, s.expires_at
 FROM console_sessions c
-JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.id
+JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.id AND s.user_id = c.person_id
 JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.person_id
 WHERE c.cookie_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.created_at > $3
   AND c.last_seen_at > $4
@@ -167,7 +181,7 @@ func (q *Queries) GetConsoleSession(ctx context.Context, arg GetConsoleSessionPa
 }
 
 const GetInvitation = `-- name: GetInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at FROM invitations WHERE id = $1
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces FROM invitations WHERE id = $1
 `
 
 // Index: invitations_pkey.
@@ -185,6 +199,7 @@ func (q *Queries) GetInvitation(ctx context.Context, id uuid.UUID) (Invitation, 
 		&i.AcceptedAt,
 		&i.AcceptedBy,
 		&i.RevokedAt,
+		&i.Replaces,
 	)
 	return i, err
 }
@@ -253,9 +268,9 @@ func (q *Queries) InsertConsoleSession(ctx context.Context, arg InsertConsoleSes
 }
 
 const InsertInvitation = `-- name: InsertInvitation :one
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces
 `
 
 type InsertInvitationParams struct {
@@ -265,6 +280,7 @@ type InsertInvitationParams struct {
 	InvitedBy string
 	Now       time.Time
 	ExpiresAt time.Time
+	Replaces  *uuid.UUID
 }
 
 // Index: invitations_pkey.
@@ -276,6 +292,7 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		arg.InvitedBy,
 		arg.Now,
 		arg.ExpiresAt,
+		arg.Replaces,
 	)
 	var i Invitation
 	err := row.Scan(
@@ -289,6 +306,7 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		&i.AcceptedAt,
 		&i.AcceptedBy,
 		&i.RevokedAt,
+		&i.Replaces,
 	)
 	return i, err
 }
@@ -334,7 +352,7 @@ const InsertOwnerRecovery = `-- name: InsertOwnerRecovery :one
 INSERT INTO owner_recoveries (id, member_id, person_id, state, reason, ticket, requested_by, requested_at, expires_at)
 VALUES ($1, $2, $3, 'REQUESTED', $4, $5, $6,
   $7, $8)
-RETURNING tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, ended_by, ended_at, end_reason
+RETURNING tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, invitation_id, ended_by, ended_at, end_reason
 `
 
 type InsertOwnerRecoveryParams struct {
@@ -375,6 +393,7 @@ func (q *Queries) InsertOwnerRecovery(ctx context.Context, arg InsertOwnerRecove
 		&i.ApprovedAt,
 		&i.ReadyAt,
 		&i.ExpiresAt,
+		&i.InvitationID,
 		&i.EndedBy,
 		&i.EndedAt,
 		&i.EndReason,
@@ -416,7 +435,7 @@ func (q *Queries) ListMembers(ctx context.Context, maxRows int32) ([]Member, err
 }
 
 const ListOpenInvitations = `-- name: ListOpenInvitations :many
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at FROM invitations WHERE accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces FROM invitations WHERE replaces IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
 `
 
 type ListOpenInvitationsParams struct {
@@ -424,7 +443,7 @@ type ListOpenInvitationsParams struct {
 	MaxRows int32
 }
 
-// Neither accepted, revoked nor over, the newest first. Index: invitations_pkey, backwards.
+// Neither accepted, revoked nor over, nor of an owner's recovery, the newest first. Index: invitations_pkey, backwards.
 func (q *Queries) ListOpenInvitations(ctx context.Context, arg ListOpenInvitationsParams) ([]Invitation, error) {
 	rows, err := q.db.Query(ctx, ListOpenInvitations, arg.Now, arg.MaxRows)
 	if err != nil {
@@ -445,6 +464,7 @@ func (q *Queries) ListOpenInvitations(ctx context.Context, arg ListOpenInvitatio
 			&i.AcceptedAt,
 			&i.AcceptedBy,
 			&i.RevokedAt,
+			&i.Replaces,
 		); err != nil {
 			return nil, err
 		}
@@ -457,10 +477,10 @@ func (q *Queries) ListOpenInvitations(ctx context.Context, arg ListOpenInvitatio
 }
 
 const ListOpenOwnerRecoveries = `-- name: ListOpenOwnerRecoveries :many
-SELECT tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, ended_by, ended_at, end_reason FROM owner_recoveries WHERE state IN ('REQUESTED', 'WAITING') AND expires_at > $1 ORDER BY id DESC LIMIT 20
+SELECT tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, invitation_id, ended_by, ended_at, end_reason FROM owner_recoveries WHERE state IN ('REQUESTED', 'WAITING', 'RELEASED') AND expires_at > $1 ORDER BY id DESC LIMIT 20
 `
 
-// Those that members are to know of: not over. Index: owner_recoveries_pkey, backwards.
+// Those that have not come to an end. Index: owner_recoveries_pkey, backwards.
 func (q *Queries) ListOpenOwnerRecoveries(ctx context.Context, now time.Time) ([]OwnerRecovery, error) {
 	rows, err := q.db.Query(ctx, ListOpenOwnerRecoveries, now)
 	if err != nil {
@@ -484,6 +504,7 @@ func (q *Queries) ListOpenOwnerRecoveries(ctx context.Context, now time.Time) ([
 			&i.ApprovedAt,
 			&i.ReadyAt,
 			&i.ExpiresAt,
+			&i.InvitationID,
 			&i.EndedBy,
 			&i.EndedAt,
 			&i.EndReason,
@@ -499,7 +520,7 @@ func (q *Queries) ListOpenOwnerRecoveries(ctx context.Context, now time.Time) ([
 }
 
 const ListOwnerRecoveries = `-- name: ListOwnerRecoveries :many
-SELECT tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, ended_by, ended_at, end_reason FROM owner_recoveries ORDER BY id DESC LIMIT 20
+SELECT tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, invitation_id, ended_by, ended_at, end_reason FROM owner_recoveries ORDER BY id DESC LIMIT 20
 `
 
 // The newest first. Index: owner_recoveries_pkey, backwards.
@@ -526,6 +547,7 @@ func (q *Queries) ListOwnerRecoveries(ctx context.Context) ([]OwnerRecovery, err
 			&i.ApprovedAt,
 			&i.ReadyAt,
 			&i.ExpiresAt,
+			&i.InvitationID,
 			&i.EndedBy,
 			&i.EndedAt,
 			&i.EndReason,
@@ -541,7 +563,7 @@ func (q *Queries) ListOwnerRecoveries(ctx context.Context) ([]OwnerRecovery, err
 }
 
 const LockInvitation = `-- name: LockInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at FROM invitations WHERE id = $1 FOR UPDATE
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces FROM invitations WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: who accepts it and who revokes it come one after the other. Index: invitations_pkey.
@@ -559,6 +581,7 @@ func (q *Queries) LockInvitation(ctx context.Context, id uuid.UUID) (Invitation,
 		&i.AcceptedAt,
 		&i.AcceptedBy,
 		&i.RevokedAt,
+		&i.Replaces,
 	)
 	return i, err
 }
@@ -597,7 +620,7 @@ func (q *Queries) LockMembers(ctx context.Context) ([]Member, error) {
 }
 
 const LockOwnerRecovery = `-- name: LockOwnerRecovery :one
-SELECT tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, ended_by, ended_at, end_reason FROM owner_recoveries WHERE id = $1 FOR UPDATE
+SELECT tenant_id, id, member_id, person_id, state, reason, ticket, requested_by, requested_at, approved_by, approved_at, ready_at, expires_at, invitation_id, ended_by, ended_at, end_reason FROM owner_recoveries WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: whoever decides about it comes one after the other. Index: owner_recoveries_pkey.
@@ -618,6 +641,7 @@ func (q *Queries) LockOwnerRecovery(ctx context.Context, id uuid.UUID) (OwnerRec
 		&i.ApprovedAt,
 		&i.ReadyAt,
 		&i.ExpiresAt,
+		&i.InvitationID,
 		&i.EndedBy,
 		&i.EndedAt,
 		&i.EndReason,
@@ -626,7 +650,7 @@ func (q *Queries) LockOwnerRecovery(ctx context.Context, id uuid.UUID) (OwnerRec
 }
 
 const RevokeInvitation = `-- name: RevokeInvitation :one
-UPDATE invitations SET revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
+UPDATE invitations SET revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces
 `
 
 type RevokeInvitationParams struct {
@@ -649,8 +673,28 @@ func (q *Queries) RevokeInvitation(ctx context.Context, arg RevokeInvitationPara
 		&i.AcceptedAt,
 		&i.AcceptedBy,
 		&i.RevokedAt,
+		&i.Replaces,
 	)
 	return i, err
+}
+
+const RevokeInvitationsOf = `-- name: RevokeInvitationsOf :execrows
+UPDATE invitations SET revoked_at = $1::timestamptz
+WHERE invited_by = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1
+`
+
+type RevokeInvitationsOfParams struct {
+	Now       time.Time
+	InvitedBy string
+}
+
+// The open ones that somebody made. Under LockMembers. Index: invitations_pkey.
+func (q *Queries) RevokeInvitationsOf(ctx context.Context, arg RevokeInvitationsOfParams) (int64, error) {
+	result, err := q.db.Exec(ctx, RevokeInvitationsOf, arg.Now, arg.InvitedBy)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const SetMemberRole = `-- name: SetMemberRole :one

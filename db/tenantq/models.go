@@ -130,6 +130,7 @@ type Invitation struct {
 	AcceptedAt *time.Time
 	AcceptedBy *uuid.UUID
 	RevokedAt  *time.Time
+	Replaces   *uuid.UUID
 }
 
 type Member struct {
@@ -143,22 +144,23 @@ type Member struct {
 }
 
 type OwnerRecovery struct {
-	TenantID    uuid.UUID
-	ID          uuid.UUID
-	MemberID    uuid.UUID
-	PersonID    uuid.UUID
-	State       string
-	Reason      string
-	Ticket      string
-	RequestedBy string
-	RequestedAt time.Time
-	ApprovedBy  string
-	ApprovedAt  *time.Time
-	ReadyAt     *time.Time
-	ExpiresAt   time.Time
-	EndedBy     string
-	EndedAt     *time.Time
-	EndReason   string
+	TenantID     uuid.UUID
+	ID           uuid.UUID
+	MemberID     uuid.UUID
+	PersonID     uuid.UUID
+	State        string
+	Reason       string
+	Ticket       string
+	RequestedBy  string
+	RequestedAt  time.Time
+	ApprovedBy   string
+	ApprovedAt   *time.Time
+	ReadyAt      *time.Time
+	ExpiresAt    time.Time
+	InvitationID *uuid.UUID
+	EndedBy      string
+	EndedAt      *time.Time
+	EndReason    string
 }
 
 type Recovery struct {

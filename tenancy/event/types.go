@@ -66,10 +66,10 @@ const (
 	MemberUpdated   Type = "member.updated" // has another role
 	MemberRemoved   Type = "member.removed"
 
-	OwnerRecoveryRequested Type = "owner_recovery.requested" // tell every member of the tenant
-	OwnerRecoveryApproved  Type = "owner_recovery.approved"  // by a second of the staff; any member may cancel until readyAt
-	OwnerRecoveryCancelled Type = "owner_recovery.cancelled"
-	OwnerRecoveryReleased  Type = "owner_recovery.released" // a link was made
+	OwnerRecoveryRequested Type = "ownerrecovery.requested" // tell every member of the tenant
+	OwnerRecoveryApproved  Type = "ownerrecovery.approved"  // by a second of the staff; any member may cancel until readyAt
+	OwnerRecoveryCancelled Type = "ownerrecovery.cancelled"
+	OwnerRecoveryReleased  Type = "ownerrecovery.released" // a link was made
 
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature

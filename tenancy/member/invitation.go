@@ -67,7 +67,7 @@ type Invited struct {
 	secret.Hidden
 
 	Invitation Invitation
-	Token      string // the same for ever: whoever shows it is the one who was invited
+	Token      string // whoever shows it is the one who was invited; empty for who may not give its role
 }
 
 // InviteRequest says who is invited, as what.
@@ -132,8 +132,9 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 	return Invited{Invitation: made, Token: invitationToken(ring, sc.Tenant(), made.ID)}, nil
 }
 
-// Invitations returns the open ones, the newest first, with their tokens: whoever may
-// invite may copy the link again.
+// Invitations returns the open ones, the newest first, with the tokens of those whose role
+// the caller may give: who may invite somebody may copy the link again. Those by which
+// an owner is recovered are not among them.
 func (s *Service) Invitations(ctx context.Context, sc scope.Scope) ([]Invited, error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -141,13 +142,20 @@ func (s *Service) Invitations(ctx context.Context, sc scope.Scope) ([]Invited, e
 	}
 	var all []Invited
 	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		members, err := tx.ListMembers(ctx, maxMembers)
+		if err != nil {
+			return fmt.Errorf("list members: %w", err)
+		}
 		rows, err := tx.ListOpenInvitations(ctx, tenantq.ListOpenInvitationsParams{Now: tx.Now(), MaxRows: maxInvitations})
 		if err != nil {
 			return fmt.Errorf("list invitations: %w", err)
 		}
 		all = make([]Invited, len(rows))
 		for i, row := range rows {
-			all[i] = Invited{Invitation: fromInvitation(row, tx.Now()), Token: invitationToken(ring, sc.Tenant(), row.ID)}
+			all[i] = Invited{Invitation: fromInvitation(row, tx.Now())}
+			if mayGive(members, sc.Actor(), Role(row.Role)) == nil {
+				all[i].Token = invitationToken(ring, sc.Tenant(), row.ID)
+			}
 		}
 		return nil
 	})
@@ -164,6 +172,9 @@ func (s *Service) Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) er
 		row, err := lockInvitation(ctx, tx, id)
 		if err != nil {
 			return err
+		}
+		if row.Replaces != nil {
+			return ErrInvitation // an owner's recovery is cancelled as such
 		}
 		if err := mayGive(rows, sc.Actor(), Role(row.Role)); err != nil {
 			return err
@@ -215,7 +226,8 @@ func (s *Service) Look(ctx context.Context, token string) (tenantID uuid.UUID, i
 }
 
 // Accept makes the caller, who is a person that is signed in, a member by an invitation's
-// token. ErrInvitation, ErrInvitationClosed, ErrExists.
+// token. By an owner's recovery the member takes the place of the owner who was lost.
+// ErrInvitation, ErrInvitationClosed, ErrExists, ErrTooMany.
 func (s *Service) Accept(ctx context.Context, person uuid.UUID, origin scope.Origin, token string) (uuid.UUID, Member, error) {
 	tenantID, id, err := s.openInvitation(ctx, token)
 	if err != nil {
@@ -228,9 +240,16 @@ func (s *Service) Accept(ctx context.Context, person uuid.UUID, origin scope.Ori
 	sc := scope.New(tenantID, scope.Actor{Kind: scope.ActorOperator, ID: person.String()}).WithOrigin(origin)
 	var m Member
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.LockMembers(ctx)
+		if err != nil {
+			return fmt.Errorf("lock members: %w", err)
+		}
 		row, err := lockInvitation(ctx, tx, id)
 		if err != nil {
 			return err
+		}
+		if len(rows) >= maxMembers && row.Replaces == nil {
+			return ErrTooMany
 		}
 		made, err := tx.InsertMember(ctx, tenantq.InsertMemberParams{ID: memberID, PersonID: person, Role: row.Role, InvitedBy: row.InvitedBy, Now: tx.Now()})
 		if db.IsNoRows(err) {
@@ -243,6 +262,11 @@ func (s *Service) Accept(ctx context.Context, person uuid.UUID, origin scope.Ori
 		}
 		m = fromRow(made)
 		tx.Result(m)
+		if row.Replaces != nil {
+			if err := replaceOwner(ctx, tx, id, *row.Replaces); err != nil {
+				return err
+			}
+		}
 		return record(ctx, tx, audit.Entry{
 			Action: "member.join", Target: audit.Target{Kind: "member", ID: memberID.String()},
 			After:  []attr.Attr{attr.Text("role", row.Role)},

@@ -162,7 +162,8 @@ type ChangeRequest struct {
 
 // Change gives a member another role, or removes it. ErrNotFound, ErrRole, ErrReason;
 // ErrTooMighty when the caller, who is a person, may not give the new role or take the old
-// one; ErrLastOwner.
+// one; ErrLastOwner. Whatever invitations the member has made are taken back: nobody comes
+// back, or up again, by a link of their own.
 func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest) (Member, error) {
 	if !isReason(req.Reason) {
 		return Member{}, ErrReason
@@ -214,6 +215,13 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest)
 			}
 			changed = fromRow(row)
 			entry.After = []attr.Attr{attr.Text("role", row.Role)}
+		}
+		n, err := tx.RevokeInvitationsOf(ctx, tenantq.RevokeInvitationsOfParams{InvitedBy: byPerson(before.PersonID), Now: tx.Now()})
+		if err != nil {
+			return fmt.Errorf("revoke invitations: %w", err)
+		}
+		if n > 0 {
+			entry.Detail = append(entry.Detail, attr.Int("invitationsTakenBack", n))
 		}
 		tx.Result(changed)
 		return record(ctx, tx, entry, event.Event{Type: typ, Data: []attr.Attr{
@@ -289,6 +297,11 @@ func by(a scope.Actor) string {
 		text += ":" + a.Name
 	}
 	return text
+}
+
+// byPerson is by of somebody in the console.
+func byPerson(id uuid.UUID) string {
+	return by(scope.Actor{Kind: scope.ActorOperator, ID: id.String()})
 }
 
 func (s *Service) mint() (uuid.UUID, error) {

@@ -273,6 +273,38 @@ func TestRolesAreGivenFromAbove(t *testing.T) {
 	}
 }
 
+// Nobody comes back, or up again, by a link that they made; and nobody copies one that
+// gives more than they may.
+func TestOwnLinksAreTakenBack(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	_, asOwner := w.person(t, acme, member.Owner)
+	bob, asBob := w.person(t, acme, member.Owner)
+	_, asAdmin := w.person(t, acme, member.Admin)
+	for _, to := range []member.Role{member.Admin, ""} {
+		spare, err := w.Invite(t.Context(), asBob, member.InviteRequest{Role: member.Admin, Label: "spare"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := w.Invite(t.Context(), asOwner, member.InviteRequest{Role: member.Owner, Label: "of somebody else"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open, err := w.Invitations(t.Context(), asAdmin); err != nil || len(open) != 2 || open[0].Token != "" || open[1].Token != spare.Token {
+			t.Errorf("an admin sees %+v, %v: want an owner's invitation without its link", open, err)
+		}
+		if _, err := w.Change(t.Context(), asOwner, member.ChangeRequest{ID: bob.ID, Role: to, Reason: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.Accept(t.Context(), bob.PersonID, scope.Origin{}, spare.Token); !errors.Is(err, member.ErrInvitationClosed) {
+			t.Errorf("made %q, he accepts his own invitation: %v", to, err)
+		}
+		if err := w.Uninvite(t.Context(), asOwner, kept.Invitation.ID); err != nil {
+			t.Errorf("another's invitation was taken back as well: %v", err)
+		}
+	}
+}
+
 // Two owners who remove each other at the same time: one stays.
 func TestOwnersRemoveEachOther(t *testing.T) {
 	w := newWorld(t)

@@ -18,7 +18,9 @@ import (
 
 // An owner who has lost every passkey is nobody's to let in alone. One of the staff asks,
 // another agrees, three days go by in which every member of the tenant is shown what is
-// about to happen and may stop it, and only then a link can be made.
+// about to happen and may stop it, and only then an invitation to the owner's place is
+// made: one, which any member may still stop until it is used. It opens this tenant and
+// nothing else that the lost person is a member of.
 
 // Errors about the recovery of owners. Each Reason is part of the public API.
 var (
@@ -39,6 +41,8 @@ const (
 	// ownerRequestLife is how long a request waits for the second of the staff, and how
 	// long a link may be made once the delay is over.
 	ownerRequestLife = 7 * 24 * time.Hour
+	// ownerLinkLife is how long the link works.
+	ownerLinkLife = 24 * time.Hour
 )
 
 // maxTicket is how many characters a ticket has at most.
@@ -47,12 +51,13 @@ const maxTicket = 100
 // OwnerRecoveryState is where an owner's recovery stands.
 type OwnerRecoveryState string
 
-// The states. Ready and Expired are what Waiting and Requested become by the clock.
+// The states. Ready and Expired are what others become by the clock.
 const (
 	OwnerRequested OwnerRecoveryState = "REQUESTED" // waits for a second of the staff
 	OwnerWaiting   OwnerRecoveryState = "WAITING"   // members may say no until ReadyAt
 	OwnerReady     OwnerRecoveryState = "READY"     // a link may be made
-	OwnerReleased  OwnerRecoveryState = "RELEASED"  // it was
+	OwnerReleased  OwnerRecoveryState = "RELEASED"  // it was, and nobody has used it
+	OwnerCompleted OwnerRecoveryState = "COMPLETED" // somebody has the owner's place by it
 	OwnerCancelled OwnerRecoveryState = "CANCELLED"
 	OwnerExpired   OwnerRecoveryState = "EXPIRED"
 )
@@ -76,9 +81,9 @@ type OwnerRecovery struct {
 	EndReason   string
 }
 
-// Open reports whether it can still end in a link.
+// Open reports whether it may still let somebody in, and be cancelled.
 func (r *OwnerRecovery) Open() bool {
-	return r.State == OwnerRequested || r.State == OwnerWaiting || r.State == OwnerReady
+	return r.State == OwnerRequested || r.State == OwnerWaiting || r.State == OwnerReady || r.State == OwnerReleased
 }
 
 func fromOwnerRecovery(row tenantq.OwnerRecovery, now time.Time) OwnerRecovery {
@@ -87,8 +92,8 @@ func fromOwnerRecovery(row tenantq.OwnerRecovery, now time.Time) OwnerRecovery {
 		RequestedBy: row.RequestedBy, RequestedAt: row.RequestedAt, ApprovedBy: row.ApprovedBy, ApprovedAt: row.ApprovedAt, ReadyAt: row.ReadyAt,
 		ExpiresAt: row.ExpiresAt, EndedBy: row.EndedBy, EndedAt: row.EndedAt, EndReason: row.EndReason,
 	}
-	switch waits := r.State == OwnerRequested || r.State == OwnerWaiting; {
-	case waits && !now.Before(r.ExpiresAt):
+	switch {
+	case r.Open() && !now.Before(r.ExpiresAt):
 		r.State = OwnerExpired
 	case r.State == OwnerWaiting && !now.Before(*r.ReadyAt):
 		r.State = OwnerReady
@@ -113,7 +118,7 @@ func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req 
 	case !isText(req.Ticket, maxTicket):
 		return OwnerRecovery{}, ErrTicket
 	}
-	if err := s.staff(ctx, sc); err != nil {
+	if _, err := s.staff(ctx, sc); err != nil {
 		return OwnerRecovery{}, err
 	}
 	id, err := s.mint()
@@ -157,7 +162,7 @@ func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req 
 		}
 		made = fromOwnerRecovery(row, tx.Now())
 		tx.Result(made)
-		return recordOwner(ctx, tx, &made, "owner_recovery.request", event.OwnerRecoveryRequested, req.Reason)
+		return recordOwner(ctx, tx, &made, "ownerrecovery.request", event.OwnerRecoveryRequested, req.Reason)
 	})
 	if err != nil {
 		return OwnerRecovery{}, err
@@ -166,80 +171,155 @@ func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req 
 }
 
 // ApproveOwnerRecovery begins the members' three days. The caller is another person of the
-// staff than who asked: ErrStaff, ErrSecondStaff. ErrReason, ErrOwnerRecovery,
-// ErrOwnerRecoveryOver.
+// staff than who asked, and was one before that: ErrStaff, ErrSecondStaff. ErrReason,
+// ErrOwnerRecovery, ErrOwnerRecoveryOver, ErrNotOwner.
 func (s *Service) ApproveOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, error) {
-	if err := s.staff(ctx, sc); err != nil {
+	second, err := s.staff(ctx, sc)
+	if err != nil {
 		return OwnerRecovery{}, err
 	}
-	return s.decideOwner(ctx, sc, id, reason, "owner_recovery.approve", event.OwnerRecoveryApproved,
-		func(r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams, now time.Time) error {
+	return s.decideOwner(ctx, sc, id, reason, "ownerrecovery.approve", event.OwnerRecoveryApproved,
+		func(tx *db.TenantTx, r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams) error {
 			switch {
 			case r.State != OwnerRequested:
 				return ErrOwnerRecoveryOver
-			case r.RequestedBy == by(sc.Actor()):
+			case r.RequestedBy == by(sc.Actor()), !second.CreatedAt.Before(r.RequestedAt):
 				return ErrSecondStaff
 			}
+			now := tx.Now()
 			ready := now.Add(OwnerRecoveryDelay)
 			to.State, to.ApprovedBy, to.ApprovedAt, to.ReadyAt = string(OwnerWaiting), by(sc.Actor()), &now, &ready
 			to.ExpiresAt = ready.Add(ownerRequestLife)
-			return nil
+			return stillOwner(ctx, tx, r.MemberID)
 		})
 }
 
-// CancelOwnerRecovery ends one that has not come to its link. The caller is any member of
-// the tenant, or a person of the staff: ErrStaff. ErrReason, ErrOwnerRecovery,
-// ErrOwnerRecoveryOver.
+// stillOwner refuses to recover who is no owner any more: ErrNotOwner.
+func stillOwner(ctx context.Context, tx *db.TenantTx, id uuid.UUID) error {
+	row, err := tx.GetMember(ctx, id)
+	switch {
+	case db.IsNoRows(err), err == nil && Role(row.Role) != Owner:
+		return ErrNotOwner
+	case err != nil:
+		return fmt.Errorf("get member: %w", err)
+	}
+	return nil
+}
+
+// CancelOwnerRecovery ends one by which nobody has come in yet, and takes its link back.
+// The caller is any member of the tenant, or a person of the staff: ErrStaff. ErrReason,
+// ErrOwnerRecovery, ErrOwnerRecoveryOver.
 func (s *Service) CancelOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, error) {
 	person, err := uuid.Parse(sc.Actor().ID)
-	if err != nil {
-		return OwnerRecovery{}, ErrStaff.WithCause(err)
+	if err != nil || sc.Actor().Kind != scope.ActorOperator {
+		return OwnerRecovery{}, ErrStaff
 	}
 	if _, err := s.Of(ctx, sc, person); err != nil {
-		if err := s.staff(ctx, sc); err != nil {
+		if _, err := s.staff(ctx, sc); err != nil {
 			return OwnerRecovery{}, err
 		}
 	}
-	return s.decideOwner(ctx, sc, id, reason, "owner_recovery.cancel", event.OwnerRecoveryCancelled,
-		func(r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams, now time.Time) error {
+	return s.decideOwner(ctx, sc, id, reason, "ownerrecovery.cancel", event.OwnerRecoveryCancelled,
+		func(tx *db.TenantTx, r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams) error {
 			if !r.Open() {
 				return ErrOwnerRecoveryOver
+			}
+			now := tx.Now()
+			if to.InvitationID != nil {
+				if _, err := tx.RevokeInvitation(ctx, tenantq.RevokeInvitationParams{ID: *to.InvitationID, Now: now}); err != nil {
+					return fmt.Errorf("revoke invitation: %w", err)
+				}
 			}
 			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerCancelled), by(sc.Actor()), &now, reason
 			return nil
 		})
 }
 
-// ReleaseOwnerRecovery says that the link is made now. The caller, a person of the staff,
-// makes it next: ErrStaff. ErrOwnerRecoveryWaits before the members' time is over; a
-// second time it answers as the first did, while a link may still be made.
-func (s *Service) ReleaseOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, error) {
-	if err := s.staff(ctx, sc); err != nil {
-		return OwnerRecovery{}, err
+// ReleaseOwnerRecovery makes the link: an invitation to the owner's place, for a day. The
+// caller is a person of the staff: ErrStaff. ErrOwnerRecoveryWaits before the members'
+// time is over. While nobody has used the link it answers with the same one again, and it
+// makes no other: ErrOwnerRecoveryOver. ErrReason, ErrOwnerRecovery, ErrNotOwner.
+func (s *Service) ReleaseOwnerRecovery(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (OwnerRecovery, Invited, error) {
+	if _, err := s.staff(ctx, sc); err != nil {
+		return OwnerRecovery{}, Invited{}, err
 	}
-	return s.decideOwner(ctx, sc, id, reason, "owner_recovery.release", event.OwnerRecoveryReleased,
-		func(r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams, now time.Time) error {
-			switch {
-			case r.State == OwnerRequested, r.State == OwnerWaiting:
+	ring, err := s.keys.Ring(ctx, sc)
+	if err != nil {
+		return OwnerRecovery{}, Invited{}, fmt.Errorf("keys: %w", err)
+	}
+	link, err := s.mint()
+	if err != nil {
+		return OwnerRecovery{}, Invited{}, err
+	}
+	var row tenantq.Invitation
+	r, err := s.decideOwner(ctx, sc, id, reason, "ownerrecovery.release", event.OwnerRecoveryReleased,
+		func(tx *db.TenantTx, r *OwnerRecovery, to *tenantq.DecideOwnerRecoveryParams) (err error) {
+			now := tx.Now()
+			switch r.State {
+			case OwnerRequested, OwnerWaiting:
 				return ErrOwnerRecoveryWaits
-			case r.State == OwnerReady, r.State == OwnerReleased && now.Before(r.ExpiresAt):
+			case OwnerReleased:
+				if row, err = tx.GetInvitation(ctx, *to.InvitationID); err != nil {
+					return fmt.Errorf("get invitation: %w", err)
+				}
+				return nil
+			case OwnerReady:
 			default:
 				return ErrOwnerRecoveryOver
 			}
+			if err := stillOwner(ctx, tx, r.MemberID); err != nil {
+				return err
+			}
 			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerReleased), by(sc.Actor()), &now, reason
+			to.InvitationID, to.ExpiresAt = &link, now.Add(ownerLinkLife)
+			row, err = tx.InsertInvitation(ctx, tenantq.InsertInvitationParams{
+				ID: link, Role: string(Owner), Label: "Recovery of an owner", InvitedBy: by(sc.Actor()), Now: now, ExpiresAt: to.ExpiresAt, Replaces: &r.MemberID,
+			})
+			if err != nil {
+				return fmt.Errorf("insert invitation: %w", err)
+			}
 			return nil
 		})
+	if err != nil {
+		return OwnerRecovery{}, Invited{}, err
+	}
+	return r, Invited{Invitation: fromInvitation(row, s.store.Now()), Token: invitationToken(ring, sc.Tenant(), row.ID)}, nil
+}
+
+// replaceOwner gives the lost owner's place to who has accepted invitation. Under
+// LockMembers: somebody else is an owner by now.
+func replaceOwner(ctx context.Context, tx *db.TenantTx, invitation, lost uuid.UUID) error {
+	if err := tx.CompleteOwnerRecovery(ctx, invitation); err != nil {
+		return fmt.Errorf("complete owner recovery: %w", err)
+	}
+	row, err := tx.GetMember(ctx, lost)
+	if db.IsNoRows(err) {
+		return nil // removed meanwhile
+	} else if err != nil {
+		return fmt.Errorf("get member: %w", err)
+	}
+	if _, err := tx.DeleteMember(ctx, lost); err != nil {
+		return fmt.Errorf("delete member: %w", err)
+	}
+	return record(ctx, tx, audit.Entry{
+		Action: "member.remove", Target: audit.Target{Kind: "member", ID: lost.String()}, Reason: "the owner's place was recovered",
+		Before: []attr.Attr{attr.Text("role", row.Role)}, Detail: []attr.Attr{attr.UUID("personId", row.PersonID), attr.UUID("invitationId", invitation)},
+	}, event.Event{Type: event.MemberRemoved, Data: []attr.Attr{attr.UUID("memberId", lost), attr.UUID("personId", row.PersonID)}})
 }
 
 func (s *Service) decideOwner(
 	ctx context.Context, sc scope.Scope, id uuid.UUID, reason, action string, typ event.Type,
-	decide func(*OwnerRecovery, *tenantq.DecideOwnerRecoveryParams, time.Time) error,
+	decide func(*db.TenantTx, *OwnerRecovery, *tenantq.DecideOwnerRecoveryParams) error,
 ) (OwnerRecovery, error) {
 	if !isReason(reason) {
 		return OwnerRecovery{}, ErrReason
 	}
 	var decided OwnerRecovery
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		// As whoever accepts the link locks them: members, then the rest.
+		if _, err := tx.LockMembers(ctx); err != nil {
+			return fmt.Errorf("lock members: %w", err)
+		}
 		row, err := tx.LockOwnerRecovery(ctx, id)
 		if db.IsNoRows(err) {
 			return ErrOwnerRecovery
@@ -249,9 +329,9 @@ func (s *Service) decideOwner(
 		decided = fromOwnerRecovery(row, tx.Now())
 		to := tenantq.DecideOwnerRecoveryParams{
 			ID: id, State: row.State, ApprovedBy: row.ApprovedBy, ApprovedAt: row.ApprovedAt, ReadyAt: row.ReadyAt, ExpiresAt: row.ExpiresAt,
-			EndedBy: row.EndedBy, EndedAt: row.EndedAt, EndReason: row.EndReason,
+			InvitationID: row.InvitationID, EndedBy: row.EndedBy, EndedAt: row.EndedAt, EndReason: row.EndReason,
 		}
-		if err := decide(&decided, &to, tx.Now()); err != nil {
+		if err := decide(tx, &decided, &to); err != nil {
 			return err
 		}
 		if row, err = tx.DecideOwnerRecovery(ctx, to); err != nil {
@@ -273,7 +353,7 @@ func recordOwner(ctx context.Context, tx *db.TenantTx, r *OwnerRecovery, action 
 		detail = append(detail, attr.Text("readyAt", r.ReadyAt.UTC().Format(time.RFC3339)))
 	}
 	return record(ctx, tx, audit.Entry{
-		Action: action, Target: audit.Target{Kind: "owner_recovery", ID: r.ID.String()}, Reason: reason, Detail: detail,
+		Action: action, Target: audit.Target{Kind: "ownerrecovery", ID: r.ID.String()}, Reason: reason, Detail: detail,
 	}, event.Event{Type: typ, Data: append([]attr.Attr{attr.UUID("ownerRecoveryId", r.ID)}, detail...)})
 }
 
@@ -295,17 +375,18 @@ func (s *Service) OwnerRecoveries(ctx context.Context, sc scope.Scope) ([]OwnerR
 	return all, err
 }
 
-// staff refuses whoever is no person of the installation's staff: ErrStaff.
-func (s *Service) staff(ctx context.Context, sc scope.Scope) error {
+// staff returns the caller's membership of the installation's staff: ErrStaff for
+// everybody else.
+func (s *Service) staff(ctx context.Context, sc scope.Scope) (Member, error) {
 	person, err := uuid.Parse(sc.Actor().ID)
 	if err != nil || sc.Actor().Kind != scope.ActorOperator {
-		return ErrStaff
+		return Member{}, ErrStaff
 	}
 	m, err := s.Of(ctx, scope.New(scope.PlatformTenant, sc.Actor()), person)
 	switch f, ok := fault.As(err); {
 	case ok && f.Reason == ErrNotFound.Reason, err == nil && !m.Role.May(ScopeOwnerRecoveries):
-		return ErrStaff
+		return Member{}, ErrStaff
 	default:
-		return err
+		return m, err
 	}
 }

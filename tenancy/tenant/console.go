@@ -11,11 +11,12 @@ import (
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// ConsoleRPID is the RP ID of the console's passkeys: the host of the public URL. No live
-// tenant may have it, since its pages could then ask for them.
+// ConsoleRPID is the RP ID of the console's passkeys: the host of the public URL. No tenant
+// may have it, since its pages could then ask for them: but localhost.
 func ConsoleRPID(publicURL string) string {
 	u, err := url.Parse(publicURL)
 	if err != nil {
@@ -26,13 +27,16 @@ func ConsoleRPID(publicURL string) string {
 
 // PlaceConsole gives the reserved tenant the RP ID and the origin of the console, which is
 // below publicURL: scheme, host and port. What it has already is left alone.
-// ErrPlatformOnly; ErrRPIDInUse when people have passkeys under another host, which a move
+// ErrPlatformOnly; ErrInvalid where the host is an address, which no passkey is for; ErrRPIDInUse when people have passkeys under another host, which a move
 // would make useless.
 func (s *Service) PlaceConsole(ctx context.Context, sc scope.Scope, publicURL string) error {
 	if err := platform(sc); err != nil {
 		return err
 	}
 	rpID := ConsoleRPID(publicURL)
+	if rp.CheckDomain(rpID) != nil {
+		return invalid("publicUrl", "has no name that passkeys could be for")
+	}
 	changed := false
 	err := s.store.InPlatform(ctx, "place the console", func(tx *db.PlatformTx) error {
 		row, err := tx.LockTenant(ctx, scope.PlatformTenant) // several servers start at once
@@ -69,10 +73,15 @@ func (s *Service) PlaceConsole(ctx context.Context, sc scope.Scope, publicURL st
 	return err
 }
 
-// checkReserved refuses the console's RP ID to live tenants. A test tenant may have it, so
-// that a machine of one's own needs one host.
+// isConsole reports whether a domain is the console's alone: what is published below it
+// would be taken for the console's word. On localhost a developer's tenants share it.
+func (s *Service) isConsole(domain string) bool {
+	return s.consoleRPID != "" && domain == s.consoleRPID && !rp.IsLocalhost(domain)
+}
+
+// checkReserved refuses the console's RP ID to all tenants.
 func (s *Service) checkReserved(t Tenant) error {
-	if t.Mode == Live && s.consoleRPID != "" && t.RPID == s.consoleRPID {
+	if s.isConsole(t.RPID) {
 		return invalid("rpId", "is the console's")
 	}
 	return nil

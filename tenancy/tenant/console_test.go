@@ -2,6 +2,7 @@ package tenant_test
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -40,8 +41,27 @@ func TestPlaceConsole(t *testing.T) {
 		t.Errorf("another port: %v", err)
 	}
 
-	create := tenant.CreateRequest{Slug: "acme", Name: "Acme", Mode: tenant.Live, RPID: "auth.example.com", Origins: []string{"https://auth.example.com"}}
-	if _, _, err := s.Create(t.Context(), home, create); !errors.Is(err, tenant.ErrInvalid) {
-		t.Errorf("a live tenant of the console's RP ID: %v", err)
+	if err := s.PlaceConsole(t.Context(), home, "https://192.0.2.1"); !errors.Is(err, tenant.ErrInvalid) {
+		t.Errorf("at an address: %v", err)
+	}
+
+	const host = "auth.example.com"
+	for _, mode := range []tenant.Mode{tenant.Live, tenant.Test} {
+		create := tenant.CreateRequest{Slug: "acme", Name: "Acme", Mode: mode, RPID: host, Origins: []string{"https://" + host}}
+		if _, _, err := s.Create(t.Context(), home, create); !errors.Is(err, tenant.ErrInvalid) {
+			t.Errorf("a %s tenant of the console's RP ID: %v", mode, err)
+		}
+	}
+	acme := store.TenantWith(t, dbtest.TenantOptions{})
+	rpID := host
+	if _, err := s.UpdateSettings(t.Context(), acme, tenant.UpdateSettingsRequest{RPID: &rpID, Origins: []string{"https://" + host}}); !errors.Is(err, tenant.ErrInvalid) {
+		t.Errorf("a tenant takes the console's RP ID: %v", err)
+	}
+	// One that has it from before the console came there publishes nothing below it.
+	if _, err := store.Superuser(t).Exec(t.Context(), "UPDATE tenants SET rp_id = $2 WHERE id = $1", acme.Tenant(), host); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := s.ResolveDomain(t.Context(), host, netip.Addr{}); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("the console's domain is %v's, %v", id, err)
 	}
 }

@@ -51,7 +51,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 	if err := req.clean(); err != nil {
 		return Tenant{}, FirstKeys{}, err
 	}
-	if err := s.checkReserved(Tenant{Mode: req.Mode, RPID: req.RPID}); err != nil {
+	if err := s.checkReserved(Tenant{RPID: req.RPID}); err != nil {
 		return Tenant{}, FirstKeys{}, err
 	}
 	id, err := uuid.NewV7()

@@ -38,7 +38,7 @@ const (
 // same mode neither is meant. ErrNotFound then, and for everybody else's domain;
 // ratelimit.ErrLimited for who asks for many of those from the address from.
 func (s *Service) ResolveDomain(ctx context.Context, domain string, from netip.Addr) (uuid.UUID, error) {
-	if rp.CheckDomain(domain) != nil {
+	if rp.CheckDomain(domain) != nil || s.isConsole(domain) {
 		return uuid.Nil, ErrNotFound
 	}
 	now := s.store.Now()

@@ -22,7 +22,7 @@ type Options struct {
 	// Guesses bounds look-ups of slugs that nobody has; nil: nobody does.
 	Guesses *ratelimit.Guesses
 
-	// ConsoleRPID is refused to live tenants; empty: there is no console.
+	// ConsoleRPID is refused to tenants, unless it is localhost; empty: there is no console.
 	ConsoleRPID string
 
 	// FirstKeys makes a new tenant's first API keys in the transaction that makes the

@@ -112,6 +112,9 @@ func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, af
 	if len(to) == 0 {
 		return before, nil
 	}
+	if err := s.checkReserved(after); err != nil {
+		return Tenant{}, err
+	}
 	if err := checkNewRPID(ctx, tx, before, after); err != nil {
 		return Tenant{}, err
 	}

@@ -31,8 +31,8 @@ DELETE FROM members WHERE id = $1;
 
 -- name: InsertInvitation :one
 -- Index: invitations_pkey.
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at)
-VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at))
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces)
+VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces))
 RETURNING *;
 
 -- name: GetInvitation :one
@@ -44,8 +44,8 @@ SELECT * FROM invitations WHERE id = $1;
 SELECT * FROM invitations WHERE id = $1 FOR UPDATE;
 
 -- name: ListOpenInvitations :many
--- Neither accepted, revoked nor over, the newest first. Index: invitations_pkey, backwards.
-SELECT * FROM invitations WHERE accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+-- Neither accepted, revoked nor over, nor of an owner's recovery, the newest first. Index: invitations_pkey, backwards.
+SELECT * FROM invitations WHERE replaces IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: CountOpenInvitations :one
 -- Index: invitations_pkey.
@@ -59,6 +59,11 @@ UPDATE invitations SET accepted_at = sqlc.arg(now)::timestamptz, accepted_by = s
 -- Under LockInvitation. Index: invitations_pkey.
 UPDATE invitations SET revoked_at = sqlc.arg(now)::timestamptz WHERE id = sqlc.arg(id) RETURNING *;
 
+-- name: RevokeInvitationsOf :execrows
+-- The open ones that somebody made. Under LockMembers. Index: invitations_pkey.
+UPDATE invitations SET revoked_at = sqlc.arg(now)::timestamptz
+WHERE invited_by = sqlc.arg(invited_by) AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now);
+
 -- name: InsertConsoleSession :exec
 -- Index: console_sessions_pkey, console_sessions_tenant_id_cookie_hash_key, sessions_pkey.
 INSERT INTO console_sessions (id, cookie_hash, person_id, proved_at, last_seen_at)
@@ -68,7 +73,7 @@ VALUES (sqlc.arg(id), sqlc.arg(cookie_hash), sqlc.arg(person_id), sqlc.arg(now),
 -- Who a browser is, if its session still stands. Index: console_sessions_tenant_id_cookie_hash_key, sessions_pkey, users_pkey.
 SELECT c.id, c.person_id, c.proved_at, c.last_seen_at, s.created_at, s.expires_at
 FROM console_sessions c
-JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.id
+JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.id AND s.user_id = c.person_id
 JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.person_id
 WHERE c.cookie_hash = sqlc.arg(cookie_hash) AND s.revoked_at IS NULL AND s.expires_at > sqlc.arg(now) AND s.created_at > sqlc.arg(signed_in_since)
   AND c.last_seen_at > sqlc.arg(idle_since)
@@ -90,8 +95,8 @@ RETURNING *;
 SELECT * FROM owner_recoveries WHERE id = $1 FOR UPDATE;
 
 -- name: ListOpenOwnerRecoveries :many
--- Those that members are to know of: not over. Index: owner_recoveries_pkey, backwards.
-SELECT * FROM owner_recoveries WHERE state IN ('REQUESTED', 'WAITING') AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT 20;
+-- Those that have not come to an end. Index: owner_recoveries_pkey, backwards.
+SELECT * FROM owner_recoveries WHERE state IN ('REQUESTED', 'WAITING', 'RELEASED') AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT 20;
 
 -- name: ListOwnerRecoveries :many
 -- The newest first. Index: owner_recoveries_pkey, backwards.
@@ -100,6 +105,10 @@ SELECT * FROM owner_recoveries ORDER BY id DESC LIMIT 20;
 -- name: DecideOwnerRecovery :one
 -- Under LockOwnerRecovery. Index: owner_recoveries_pkey.
 UPDATE owner_recoveries SET state = sqlc.arg(state), approved_by = sqlc.arg(approved_by), approved_at = sqlc.narg(approved_at)::timestamptz,
-  ready_at = sqlc.narg(ready_at)::timestamptz, expires_at = sqlc.arg(expires_at), ended_by = sqlc.arg(ended_by),
+  ready_at = sqlc.narg(ready_at)::timestamptz, expires_at = sqlc.arg(expires_at), invitation_id = sqlc.narg(invitation_id), ended_by = sqlc.arg(ended_by),
   ended_at = sqlc.narg(ended_at)::timestamptz, end_reason = sqlc.arg(end_reason)
 WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: CompleteOwnerRecovery :exec
+-- Its invitation is accepted. Index: owner_recoveries_pkey.
+UPDATE owner_recoveries SET state = 'COMPLETED' WHERE invitation_id = sqlc.arg(invitation_id)::uuid AND state = 'RELEASED';
