@@ -80,7 +80,7 @@ const (
 	ReasonCritical       = "CRITICAL_EXTENSION"          // the certificate has one that nobody here understands
 	ReasonWeakKey        = "WEAK_KEY"                    // in a certificate of a chain that is good otherwise
 	ReasonAAGUIDMismatch = "AAGUID_MISMATCH"             // the certificate is another model's
-	ReasonAAGUIDAbsent   = "AAGUID_ABSENT"               // the root is several models', and the certificate names none
+	ReasonAAGUIDAbsent   = "AAGUID_ABSENT"               // the root is several models' or any's, and the certificate names none
 	ReasonKeyCompromised = "ATTESTATION_KEY_COMPROMISED" // the metadata says so of this chain
 	ReasonSelfUnexpected = "SELF_ATTESTATION_UNEXPECTED" // this model attests with certificates
 	ReasonFormat         = "FORMAT_UNTRUSTED"            // android-safetynet, whose service is turned off

@@ -92,8 +92,10 @@ func (j judge) byMetadata(format string, c chain, entry *mds.Entry) Verdict {
 		return Verdict{Trust: Untrusted, Reasons: []string{reason}, Expired: reason == ReasonExpired}
 	}
 	path := paths[0]
-	shared := len(path) > 1 && j.shared(path[len(path)-1], entry)
-	if reason := c.checkAAGUID(format, j.aaguid, shared); reason != "" {
+	// WebAuthn L3 #sctn-packed-attestation-cert-requirements. Certificates of the other
+	// formats name no model, and the metadata says which of them their root attests.
+	named := format == webauthn.FormatPacked && len(path) > 1 && j.shared(path[len(path)-1], entry)
+	if reason := c.checkAAGUID(format, j.aaguid, named); reason != "" {
 		return untrusted(reason)
 	}
 	if compromised(entry, path, j.at) {
@@ -126,7 +128,8 @@ func (j judge) byTenant(format string, c chain) (Verdict, bool) {
 		if at < 0 {
 			continue
 		}
-		reason := c.checkAAGUID(format, j.aaguid, len(root.AAGUIDs) != 1 && len(paths[at]) > 1)
+		// Of whatever format: a root for any model says of none that it attests it.
+		reason := c.checkAAGUID(format, j.aaguid, len(root.AAGUIDs) != 1)
 		if reason == "" {
 			return Verdict{Trust: TenantRoot, Reasons: []string{ReasonTenantRoot}, Chain: encoded(paths[at]), Root: root.ID}, true
 		}
@@ -287,11 +290,10 @@ func span(path []*x509.Certificate) (from, until time.Time) {
 }
 
 // checkAAGUID compares the model that the certificate names with the claimed one
-// (WebAuthn L3 #sctn-packed-attestation), and returns why they do not agree. Where
-// the root attests several models, a packed certificate must name one
-// (#sctn-packed-attestation-cert-requirements): without that, one model of a
-// vendor could pass for another.
-func (c chain) checkAAGUID(format string, aaguid uuid.UUID, shared bool) string {
+// (WebAuthn L3 #sctn-packed-attestation), and returns why they do not agree. With
+// named the certificate must name one: without that, one model of a vendor could pass
+// for another.
+func (c chain) checkAAGUID(format string, aaguid uuid.UUID, named bool) string {
 	if format == webauthn.FormatFIDOU2F {
 		return "" // the AAGUID is zero, and U2F certificates may name the model
 	}
@@ -305,7 +307,7 @@ func (c chain) checkAAGUID(format string, aaguid uuid.UUID, shared bool) string 
 		}
 		return ""
 	}
-	if shared && format == webauthn.FormatPacked {
+	if named {
 		return ReasonAAGUIDAbsent
 	}
 	return ""

@@ -53,7 +53,8 @@ type Root struct {
 	Certificate *x509.Certificate
 
 	// AAGUIDs are the only models that the root may attest; empty: any. Unless there is
-	// exactly one, a packed statement is believed only if its certificate names the model.
+	// exactly one, a statement other than a U2F key's, which has no model, is believed only
+	// if its certificate names the model: those of tpm, android-key and apple seldom do.
 	AAGUIDs []uuid.UUID
 
 	Fingerprint [sha256.Size]byte // SHA-256 of the certificate, DER

@@ -93,3 +93,51 @@ func TestTenantRootIsRepeatedOffline(t *testing.T) {
 		})
 	}
 }
+
+// A certificate that names no model proves one under a root for this model alone, and that
+// is seen again by the file: neither a verdict that it did, nor a root for more, passes. The
+// root is the certificate itself.
+func TestNamelessCertificateIsJudgedOffline(t *testing.T) {
+	v := newVault(t)
+	acme := v.Tenant(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	model := uuid.New()
+	a, err := authenticatortest.New(authenticatortest.Options{Attestation: authenticatortest.PackedX5C, AAGUID: model, Nameless: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := func(judged []uuid.UUID, recorded []uuid.UUID) evidence.Registration {
+		in := registrationBy(t, nil, a, authenticatortest.Deviation{}, now)
+		cert, err := x509.ParseCertificate(in.Verified.Attestation.X5C[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := attestation.Root{ID: uuid.Must(uuid.NewV7()), Certificate: cert, AAGUIDs: judged}
+		verdict := attestation.Judge(in.Verified.Attestation, model, now, nil, []attestation.Root{root})
+		root.AAGUIDs = recorded
+		in.Verdict, in.Roots = &verdict, []attestation.Root{root}
+		return in
+	}
+	for _, tt := range []struct {
+		name   string
+		models []uuid.UUID
+		want   attestation.Trust
+	}{
+		{"a root for this model", []uuid.UUID{model}, attestation.TenantRoot},
+		{"a root for any model", nil, attestation.Untrusted},
+		{"a root for two models", []uuid.UUID{model, uuid.New()}, attestation.Untrusted},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := by(tt.models, tt.models)
+			if in.Verdict.Trust != tt.want {
+				t.Errorf("Judge = %s %v, want %s", in.Verdict.Trust, in.Verdict.Reasons, tt.want)
+			}
+			if r := evidence.VerifyFile(v.downloaded(t, acme, in)); !r.Valid {
+				t.Errorf("VerifyFile = %+v", r)
+			}
+			if r := evidence.VerifyFile(v.downloaded(t, acme, by([]uuid.UUID{model}, tt.models))); r.Valid != (tt.want == attestation.TenantRoot) {
+				t.Errorf("a verdict of TENANT_ROOT: valid = %t", r.Valid)
+			}
+		})
+	}
+}
