@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -136,7 +134,7 @@ func changeMember(ctx context.Context, env *environment, args []string, command 
 		return err
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		m, err := c.members.Change(ctx, sc, member.ChangeRequest{ID: uuid.UUID(id), Role: member.Role(role), Reason: *reason})
+		m, err := c.members.Change(ctx, sc, member.ChangeRequest{ID: id, Role: member.Role(role), Reason: *reason})
 		if err != nil {
 			return err
 		}

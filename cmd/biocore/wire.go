@@ -23,6 +23,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/console"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/db/ephemeral"
@@ -143,6 +144,7 @@ type platform struct {
 	rest    *rest.Handler
 	oauth   *oauth.Handler
 	static  *static.Files
+	console *console.Console
 
 	postgres pinger      // for those who ask whether the server is ready
 	draining atomic.Bool // no longer ready: the load balancer sends no more
@@ -210,6 +212,14 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
+	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
+		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants,
+		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
+	})
+	if err != nil {
+		return err
+	}
+
 	observe, err := p.tel.RPCInterceptor()
 	if err != nil {
 		return err
@@ -272,7 +282,7 @@ func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
 		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
-		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo,
+		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),
 		AssetLinks:         edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.AssetLinksOf(t) })),

@@ -7,6 +7,7 @@ package tenantq
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -399,6 +400,62 @@ func (q *Queries) InsertOwnerRecovery(ctx context.Context, arg InsertOwnerRecove
 		&i.EndReason,
 	)
 	return i, err
+}
+
+const ListConsoleSessionsOfPerson = `-- name: ListConsoleSessionsOfPerson :many
+SELECT c.id, c.last_seen_at, s.created_at, s.address, s.user_agent
+FROM sessions s
+JOIN console_sessions c ON c.tenant_id = s.tenant_id AND c.id = s.id
+WHERE s.user_id = $1 AND c.person_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
+  AND s.created_at > $3 AND c.last_seen_at > $4
+ORDER BY s.id DESC LIMIT 200
+`
+
+type ListConsoleSessionsOfPersonParams struct {
+	PersonID      uuid.UUID
+	Now           time.Time
+	SignedInSince time.Time
+	IdleSince     time.Time
+}
+
+type ListConsoleSessionsOfPersonRow struct {
+	ID         uuid.UUID
+	LastSeenAt time.Time
+	CreatedAt  time.Time
+	Address    *netip.Addr
+	UserAgent  string
+}
+
+// A person's browsers that are signed in, the newest first. Index: sessions_user, console_sessions_pkey.
+func (q *Queries) ListConsoleSessionsOfPerson(ctx context.Context, arg ListConsoleSessionsOfPersonParams) ([]ListConsoleSessionsOfPersonRow, error) {
+	rows, err := q.db.Query(ctx, ListConsoleSessionsOfPerson,
+		arg.PersonID,
+		arg.Now,
+		arg.SignedInSince,
+		arg.IdleSince,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListConsoleSessionsOfPersonRow{}
+	for rows.Next() {
+		var i ListConsoleSessionsOfPersonRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.LastSeenAt,
+			&i.CreatedAt,
+			&i.Address,
+			&i.UserAgent,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ListMembers = `-- name: ListMembers :many

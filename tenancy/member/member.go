@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -243,12 +244,7 @@ func fits(sc scope.Scope, r Role) bool {
 	if sc.Tenant() == scope.PlatformTenant {
 		all = StaffRoles()
 	}
-	for _, one := range all {
-		if one == r {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(all, r)
 }
 
 // mayGive judges whether a person gives and takes roles: those that are not empty. Keys

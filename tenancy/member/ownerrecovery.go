@@ -29,7 +29,7 @@ var (
 	ErrOwnerRecoveryOpen  = fault.New(fault.Conflict, "OWNER_RECOVERY_OPEN", "a recovery of this owner is under way")
 	ErrOwnerRecoveryOver  = fault.New(fault.Conflict, "OWNER_RECOVERY_DECIDED", "this recovery was decided, or is over")
 	ErrOwnerRecoveryWaits = fault.New(fault.Precondition, "OWNER_RECOVERY_WAITS", "the members of the tenant have three days to say no")
-	ErrSecondStaff        = fault.New(fault.Forbidden, "SECOND_STAFF_REQUIRED", "somebody else of the staff has to approve than who asked")
+	ErrSecondStaff        = fault.New(fault.Forbidden, "SECOND_STAFF_REQUIRED", "somebody else of the staff has to approve than who asked: somebody who was on the staff by then")
 	ErrStaff              = fault.New(fault.Forbidden, "STAFF_REQUIRED", "only the staff of this installation may")
 	ErrTicket             = fault.New(fault.Invalid, "TICKET_REQUIRED", "name the ticket: 1 to 100 characters")
 )

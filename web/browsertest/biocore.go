@@ -31,6 +31,9 @@ type Biocore struct {
 
 	PlatformKey string   `json:"platformKey"` // makes tenants
 	Tenants     []Tenant `json:"tenants"`
+
+	ConsoleURL       string `json:"consoleUrl"`
+	ConsoleEnrollURL string `json:"consoleEnrollUrl"` // of the first person: staff, and acme's owner
 }
 
 // Tenant is a customer with its keys.

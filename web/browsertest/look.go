@@ -54,6 +54,14 @@ func (v *Visitor) Shoot(name string) {
 	v.shoot(name)
 }
 
+// OnPhone does something with the page as a phone shows it, by day.
+func (v *Visitor) OnPhone(do func()) {
+	v.t.Helper()
+	v.dress(Appearance{"light", 390})
+	do()
+	v.dress(appearances[0])
+}
+
 // dress sets theme and size. Motion is reduced, so that nothing is caught
 // half-way: what matters is where things end up.
 func (v *Visitor) dress(a Appearance) {

@@ -36,7 +36,8 @@ type Options struct {
 	AssetLinks         http.Handler // Android apps
 	AppSiteAssociation http.Handler // apps on Apple's platforms
 
-	Demo http.Handler // /demo; nil: not served
+	Demo    http.Handler // /demo; nil: not served
+	Console http.Handler // /console; nil: not served
 
 	// Ready tells how each dependency is, by its name. nil: fine. An error makes the server
 	// unready, unless it is Degraded.
@@ -83,6 +84,10 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /authenticators/{aaguid}/icon", o.Icons)
 	mux.Handle("GET /healthz", status(nil))
 	mux.Handle("GET /readyz", status(o.Ready))
+	if o.Console != nil {
+		mux.Handle("/console", o.Console)
+		mux.Handle("/console/", o.Console)
+	}
 	if o.Demo != nil {
 		mux.Handle("/demo", o.Demo)
 		mux.Handle("/demo/", o.Demo)

@@ -30,7 +30,7 @@ import (
 // Prefix is the path that a Files must be mounted on.
 const Prefix = "/static/"
 
-//go:embed css demo fonts icons.svg authenticator.svg LICENSE-lucide.txt
+//go:embed console css demo fonts icons.svg authenticator.svg LICENSE-lucide.txt
 var embedded embed.FS
 
 // minGzipBytes is where compression starts to pay: below it the header and

@@ -79,6 +79,15 @@ WHERE c.cookie_hash = sqlc.arg(cookie_hash) AND s.revoked_at IS NULL AND s.expir
   AND c.last_seen_at > sqlc.arg(idle_since)
   AND u.state = 'ACTIVE';
 
+-- name: ListConsoleSessionsOfPerson :many
+-- A person's browsers that are signed in, the newest first. Index: sessions_user, console_sessions_pkey.
+SELECT c.id, c.last_seen_at, s.created_at, s.address, s.user_agent
+FROM sessions s
+JOIN console_sessions c ON c.tenant_id = s.tenant_id AND c.id = s.id
+WHERE s.user_id = sqlc.arg(person_id) AND c.person_id = sqlc.arg(person_id) AND s.revoked_at IS NULL AND s.expires_at > sqlc.arg(now)
+  AND s.created_at > sqlc.arg(signed_in_since) AND c.last_seen_at > sqlc.arg(idle_since)
+ORDER BY s.id DESC LIMIT 200;
+
 -- name: TouchConsoleSession :exec
 -- Index: console_sessions_pkey.
 UPDATE console_sessions SET last_seen_at = sqlc.arg(now) WHERE id = sqlc.arg(id);

@@ -1,0 +1,234 @@
+// Package console is where people run their tenants, and where the installation's staff
+// look after all of them: an http.Handler of server-drawn pages below /console.
+//
+// People are users of the reserved tenant and sign in with passkeys there. Every page
+// asks anew who the browser's cookie stands for and what that person is in the tenant of
+// the page (package member): a tenant in which they are nothing does not exist for them.
+// What a menu does not show is refused besides.
+//
+// Everything works by forms and 303, but what is done with a passkey: those exchanges are
+// JSON, by fetch, from the page's own origin.
+package console
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/web/static"
+)
+
+// Path is where a Console must be mounted: this path and everything below it.
+const Path = ui.Path
+
+// contentSecurityPolicy lets a page load from its own origin and nothing else. There is
+// no inline script, style or handler anywhere, so none is allowed.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// maxBodyBytes bounds what a page may post. An attestation with its certificates is the
+// largest of it.
+const maxBodyBytes = 48 << 10
+
+// Options is what a Console needs. All but Origin, Limits, Log and Now is required.
+type Options struct {
+	Members     *member.Service
+	Ceremonies  *ceremony.Service
+	Users       *user.Service
+	Credentials *credential.Service
+	Sessions    *session.Service
+	Tenants     *tenant.Service
+	Static      *static.Files
+
+	// Metadata returns what authenticators are named by, nil while there is none.
+	Metadata func() *mds.Snapshot
+
+	// PublicURL is where this installation is reached, without a trailing slash. Cookies
+	// are Secure where it is https.
+	PublicURL string
+	// Origin tells where a request came from, as the edge has found out; nil: nothing is
+	// known of it.
+	Origin func(context.Context) scope.Origin
+	// Limits bounds requests by the address that they come from; nil: nothing does.
+	Limits *ratelimit.Limiter
+	// Log takes what a person is not told; nil means slog.Default().
+	Log *slog.Logger
+	// Now is the clock that ages are told by; nil means time.Now.
+	Now func() time.Time
+}
+
+// Console is an http.Handler for Path and what is below it. It keeps nothing and starts
+// no goroutines that outlive a request.
+type Console struct {
+	ui.Kit
+
+	members     *member.Service
+	ceremonies  *ceremony.Service
+	users       *user.Service
+	credentials *credential.Service
+	sessions    *session.Service
+	tenants     *tenant.Service
+	metadata    func() *mds.Snapshot
+
+	publicURL string
+	secure    bool
+	origin    func(context.Context) scope.Origin
+	limits    *ratelimit.Limiter
+	log       *slog.Logger
+	now       func() time.Time
+	handler   http.Handler
+}
+
+// New returns a Console, or an error that names the option which is missing.
+func New(o Options) (*Console, error) {
+	for name, missing := range map[string]bool{
+		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
+		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
+	} {
+		if missing {
+			return nil, errors.New("console: Options." + name + " is required")
+		}
+	}
+	u, err := url.Parse(o.PublicURL)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("console: Options.PublicURL must be an absolute URL")
+	}
+	c := &Console{
+		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
+		sessions: o.Sessions, tenants: o.Tenants, metadata: o.Metadata,
+		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
+	}
+	if c.origin == nil {
+		c.origin = func(context.Context) scope.Origin { return scope.Origin{} }
+	}
+	if c.log == nil {
+		c.log = slog.Default()
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	mux := http.NewServeMux()
+	c.routes(mux)
+	// A page elsewhere must not post here with the visitor's cookie. The cookie is
+	// SameSite too, but that treats every port of localhost, and every subdomain, as one.
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(c.denyCrossOrigin))
+	c.handler = c.secureHeaders(c.limit(c.toPublicHost(guard.Handler(mux))))
+	return c, nil
+}
+
+// routes are all that there are.
+func (c *Console) routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+Path, c.signedIn(c.showHome))
+	mux.HandleFunc("GET "+Path+"/{$}", c.signedIn(c.showHome))
+	mux.HandleFunc("POST "+Path+"/theme", c.setTheme)
+	mux.HandleFunc(Path+"/", c.showNotFound)
+	c.gateRoutes(mux)
+	c.memberRoutes(mux)
+	c.accountRoutes(mux)
+	c.platformRoutes(mux)
+}
+
+// ServeHTTP answers a request for the console.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// secureHeaders goes around everything, errors too.
+func (c *Console) secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "publickey-credentials-create=(self), publickey-credentials-get=(self)")
+		h.Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limit bounds what comes from one address. Nobody need be signed in to begin a sign-in or
+// to look at an invitation, and neither is free.
+func (c *Console) limit(next http.Handler) http.Handler {
+	if c.limits == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sc := c.platformScope(r.Context())
+		err := c.limits.Allow(sc, ratelimit.PerVisitor, "console@"+ratelimit.Visitor(sc.Origin().Address).String())
+		if err == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if f, ok := fault.As(err); ok && f.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
+		}
+		if isJSON(r) {
+			c.refuse(w, r, err)
+			return
+		}
+		c.fail(w, r, nil, err)
+	})
+}
+
+// toPublicHost sends who typed http://127.0.0.1 to the public address: an IP address is
+// no valid RP ID, so no passkey can ever work there (WebAuthn L3 #rp-id).
+func (c *Console) toPublicHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		addr, err := netip.ParseAddrPort(r.Host)
+		if err != nil || !addr.Addr().IsLoopback() || r.Method != http.MethodGet {
+			next.ServeHTTP(w, r)
+			return
+		}
+		http.Redirect(w, r, c.publicURL+r.URL.RequestURI(), http.StatusTemporaryRedirect) //nolint:gosec // the host is our own
+	})
+}
+
+// render writes a page. What fails here fails on the network, mid-page.
+func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, page templ.Component) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if err := page.Render(r.Context(), w); err != nil {
+		c.log.WarnContext(r.Context(), "page was not written", "err", err)
+	}
+}
+
+// platformScope is the reserved tenant before anybody is known.
+func (c *Console) platformScope(ctx context.Context) scope.Scope {
+	return scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "console"}).WithOrigin(c.origin(ctx))
+}
+
+// local returns next if it is an address of the console's own, and the console's front
+// page else: a link that somebody was sent must not lead out of here.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || strings.ContainsAny(next, "\\\t\r\n") {
+		return Path
+	}
+	// Path is decoded: ..%2f counts as what a browser would make of it.
+	if !strings.HasPrefix(next, Path+"/") && next != Path || strings.Contains(u.Path, "..") || strings.Contains(u.Path, "//") || strings.ContainsAny(u.Path, "\\\t\r\n") {
+		return Path
+	}
+	return u.RequestURI()
+}

@@ -1,0 +1,100 @@
+package console
+
+import (
+	"net/http"
+	"time"
+)
+
+// The cookies. The session's is bound to this host and to https by its name
+// (draft-ietf-httpbis-rfc6265bis, __Host-), where there is https.
+const (
+	secureSessionCookie = "__Host-biocore_console"
+	plainSessionCookie  = "biocore_console" // over http://localhost, where Safari drops Secure cookies
+	themeCookie         = "biocore_theme"
+	toastCookie         = "biocore_toast"
+)
+
+// themeLife is how long a browser remembers its theme.
+const themeLife = 365 * 24 * time.Hour
+
+// toastLife is how long a redirect may take.
+const toastLife = 30 * time.Second
+
+func (c *Console) sessionCookieName() string {
+	if c.secure {
+		return secureSessionCookie
+	}
+	return plainSessionCookie
+}
+
+func (c *Console) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+	maxAge := int(life.Seconds())
+	if value == "" {
+		maxAge = -1
+	}
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever people arrive over https
+		Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// setSession keeps a session in the browser until it is closed; the session ends earlier
+// by itself.
+func (c *Console) setSession(w http.ResponseWriter, value string) {
+	c.setCookie(w, c.sessionCookieName(), value, 0)
+}
+
+func (c *Console) clearSession(w http.ResponseWriter) { c.setCookie(w, c.sessionCookieName(), "", 0) }
+
+// theme is light, dark or empty.
+func theme(r *http.Request) string {
+	cookie, err := r.Cookie(themeCookie)
+	if err != nil || (cookie.Value != "light" && cookie.Value != "dark") {
+		return ""
+	}
+	return cookie.Value
+}
+
+func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) {
+	switch to := r.PostFormValue("theme"); to {
+	case "light", "dark":
+		c.setCookie(w, themeCookie, to, themeLife)
+	default:
+		c.setCookie(w, themeCookie, "", 0)
+	}
+	http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther) //nolint:gosec // local lets nothing out of here
+}
+
+// toasts are the words for what has been done. The cookie holds the name alone, so that
+// nobody else's words reach a page by it.
+var toasts = map[string]string{
+	"invited":   "Invitation made. Copy its link below",
+	"uninvited": "Invitation taken back",
+	"role":      "Role changed",
+	"removed":   "Member removed",
+	"joined":    "You are a member now",
+	"cancelled": "Recovery cancelled",
+	"renamed":   "Passkey renamed",
+	"revoked":   "Passkey removed",
+	"added":     "Passkey added",
+	"ended":     "Session ended",
+	"others":    "All other sessions ended",
+	"requested": "Recovery asked for. Somebody else of the staff has to approve it",
+	"approved":  "Recovery approved. Members have three days to say no",
+	"left":      "You are no longer a member there",
+}
+
+// done sends the browser on, with a toast.
+func (c *Console) done(w http.ResponseWriter, r *http.Request, toast, to string) {
+	c.setCookie(w, toastCookie, toast, toastLife)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is below Path, and its slug is a tenant's
+}
+
+// toast takes the words that wait.
+func (c *Console) toast(w http.ResponseWriter, r *http.Request) string {
+	cookie, err := r.Cookie(toastCookie)
+	if err != nil {
+		return ""
+	}
+	c.setCookie(w, toastCookie, "", 0)
+	return toasts[cookie.Value]
+}

@@ -1,0 +1,307 @@
+package console_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/console"
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/web/static"
+)
+
+const publicURL = "http://localhost:8080"
+
+// site is a console on a database of its own: the reserved tenant is one for all.
+type site struct {
+	*console.Console
+
+	store       *dbtest.Store
+	keys        *keys.Service
+	tenants     *tenant.Service
+	members     *member.Service
+	users       *user.Service
+	credentials *credential.Service
+	home        scope.Scope
+	at          string // the public URL
+}
+
+func newSite(t *testing.T) *site { return newSiteAt(t, publicURL, nil) }
+
+func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kms.key")
+	if err := kms.CreateLocal(path); err != nil {
+		t.Fatal(err)
+	}
+	k, err := kms.OpenLocal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	redis, err := ephemeral.Open(dbtest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = redis.Close() })
+	s := &site{at: at, store: dbtest.Fresh(t), home: scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "cli"})}
+	store := s.store.Store
+	denials := audit.NewDenials(audit.DenialsOptions{Store: store})
+	s.keys = keys.New(keys.Options{Store: store, KMS: k})
+	s.tenants = tenant.New(tenant.Options{Store: store, Keys: s.keys})
+	s.members = member.New(member.Options{Store: store, Keys: s.keys})
+	s.users = user.New(user.Options{Store: store, Keys: s.keys})
+	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
+	sessions, err := session.New(session.Options{Store: store, Keys: s.keys, Tenants: s.tenants, PublicURL: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ceremonies, err := ceremony.New(ceremony.Options{
+		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: sessions, Ephemeral: redis, Denials: denials,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.keys.Ensure(t.Context(), s.home); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.tenants.PlaceConsole(t.Context(), s.home, at); err != nil {
+		t.Fatal(err)
+	}
+	s.Console, err = console.New(console.Options{
+		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants,
+		Metadata: func() *mds.Snapshot { return nil }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// tenant mints a tenant and returns its scope and slug.
+func (s *site) tenant(t *testing.T) (scope.Scope, string) {
+	t.Helper()
+	slug := "t-" + strings.ToLower(uuid.NewString()[:8])
+	sc := s.store.TenantWith(t, dbtest.TenantOptions{Slug: slug})
+	if err := s.keys.Ensure(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	return sc, slug
+}
+
+// exec changes rows past every wall, as only a test may.
+func (s *site) exec(t *testing.T, sql string, arguments ...any) {
+	t.Helper()
+	if _, err := s.store.Superuser(t).Exec(t.Context(), sql, arguments...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// token is an invitation that the command line made.
+func (s *site) token(t *testing.T, sc scope.Scope, role member.Role) string {
+	t.Helper()
+	cli := scope.New(sc.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
+	made, err := s.members.Invite(t.Context(), cli, member.InviteRequest{Role: role, Label: "Somebody new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Token
+}
+
+// browser is somebody at a browser, with a passkey.
+type browser struct {
+	site    *site
+	name    string
+	cookies map[string]*http.Cookie
+	device  *authenticatortest.Authenticator
+}
+
+func (s *site) browser(t *testing.T, name string) *browser {
+	t.Helper()
+	device, err := authenticatortest.New(authenticatortest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{site: s, name: name, cookies: map[string]*http.Cookie{}, device: device}
+}
+
+// person joins a tenant in a role, as a newcomer.
+func (s *site) person(t *testing.T, name string, sc scope.Scope, role member.Role) *browser {
+	t.Helper()
+	b := s.browser(t, name)
+	b.join(t, s.token(t, sc, role))
+	return b
+}
+
+// answer is what came back.
+type answer struct {
+	*http.Response
+
+	body string
+}
+
+// send sends a request of the console's own pages.
+func (b *browser) send(t *testing.T, r *http.Request) answer {
+	t.Helper()
+	r.Host = "localhost:8080"
+	if r.Header.Get("Sec-Fetch-Site") == "" {
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for _, cookie := range b.cookies {
+		r.AddCookie(cookie)
+	}
+	w := httptest.NewRecorder()
+	b.site.ServeHTTP(w, r)
+	res := w.Result()
+	defer func() { _ = res.Body.Close() }()
+	for _, cookie := range res.Cookies() {
+		if cookie.MaxAge < 0 {
+			delete(b.cookies, cookie.Name)
+		} else {
+			b.cookies[cookie.Name] = cookie
+		}
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res, string(body)}
+}
+
+func (b *browser) get(t *testing.T, path string) answer {
+	t.Helper()
+	return b.send(t, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+}
+
+func (b *browser) form(t *testing.T, path string, fields ...string) answer {
+	t.Helper()
+	values := url.Values{}
+	for pair := range slices.Chunk(fields, 2) {
+		values.Set(pair[0], pair[1])
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(values.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.send(t, r)
+}
+
+// told is what a page's script is told.
+type told struct {
+	status  int
+	ID      string          `json:"id"`
+	Options json.RawMessage `json:"options"`
+	Next    string          `json:"next"`
+	Problem struct {
+		Reason string `json:"reason"`
+		Field  string `json:"field"`
+	} `json:"problem"`
+	Invitations []struct{ Tenant, Role, Label string } `json:"invitations"`
+	SignedIn    bool                                   `json:"signedIn"`
+}
+
+func (b *browser) json(t *testing.T, path string, body any) told {
+	t.Helper()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, bytes.NewReader(raw))
+	r.Header.Set("Content-Type", "application/json")
+	res := b.send(t, r)
+	var out told
+	if err := json.Unmarshal([]byte(res.body), &out); err != nil {
+		t.Fatalf("POST %s = %d %q: %v", path, res.StatusCode, res.body, err)
+	}
+	out.status = res.StatusCode
+	return out
+}
+
+type object map[string]any
+
+// create makes a passkey under path.
+func (b *browser) create(t *testing.T, path string, begin, finish object) told {
+	t.Helper()
+	begun := b.json(t, path+"/begin", begin)
+	if begun.status != http.StatusOK {
+		return begun
+	}
+	made, err := b.device.Create(begun.Options, b.site.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finish["id"], finish["response"] = begun.ID, made
+	return b.json(t, path+"/finish", finish)
+}
+
+// use uses the passkey under path.
+func (b *browser) use(t *testing.T, path, next string) told {
+	t.Helper()
+	begun := b.json(t, path+"/begin", object{})
+	if begun.status != http.StatusOK {
+		return begun
+	}
+	made, err := b.device.Get(begun.Options, b.site.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.json(t, path+"/finish", object{"id": begun.ID, "response": made, "next": next})
+}
+
+// join becomes a member by an invitation: a newcomer, with a new passkey.
+func (b *browser) join(t *testing.T, token string) {
+	t.Helper()
+	if made := b.create(t, "/console/join", object{"token": token, "name": b.name}, object{"token": token}); made.status != http.StatusOK {
+		t.Fatalf("join: %+v", made)
+	}
+	b.signIn(t)
+	if joined := b.json(t, "/console/join/accept", object{"token": token}); joined.status != http.StatusOK {
+		t.Fatalf("accept: %+v", joined)
+	}
+}
+
+func (b *browser) signIn(t *testing.T) {
+	t.Helper()
+	if in := b.use(t, "/console/signin", "/console"); in.status != http.StatusOK {
+		t.Fatalf("sign in: %+v", in)
+	}
+}
+
+// grow makes every passkey's last use six minutes old.
+func (s *site) grow(t *testing.T) {
+	t.Helper()
+	s.exec(t, `UPDATE console_sessions SET proved_at = proved_at - interval '6 minutes'`)
+}
+
+// memberID is the member whom a page names.
+func (b *browser) memberID(t *testing.T, page, name string) string {
+	t.Helper()
+	body := b.get(t, page).body
+	found := regexp.MustCompile(`/members/([0-9a-f-]{36})" aria-label="Change… ` + regexp.QuoteMeta(name)).FindStringSubmatch(body)
+	if found == nil {
+		t.Fatalf("%s shows no button to change %s:\n%s", page, name, body)
+	}
+	return found[1]
+}

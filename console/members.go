@@ -1,0 +1,353 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/member"
+)
+
+// inPlace wraps a page of a place: inTenant or inPlatform.
+type inPlace func(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc
+
+// memberRoutes are who works where, of tenants and of the staff.
+func (c *Console) memberRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+Path+"/t/{slug}", c.inTenant("", c.showPlace))
+	mux.HandleFunc("GET "+Path+"/t/{slug}/recoveries/{id}", c.inTenant("", c.showOwnRecovery))
+	mux.HandleFunc("POST "+Path+"/t/{slug}/recoveries/{id}/cancel", c.inTenant("", c.cancelOwnRecovery))
+	c.membersUnder(mux, Path+"/t/{slug}", c.inTenant, apikey.ScopeMembersRead, apikey.ScopeMembersWrite)
+	c.membersUnder(mux, platformBase, c.inPlatform, member.ScopeStaffRead, member.ScopeStaffWrite)
+}
+
+func (c *Console) membersUnder(mux *http.ServeMux, base string, in inPlace, reads, writes string) {
+	mux.HandleFunc("GET "+base+"/members", in(reads, c.showMembers))
+	mux.HandleFunc("POST "+base+"/invitations", in(writes, c.invite))
+	mux.HandleFunc("POST "+base+"/invitations/{id}/revoke", in(writes, c.uninvite))
+	mux.HandleFunc("GET "+base+"/members/{id}", in(writes, c.showMember))
+	mux.HandleFunc("POST "+base+"/members/{id}/role", in(writes, c.changeRole))
+	mux.HandleFunc("POST "+base+"/members/{id}/remove", in(writes, c.removeMember))
+}
+
+// showPlace goes on to the first page of the place that the role allows.
+func (c *Console) showPlace(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	to := Path + "/account"
+	if first := p.nav()[0].Items; len(first) > 0 {
+		to = first[0].Href
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // the slug is that of a tenant of the person's
+}
+
+// membersView is the page of members.
+type membersView struct {
+	ui.Page
+
+	Base        string
+	Staff       bool
+	Members     []memberRow
+	Invitations []invitationRow
+	MayInvite   bool
+	Form        inviteForm
+	Roles       []roleColumn
+	Matrix      []matrixRow
+	Recoveries  []recoveryView
+}
+
+type memberRow struct {
+	ID, Name  string
+	Role      member.Role
+	Since     ui.Moment
+	You       bool
+	MayChange bool
+}
+
+type invitationRow struct {
+	ID, Label, By string
+	Role          member.Role
+	Expires       string
+	Until         ui.Moment
+	Link          string // empty for who may not give that role
+}
+
+// inviteForm is what was typed.
+type inviteForm struct {
+	Label, Role string
+	Choices     []ui.Choice
+	Top         []string // roles that a fresh passkey is needed for
+	Problem     *ui.Problem
+	Fresh       string
+}
+
+type roleColumn struct{ Label, Purpose string }
+
+type matrixRow struct {
+	Says string
+	May  []bool
+}
+
+func (c *Console) showMembers(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.members200(w, r, v, p, inviteForm{}, http.StatusOK)
+}
+
+// members200 shows the page, with what was typed into the invitation's form.
+func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form inviteForm, status int) {
+	view, err := c.membersView(r.Context(), v, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	title := "Members & roles"
+	if p.staff {
+		title = "Staff"
+	}
+	view.Page = c.frame(w, r, v, p, title, p.base+"/members")
+	form.Choices, form.Top, form.Fresh = view.Form.Choices, view.Form.Top, view.Form.Fresh
+	view.Form = form
+	c.render(w, r, status, c.membersPage(view))
+}
+
+func (c *Console) membersView(ctx context.Context, v *visit, p *place) (membersView, error) {
+	view := membersView{Base: p.base, Staff: p.staff, MayInvite: p.may(p.writes()), Form: inviteForm{Fresh: freshUntil(v)}}
+	members, err := c.members.List(ctx, p.sc)
+	if err != nil {
+		return view, err
+	}
+	open, err := c.members.Invitations(ctx, p.sc)
+	if err != nil {
+		return view, err
+	}
+	people := make([]uuid.UUID, 0, len(members)+len(open))
+	for _, m := range members {
+		people = append(people, m.PersonID)
+	}
+	for _, i := range open {
+		people = append(people, who(i.Invitation.InvitedBy))
+	}
+	for _, rec := range p.recoveries {
+		people = append(people, rec.PersonID, who(rec.RequestedBy), who(rec.ApprovedBy), who(rec.EndedBy))
+	}
+	names, err := c.names(ctx, people)
+	if err != nil {
+		return view, err
+	}
+	now, gives := c.now(), p.me.Role.Gives()
+	for _, m := range members {
+		view.Members = append(view.Members, memberRow{
+			ID: m.ID.String(), Name: names[m.PersonID], Role: m.Role, Since: ui.Ago(m.CreatedAt, now), You: m.PersonID == v.session.PersonID,
+			MayChange: view.MayInvite && slices.Contains(gives, m.Role),
+		})
+	}
+	for _, i := range open {
+		row := invitationRow{
+			ID: i.Invitation.ID.String(), Label: i.Invitation.Label, By: whoLabel(i.Invitation.InvitedBy, names), Role: i.Invitation.Role,
+			Expires: "in " + ui.Left(i.Invitation.ExpiresAt.Sub(now)), Until: ui.At(i.Invitation.ExpiresAt),
+		}
+		// The link is the role: nobody reads one that they could not have made.
+		if view.MayInvite && slices.Contains(gives, i.Invitation.Role) {
+			row.Link = c.publicURL + Path + "/join#" + i.Token
+		}
+		view.Invitations = append(view.Invitations, row)
+	}
+	for _, role := range gives {
+		view.Form.Choices = append(view.Form.Choices, ui.Choice{Value: string(role), Label: role.Label() + " · " + role.Purpose()})
+		if isTop(role) {
+			view.Form.Top = append(view.Form.Top, string(role))
+		}
+	}
+	slices.Reverse(view.Form.Choices) // the weakest first: nobody makes an owner by haste
+	view.Roles, view.Matrix = matrix(p)
+	for i := range p.recoveries {
+		view.Recoveries = append(view.Recoveries, newRecoveryView(&p.recoveries[i], names, now, p.base))
+	}
+	return view, nil
+}
+
+// isTop reports whether r is a role that decides who else has it.
+func isTop(r member.Role) bool { return r == member.Owner || r == member.StaffAdmin }
+
+// matrix is what each role of the place may do.
+func matrix(p *place) ([]roleColumn, []matrixRow) {
+	var columns []roleColumn
+	for _, role := range p.roles() {
+		columns = append(columns, roleColumn{Label: role.Label(), Purpose: role.Purpose()})
+	}
+	var rows []matrixRow
+	for _, one := range member.Permissions() {
+		row := matrixRow{Says: one.Says}
+		some := false
+		for _, role := range p.roles() {
+			may := slices.Contains(one.Roles, role)
+			some = some || may
+			row.May = append(row.May, may)
+		}
+		if some {
+			rows = append(rows, row)
+		}
+	}
+	return columns, rows
+}
+
+func (c *Console) invite(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := inviteForm{Label: clean(r.PostFormValue("label")), Role: r.PostFormValue("role")}
+	var err error
+	if isTop(member.Role(form.Role)) && !v.fresh {
+		err = errStale
+	} else {
+		_, err = c.members.Invite(r.Context(), p.sc, member.InviteRequest{Role: member.Role(form.Role), Label: form.Label})
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		form.Problem = problem
+		c.members200(w, r, v, p, form, code)
+		return
+	}
+	c.done(w, r, "invited", p.base+"/members")
+}
+
+func (c *Console) uninvite(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, v, member.ErrInvitation)
+		return
+	}
+	if err := c.members.Uninvite(r.Context(), p.sc, id); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	c.done(w, r, "uninvited", p.base+"/members")
+}
+
+// inForm is a refusal that stands beside the form which it refuses; nil for none.
+func (c *Console) inForm(r *http.Request, err error) (*ui.Problem, int) {
+	if err == nil {
+		return nil, http.StatusOK
+	}
+	p, code := problemOf(err)
+	c.logFailure(r, code, err)
+	if f, ok := fault.As(err); ok && (f.Kind == fault.Invalid || f.Kind == fault.Precondition || f.Kind == fault.Conflict) {
+		code = http.StatusUnprocessableEntity
+	}
+	return &p, code
+}
+
+// memberView is the page on which a member is changed or removed.
+type memberView struct {
+	ui.Page
+
+	Base    string
+	ID      string
+	Name    string
+	Role    member.Role
+	Since   ui.Moment
+	By      string
+	You     bool
+	Choices []ui.Choice
+	Fresh   string
+	Change  actForm
+	Remove  actForm
+}
+
+// actForm is what was typed into the form of a sensitive act.
+type actForm struct {
+	Role, Reason, Ticket string
+	Problem              *ui.Problem
+}
+
+func (c *Console) showMember(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.member200(w, r, v, p, actForm{}, actForm{}, http.StatusOK)
+}
+
+func (c *Console) member200(w http.ResponseWriter, r *http.Request, v *visit, p *place, change, remove actForm, status int) {
+	m, err := c.memberOf(r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	gives := p.me.Role.Gives()
+	if !slices.Contains(gives, m.Role) {
+		c.fail(w, r, v, member.ErrTooMighty)
+		return
+	}
+	names, err := c.names(r.Context(), []uuid.UUID{m.PersonID, who(m.InvitedBy)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	view := memberView{
+		Base: p.base, ID: m.ID.String(), Name: names[m.PersonID], Role: m.Role, Since: ui.At(m.CreatedAt), By: whoLabel(m.InvitedBy, names),
+		You: m.PersonID == v.session.PersonID, Fresh: freshUntil(v), Change: change, Remove: remove,
+	}
+	if view.Change.Role == "" {
+		view.Change.Role = string(m.Role)
+	}
+	for _, role := range gives {
+		view.Choices = append(view.Choices, ui.Choice{Value: string(role), Label: role.Label() + " · " + role.Purpose()})
+	}
+	label := "Members & roles"
+	if p.staff {
+		label = "Staff"
+	}
+	view.Page = c.frame(w, r, v, p, view.Name, p.base+"/members", ui.Link{Href: p.base + "/members", Label: label})
+	view.Page.Here = p.base + "/members/" + view.ID
+	c.render(w, r, status, c.memberPage(view))
+}
+
+// memberOf is the member whom the path names. member.ErrNotFound.
+func (c *Console) memberOf(r *http.Request, p *place) (member.Member, error) {
+	all, err := c.members.List(r.Context(), p.sc)
+	if err != nil {
+		return member.Member{}, err
+	}
+	for _, m := range all {
+		if m.ID.String() == r.PathValue("id") {
+			return m, nil
+		}
+	}
+	return member.Member{}, member.ErrNotFound
+}
+
+func (c *Console) changeRole(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := actForm{Role: r.PostFormValue("role"), Reason: clean(r.PostFormValue("reason"))}
+	if form.Role == "" { // which would remove them
+		form.Problem, _ = c.inForm(r, member.ErrRole)
+		c.member200(w, r, v, p, form, actForm{}, http.StatusUnprocessableEntity)
+		return
+	}
+	if problem, code := c.inForm(r, c.change(r, v, p, form)); problem != nil {
+		form.Problem = problem
+		c.member200(w, r, v, p, form, actForm{}, code)
+		return
+	}
+	c.done(w, r, "role", p.base+"/members")
+}
+
+func (c *Console) removeMember(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := actForm{Reason: clean(r.PostFormValue("reason"))}
+	if problem, code := c.inForm(r, c.change(r, v, p, form)); problem != nil {
+		form.Problem = problem
+		c.member200(w, r, v, p, actForm{}, form, code)
+		return
+	}
+	if r.PathValue("id") == p.me.ID.String() {
+		c.done(w, r, "left", Path)
+		return
+	}
+	c.done(w, r, "removed", p.base+"/members")
+}
+
+// change gives a member the form's role, or removes them.
+func (c *Console) change(r *http.Request, v *visit, p *place, form actForm) error {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		return member.ErrNotFound
+	}
+	if !v.fresh {
+		return errStale
+	}
+	_, err = c.members.Change(r.Context(), p.sc, member.ChangeRequest{ID: id, Role: member.Role(form.Role), Reason: form.Reason})
+	return err
+}

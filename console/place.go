@@ -1,0 +1,224 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// platformName is what the staff's part is called.
+const platformName = "Platform"
+
+// place is where a page is: a tenant that the person is a member of, or the platform for
+// who is of the staff.
+type place struct {
+	sc    scope.Scope
+	base  string // address of what is in it
+	name  string
+	note  string
+	state string // SUSPENDED is told
+	me    member.Member
+	staff bool // the platform
+
+	recoveries []member.OwnerRecovery // of the tenant's owners, the newest first
+	alerts     []ui.Alert             // the open ones of them
+}
+
+// may reports whether the person's role allows what scope does.
+func (p *place) may(scope string) bool { return p.me.Role.May(scope) }
+
+// writes is what it takes to change who works here.
+func (p *place) writes() string {
+	if p.staff {
+		return member.ScopeStaffWrite
+	}
+	return apikey.ScopeMembersWrite
+}
+
+// roles are those that there are here.
+func (p *place) roles() []member.Role {
+	if p.staff {
+		return member.StaffRoles()
+	}
+	return member.Roles()
+}
+
+// page is a page of the sidebar, with what it takes to see it.
+type page struct {
+	ui.Nav
+	needs string
+}
+
+// tenantPages and platformPages are the sidebar, and paths of theirs are below the place.
+var (
+	tenantPages   = []page{{ui.Nav{Href: "/members", Icon: "members", Label: "Members & roles"}, apikey.ScopeMembersRead}}
+	platformPages = []page{
+		{ui.Nav{Href: "/tenants", Icon: "tenants", Label: "Tenants"}, apikey.ScopeTenantsRead},
+		{ui.Nav{Href: "/members", Icon: "members", Label: "Staff"}, member.ScopeStaffRead},
+	}
+)
+
+// nav is the sidebar of p for the person's role; a nil p is no place.
+func (p *place) nav() []ui.NavGroup {
+	own := ui.NavGroup{Label: "You", Items: []ui.Nav{{Href: Path + "/account", Icon: "key", Label: "Account"}}}
+	if p == nil {
+		own.Label = ""
+		return []ui.NavGroup{own}
+	}
+	label, pages := "Organisation", tenantPages
+	if p.staff {
+		label, pages = "Platform", platformPages
+	}
+	here := ui.NavGroup{Label: label}
+	for _, one := range pages {
+		if p.may(one.needs) {
+			one.Nav.Href = p.base + one.Nav.Href
+			here.Items = append(here.Items, one.Nav)
+		}
+	}
+	return []ui.NavGroup{here, own}
+}
+
+func tenantBase(slug string) string { return Path + "/t/" + slug }
+
+const platformBase = Path + "/platform"
+
+// modeLabel is LIVE or TEST in words.
+func modeLabel(mode string) string {
+	if mode == "LIVE" {
+		return "Live"
+	}
+	return "Test"
+}
+
+// inTenant wraps what is in the tenant that the path names, for members whose role allows
+// needs; it is empty for what each member may.
+func (c *Console) inTenant(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc {
+	return c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) {
+		p, err := c.tenantPlace(r.Context(), v, r.PathValue("slug"))
+		if err == nil && needs != "" && !p.may(needs) {
+			err = errMayNot
+		}
+		if err != nil {
+			c.fail(w, r, v, err)
+			return
+		}
+		next(w, r, v, p)
+	})
+}
+
+// tenantPlace is the tenant of a slug. errNowhere also where the person is no member: a
+// tenant of others does not exist for them.
+func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*place, error) {
+	i := slices.IndexFunc(v.memberships, func(m member.Membership) bool { return m.Slug == slug })
+	if i < 0 {
+		return nil, errNowhere
+	}
+	m := v.memberships[i]
+	p := &place{sc: v.in(m.TenantID), base: tenantBase(m.Slug), name: m.Name, note: modeLabel(m.Mode), state: m.State}
+	var err error
+	// Behind the tenant's own wall: what the list says is for the menu.
+	if p.me, err = c.members.Of(ctx, p.sc, v.session.PersonID); errors.Is(err, member.ErrNotFound) {
+		return nil, errNowhere
+	} else if err != nil {
+		return nil, err
+	}
+	if p.recoveries, err = c.members.OwnerRecoveries(ctx, p.sc); err != nil {
+		return nil, err
+	}
+	p.alerts, err = c.alerts(ctx, p)
+	return p, err
+}
+
+// inPlatform wraps what is for the staff whose role allows needs. For everybody else it
+// does not exist.
+func (c *Console) inPlatform(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc {
+	return c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) {
+		p := platformPlace(v)
+		switch {
+		case p == nil:
+			c.fail(w, r, v, errNowhere)
+		case needs != "" && !p.may(needs):
+			c.fail(w, r, v, errMayNot)
+		default:
+			next(w, r, v, p)
+		}
+	})
+}
+
+func platformPlace(v *visit) *place {
+	if v.staff == nil {
+		return nil
+	}
+	return &place{sc: v.platform(), base: platformBase, name: platformName, note: "All tenants", me: *v.staff, staff: true}
+}
+
+// frame is the shell around a page of p, which may be nil.
+func (c *Console) frame(w http.ResponseWriter, r *http.Request, v *visit, p *place, title, path string, crumbs ...ui.Link) ui.Page {
+	f := ui.Page{
+		Title: title, Path: path, Here: r.URL.RequestURI(), Theme: theme(r), Crumbs: crumbs, Nav: p.nav(), Name: v.person.Name,
+		Role: "Signed in", Toast: c.toast(w, r), Place: ui.Place{Name: "Biocore", Note: "Choose where to work"},
+	}
+	if r.Method != http.MethodGet {
+		f.Here = path
+	}
+	if p != nil {
+		f.Role, f.Alerts = p.me.Role.Label(), p.alerts
+		f.Place = ui.Place{Name: p.name, Note: p.note + " · " + p.me.Role.Label()}
+		f.Crumbs = append([]ui.Link{{Href: p.base, Label: p.name}}, crumbs...)
+	}
+	f.Places = placesOf(v, p)
+	return f
+}
+
+// placesOf is where v's person works.
+func placesOf(v *visit, here *place) []ui.Place {
+	var all []ui.Place
+	for _, m := range v.memberships {
+		note := modeLabel(m.Mode) + " · " + m.Role.Label()
+		if m.State != "ACTIVE" {
+			note = strings.ToUpper(m.State[:1]) + strings.ToLower(m.State[1:]) + " · " + m.Role.Label()
+		}
+		base := tenantBase(m.Slug)
+		all = append(all, ui.Place{Href: base, Name: m.Name, Note: note, Here: here != nil && here.base == base})
+	}
+	if v.staff != nil {
+		all = append(all, ui.Place{Href: platformBase, Name: platformName, Note: "All tenants · " + v.staff.Role.Label(), Here: here != nil && here.staff})
+	}
+	return all
+}
+
+// who reads the person out of kind:id, as rows name who acted; uuid.Nil for all others.
+func who(by string) uuid.UUID {
+	id, err := uuid.Parse(strings.TrimPrefix(by, string(scope.ActorOperator)+":"))
+	if err != nil || !strings.HasPrefix(by, string(scope.ActorOperator)+":") {
+		return uuid.Nil
+	}
+	return id
+}
+
+// whoLabel is who acted, in words.
+func whoLabel(by string, names map[uuid.UUID]string) string {
+	if id := who(by); id != uuid.Nil {
+		return names[id]
+	}
+	switch kind, _, _ := strings.Cut(by, ":"); scope.ActorKind(kind) {
+	case scope.ActorAPIKey:
+		return "An API key"
+	case scope.ActorPlatform:
+		return "A platform key"
+	case scope.ActorSystem:
+		return "The command line"
+	default:
+		return "Somebody unknown"
+	}
+}

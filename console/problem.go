@@ -1,0 +1,219 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/member"
+)
+
+// refusal is one of the console's own. It is no fault, since it is no part of the API:
+// nobody but its pages is told.
+type refusal struct {
+	status int
+	reason string // the key of explained
+}
+
+// Error is for the log.
+func (r *refusal) Error() string { return strings.ToLower(strings.ReplaceAll(r.reason, "_", " ")) }
+
+// The console's own refusals.
+var (
+	errNowhere   = &refusal{http.StatusNotFound, "PAGE_UNKNOWN"}
+	errMayNot    = &refusal{http.StatusForbidden, "ROLE_TOO_LOW"}
+	errStale     = &refusal{http.StatusForbidden, "FRESH_PASSKEY_REQUIRED"}
+	errCrossed   = &refusal{http.StatusForbidden, "CROSS_ORIGIN"}
+	errMalformed = &refusal{http.StatusBadRequest, "REQUEST_MALFORMED"}
+	errDenied    = &refusal{http.StatusForbidden, "SIGN_IN_DENIED"}
+	errNotYou    = &refusal{http.StatusForbidden, "OTHER_ACCOUNT"}
+	errNewName   = &refusal{http.StatusUnprocessableEntity, "NAME_NEEDED"}
+)
+
+// status is the HTTP status of a kind of refusal, for pages.
+func status(k fault.Kind) int {
+	switch k {
+	case fault.Invalid, fault.Precondition:
+		return http.StatusUnprocessableEntity
+	case fault.Unauthenticated:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.Conflict, fault.Aborted:
+		return http.StatusConflict
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.Exhausted:
+		return http.StatusTooManyRequests
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.Unimplemented, fault.MethodMismatch, fault.MediaMismatch:
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}
+
+// title says what happened, and its message why and what to do.
+type words struct{ title, message string }
+
+// explained are the refusals that people meet, in words for them.
+var explained = map[string]words{
+	"SIGNED_OUT":                      {"You are signed out", "Your session ended. Sign in again to go on."},
+	"PAGE_UNKNOWN":                    {"Nothing is here", "There is no such page, or it is not for you. Check the address, or go back to where you work."},
+	"ROLE_TOO_LOW":                    {"Your role does not allow this", "Ask an owner or an admin of this tenant."},
+	"ROLE_TOO_HIGH":                   {"That role is above yours", "Nobody gives or takes a role that is above their own. Ask an owner."},
+	"ROLE_INVALID":                    {"Choose a role", "This tenant has no such role."},
+	"LAST_OWNER":                      {"This is the last owner", "A tenant keeps at least one. Make somebody else an owner first."},
+	"FRESH_PASSKEY_REQUIRED":          {"Your passkey is needed first", "This needs one that was used in the last five minutes. Send the form again: your device asks."},
+	"REASON_REQUIRED":                 {"Say why", "In 1 to 256 characters: it stands in the audit log."},
+	"TICKET_REQUIRED":                 {"Name the ticket", "In 1 to 100 characters."},
+	"LABEL_INVALID":                   {"Say whom it is for", "In 1 to 100 characters, so that you know the invitation again."},
+	"INVITATION_UNKNOWN":              {"This is no invitation", "The link is not whole, or was made elsewhere. Ask for it again."},
+	"INVITATION_CLOSED":               {"This invitation is over", "It was accepted, taken back, or has expired. Ask for another."},
+	"MEMBER_EXISTS":                   {"You are a member already", "Go to your tenants; this invitation stays good for somebody else."},
+	"TOO_MANY_MEMBERS":                {"The tenant is full", "It has at most 500 members and 100 open invitations. Take one back first."},
+	"USER_NAME_INVALID":               {"A name is needed", "In 1 to 100 characters, without invisible ones."},
+	"NAME_NEEDED":                     {"A name is needed", "In 1 to 100 characters, as your colleagues know you."},
+	"NICKNAME_INVALID":                {"A name is needed", "In 1 to 64 characters, such as Work laptop."},
+	"LAST_CREDENTIAL":                 {"This is your only passkey", "Without it you could not sign in again. Add another one first, then remove this one."},
+	"TOO_MANY_CREDENTIALS":            {"You have as many passkeys as there may be", "Remove one that you no longer use, then add this one."},
+	"CREDENTIAL_UNKNOWN":              {"This passkey is not known here", "It may belong to an account that is gone. Use another one."},
+	"CREDENTIAL_REVOKED":              {"This passkey was removed", "It no longer opens an account. Use another one."},
+	"CREDENTIAL_SUSPENDED":            {"This passkey is suspended", "It works again when somebody lifts that. Use another one until then."},
+	"SIGNATURE_INVALID":               {"The passkey did not fit", "Its signature is not that of an account here. Use another one."},
+	"SIGN_COUNT_ROLLBACK":             {"This passkey may have been copied", "Its counter went backwards, so the sign-in was stopped. Use another passkey, then remove this one."},
+	"USER_VERIFICATION_REQUIRED":      {"Your device did not check that it is you", "Set up a PIN, a fingerprint or your face on it, then try again."},
+	"USER_BLOCKED":                    {"This account is blocked", "Nobody can sign in to it for now. Ask the staff of this installation."},
+	"CHALLENGE_EXPIRED":               {"That took too long", "The question to your device was only good for a few minutes. Try again."},
+	"CHALLENGE_ALREADY_USED":          {"That sign-in was used already", "Each one works once. Try again."},
+	"REGISTRATION_TOKEN_EXPIRED":      {"This link has expired", "Ask the staff for another one."},
+	"REGISTRATION_TOKEN_ALREADY_USED": {"This link was used already", "It made a passkey. Sign in with it."},
+	"REGISTRATION_TOKEN_INVALID":      {"This is no enrollment link", "The link is not whole. Ask for it again."},
+	"ORIGIN_NOT_ALLOWED":              {"Passkeys do not work at this address", "Open the console at its own address."},
+	"OTHER_ACCOUNT":                   {"That passkey is another account’s", "Use one of yours, or sign out first."},
+	"SIGN_IN_DENIED":                  {"This sign-in was refused", "The rules of this installation do not let this passkey in. Use another one."},
+	"SECOND_STAFF_REQUIRED":           {"Somebody else has to approve", "Who asked for a recovery cannot approve it, and neither can who joined the staff after that."},
+	"OWNER_RECOVERY_OPEN":             {"A recovery is under way", "This owner has one that is not over. See below."},
+	"OWNER_RECOVERY_DECIDED":          {"This recovery is over", "It was cancelled, its link was made, or its time ran out."},
+	"OWNER_RECOVERY_WAITS":            {"The members still have time", "They have three days to say no. The link can be made when those are over."},
+	"STAFF_REQUIRED":                  {"Only the staff may", "Ask somebody of the staff of this installation."},
+	"RATE_LIMITED":                    {"Too many tries", "Wait a moment, then go on."},
+	"STORE_UNAVAILABLE":               {"The console cannot read its data right now", "Nothing has changed. Try again in a moment."},
+	"REDIS_UNAVAILABLE":               {"No passkey can be made right now", "Nothing has changed. Try again in a moment."},
+	"REQUEST_MALFORMED":               {"The console did not understand this", "Reload the page, then try again."},
+	"CROSS_ORIGIN":                    {"This was sent by another site", "Nothing was done. Go to the console and do it there."},
+	"TENANT_SUSPENDED":                {"The console is not set up", "Its tenant does not work. Ask the operator of this installation."},
+}
+
+// fields are the inputs that a reason is about.
+var fields = map[string]string{
+	"REASON_REQUIRED": "reason", "TICKET_REQUIRED": "ticket", "LABEL_INVALID": "label", "ROLE_INVALID": "role", "ROLE_TOO_HIGH": "role",
+	"USER_NAME_INVALID": "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
+}
+
+// problemOf puts an error in words, and says with which status. What is no fault is not
+// explained to the person; whoever calls logs it.
+func problemOf(err error) (ui.Problem, int) {
+	if own, ok := errors.AsType[*refusal](err); ok {
+		w := explained[own.reason]
+		return ui.Problem{Title: w.title, Message: w.message, Reason: own.reason, Field: fields[own.reason]}, own.status
+	}
+	f, ok := fault.As(err)
+	if !ok {
+		return ui.Problem{Title: "That did not work", Message: "It is our fault, not yours, and is in the log. Try again in a moment.", Reason: "INTERNAL"}, http.StatusInternalServerError
+	}
+	p := ui.Problem{Title: "That was refused", Message: sentence(f.Message), Reason: f.Reason, Field: fields[f.Reason]}
+	if w, known := explained[f.Reason]; known {
+		p.Title, p.Message = w.title, w.message
+	}
+	return p, status(f.Kind)
+}
+
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
+}
+
+// logFailure tells the operator of what a person couldn't help, unless that person went
+// away meanwhile.
+func (c *Console) logFailure(r *http.Request, status int, err error) {
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		c.log.WarnContext(r.Context(), "console request failed", "err", err)
+	}
+}
+
+// fail answers with a page that something didn't work, in the shell of v or without one.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, v *visit, err error) {
+	if errors.Is(err, member.ErrSignedOut) {
+		c.toSignIn(w, r)
+		return
+	}
+	p, code := problemOf(err)
+	c.logFailure(r, code, err)
+	c.render(w, r, code, c.failurePage(theme(r), p, v != nil))
+}
+
+func (c *Console) showNotFound(w http.ResponseWriter, r *http.Request) { c.fail(w, r, nil, errNowhere) }
+
+func (c *Console) denyCrossOrigin(w http.ResponseWriter, r *http.Request) {
+	if isJSON(r) {
+		c.refuse(w, r, errCrossed)
+		return
+	}
+	c.fail(w, r, nil, errCrossed)
+}
+
+// answer is what a page's script is told beside what it asked for.
+type answer struct {
+	Next    string       `json:"next,omitempty"` // where to go now
+	Problem *jsonProblem `json:"problem,omitempty"`
+}
+
+type jsonProblem struct {
+	Title   string `json:"title"`
+	Message string `json:"message"`
+	Reason  string `json:"reason"`
+	Field   string `json:"field,omitempty"`
+}
+
+// refuse answers a page's script that something didn't work.
+func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p, code := problemOf(err)
+	c.logFailure(r, code, err)
+	c.reply(w, r, code, answer{Problem: &jsonProblem{Title: p.Title, Message: p.Message, Reason: p.Reason, Field: p.Field}})
+}
+
+// reply answers a page's script.
+func (c *Console) reply(w http.ResponseWriter, r *http.Request, code int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		c.log.WarnContext(r.Context(), "answer was not written", "err", err)
+	}
+}
+
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/json"
+}
+
+// read decodes what a page's script posted. A form of another site cannot send this type.
+func read[T any](r *http.Request) (T, error) {
+	var v T
+	if !isJSON(r) {
+		return v, errMalformed
+	}
+	if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
+		return v, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,136 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// visit is one request of somebody who is signed in.
+type visit struct {
+	session     member.Session
+	person      user.User
+	memberships []member.Membership
+	staff       *member.Member // nil for people who are not of the staff
+	origin      scope.Origin
+	fresh       bool // a passkey was used recently enough for a sensitive act
+}
+
+// in is a tenant, as the person acts in it.
+func (v *visit) in(tenant uuid.UUID) scope.Scope {
+	actor := scope.Actor{Kind: scope.ActorOperator, ID: v.person.ID.String(), Name: v.person.Name}
+	return scope.New(tenant, actor).WithOrigin(v.origin)
+}
+
+// platform is the reserved tenant, as the person acts in it.
+func (v *visit) platform() scope.Scope { return v.in(scope.PlatformTenant) }
+
+// signedIn wraps what takes somebody who is signed in.
+func (c *Console) signedIn(next func(http.ResponseWriter, *http.Request, *visit)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := c.visit(r)
+		switch {
+		case err == nil:
+			next(w, r, v)
+		case isJSON(r):
+			c.refuse(w, r, err)
+		default:
+			c.fail(w, r, nil, err)
+		}
+	}
+}
+
+// visit finds out who a request's cookie stands for: member.ErrSignedOut for nobody.
+func (c *Console) visit(r *http.Request) (*visit, error) {
+	cookie, err := r.Cookie(c.sessionCookieName())
+	if err != nil {
+		return nil, member.ErrSignedOut
+	}
+	ctx := r.Context()
+	found, err := c.members.Find(ctx, cookie.Value)
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{session: found, origin: c.origin(ctx), fresh: found.Fresh(c.now())}
+	v.person, err = c.users.Get(ctx, c.platformScope(ctx), user.ID(found.PersonID))
+	if errors.Is(err, user.ErrNotFound) {
+		return nil, member.ErrSignedOut
+	} else if err != nil {
+		return nil, err
+	}
+	if v.memberships, err = c.members.Memberships(ctx, found.PersonID); err != nil {
+		return nil, err
+	}
+	staff, err := c.members.Of(ctx, v.platform(), found.PersonID)
+	switch {
+	case err == nil:
+		v.staff = &staff
+	case !errors.Is(err, member.ErrNotFound):
+		return nil, err
+	}
+	return v, nil
+}
+
+// toSignIn sends somebody to the sign-in, and back afterwards.
+func (c *Console) toSignIn(w http.ResponseWriter, r *http.Request) {
+	c.clearSession(w)
+	query := url.Values{}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if next := local(r.URL.RequestURI()); next != Path {
+			query.Set("next", next)
+		}
+	} else {
+		query.Set("after", "end")
+	}
+	to := Path + "/signin"
+	if len(query) > 0 {
+		to += "?" + query.Encode()
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// removedPerson is what somebody is called who is a user no more.
+const removedPerson = "Removed person"
+
+// nameReaders is how many names are read at once: people's rows are sealed one by one.
+const nameReaders = 8
+
+// names returns what people are called. Whoever is gone is a removed person.
+func (c *Console) names(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error) {
+	names := map[uuid.UUID]string{}
+	var open []uuid.UUID
+	for _, id := range people {
+		if _, twice := names[id]; !twice && id != uuid.Nil {
+			names[id] = removedPerson
+			open = append(open, id)
+		}
+	}
+	var mu sync.Mutex
+	var failed error
+	var wg sync.WaitGroup
+	for n := range min(nameReaders, len(open)) {
+		wg.Go(func() {
+			for i := n; i < len(open); i += nameReaders {
+				u, err := c.users.Get(ctx, c.platformScope(ctx), user.ID(open[i]))
+				mu.Lock()
+				switch {
+				case err == nil:
+					names[open[i]] = u.Name
+				case !errors.Is(err, user.ErrNotFound):
+					failed = err
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return names, failed
+}

@@ -1,0 +1,82 @@
+// What a page in the shell does beside what forms and links do: it copies, puts times into the reader's own, and asks for a
+// passkey before a form that needs a fresh one goes out.
+
+import { busy, clearProblem, create, element, icon, localTime, showProblem, use } from "./page.js";
+
+const toastFor = 6000;
+
+function fade(box) {
+  setTimeout(() => box.remove(), toastFor);
+}
+
+function toast(words) {
+  const box = element("div", "toast");
+  box.append(icon("okc"), element("p", "", words));
+  document.getElementById("toasts").append(box);
+  fade(box);
+}
+
+document.querySelectorAll("#toasts .toast").forEach(fade);
+
+for (const time of document.querySelectorAll("time")) {
+  const local = localTime(time.dateTime);
+  time.title = `${local} (${time.title})`;
+  if ("clock" in time.dataset) time.textContent = local;
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      toast("Copied");
+    } catch {
+      getSelection().selectAllChildren(button.querySelector("[data-text]"));
+      toast("Press Ctrl+C or ⌘C to copy");
+    }
+  });
+}
+
+const fresh = (scope) => Date.now() < Date.parse(scope.dataset.freshUntil);
+
+function asks(form) {
+  if ("ask" in form.dataset) return true;
+  const roles = form.dataset.askRoles?.split(" ") ?? [];
+  return roles.includes(form.elements.role?.value);
+}
+
+for (const form of document.querySelectorAll("form[data-fresh-until]")) {
+  form.addEventListener("submit", (event) => {
+    if (!asks(form) || fresh(form)) return;
+    event.preventDefault();
+    clearProblem(form);
+    void busy(event.submitter ?? form.querySelector("button:not([type=button])"), "Waiting for your passkey…", async () => {
+      try {
+        await use("/stepup");
+        form.submit(); // without another submit event
+      } catch (error) {
+        showProblem(form, error);
+      }
+    });
+  });
+}
+
+const add = document.getElementById("add-passkey");
+if (add !== null) {
+  const card = document.getElementById("passkeys");
+  add.disabled = false;
+  add.addEventListener("click", () => {
+    clearProblem(card);
+    void busy(add, "Waiting for your device…", async () => {
+      try {
+        if (!fresh(card)) await use("/stepup");
+        const { next } = await create("/account/passkeys", {});
+        location.href = next;
+      } catch (error) {
+        showProblem(card, error);
+      }
+    });
+  });
+}
+
+// After a refusal the first field that is wrong has the focus; where none is, what is said of the form.
+document.querySelector("main [aria-invalid=true]")?.focus();
