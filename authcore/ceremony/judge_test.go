@@ -70,7 +70,8 @@ func TestPolicyDecidesRegistrations(t *testing.T) {
 		{"a model on the list of those denied", `{"authenticatorsDenied":["ee882879-721c-4913-9775-3dfcce97072a"]}`, key(t, authenticatortest.PackedSelf), nil, credential.TrustUntrusted, ceremony.ErrAuthenticator},
 		{"a revoked model", `{"attestationConveyance":"direct","authenticatorStatus":"SUSPEND"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, ceremony.ErrCompromised},
 		{"certificates that have ended, where nothing is required", `{"attestationConveyance":"direct"}`, aged(t), nil, credential.TrustUntrusted, webauthn.ErrAttestationExpired},
-		{"a revoked model, by a policy that says nothing of it", `{"attestationConveyance":"direct"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, ceremony.ErrCompromised},
+		{"a revoked model, where those that exist are flagged", `{"attestationConveyance":"direct","reportedAuthenticators":"DENY"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, ceremony.ErrCompromised},
+		{"a revoked model, by a version of before that says nothing of it", `{"attestationConveyance":"direct"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, nil},
 		{"a revoked model, flagged", `{"attestationConveyance":"direct","reportedAuthenticators":"FLAG"}`, proven, []mdstest.Report{revoked}, credential.TrustMDS, nil},
 		{"a synced passkey", `{"syncedPasskeys":"DENY"}`, authenticator(t, authenticatortest.Options{BackupEligible: true}), nil, credential.TrustNone, ceremony.ErrSynced},
 	} {

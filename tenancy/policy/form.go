@@ -20,13 +20,16 @@ var known = Fields()[:16]
 // JSON is d as it is stored. It names every field that the release before knows. Those
 // that are new, which its servers would refuse, stand there only where they say
 // something else than their absence: while a release is rolled out, both go by the
-// policies of new tenants. The next release raises known.
+// policies of new tenants. The next release raises known. reportedAuthenticators stands in
+// those too: its absence means what it did before there was the field, which is milder than
+// the default where reported models are flagged. ParseStored reads it back.
 func (d *Document) JSON() ([]byte, error) {
 	fields, err := members(d)
 	if err != nil {
 		return nil, err
 	}
 	absent := whenAbsent()
+	absent.ReportedAuthenticators = reportedBefore(d.AuthenticatorStatus)
 	unsaid, err := members(&absent)
 	if err != nil {
 		return nil, err

@@ -305,6 +305,8 @@ func Default() Document {
 
 // whenAbsent is what a document says by not naming a field. Stored versions mean for ever
 // what they meant, so a value here never changes, also where Default comes to differ.
+// ReportedAuthenticators is the one whose absence from a stored version follows from another
+// field: see ParseStored.
 func whenAbsent() Document {
 	return Document{
 		UserVerification:             Required,
@@ -412,29 +414,64 @@ func Schema() []byte { return bytes.Clone(schema) }
 // MaxBytes bounds a document's text.
 const MaxBytes = 24 << 10
 
-// Parse reads a document and validates it. Absent fields have the values that they had
-// when there was no such field: documents from before stay readable, and mean the same. Unknown fields, fields given
+// Parse reads a document that is to be in force from now on, and validates it. Absent
+// fields have their defaults, which are those of Default. Unknown fields, fields given
 // twice and whatever follows the document are ErrInvalid. A $schema, by which editors find
 // the schema, is passed over.
 func Parse(text []byte) (Document, error) {
+	d, _, err := parse(text)
+	return d, err
+}
+
+// ParseStored reads a document as JSON or a release before wrote it, and validates it as
+// Parse does. Absent fields have the values that they had when there was no such field:
+// documents from before stay readable, and mean the same.
+func ParseStored(text []byte) (Document, error) {
+	d, text, err := parse(text)
+	if err != nil {
+		return Document{}, err
+	}
+	var said struct {
+		ReportedAuthenticators *Leave `json:"reportedAuthenticators"`
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return Document{}, malformed(err)
+	}
+	if said.ReportedAuthenticators == nil {
+		d.ReportedAuthenticators = reportedBefore(d.AuthenticatorStatus)
+	}
+	return d, nil
+}
+
+// reportedBefore is what became of new credentials of a reported model, proven or claimed,
+// before ReportedAuthenticators said so: that followed from what became of those that exist.
+func reportedBefore(status Disposition) Leave {
+	if status == DispositionFlag {
+		return LeaveFlag
+	}
+	return LeaveDeny
+}
+
+// parse also returns the document without its $schema.
+func parse(text []byte) (Document, []byte, error) {
 	d := whenAbsent()
 	if len(text) > MaxBytes {
-		return Document{}, ErrInvalid.WithMessage("a policy has at most 24 KiB")
+		return Document{}, nil, ErrInvalid.WithMessage("a policy has at most 24 KiB")
 	}
 	text, err := unique(text)
 	if err != nil {
-		return Document{}, ErrInvalid.WithMessage(err.Error())
+		return Document{}, nil, ErrInvalid.WithMessage(err.Error())
 	}
 	d.Algorithms = nil // a list in the text replaces the default, element by element it would mix with it
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
-		return Document{}, malformed(err)
+		return Document{}, nil, malformed(err)
 	}
 	if d.Algorithms == nil {
 		d.Algorithms = whenAbsent().Algorithms
 	}
-	return d, d.Validate()
+	return d, text, d.Validate()
 }
 
 func malformed(err error) error {

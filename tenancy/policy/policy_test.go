@@ -22,7 +22,7 @@ import (
 const golden = `{"userVerification":"required","attestationConveyance":"none","residentKey":"required","algorithms":[-7,-8,-257],` +
 	`"registrationTimeoutSeconds":300,"authenticationTimeoutSeconds":300,"maxCredentialsPerUser":20,"signCountRollback":"DENY",` +
 	`"sessionLifetimeSeconds":2592000,"refreshIdleSeconds":604800,"accessTokenSeconds":600,` +
-	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true}`
+	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true,"reportedAuthenticators":"DENY"}`
 
 // What a document means that names nothing. It never changes: versions that are stored
 // rely on it. A new field is added with its value when it came.
@@ -53,6 +53,57 @@ func TestAbsentFieldsAreFrozen(t *testing.T) {
 	}
 }
 
+// A version that was stored before there was reportedAuthenticators means for ever what it
+// meant: where authenticatorStatus was FLAG a reported model, proven or claimed, was let in
+// and flagged, else refused. What is put in force now denies unless it says otherwise, and
+// is read back as such.
+func TestStoredVersionsKeepTheirWordOnReportedModels(t *testing.T) {
+	for _, tt := range []struct {
+		text           string
+		stored, parsed policy.Leave
+	}{
+		{`{}`, policy.LeaveFlag, policy.LeaveDeny},
+		{`{"authenticatorStatus":"FLAG"}`, policy.LeaveFlag, policy.LeaveDeny},
+		{`{"authenticatorStatus":"STEP_UP"}`, policy.LeaveDeny, policy.LeaveDeny},
+		{`{"authenticatorStatus":"SUSPEND"}`, policy.LeaveDeny, policy.LeaveDeny},
+		{`{"reportedAuthenticators":"DENY"}`, policy.LeaveDeny, policy.LeaveDeny},
+		{`{"authenticatorStatus":"STEP_UP","reportedAuthenticators":"FLAG"}`, policy.LeaveFlag, policy.LeaveFlag},
+	} {
+		t.Run(tt.text, func(t *testing.T) {
+			stored, err := policy.ParseStored([]byte(tt.text))
+			if err != nil || stored.ReportedAuthenticators != tt.stored {
+				t.Errorf("ParseStored: %s, %v, want %s", stored.ReportedAuthenticators, err, tt.stored)
+			}
+			parsed, err := policy.Parse([]byte(tt.text))
+			if err != nil || parsed.ReportedAuthenticators != tt.parsed {
+				t.Errorf("Parse: %s, %v, want %s", parsed.ReportedAuthenticators, err, tt.parsed)
+			}
+			for _, trust := range []string{"NONE", "MDS"} {
+				f := policy.RegistrationFacts{UserVerified: true, Algorithm: policy.ES256, Trust: trust, Reports: []string{"REVOKED"}}
+				got := policy.DecideRegistration(&stored, &f)
+				if flagged := got.Outcome == policy.Allow && slices.Equal(got.Flags, []string{"AUTHENTICATOR_COMPROMISED"}); flagged != (tt.stored == policy.LeaveFlag) {
+					t.Errorf("stored, with trust %s: %+v", trust, got)
+				}
+			}
+			for _, d := range []policy.Document{stored, parsed} {
+				text, err := d.JSON()
+				if err != nil {
+					t.Fatal(err)
+				}
+				again, err := policy.ParseStored(text)
+				if diff := cmp.Diff(d, again); err != nil || diff != "" {
+					t.Errorf("stored and read: %v (-want +got):\n%s", err, diff)
+				}
+			}
+		})
+	}
+	for _, text := range []string{`{"reportedAuthenticators":""}`, `{"reportedAuthenticators":null}`, `{"ReportedAuthenticators":"FLAG"}`} {
+		if _, err := policy.ParseStored([]byte(text)); !errors.Is(err, policy.ErrInvalid) {
+			t.Errorf("ParseStored(%s) = %v, want ErrInvalid", text, err)
+		}
+	}
+}
+
 // While a release is rolled out, servers of the one before read what it stores, and
 // refuse a field that they do not know: a new field stands there only where its absence
 // would say something else, and all that they know does. Writing the new ones always
@@ -62,6 +113,8 @@ func TestReleaseBeforeReadsNewDocuments(t *testing.T) {
 	if known[15] != "conditionalCreate" {
 		t.Fatalf("the last field that the release before knows is %s", known[15])
 	}
+	// Whose absence is what it was before there was the field, which is not the default.
+	known = append(known, "reportedAuthenticators")
 	for _, tt := range []struct {
 		name   string
 		change func(*policy.Document)
@@ -90,9 +143,9 @@ func TestReleaseBeforeReadsNewDocuments(t *testing.T) {
 		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(stored))); diff != "" {
 			t.Errorf("%s: fields stored (-want +got):\n%s", tt.name, diff)
 		}
-		got, err := policy.Parse(text)
+		got, err := policy.ParseStored(text)
 		if diff := cmp.Diff(d, got); err != nil || diff != "" {
-			t.Errorf("%s: Parse = %v (-want +got):\n%s", tt.name, err, diff)
+			t.Errorf("%s: ParseStored = %v (-want +got):\n%s", tt.name, err, diff)
 		}
 	}
 }
@@ -325,7 +378,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil || d.Validate() != nil {
 			t.Fatal(err, d.Validate())
 		}
-		again, err := policy.Parse(out)
+		again, err := policy.ParseStored(out)
 		if diff := cmp.Diff(d, again); err != nil || diff != "" {
 			t.Fatal(err, diff)
 		}

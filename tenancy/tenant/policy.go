@@ -162,7 +162,7 @@ func readPolicy(ctx context.Context, tx *db.TenantTx, version int32) (PolicyVers
 func policyFromRow(id uuid.UUID, row tenantq.GetPolicyRow) (PolicyVersion, error) {
 	found := PolicyVersion{Version: int(row.Version), ETag: policyETag(id, row.Version), CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt}
 	var err error
-	if found.Document, err = policy.Parse(row.Document); err != nil {
+	if found.Document, err = policy.ParseStored(row.Document); err != nil {
 		// Not the caller's fault: hidden from the edge, which would send it.
 		return PolicyVersion{}, fmt.Errorf("stored policy %d of tenant %s: %v", row.Version, id, err) //nolint:errorlint // see above
 	}

@@ -193,3 +193,29 @@ func TestEveryFieldOfAPolicyCounts(t *testing.T) {
 		}
 	}
 }
+
+// A version that was stored before there was reportedAuthenticators is read as what it was:
+// reported models were flagged where nothing else was said. A new tenant's denies, and going
+// back to the old version brings its word back.
+func TestVersionsOfBeforeReportedAuthenticators(t *testing.T) {
+	f := newFixture(t)
+	made := f.create(t)
+	sc := of(made)
+	says := func(what string, got tenant.PolicyVersion, err error, want policy.Leave) {
+		t.Helper()
+		if err != nil || got.Document.ReportedAuthenticators != want {
+			t.Errorf("%s: %s, %v, want %s", what, got.Document.ReportedAuthenticators, err, want)
+		}
+	}
+	fresh, err := f.svc.Policy(t.Context(), sc)
+	says("a new tenant's", fresh, err, policy.LeaveDeny)
+	if _, err := f.store.Superuser(t).Exec(t.Context(), "UPDATE policies SET document = document - 'reportedAuthenticators' WHERE tenant_id = $1", made.ID); err != nil {
+		t.Fatal(err)
+	}
+	old, err := f.svc.PolicyVersion(t.Context(), sc, 1)
+	says("an old one", old, err, policy.LeaveFlag)
+	put, err := f.svc.PutPolicy(t.Context(), sc, tenant.PutPolicyRequest{Document: []byte(`{}`)})
+	says("put in force without the field", put, err, policy.LeaveDeny)
+	back, err := f.svc.RollbackPolicy(t.Context(), sc, tenant.RollbackPolicyRequest{Version: 1})
+	says("gone back to", back, err, policy.LeaveFlag)
+}
