@@ -46,11 +46,15 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	}
 	if errors.Is(err, blob.ErrUnavailable) {
 		s.log.WarnContext(ctx, "object storage is away: evidence waits in Postgres", "err", err, "tenant", sc.Tenant())
-		return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-			n, err := tx.PostponeEvidence(ctx, tenantq.PostponeEvidenceParams{Now: tx.Now(), Until: tx.Now().Add(awayFor)})
-			s.postponed.Add(n)
+		var n int64 // of the run that is committed
+		if err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+			n, err = tx.PostponeEvidence(ctx, tenantq.PostponeEvidenceParams{Now: tx.Now(), Until: tx.Now().Add(awayFor)})
 			return err
-		})
+		}); err != nil {
+			return fmt.Errorf("postpone evidence: %w", err)
+		}
+		s.postponed.Add(n)
+		return nil
 	}
 	return err
 }
