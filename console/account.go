@@ -53,7 +53,8 @@ type passkeyView struct {
 	ID       string
 	Name     string
 	Kind     string
-	Icon     string
+	Picture  string // address of the model's icon; empty for none
+	Icon     string // in its place
 	Class    string
 	Added    ui.Moment
 	Used     *ui.Moment
@@ -122,6 +123,9 @@ func (c *Console) newPasskeyView(k *credential.Credential) passkeyView {
 	v.Kind, v.Icon, v.Class = kindOf(k)
 	if name := authenticator.Name(k.AAGUID, c.metadata()); name != "" {
 		v.Kind = name
+	}
+	if authenticator.Icon(k.AAGUID, c.metadata()) != nil {
+		v.Picture = "/authenticators/" + k.AAGUID.String() + "/icon"
 	}
 	if v.Name == "" {
 		v.Name = v.Kind

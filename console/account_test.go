@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/authcore/mds/mdstest"
 	"github.com/biocore-id/biocore/tenancy/member"
 )
 
@@ -41,7 +44,9 @@ func TestOwnPasskeys(t *testing.T) {
 		t.Errorf("rename = %d", res.StatusCode)
 	}
 	own := ana.device
-	key, err := authenticatortest.New(authenticatortest.Options{CrossPlatform: true})
+	model := uuid.New()
+	s.metadata = mdstest.New(t).Snapshot(t, mdstest.BLOB{Entries: []mdstest.Entry{{AAGUID: model, Name: "Blue Key 5", Icon: mdstest.Icon(t)}}})
+	key, err := authenticatortest.New(authenticatortest.Options{CrossPlatform: true, AAGUID: model})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +56,8 @@ func TestOwnPasskeys(t *testing.T) {
 	}
 	if body := ana.get(t, "/console/account").body; !strings.Contains(body, "Passkey added") || !strings.Contains(body, "2 passkeys") {
 		t.Error("the account does not show two")
+	} else if !strings.Contains(body, "Blue Key 5") || strings.Count(body, `src="/authenticators/`+model.String()+`/icon"`) != 1 {
+		t.Error("the model's name and icon are not shown")
 	}
 	ana.device = own
 	s.grow(t)

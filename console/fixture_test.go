@@ -49,6 +49,7 @@ type site struct {
 	credentials *credential.Service
 	home        scope.Scope
 	at          string // the public URL
+	metadata    *mds.Snapshot
 }
 
 func newSite(t *testing.T) *site { return newSiteAt(t, publicURL, nil) }
@@ -94,7 +95,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants,
-		Metadata: func() *mds.Snapshot { return nil }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
+		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
