@@ -85,7 +85,8 @@ func (c customer) signOut() {
 	c.Click("#sign-out")
 	c.SeeURL("/demo?after=sign-out")
 	c.See(".notice", "You are signed out")
-	c.See("#calls .call:last-child", "/v1/authentications:begin") // and waits since
+	c.See("#calls .call:last-child", "/v1/authentications:begin")
+	c.SeeAsked() // and waits since
 }
 
 // addSecurityKey gives the customer a second passkey, named Blue key.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -49,6 +50,7 @@ func (c *Chromium) Visitor(t testing.TB) *Visitor {
 	// WebAuthn is for pages that have the focus, and of two visitors only one
 	// window can (WebAuthn L3 #sctn-createCredential).
 	call(v, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	call(v, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: countGets})
 	var listening sync.WaitGroup
 	console := chromedp.Console(ctx)
 	listening.Go(func() {
@@ -71,6 +73,27 @@ func (c *Chromium) Visitor(t testing.TB) *Visitor {
 		}
 	})
 	return v
+}
+
+// countGets counts how often a page has asked for a passkey: a request that waits for
+// autofill shows nowhere.
+const countGets = `if (navigator.credentials) {
+  const get = navigator.credentials.get;
+  navigator.credentials.get = function (options) {
+    const result = get.call(this, options);
+    window.passkeysAskedFor = (window.passkeysAskedFor ?? 0) + 1;
+    return result;
+  };
+}`
+
+// SeeAsked waits until the page has asked for a passkey: an authenticator whose owner
+// comes later does not answer that request.
+func (v *Visitor) SeeAsked() {
+	v.t.Helper()
+	v.await(func() bool {
+		asked, err := eval[bool](v.ctx, `window.passkeysAskedFor > 0`)
+		return err == nil && asked
+	}, func() string { return "the page doesn't ask for a passkey" })
 }
 
 // hear keeps what a page must never cause. A refused request is logged as an
