@@ -59,7 +59,6 @@ type passkeyView struct {
 	Added    ui.Moment
 	Used     *ui.Moment
 	InUse    bool
-	Lowered  bool
 	Paused   bool
 	Synced   string
 	nickname string
@@ -117,7 +116,7 @@ func (c *Console) passkeys(r *http.Request, v *visit) ([]passkeyView, error) {
 
 func (c *Console) newPasskeyView(k *credential.Credential) passkeyView {
 	v := passkeyView{
-		ID: k.ID.String(), Name: k.Nickname, Added: ui.Ago(k.CreatedAt, c.now()), Lowered: k.Lowered, Paused: k.State == credential.Suspended,
+		ID: k.ID.String(), Name: k.Nickname, Added: ui.Ago(k.CreatedAt, c.now()), Paused: k.State == credential.Suspended,
 		nickname: k.Nickname,
 	}
 	v.Kind, v.Icon, v.Class = kindOf(k)

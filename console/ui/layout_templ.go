@@ -1018,7 +1018,7 @@ func (k Kit) alert(a Alert) templ.Component {
 	})
 }
 
-// GatePage is a page without the shell: sign-in, joining, enrollment, refusals.
+// GatePage is a page without the shell: sign-in, joining, refusals.
 func (k Kit) GatePage(g Gate) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
