@@ -119,10 +119,8 @@ func (c *Console) newPasskeyView(k *credential.Credential) passkeyView {
 		ID: k.ID.String(), Name: k.Nickname, Added: ui.Ago(k.CreatedAt, c.now()), Paused: k.State == credential.Suspended,
 		nickname: k.Nickname,
 	}
-	v.Kind, v.Icon, v.Class = kindOf(k)
-	if name := authenticator.Name(k.AAGUID, c.metadata()); name != "" {
-		v.Kind = name
-	}
+	v.Kind = authenticator.Describe(k.AAGUID, c.metadata(), authenticator.Traits{Transports: k.Transports, BackupEligible: k.BackupEligible})
+	v.Icon, v.Class = glyphOf(k)
 	if authenticator.Icon(k.AAGUID, c.metadata()) != nil {
 		v.Picture = "/authenticators/" + k.AAGUID.String() + "/icon"
 	}
@@ -145,20 +143,21 @@ func (c *Console) newPasskeyView(k *credential.Credential) passkeyView {
 	return v
 }
 
-// kindOf guesses what keeps a passkey from its transports, which all authenticators tell.
-func kindOf(k *credential.Credential) (name, icon, class string) {
+// glyphOf draws what keeps a passkey, by what authenticator.Describe goes by where nobody
+// knows its model.
+func glyphOf(k *credential.Credential) (icon, class string) {
 	has := func(transport string) bool { return slices.Contains(k.Transports, transport) }
 	switch {
 	case k.BackupEligible:
-		return "Synced passkey", "cloud", "blue"
+		return "cloud", "blue"
 	case has("usb") || has("nfc") || has("ble") || has("smart-card"):
-		return "Security key", "usb", "amber"
+		return "usb", "amber"
 	case has("internal"):
-		return "Built into a device", "laptop", "teal"
+		return "laptop", "teal"
 	case has("hybrid"):
-		return "Phone or tablet", "phone", "teal"
+		return "phone", "teal"
 	}
-	return "Passkey", "key", ""
+	return "key", ""
 }
 
 func newSessionView(b *member.Browser, now clock) sessionView {
