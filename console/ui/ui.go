@@ -186,4 +186,4 @@ func nextTheme(theme string) (to, label string) {
 func Number(n int) string { return strconv.Itoa(n) }
 
 // sheets are the style sheets, in the order of their layers.
-var sheets = []string{"tokens", "base", "layout", "components", "console"}
+var sheets = []string{"tokens", "base", "layout", "components", "charts", "console"}

@@ -2,6 +2,7 @@
 // passkey before a form that needs a fresh one goes out.
 
 import { busy, clearProblem, create, element, icon, localTime, showProblem, use } from "./page.js";
+import "./chart.js";
 
 const toastFor = 6000;
 
