@@ -140,6 +140,9 @@ func New(o Options) (*Console, error) {
 func (c *Console) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+Path, c.signedIn(c.showHome))
 	mux.HandleFunc("GET "+Path+"/{$}", c.signedIn(c.showHome))
+	mux.HandleFunc("GET "+Path+"/search", c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) { c.search(w, r, v, nil) }))
+	mux.HandleFunc("GET "+Path+"/t/{slug}/search", c.inTenant("", c.search))
+	mux.HandleFunc("GET "+platformBase+"/search", c.inPlatform("", c.search))
 	mux.HandleFunc("POST "+Path+"/theme", c.setTheme)
 	mux.HandleFunc(Path+"/", c.showNotFound)
 	c.gateRoutes(mux)

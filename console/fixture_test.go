@@ -198,6 +198,14 @@ func (b *browser) get(t *testing.T, path string) answer {
 	return b.send(t, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 }
 
+// getJSON gets what a page's script asks for.
+func (b *browser) getJSON(t *testing.T, path string) answer {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	r.Header.Set("Accept", "application/json")
+	return b.send(t, r)
+}
+
 func (b *browser) form(t *testing.T, path string, fields ...string) answer {
 	t.Helper()
 	values := url.Values{}

@@ -52,18 +52,37 @@ func (p *place) roles() []member.Role {
 	return member.Roles()
 }
 
-// page is a page of the sidebar, with what it takes to see it.
+// page is a page of the sidebar, with what it takes to see it: any of the scopes.
 type page struct {
 	ui.Nav
-	needs string
+	needs []string
 }
 
-// tenantPages and platformPages are the sidebar, and paths of theirs are below the place.
+// part is a group of pages under one head.
+type part struct {
+	label string
+	pages []page
+}
+
+func entry(href, icon, label string, needs ...string) page {
+	return page{ui.Nav{Href: href, Icon: icon, Label: label}, needs}
+}
+
+// tenantParts and platformParts are the sidebar, and paths of theirs are below the place.
 var (
-	tenantPages   = []page{{ui.Nav{Href: "/members", Icon: "members", Label: "Members & roles"}, apikey.ScopeMembersRead}}
-	platformPages = []page{
-		{ui.Nav{Href: "/tenants", Icon: "tenants", Label: "Tenants"}, apikey.ScopeTenantsRead},
-		{ui.Nav{Href: "/members", Icon: "members", Label: "Staff"}, member.ScopeStaffRead},
+	tenantParts = []part{
+		{"", []page{}},
+		{"Security", []page{}},
+		{"Developers", []page{}},
+		{"Organisation", []page{
+			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),
+		}},
+	}
+	platformParts = []part{
+		{"Platform", []page{
+			entry("/tenants", "tenants", "Tenants", apikey.ScopeTenantsRead),
+			entry("/members", "members", "Staff", member.ScopeStaffRead),
+		}},
 	}
 )
 
@@ -74,18 +93,24 @@ func (p *place) nav() []ui.NavGroup {
 		own.Label = ""
 		return []ui.NavGroup{own}
 	}
-	label, pages := "Organisation", tenantPages
+	parts := tenantParts
 	if p.staff {
-		label, pages = "Platform", platformPages
+		parts = platformParts
 	}
-	here := ui.NavGroup{Label: label}
-	for _, one := range pages {
-		if p.may(one.needs) {
-			one.Nav.Href = p.base + one.Nav.Href
-			here.Items = append(here.Items, one.Nav)
+	var groups []ui.NavGroup
+	for _, part := range parts {
+		group := ui.NavGroup{Label: part.label}
+		for _, one := range part.pages {
+			if slices.ContainsFunc(one.needs, p.may) {
+				one.Nav.Href = p.base + one.Nav.Href
+				group.Items = append(group.Items, one.Nav)
+			}
+		}
+		if len(group.Items) > 0 {
+			groups = append(groups, group)
 		}
 	}
-	return []ui.NavGroup{here, own}
+	return append(groups, own)
 }
 
 func tenantBase(slug string) string { return Path + "/t/" + slug }
@@ -105,6 +130,7 @@ func modeLabel(mode string) string {
 func (c *Console) inTenant(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) {
 		p, err := c.tenantPlace(r.Context(), v, r.PathValue("slug"))
+		r = in(r, p)
 		if err == nil && needs != "" && !p.may(needs) {
 			err = errMayNot
 		}
@@ -144,6 +170,7 @@ func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*plac
 func (c *Console) inPlatform(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) {
 		p := platformPlace(v)
+		r = in(r, p)
 		switch {
 		case p == nil:
 			c.fail(w, r, v, errNowhere)
@@ -162,17 +189,27 @@ func platformPlace(v *visit) *place {
 	return &place{sc: v.platform(), base: platformBase, name: platformName, note: "All tenants", me: *v.staff, staff: true}
 }
 
+type placeKey struct{}
+
+// in remembers where a request is, for the page that says that something did not work.
+func in(r *http.Request, p *place) *http.Request {
+	if p == nil {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), placeKey{}, p))
+}
+
 // frame is the shell around a page of p, which may be nil.
 func (c *Console) frame(w http.ResponseWriter, r *http.Request, v *visit, p *place, title, path string, crumbs ...ui.Link) ui.Page {
 	f := ui.Page{
 		Title: title, Path: path, Here: r.URL.RequestURI(), Theme: theme(r), Crumbs: crumbs, Nav: p.nav(), Name: v.person.Name,
-		Role: "Signed in", Toast: c.toast(w, r), Place: ui.Place{Name: "Biocore", Note: "Choose where to work"},
+		Role: "Signed in", Toast: c.toast(w, r), Place: ui.Place{Name: "Biocore", Note: "Choose where to work"}, Search: Path + "/search",
 	}
 	if r.Method != http.MethodGet {
 		f.Here = path
 	}
 	if p != nil {
-		f.Role, f.Alerts = p.me.Role.Label(), p.alerts
+		f.Role, f.Alerts, f.Search = p.me.Role.Label(), p.alerts, p.base+"/search"
 		f.Place = ui.Place{Name: p.name, Note: p.note + " · " + p.me.Role.Label()}
 		f.Crumbs = append([]ui.Link{{Href: p.base, Label: p.name}}, crumbs...)
 	}

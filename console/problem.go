@@ -157,10 +157,24 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, v *visit, err err
 	}
 	p, code := problemOf(err)
 	c.logFailure(r, code, err)
-	c.render(w, r, code, c.failurePage(theme(r), p, v != nil))
+	if v == nil {
+		c.render(w, r, code, c.failurePage(theme(r), p))
+		return
+	}
+	here, _ := r.Context().Value(placeKey{}).(*place)
+	f := c.frame(w, r, v, here, p.Title, "")
+	f.Here = Path // nobody comes back to what did not work
+	c.render(w, r, code, c.refusedPage(f, p))
 }
 
-func (c *Console) showNotFound(w http.ResponseWriter, r *http.Request) { c.fail(w, r, nil, errNowhere) }
+// showNotFound is the answer to an address that is nowhere, in the shell for who is signed in.
+func (c *Console) showNotFound(w http.ResponseWriter, r *http.Request) {
+	v, err := c.visit(r)
+	if err != nil {
+		v = nil
+	}
+	c.fail(w, r, v, errNowhere)
+}
 
 func (c *Console) denyCrossOrigin(w http.ResponseWriter, r *http.Request) {
 	if isJSON(r) {

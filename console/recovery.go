@@ -100,7 +100,7 @@ func (c *Console) alerts(ctx context.Context, p *place) ([]ui.Alert, error) {
 			continue
 		}
 		v := newRecoveryView(&p.recoveries[i], names, c.now(), p.base)
-		a := ui.Alert{Href: v.Href, Label: "Look and cancel…"}
+		a := ui.Alert{Name: "Recovery of an owner", Href: v.Href, Label: "Look and cancel…"}
 		begin := "The staff is about to let " + v.Name + ", an owner, in again. " + v.RequestedBy + " asked for it. "
 		switch v.State {
 		case member.OwnerWaiting:

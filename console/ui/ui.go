@@ -27,7 +27,12 @@ type Kit struct {
 type Link struct{ Href, Label string }
 
 // Nav is a page in the sidebar.
-type Nav struct{ Href, Icon, Label string }
+type Nav struct {
+	Href, Icon, Label string
+
+	Count int    // of what waits there; 0 shows nothing
+	Says  string // what is counted, for screen readers
+}
 
 // NavGroup is a part of the sidebar.
 type NavGroup struct {
@@ -64,11 +69,14 @@ type Page struct {
 	Name   string // who is signed in
 	Role   string // what they are here
 	Toast  string // what has just been done; empty for nothing
+	Search string // address of the search, for who has no script
+	Flush  bool   // the content goes to the edges of the page
 	Alerts []Alert
 }
 
 // Alert is what everybody in a tenant must see on every page.
 type Alert struct {
+	Name  string // of the region, for screen readers
 	Text  string
 	Ready *Moment // when it comes to pass; nil: not settled
 	Left  string  // how long that is

@@ -1,8 +1,13 @@
 // What a page in the shell does beside what forms and links do: it copies, puts times into the reader's own, and asks for a
 // passkey before a form that needs a fresh one goes out.
 
+import { lists, refreshes } from "./list.js";
 import { busy, clearProblem, create, element, icon, localTime, showProblem, use } from "./page.js";
+<<<<<<< HEAD
 import "./chart.js";
+=======
+import "./palette.js";
+>>>>>>> 216e2dd (wip)
 
 const toastFor = 6000;
 
@@ -19,23 +24,30 @@ function toast(words) {
 
 document.querySelectorAll("#toasts .toast").forEach(fade);
 
-for (const time of document.querySelectorAll("time")) {
-  const local = localTime(time.dateTime);
-  time.title = `${local} (${time.title})`;
-  if ("clock" in time.dataset) time.textContent = local;
+/** Makes what stands in a page, or in a part of it that came later, do what it says. */
+function ready(scope) {
+  for (const time of scope.querySelectorAll("time")) {
+    const local = localTime(time.dateTime);
+    time.title = `${local} (${time.title})`;
+    if ("clock" in time.dataset) time.textContent = local;
+  }
+  lists(scope);
 }
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      toast("Copied");
-    } catch {
-      getSelection().selectAllChildren(button.querySelector("[data-text]"));
-      toast("Press Ctrl+C or ⌘C to copy");
-    }
-  });
-}
+ready(document);
+refreshes(document, ready);
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button === null) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    toast("Copied");
+  } catch {
+    getSelection().selectAllChildren(button.querySelector("[data-text]") ?? button.closest(".code-box")?.querySelector("pre") ?? button);
+    toast("Press Ctrl+C or ⌘C to copy");
+  }
+});
 
 const fresh = (scope) => Date.now() < Date.parse(scope.dataset.freshUntil);
 
@@ -81,3 +93,20 @@ if (add !== null) {
 
 // After a refusal the first field that is wrong has the focus; where none is, what is said of the form.
 document.querySelector("main [aria-invalid=true]")?.focus();
+
+// A page that is slow to come shows that it does, once it is late.
+const late = 300;
+
+function going() {
+  setTimeout(() => document.body.setAttribute("data-going", ""), late);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (link === null || event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  if (link.target === "" && !link.hasAttribute("download") && link.origin === location.origin && link.pathname + link.search !== location.pathname + location.search) going();
+});
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) going();
+});
+addEventListener("pageshow", () => document.body.removeAttribute("data-going"));
