@@ -3,11 +3,8 @@
 
 import { lists, refreshes } from "./list.js";
 import { busy, clearProblem, create, element, icon, localTime, showProblem, use } from "./page.js";
-<<<<<<< HEAD
 import "./chart.js";
-=======
 import "./palette.js";
->>>>>>> 216e2dd (wip)
 
 const toastFor = 6000;
 
