@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -54,6 +55,11 @@ type SignIn struct {
 	Facts         []byte // JSON of the ceremony
 	AuditEntry    []byte // JSON, with this ID and At
 	Event         []byte // JSON, with this ID and At
+
+	AuditTarget string    // kind/id, as AuditEntry has it
+	Browser     string    // a short label: scope.Origin.Browser
+	APIKeyID    uuid.UUID // of the call; Nil for none
+	Began       time.Time // by time.Now, when the call began: latency is counted from it. Zero: not measured
 }
 
 // SignInOutcome is what became of a SignIn.
@@ -124,6 +130,8 @@ type signInRow struct {
 	slot      int32
 	address   netip.Addr
 	userAgent []byte
+	traceID   string
+	requestID string
 	answer    chan signInAnswer // holds one: the writer never waits for the reader
 	outcome   SignInOutcome     // the writer's, until it is the answer
 
@@ -158,8 +166,10 @@ func newSignInRow(sc scope.Scope, in SignIn) *signInRow {
 	r := &signInRow{
 		SignIn: in, tenant: sc.Tenant(), slot: Slot(in.Expiry),
 		address: sc.Origin().Address.Unmap().WithZone(""), userAgent: clean([]byte(sc.Origin().UserAgent)),
+		traceID: cleanString(sc.Origin().TraceID), requestID: cleanString(sc.Origin().RequestID),
 		answer: make(chan signInAnswer, 1),
 	}
+	r.Browser, r.AuditTarget = cleanString(in.Browser), cleanString(in.AuditTarget)
 	r.Facts, r.AuditEntry, r.Event = clean(in.Facts), clean(in.AuditEntry), clean(in.Event)
 	var h maphash.Hash
 	h.SetSeed(rowSeed)
@@ -187,4 +197,16 @@ func clean(text []byte) []byte {
 		return text
 	}
 	return []byte(strings.ReplaceAll(strings.ToValidUTF8(string(text), "�"), "\x00", "�"))
+}
+
+func cleanString(text string) string {
+	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return string(clean([]byte(text)))
+}
+
+// Micros is d in whole microseconds, as ceremonies.latency_us has it: 0 to 35 minutes.
+func Micros(d time.Duration) int32 {
+	return int32(min(max(d.Microseconds(), 0), math.MaxInt32)) //nolint:gosec // bounded
 }

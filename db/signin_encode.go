@@ -19,7 +19,7 @@ type signInEncoder struct {
 	args [signInColumns][]byte
 }
 
-const signInColumns = 19
+const signInColumns = 25
 
 // encode returns the arrays in the order of signInGiven's parameters, or, for one
 // row, its values. They are valid until the next call.
@@ -58,6 +58,12 @@ func (e *signInEncoder) encode(rows []*signInRow) [][]byte {
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.Facts) })
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.AuditEntry) })
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.Event) })
+	column(pgtype.Int4OID, appendLatency)
+	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendString(b, r.traceID) })
+	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendString(b, r.requestID) })
+	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendString(b, r.Browser) })
+	column(pgtype.UUIDOID, appendKey)
+	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendString(b, r.AuditTarget) })
 	start := 0
 	for i, end := range e.ends {
 		e.args[i] = e.buf[start:end]
@@ -87,6 +93,26 @@ const null = 1<<32 - 1
 
 func appendBytes(b, v []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...) //nolint:gosec // bounded by the request's size
+}
+
+func appendString(b []byte, v string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...) //nolint:gosec // bounded by the request's size
+}
+
+// appendLatency is the time until now, when the batch leaves: waiting for one's turn is
+// part of it, and the commit, which nobody knows yet, is not.
+func appendLatency(b []byte, r *signInRow) []byte {
+	if r.Began.IsZero() {
+		return binary.BigEndian.AppendUint32(b, null)
+	}
+	return appendInt4(b, Micros(time.Since(r.Began)))
+}
+
+func appendKey(b []byte, r *signInRow) []byte {
+	if r.APIKeyID == uuid.Nil {
+		return binary.BigEndian.AppendUint32(b, null)
+	}
+	return appendBytes(b, r.APIKeyID[:])
 }
 
 func appendInt2(b []byte, v int16) []byte {

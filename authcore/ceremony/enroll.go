@@ -38,6 +38,7 @@ type enrollment struct {
 	expired  bool // it is verified but for certificates that have ended: for the policy to refuse
 	nickname string
 	proof    proof
+	laps     laps
 
 	metadata *mds.Snapshot      // that the verdict goes by; nil for none
 	roots    []attestation.Root // of the tenant, that it was tried on
@@ -62,13 +63,14 @@ func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req Fi
 	if err != nil {
 		return Registered{}, err
 	}
-	e := enrollment{id: id, scope: sc}
+	e := enrollment{id: id, scope: sc, laps: start()}
 	done, err := s.enroll(ctx, sc, &e, &req)
 	if err != nil && e.decision.Outcome == policy.Deny {
 		err = s.recordRefused(ctx, &e, err)
 	}
 	if err != nil {
-		s.refuse(ctx, sc, actionRegister, id, err, s.keepRefused(ctx, sc, &e, err)...)
+		detail := s.keepRefused(ctx, sc, &e, err)
+		s.refuseFinish(ctx, sc, actionRegister, e.attempt(&req.Response, err), err, detail...)
 		return Registered{}, err
 	}
 	return done, nil
@@ -86,6 +88,7 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	if err := e.open(e.at, req.Publishable); err != nil {
 		return Registered{}, err
 	}
+	e.laps.end(lapOpen)
 	algorithms := make([]webauthn.Algorithm, len(e.begun.Algorithms))
 	for i, a := range e.begun.Algorithms {
 		algorithms[i] = webauthn.Algorithm(a)
@@ -102,6 +105,7 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	if e.expired = errors.Is(err, webauthn.ErrAttestationExpired); err != nil && !e.expired {
 		return Registered{}, err
 	}
+	e.laps.end(lapVerify)
 	e.proof.verified = true
 	e.metadata = s.metadata()
 	if e.roots, err = s.trusted(ctx, sc, &e.verified); err != nil {
@@ -109,6 +113,7 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	}
 	e.verdict = attestation.Judge(e.verified.Attestation, e.verified.AAGUID, e.at, e.metadata, e.roots)
 	e.gather(e.at)
+	e.laps.end(lapAttest)
 	if req.Nickname == nil {
 		e.nickname = credential.DefaultNickname(authenticator.Name(e.verified.AAGUID, e.metadata))
 	} else if e.nickname, err = credential.CleanNickname(*req.Nickname); err != nil {
@@ -317,9 +322,10 @@ func (e *enrollment) via() credential.Via {
 
 func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID) error {
 	v, id := &e.verified, owner.UUID()
-	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
+	e.laps.end(lapStore)
+	if err := insertCeremony(ctx, tx, e.scope, &e.laps, tenantq.InsertCeremonyParams{
 		At: tx.Now(), ID: e.id, Kind: kindRegistration, Outcome: string(Allow), UserID: &id, CredentialID: v.CredentialID,
-		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.facts.AppendJSON(nil)), //nolint:gosec // an integer column
+		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.laps.append(e.facts.AppendJSON(nil))), //nolint:gosec // an integer column
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}

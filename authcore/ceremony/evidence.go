@@ -137,7 +137,7 @@ func (s *Service) keepRefused(ctx context.Context, sc scope.Scope, e *enrollment
 	defer cancel()
 	room, err := s.room(ctx, e)
 	if room {
-		err = s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error { return e.fail(ctx, tx, f.Reason) })
+		err = s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error { return e.fail(ctx, tx, f.Reason, refusal) })
 	}
 	if err != nil {
 		e.proof.kept = evidence.Kept{}
@@ -146,20 +146,18 @@ func (s *Service) keepRefused(ctx context.Context, sc scope.Scope, e *enrollment
 	return e.proof.detail()
 }
 
-func (e *enrollment) fail(ctx context.Context, tx *db.TenantTx, reason string) error {
+func (e *enrollment) fail(ctx context.Context, tx *db.TenantTx, reason string, refusal error) error {
 	in, err := e.evidence(outcomeFailed, reason, e.begun.User)
 	if err != nil {
 		return err
 	}
-	var credentialID []byte
-	facts := []byte("{}")
+	credentialID := e.proof.response.RawID
 	if e.proof.verified {
-		credentialID, facts = e.verified.CredentialID, e.facts.AppendJSON(nil)
-		in.Facts = facts
+		credentialID, in.Facts = e.verified.CredentialID, e.facts.AppendJSON(nil)
 	}
-	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
+	if err := insertCeremony(ctx, tx, e.scope, &e.laps, tenantq.InsertCeremonyParams{
 		At: tx.Now(), ID: e.id, Kind: kindRegistration, Outcome: outcomeFailed, Reason: reason, UserID: e.begun.User, CredentialID: credentialID,
-		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(facts), //nolint:gosec // an integer column
+		PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.failure(refusal)), //nolint:gosec // an integer column
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}

@@ -78,7 +78,7 @@ func TestARefusedRegistrationLeavesEvidence(t *testing.T) {
 		t.Errorf("Verify = %+v, %v", r, err)
 	}
 	for table, want := range map[string]int{
-		"ceremonies WHERE kind = 'REGISTRATION' AND outcome = 'FAILED' AND reason = 'ATTESTATION_INVALID' AND tenant_id = $1": 3,
+		"ceremonies WHERE kind = 'REGISTRATION' AND outcome = 'FAILED' AND reason = 'ATTESTATION_INVALID' AND tenant_id = $1": 5, // each, with evidence or without
 		"credentials WHERE tenant_id = $1":      0,
 		"users WHERE tenant_id = $1":            0,
 		"spent_challenges WHERE tenant_id = $1": 0,

@@ -116,10 +116,13 @@ func judge(in *signIn, row tenantq.GetCredentialForSignInRow, found bool) (Decis
 // recordRefusal leaves the ceremony, its audit entry and its event.
 func (s *Service) recordRefusal(ctx context.Context, tx *db.TenantTx, in *signIn, outcome, reason string) error {
 	userID, facts := in.known.user.ID.UUID(), in.facts()
-	if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
+	if in.laps.us[lapDecide] == 0 { // else the sign-in was written once, and refused by its row
+		in.laps.end(lapDecide)
+	}
+	if err := insertCeremony(ctx, tx, in.scope, &in.laps, tenantq.InsertCeremonyParams{
 		At: in.at, ID: in.id, Kind: kindAuthentication, Outcome: outcome, Reason: reason,
 		UserID: &userID, CredentialID: in.assertion.CredentialID, PolicyVersion: int32(in.snap.PolicyVersion), //nolint:gosec // an integer column
-		Facts: string(facts.AppendJSON(nil)),
+		Facts: string(in.laps.append(facts.AppendJSON(nil))),
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}

@@ -30,10 +30,12 @@ type signIn struct {
 	ring        *keys.Ring
 	snap        *tenant.Snapshot
 	begun       authentication
+	opened      bool // begun is what was sealed
 	known       *known
 	assertion   webauthn.Assertion
 	publishable bool
 	reach       assurance.Reach // read where policy asks for more than this sign-in is worth; else zero
+	laps        laps
 }
 
 // FinishAuthentication verifies what the authenticator signed (WebAuthn L3
@@ -51,10 +53,10 @@ func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req 
 	if err != nil {
 		return Authenticated{}, err
 	}
-	in := signIn{id: id, at: s.store.Now(), scope: sc, publishable: req.Publishable}
+	in := signIn{id: id, at: s.store.Now(), scope: sc, publishable: req.Publishable, laps: start()}
 	done, err := s.finish(ctx, &in, &req)
 	if err != nil {
-		s.refuse(ctx, sc, actionAuthenticate, id, err)
+		s.refuseFinish(ctx, sc, actionAuthenticate, in.attempt(&req.Response, err), err)
 		return Authenticated{}, err
 	}
 	return done, nil
@@ -68,9 +70,11 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 	if in.begun, err = openAuthentication(in.ring, req.ID); err != nil {
 		return Authenticated{}, err
 	}
+	in.opened = true
 	if !in.at.Before(in.begun.expiresAt) {
 		return Authenticated{}, ErrChallengeExpired
 	}
+	in.laps.end(lapOpen)
 	if err := s.verify(ctx, in, &req.Response); err != nil {
 		return Authenticated{}, err
 	}
@@ -114,6 +118,7 @@ func (s *Service) verify(ctx context.Context, in *signIn, resp *webauthn.Asserti
 	if err != nil {
 		return err
 	}
+	in.laps.end(lapFind)
 	if k != nil {
 		in.known, key = k, k.key
 		stored = webauthn.StoredCredential{
@@ -127,6 +132,7 @@ func (s *Service) verify(ctx context.Context, in *signIn, resp *webauthn.Asserti
 		UserIdentified:          in.begun.identified,
 		Stored:                  stored,
 	}, key, *resp)
+	in.laps.end(lapVerify)
 	if err == nil && k == nil {
 		return errors.New("a signature verified against the decoy key") // cannot happen; must not sign in
 	}
@@ -173,8 +179,10 @@ func (in *signIn) write(known *policy.AuthenticationFacts) db.SignIn {
 	a, k := in.assurance(), in.known
 	actor := asUser(in.scope, k.user.ID)
 	buf := make([]byte, 0, 1536) // facts, entry and event share one allocation, nearly always
-	facts := known.AppendJSON(buf)
-	entry := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, in.entry(audit.Success, ""))
+	in.laps.end(lapDecide)
+	facts := in.laps.append(known.AppendJSON(buf))
+	about := in.entry(audit.Success, "")
+	entry := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, about)
 	happened := event.AppendJSON(entry[len(entry):], actor, in.id, in.at, event.Event{
 		Type: event.AuthenticationSucceeded, UserID: k.user.ID.UUID(), CredentialID: in.assertion.CredentialID, SessionID: in.id,
 		Data: []attr.Attr{attr.Int("aal", int64(a.AAL))},
@@ -186,6 +194,7 @@ func (in *signIn) write(known *policy.AuthenticationFacts) db.SignIn {
 		BackupEligible: in.backupEligible(), BackedUp: a.BackedUp,
 		AAL: int16(a.AAL), UserVerified: a.UserVerified, Lifetime: in.snap.Policy.SessionLifetime(),
 		At: in.at, PolicyVersion: int32(in.snap.PolicyVersion), Facts: facts, AuditEntry: entry, Event: happened, //nolint:gosec // an integer column
+		AuditTarget: about.Target.String(), Browser: in.scope.Origin().Browser(), APIKeyID: apiKey(in.scope), Began: in.laps.began,
 	}
 }
 

@@ -1,6 +1,7 @@
 package ceremony_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,7 @@ type server struct {
 	credentials *credential.Service
 	sessions    *session.Service
 	evidence    *evidence.Service
+	denials     *audit.Denials
 }
 
 // world is a database and the servers on it. The first is the embedded one.
@@ -51,6 +53,8 @@ type world struct {
 	db    *dbtest.Store
 	kms   keys.KMS
 	redis string
+
+	perMinute int // refusals alike that are recorded one by one; 0: all that a test makes
 
 	metadata atomic.Pointer[mds.Snapshot] // what attestations are judged by
 }
@@ -92,9 +96,10 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 		t.Fatal(err)
 	}
 	s.evidence = evidence.New(evidence.Options{Store: store, Keys: s.keys})
+	s.denials = audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: cmp.Or(w.perMinute, 1000)})
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
-		Denials: audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: 1000}), Evidence: s.evidence,
+		Denials: s.denials, Evidence: s.evidence,
 		Metadata: w.metadata.Load,
 	})
 	if err != nil {

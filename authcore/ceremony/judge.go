@@ -82,7 +82,7 @@ func (e *enrollment) decide(kept int) error {
 func (e *enrollment) gather(now time.Time) {
 	v := &e.verified
 	e.facts = policy.RegistrationFacts{
-		Origin: v.ClientData.Origin, TopOrigin: v.ClientData.TopOrigin,
+		Origin: v.ClientData.Origin, TopOrigin: v.ClientData.TopOrigin, CrossOrigin: v.ClientData.CrossOrigin, Flags: uint8(v.Flags),
 		UserPresent: v.Flags.UserPresent(), UserVerified: v.Flags.UserVerified(), BackupEligible: v.Flags.BackupEligible(), BackedUp: v.Flags.BackedUp(),
 		SignCount: v.SignCount, Algorithm: int(v.Algorithm), AAGUID: v.AAGUID, Attachment: v.Attachment, Transports: v.Transports, Discoverable: v.Discoverable,
 		AttestationAsked: e.begun.Attestation, AttestationFormat: v.Attestation.Format, AttestationType: attestationType(v.Attestation.Type),
@@ -116,9 +116,10 @@ func (s *Service) recordRefused(ctx context.Context, e *enrollment, refused erro
 		if err := e.spend(ctx, tx, hash[:], e.begun.ExpiresAt, ErrChallengeSpent); err != nil {
 			return err
 		}
-		if err := tx.InsertCeremony(ctx, tenantq.InsertCeremonyParams{
+		e.laps.end(lapStore)
+		if err := insertCeremony(ctx, tx, e.scope, &e.laps, tenantq.InsertCeremonyParams{
 			At: tx.Now(), ID: e.id, Kind: kindRegistration, Outcome: outcomeFailed, Reason: reason, UserID: e.begun.User, CredentialID: e.verified.CredentialID,
-			PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.facts.AppendJSON(nil)), //nolint:gosec // an integer column
+			PolicyVersion: int32(e.snap.PolicyVersion), Facts: string(e.laps.append(e.facts.AppendJSON(nil))), //nolint:gosec // an integer column
 		}); err != nil {
 			return fmt.Errorf("insert ceremony: %w", err)
 		}
@@ -193,7 +194,7 @@ func (s *Service) decline(ctx context.Context, in *signIn, d policy.Decision) (A
 func (in *signIn) facts() policy.AuthenticationFacts {
 	flags, c := in.assertion.Flags, &in.known.credential
 	f := policy.AuthenticationFacts{
-		Origin: in.assertion.ClientData.Origin, TopOrigin: in.assertion.ClientData.TopOrigin,
+		Origin: in.assertion.ClientData.Origin, TopOrigin: in.assertion.ClientData.TopOrigin, CrossOrigin: in.assertion.ClientData.CrossOrigin, Flags: uint8(flags),
 		UserVerified: flags.UserVerified(), BackupEligible: flags.BackupEligible(), BackedUp: flags.BackedUp(), SignCount: in.assertion.SignCount,
 		Algorithm: int(c.Algorithm), Attachment: in.assertion.Attachment, Purpose: in.begun.purpose, Identified: in.begun.identified,
 		SteppedUp: in.begun.steppedUp, Publishable: in.publishable, AAGUID: c.AAGUID, Trust: string(c.Trust), Certification: c.Certification,

@@ -34,9 +34,8 @@ const (
 // refuse records that a ceremony was refused, unless err says nothing about the
 // request: an outage, a client that hung up. What is refused in a loop is counted.
 func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, about uuid.UUID, err error, detail ...attr.Attr) {
-	f, ok := fault.As(err)
-	if !ok || f.Kind == fault.Unavailable || isRecorded(err) ||
-		errors.Is(err, idempotency.ErrReused) || errors.Is(err, idempotency.ErrNotReplayable) {
+	f, ok := tells(err)
+	if !ok {
 		return
 	}
 	e := audit.Entry{Action: action, Reason: f.Reason, Detail: detail}
@@ -44,6 +43,17 @@ func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, abo
 		e.Target = audit.Target{Kind: "ceremony", ID: about.String()}
 	}
 	s.denials.Record(ctx, sc, e)
+}
+
+// tells returns the fault of an error that says something about the request and is on
+// record nowhere yet.
+func tells(err error) (*fault.Error, bool) {
+	f, ok := fault.As(err)
+	if !ok || f.Kind == fault.Unavailable || isRecorded(err) ||
+		errors.Is(err, idempotency.ErrReused) || errors.Is(err, idempotency.ErrNotReplayable) {
+		return nil, false
+	}
+	return f, true
 }
 
 // isUnknown reports an error that says no more than that a user does not exist.

@@ -323,7 +323,11 @@ func (r *replay) ceremony(row *tenantq.ListCeremoniesRow) error {
 	if err != nil {
 		return fmt.Errorf("ceremony %s: %w", row.ID, err)
 	}
-	if !complete {
+	switch {
+	case !complete && row.Outcome == failed:
+		r.apart++ // it broke the protocol before there was anything to decide
+		return nil
+	case !complete:
 		r.incomplete++
 		return nil
 	}

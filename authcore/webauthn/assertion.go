@@ -81,48 +81,48 @@ func VerifyAssertion(rp RP, exp AssertionExpectation, key Key, resp AssertionRes
 		return Assertion{}, errors.New("webauthn: zero Key")
 	}
 	if err := checkCredential(resp.ID, resp.RawID, resp.Type); err != nil { // steps 3, 4
-		return Assertion{}, err
+		return Assertion{}, at(3, err)
 	}
 	if len(resp.UserHandle) > maxUserHandleBytes {
-		return Assertion{}, ErrMalformed.WithCause(fmt.Errorf("user handle of %d bytes", len(resp.UserHandle)))
+		return Assertion{}, at(6, ErrMalformed.WithCause(fmt.Errorf("user handle of %d bytes", len(resp.UserHandle))))
 	}
 	if len(exp.AllowedIDs) > 0 && !slices.ContainsFunc(exp.AllowedIDs, func(id []byte) bool { return bytes.Equal(id, resp.RawID) }) {
-		return Assertion{}, ErrCredentialNotAllowed // step 5
+		return Assertion{}, at(5, ErrCredentialNotAllowed)
 	}
 	if !exp.UserIdentified && len(resp.UserHandle) == 0 { // step 6
-		return Assertion{}, ErrUserHandle.WithMessage("the authenticator did not say which user the credential belongs to")
+		return Assertion{}, at(6, ErrUserHandle.WithMessage("the authenticator did not say which user the credential belongs to"))
 	}
 	outputs, err := parseExtensionResults(resp.ClientExtensionResults) // step 23
 	if err != nil {
-		return Assertion{}, err
+		return Assertion{}, at(4, err)
 	}
 	client, err := parseClientData(resp.ClientDataJSON) // steps 8, 9
 	if err != nil {
-		return Assertion{}, ErrMalformed.WithCause(err)
+		return Assertion{}, at(9, ErrMalformed.WithCause(err))
 	}
-	if err := client.verify(&rp, typeGet, exp.Challenge); err != nil { // steps 10 to 14
+	if err := client.verify(&rp, typeGet, 10, exp.Challenge); err != nil { // steps 10 to 14
 		return Assertion{}, err
 	}
 	auth, err := parseAuthenticatorData(resp.AuthenticatorData)
 	if err != nil {
-		return Assertion{}, ErrMalformed.WithCause(err)
+		return Assertion{}, at(7, ErrMalformed.WithCause(err))
 	}
 	rpID := rp.ID
 	if outputs.appID && exp.AppID != "" {
 		rpID = exp.AppID
 	}
-	if err := auth.verify(rpID, true, exp.RequireUserVerification); err != nil { // steps 15 to 18
+	if err := auth.verify(rpID, 15, true, exp.RequireUserVerification); err != nil { // steps 15 to 18
 		return Assertion{}, err
 	}
 	clientDataHash := sha256.Sum256(resp.ClientDataJSON) // step 20
 	var buf [256]byte                                    // 37 bytes of authenticator data and 32 of hash, nearly always
 	message := append(append(buf[:0], resp.AuthenticatorData...), clientDataHash[:]...)
 	if !key.verify(message, resp.Signature) { // step 21
-		return Assertion{}, ErrSignature
+		return Assertion{}, at(21, ErrSignature)
 	}
 	stored := &exp.Stored
 	if len(resp.UserHandle) > 0 && !bytes.Equal(resp.UserHandle, stored.UserHandle) {
-		return Assertion{}, ErrUserHandle // step 6
+		return Assertion{}, at(6, ErrUserHandle)
 	}
 	return Assertion{
 		CredentialID:          resp.RawID,

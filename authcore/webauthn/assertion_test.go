@@ -232,6 +232,7 @@ func TestAssertion(t *testing.T) {
 		t.Run(tt.step+"/"+tt.name, func(t *testing.T) {
 			got, err := tt.run.run(t)
 			checkOutcome(t, err, tt.want)
+			checkStep(t, tt.step, err)
 			if err != nil && got.CredentialID != nil {
 				t.Errorf("a refused assertion returned a credential: %+v", got)
 			}

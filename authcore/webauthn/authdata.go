@@ -106,20 +106,21 @@ func parseAuthenticatorData(raw []byte) (authenticatorData, error) {
 	return d, nil
 }
 
-// verify does steps 14 to 17 of §7.1 and 15 to 18 of §7.2.
-func (d *authenticatorData) verify(rpID string, requireUP, requireUV bool) error {
+// verify does steps 14 to 17 of §7.1 and 15 to 18 of §7.2. first is the number of the
+// first of them.
+func (d *authenticatorData) verify(rpID string, first int, requireUP, requireUV bool) error {
 	want := sha256.Sum256([]byte(rpID))
 	if !bytes.Equal(d.rpIDHash, want[:]) {
-		return ErrRPID
+		return at(first, ErrRPID)
 	}
 	if requireUP && !d.flags.UserPresent() {
-		return ErrUserPresence
+		return at(first+1, ErrUserPresence)
 	}
 	if requireUV && !d.flags.UserVerified() {
-		return ErrUserVerification
+		return at(first+2, ErrUserVerification)
 	}
 	if d.flags.BackedUp() && !d.flags.BackupEligible() {
-		return ErrBackupState
+		return at(first+3, ErrBackupState)
 	}
 	return nil
 }

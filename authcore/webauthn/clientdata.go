@@ -75,33 +75,33 @@ func parseClientData(raw []byte) (collectedClientData, error) {
 }
 
 // verify does steps 7 to 11 of §7.1 and 10 to 14 of §7.2, which are the same
-// but for the type.
-func (c *collectedClientData) verify(rp *RP, ceremony string, challenge []byte) error {
+// but for the type. first is the number of the first of them.
+func (c *collectedClientData) verify(rp *RP, ceremony string, first int, challenge []byte) error {
 	if c.ceremony != ceremony {
-		return ErrCeremonyType
+		return at(first, ErrCeremonyType)
 	}
 	var buf [128]byte // a challenge of up to 96 bytes: no allocation
 	want := base64.RawURLEncoding.AppendEncode(buf[:0], challenge)
 	if subtle.ConstantTimeCompare(want, []byte(c.challenge)) != 1 {
-		return ErrChallenge
+		return at(first+1, ErrChallenge)
 	}
 	if !slices.Contains(rp.Origins, c.Origin) {
-		return ErrOrigin.WithCause(fmt.Errorf("origin %.256q", c.Origin))
+		return at(first+2, ErrOrigin.WithCause(fmt.Errorf("origin %.256q", c.Origin)))
 	}
 	if c.CrossOrigin && !rp.AllowCrossOrigin {
-		return ErrOrigin.WithMessage("the credential was made in a cross-origin frame, which is not allowed")
+		return at(first+3, ErrOrigin.WithMessage("the credential was made in a cross-origin frame, which is not allowed"))
 	}
 	if !c.hasTopOrigin {
 		if c.CrossOrigin && rp.RequireTopOrigin {
-			return ErrOrigin.WithMessage("the client does not say which page embeds this relying party")
+			return at(first+4, ErrOrigin.WithMessage("the client does not say which page embeds this relying party"))
 		}
 		return nil
 	}
 	// A client sets topOrigin only when crossOrigin is true, which was allowed
 	// above; one that claims otherwise contradicts itself.
 	if !c.CrossOrigin || !slices.Contains(rp.TopOrigins, c.TopOrigin) {
-		return ErrOrigin.WithMessage("the credential was made inside a page that may not embed this relying party").
-			WithCause(fmt.Errorf("top origin %.256q", c.TopOrigin))
+		return at(first+4, ErrOrigin.WithMessage("the credential was made inside a page that may not embed this relying party").
+			WithCause(fmt.Errorf("top origin %.256q", c.TopOrigin)))
 	}
 	return nil
 }

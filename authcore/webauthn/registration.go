@@ -74,55 +74,57 @@ func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationRes
 		return Registration{}, err
 	}
 	if err := checkCredential(resp.ID, resp.RawID, resp.Type); err != nil { // steps 3, 4
-		return Registration{}, err
+		return Registration{}, at(3, err)
 	}
 	if err := checkTransports(resp.Transports); err != nil {
-		return Registration{}, err
+		return Registration{}, at(3, err)
 	}
 	outputs, err := parseExtensionResults(resp.ClientExtensionResults) // step 28
 	if err != nil {
-		return Registration{}, err
+		return Registration{}, at(4, err)
 	}
 	client, err := parseClientData(resp.ClientDataJSON) // steps 5, 6
 	if err != nil {
-		return Registration{}, ErrMalformed.WithCause(err)
+		return Registration{}, at(6, ErrMalformed.WithCause(err))
 	}
-	if err := client.verify(&rp, typeCreate, exp.Challenge); err != nil { // steps 7 to 11
+	if err := client.verify(&rp, typeCreate, 7, exp.Challenge); err != nil { // steps 7 to 11
 		return Registration{}, err
 	}
 	clientDataHash := sha256.Sum256(resp.ClientDataJSON)          // step 12
 	object, err := parseAttestationObject(resp.AttestationObject) // step 13
 	if err != nil {
-		return Registration{}, ErrMalformed.WithCause(err)
+		return Registration{}, at(13, ErrMalformed.WithCause(err))
 	}
 	auth, err := parseAuthenticatorData(object.RawAuthData)
 	if err != nil {
-		return Registration{}, ErrMalformed.WithCause(err)
+		return Registration{}, at(13, ErrMalformed.WithCause(err))
 	}
 	if auth.credentialID == nil {
-		return Registration{}, ErrMalformed.WithCause(errors.New("authenticator data: no attested credential data"))
+		return Registration{}, at(13, ErrMalformed.WithCause(errors.New("authenticator data: no attested credential data")))
 	}
-	if err := auth.verify(rp.ID, !exp.Conditional, exp.RequireUserVerification); err != nil { // steps 14 to 17
+	if err := auth.verify(rp.ID, 14, !exp.Conditional, exp.RequireUserVerification); err != nil { // steps 14 to 17
 		return Registration{}, err
 	}
 	key, err := ParsePublicKey(auth.publicKey)
 	if err != nil {
-		return Registration{}, err
+		return Registration{}, at(20, err)
 	}
 	if !slices.Contains(exp.Algorithms, key.algorithm) { // step 20
-		return Registration{}, ErrAlgorithm.WithCause(fmt.Errorf("%v was not offered", key.algorithm))
+		return Registration{}, at(20, ErrAlgorithm.WithCause(fmt.Errorf("%v was not offered", key.algorithm)))
 	}
 	// The record's ID is the attested one; a client that reports another one
 	// did not create this credential.
 	if !bytes.Equal(auth.credentialID, resp.RawID) {
-		return Registration{}, ErrMalformed.WithCause(errors.New("rawId is not the attested credential ID"))
+		return Registration{}, at(13, ErrMalformed.WithCause(errors.New("rawId is not the attested credential ID")))
 	}
 	if err := authenticatorOutputs(auth.extensions, &outputs.said); err != nil {
-		return Registration{}, ErrMalformed.WithCause(err)
+		return Registration{}, at(28, ErrMalformed.WithCause(err))
 	}
 	attestation, err := verifyAttestation(object, clientDataHash[:], exp.AllowSafetyNet) // steps 21, 22
-	if err != nil {
-		return Registration{}, err
+	if errors.Is(err, ErrAttestationFormat) {
+		return Registration{}, at(21, err)
+	} else if err != nil {
+		return Registration{}, at(22, err)
 	}
 	reg := Registration{
 		CredentialID: auth.credentialID,
@@ -141,9 +143,9 @@ func VerifyRegistration(rp RP, exp RegistrationExpectation, resp RegistrationRes
 	}
 	switch err := reg.Attestation.checkValidity(exp.present()); {
 	case errors.Is(err, ErrAttestationExpired):
-		return reg, err
+		return reg, at(22, err)
 	case err != nil:
-		return Registration{}, err
+		return Registration{}, at(22, err)
 	}
 	return reg, nil
 }

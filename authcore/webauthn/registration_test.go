@@ -416,6 +416,7 @@ func TestRegistration(t *testing.T) {
 		t.Run(tt.step+"/"+tt.name, func(t *testing.T) {
 			reg, err := tt.run.run(t)
 			checkOutcome(t, err, tt.want)
+			checkStep(t, tt.step, err)
 			if err != nil && reg.CredentialID != nil {
 				t.Errorf("a refused registration returned a credential: %+v", reg)
 			}

@@ -24,8 +24,190 @@ func (q *Queries) CountAuditEntries(ctx context.Context, action string) (int64, 
 	return count, err
 }
 
+const EndOfAuditEntries = `-- name: EndOfAuditEntries :one
+SELECT id FROM audit_inbox WHERE id < $1::uuid AND id >= $2::uuid
+ORDER BY id DESC OFFSET $3::int - 1 LIMIT 1
+`
+
+type EndOfAuditEntriesParams struct {
+	BeforeID   uuid.UUID
+	FromID     uuid.UUID
+	MaxScanned int32
+}
+
+// The last of the max_scanned that FindAuditEntries looks at. Index: audit_inbox_pkey, backwards.
+func (q *Queries) EndOfAuditEntries(ctx context.Context, arg EndOfAuditEntriesParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, EndOfAuditEntries, arg.BeforeID, arg.FromID, arg.MaxScanned)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const EndOfAuditEntriesOfTarget = `-- name: EndOfAuditEntriesOfTarget :one
+SELECT id FROM audit_inbox WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid
+ORDER BY id DESC OFFSET $4::int - 1 LIMIT 1
+`
+
+type EndOfAuditEntriesOfTargetParams struct {
+	Target     string
+	BeforeID   uuid.UUID
+	FromID     uuid.UUID
+	MaxScanned int32
+}
+
+// The same of FindAuditEntriesOfTarget. Index: audit_inbox_target, backwards.
+func (q *Queries) EndOfAuditEntriesOfTarget(ctx context.Context, arg EndOfAuditEntriesOfTargetParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, EndOfAuditEntriesOfTarget,
+		arg.Target,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxScanned,
+	)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const FindAuditEntries = `-- name: FindAuditEntries :many
+SELECT id, at, action, entry FROM (
+  SELECT tenant_id, id, at, action, entry, target FROM audit_inbox
+  WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3) i
+WHERE ($4::text IS NULL OR action = $4::text)
+  AND at >= $5::timestamptz AND at < $6::timestamptz
+  AND ($7::text IS NULL OR entry::json ->> 'outcome' = $7::text)
+  AND ($8::text IS NULL OR entry::json -> 'actor' ->> 'id' = $8::text)
+  AND ($9::text IS NULL OR target LIKE $9::text || '/%')
+ORDER BY id DESC LIMIT $10
+`
+
+type FindAuditEntriesParams struct {
+	BeforeID   uuid.UUID
+	FromID     uuid.UUID
+	MaxScanned int32
+	Action     *string
+	Since      time.Time
+	Until      time.Time
+	Outcome    *string
+	Actor      *string
+	TargetKind *string
+	MaxRows    int32
+}
+
+type FindAuditEntriesRow struct {
+	ID     uuid.UUID
+	At     time.Time
+	Action string
+	Entry  string
+}
+
+// The newest first, of the max_scanned entries between the ids: what is asked of the entry
+// itself is read out of its JSON. Index: audit_inbox_pkey, backwards.
+func (q *Queries) FindAuditEntries(ctx context.Context, arg FindAuditEntriesParams) ([]FindAuditEntriesRow, error) {
+	rows, err := q.db.Query(ctx, FindAuditEntries,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxScanned,
+		arg.Action,
+		arg.Since,
+		arg.Until,
+		arg.Outcome,
+		arg.Actor,
+		arg.TargetKind,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FindAuditEntriesRow{}
+	for rows.Next() {
+		var i FindAuditEntriesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.Action,
+			&i.Entry,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const FindAuditEntriesOfTarget = `-- name: FindAuditEntriesOfTarget :many
+SELECT id, at, action, entry FROM (
+  SELECT tenant_id, id, at, action, entry, target FROM audit_inbox
+  WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid ORDER BY id DESC LIMIT $4) i
+WHERE ($5::text IS NULL OR action = $5::text)
+  AND at >= $6::timestamptz AND at < $7::timestamptz
+  AND ($8::text IS NULL OR entry::json ->> 'outcome' = $8::text)
+  AND ($9::text IS NULL OR entry::json -> 'actor' ->> 'id' = $9::text)
+ORDER BY id DESC LIMIT $10
+`
+
+type FindAuditEntriesOfTargetParams struct {
+	Target     string
+	BeforeID   uuid.UUID
+	FromID     uuid.UUID
+	MaxScanned int32
+	Action     *string
+	Since      time.Time
+	Until      time.Time
+	Outcome    *string
+	Actor      *string
+	MaxRows    int32
+}
+
+type FindAuditEntriesOfTargetRow struct {
+	ID     uuid.UUID
+	At     time.Time
+	Action string
+	Entry  string
+}
+
+// FindAuditEntries about one thing. Index: audit_inbox_target, backwards.
+func (q *Queries) FindAuditEntriesOfTarget(ctx context.Context, arg FindAuditEntriesOfTargetParams) ([]FindAuditEntriesOfTargetRow, error) {
+	rows, err := q.db.Query(ctx, FindAuditEntriesOfTarget,
+		arg.Target,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxScanned,
+		arg.Action,
+		arg.Since,
+		arg.Until,
+		arg.Outcome,
+		arg.Actor,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FindAuditEntriesOfTargetRow{}
+	for rows.Next() {
+		var i FindAuditEntriesOfTargetRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.Action,
+			&i.Entry,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const InsertAuditEntry = `-- name: InsertAuditEntry :exec
-INSERT INTO audit_inbox (id, at, action, entry) VALUES ($1, $2, $3, $4)
+INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5)
 `
 
 type InsertAuditEntryParams struct {
@@ -33,15 +215,17 @@ type InsertAuditEntryParams struct {
 	At     time.Time
 	Action string
 	Entry  string
+	Target string
 }
 
-// Index: audit_inbox_pkey.
+// Index: audit_inbox_pkey, audit_inbox_target.
 func (q *Queries) InsertAuditEntry(ctx context.Context, arg InsertAuditEntryParams) error {
 	_, err := q.db.Exec(ctx, InsertAuditEntry,
 		arg.ID,
 		arg.At,
 		arg.Action,
 		arg.Entry,
+		arg.Target,
 	)
 	return err
 }

@@ -12,6 +12,280 @@ import (
 	"github.com/google/uuid"
 )
 
+const EndOfCeremonies = `-- name: EndOfCeremonies :one
+SELECT at, id FROM ceremonies
+WHERE (at, id) < ($1::timestamptz, $2::uuid) AND at >= $3::timestamptz AND at < $4::timestamptz
+ORDER BY at DESC, id DESC OFFSET $5::int - 1 LIMIT 1
+`
+
+type EndOfCeremoniesParams struct {
+	BeforeAt   time.Time
+	BeforeID   uuid.UUID
+	Since      time.Time
+	Until      time.Time
+	MaxScanned int32
+}
+
+type EndOfCeremoniesRow struct {
+	At time.Time
+	ID uuid.UUID
+}
+
+// The last of the max_scanned that FindCeremonies looks at. Index: ceremonies_pkey, backwards.
+func (q *Queries) EndOfCeremonies(ctx context.Context, arg EndOfCeremoniesParams) (EndOfCeremoniesRow, error) {
+	row := q.db.QueryRow(ctx, EndOfCeremonies,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.MaxScanned,
+	)
+	var i EndOfCeremoniesRow
+	err := row.Scan(&i.At, &i.ID)
+	return i, err
+}
+
+const EndOfFailedCeremonies = `-- name: EndOfFailedCeremonies :one
+SELECT at, id FROM ceremonies
+WHERE outcome <> 'ALLOW' AND (at, id) < ($1::timestamptz, $2::uuid)
+  AND at >= $3::timestamptz AND at < $4::timestamptz
+ORDER BY at DESC, id DESC OFFSET $5::int - 1 LIMIT 1
+`
+
+type EndOfFailedCeremoniesParams struct {
+	BeforeAt   time.Time
+	BeforeID   uuid.UUID
+	Since      time.Time
+	Until      time.Time
+	MaxScanned int32
+}
+
+type EndOfFailedCeremoniesRow struct {
+	At time.Time
+	ID uuid.UUID
+}
+
+// EndOfCeremonies of FindFailedCeremonies. Index: ceremonies_failed, backwards.
+func (q *Queries) EndOfFailedCeremonies(ctx context.Context, arg EndOfFailedCeremoniesParams) (EndOfFailedCeremoniesRow, error) {
+	row := q.db.QueryRow(ctx, EndOfFailedCeremonies,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.MaxScanned,
+	)
+	var i EndOfFailedCeremoniesRow
+	err := row.Scan(&i.At, &i.ID)
+	return i, err
+}
+
+const FindCeremonies = `-- name: FindCeremonies :many
+SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM (
+  SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM ceremonies
+  WHERE (at, id) < ($1::timestamptz, $2::uuid) AND at >= $3::timestamptz AND at < $4::timestamptz
+  ORDER BY at DESC, id DESC LIMIT $5) c
+WHERE kind = ANY ($6::text[]) AND outcome = ANY ($7::text[])
+  AND ($8::text IS NULL OR reason = $8::text)
+  AND ($9::uuid IS NULL OR user_id = $9::uuid)
+  AND ($10::bytea IS NULL OR credential_id = $10::bytea)
+  AND ($11::text IS NULL OR trace_id = $11::text)
+  AND ($12::text IS NULL OR request_id = $12::text)
+  AND ($13::text IS NULL OR facts LIKE '%"aaguid":"' || $13::text || '"%')
+ORDER BY at DESC, id DESC LIMIT $14
+`
+
+type FindCeremoniesParams struct {
+	BeforeAt     time.Time
+	BeforeID     uuid.UUID
+	Since        time.Time
+	Until        time.Time
+	MaxScanned   int32
+	Kinds        []string
+	Outcomes     []string
+	Reason       *string
+	UserID       *uuid.UUID
+	CredentialID []byte
+	TraceID      *string
+	RequestID    *string
+	Model        *string
+	MaxRows      int32
+}
+
+// The newest first, of the max_scanned ceremonies before (before_at, before_id): a filter
+// that matches little must not read all of them. Index: ceremonies_pkey, backwards.
+func (q *Queries) FindCeremonies(ctx context.Context, arg FindCeremoniesParams) ([]Ceremony, error) {
+	rows, err := q.db.Query(ctx, FindCeremonies,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.MaxScanned,
+		arg.Kinds,
+		arg.Outcomes,
+		arg.Reason,
+		arg.UserID,
+		arg.CredentialID,
+		arg.TraceID,
+		arg.RequestID,
+		arg.Model,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Ceremony{}
+	for rows.Next() {
+		var i Ceremony
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.At,
+			&i.ID,
+			&i.Kind,
+			&i.Outcome,
+			&i.Reason,
+			&i.UserID,
+			&i.CredentialID,
+			&i.PolicyVersion,
+			&i.Facts,
+			&i.LatencyUs,
+			&i.TraceID,
+			&i.RequestID,
+			&i.Browser,
+			&i.ApiKeyID,
+			&i.Repeats,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const FindFailedCeremonies = `-- name: FindFailedCeremonies :many
+SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM (
+  SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM ceremonies
+  WHERE outcome <> 'ALLOW' AND (at, id) < ($1::timestamptz, $2::uuid)
+    AND at >= $3::timestamptz AND at < $4::timestamptz
+  ORDER BY at DESC, id DESC LIMIT $5) c
+WHERE kind = ANY ($6::text[]) AND outcome = ANY ($7::text[])
+  AND ($8::text IS NULL OR reason = $8::text)
+  AND ($9::uuid IS NULL OR user_id = $9::uuid)
+  AND ($10::bytea IS NULL OR credential_id = $10::bytea)
+  AND ($11::text IS NULL OR trace_id = $11::text)
+  AND ($12::text IS NULL OR request_id = $12::text)
+  AND ($13::text IS NULL OR facts LIKE '%"aaguid":"' || $13::text || '"%')
+ORDER BY at DESC, id DESC LIMIT $14
+`
+
+type FindFailedCeremoniesParams struct {
+	BeforeAt     time.Time
+	BeforeID     uuid.UUID
+	Since        time.Time
+	Until        time.Time
+	MaxScanned   int32
+	Kinds        []string
+	Outcomes     []string
+	Reason       *string
+	UserID       *uuid.UUID
+	CredentialID []byte
+	TraceID      *string
+	RequestID    *string
+	Model        *string
+	MaxRows      int32
+}
+
+// FindCeremonies of those that were not let in. Index: ceremonies_failed, backwards.
+func (q *Queries) FindFailedCeremonies(ctx context.Context, arg FindFailedCeremoniesParams) ([]Ceremony, error) {
+	rows, err := q.db.Query(ctx, FindFailedCeremonies,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.MaxScanned,
+		arg.Kinds,
+		arg.Outcomes,
+		arg.Reason,
+		arg.UserID,
+		arg.CredentialID,
+		arg.TraceID,
+		arg.RequestID,
+		arg.Model,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Ceremony{}
+	for rows.Next() {
+		var i Ceremony
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.At,
+			&i.ID,
+			&i.Kind,
+			&i.Outcome,
+			&i.Reason,
+			&i.UserID,
+			&i.CredentialID,
+			&i.PolicyVersion,
+			&i.Facts,
+			&i.LatencyUs,
+			&i.TraceID,
+			&i.RequestID,
+			&i.Browser,
+			&i.ApiKeyID,
+			&i.Repeats,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const GetCeremony = `-- name: GetCeremony :one
+SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM ceremonies WHERE at >= $1::timestamptz AND at < $2::timestamptz AND id = $3
+`
+
+type GetCeremonyParams struct {
+	Since time.Time
+	Until time.Time
+	ID    uuid.UUID
+}
+
+// Of a span, which its id tells nearly. Index: ceremonies_pkey.
+func (q *Queries) GetCeremony(ctx context.Context, arg GetCeremonyParams) (Ceremony, error) {
+	row := q.db.QueryRow(ctx, GetCeremony, arg.Since, arg.Until, arg.ID)
+	var i Ceremony
+	err := row.Scan(
+		&i.TenantID,
+		&i.At,
+		&i.ID,
+		&i.Kind,
+		&i.Outcome,
+		&i.Reason,
+		&i.UserID,
+		&i.CredentialID,
+		&i.PolicyVersion,
+		&i.Facts,
+		&i.LatencyUs,
+		&i.TraceID,
+		&i.RequestID,
+		&i.Browser,
+		&i.ApiKeyID,
+		&i.Repeats,
+	)
+	return i, err
+}
+
 const GetSpender = `-- name: GetSpender :one
 SELECT spender FROM spent_challenges WHERE hash = $1 AND slot = $2
 `
@@ -30,8 +304,9 @@ func (q *Queries) GetSpender(ctx context.Context, arg GetSpenderParams) (uuid.UU
 }
 
 const InsertCeremony = `-- name: InsertCeremony :exec
-INSERT INTO ceremonies (at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO ceremonies (at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts,
+  latency_us, trace_id, request_id, browser, api_key_id, repeats)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 `
 
 type InsertCeremonyParams struct {
@@ -44,9 +319,15 @@ type InsertCeremonyParams struct {
 	CredentialID  []byte
 	PolicyVersion int32
 	Facts         string
+	LatencyUs     *int32
+	TraceID       string
+	RequestID     string
+	Browser       string
+	ApiKeyID      *uuid.UUID
+	Repeats       *int32
 }
 
-// Index: ceremonies_pkey of its month.
+// Index: ceremonies_pkey of its month, and ceremonies_failed unless it is let in.
 func (q *Queries) InsertCeremony(ctx context.Context, arg InsertCeremonyParams) error {
 	_, err := q.db.Exec(ctx, InsertCeremony,
 		arg.At,
@@ -58,6 +339,12 @@ func (q *Queries) InsertCeremony(ctx context.Context, arg InsertCeremonyParams) 
 		arg.CredentialID,
 		arg.PolicyVersion,
 		arg.Facts,
+		arg.LatencyUs,
+		arg.TraceID,
+		arg.RequestID,
+		arg.Browser,
+		arg.ApiKeyID,
+		arg.Repeats,
 	)
 	return err
 }

@@ -24,6 +24,25 @@ type AttestationRoot struct {
 	CreatedAt   time.Time
 }
 
+type Ceremony struct {
+	TenantID      uuid.UUID
+	At            time.Time
+	ID            uuid.UUID
+	Kind          string
+	Outcome       string
+	Reason        string
+	UserID        *uuid.UUID
+	CredentialID  []byte
+	PolicyVersion int32
+	Facts         string
+	LatencyUs     *int32
+	TraceID       string
+	RequestID     string
+	Browser       string
+	ApiKeyID      *uuid.UUID
+	Repeats       *int32
+}
+
 type Credential struct {
 	TenantID          uuid.UUID
 	ID                []byte

@@ -39,6 +39,15 @@ type Target struct {
 	ID   string
 }
 
+// String is kind/id, by which the entries about one thing are found: no kind holds a
+// slash. The zero Target is "".
+func (t Target) String() string {
+	if t.Kind == "" {
+		return ""
+	}
+	return t.Kind + "/" + t.ID
+}
+
 // Attr is one named value of an entry.
 type Attr = attr.Attr
 
@@ -72,7 +81,7 @@ func Append(ctx context.Context, tx *db.TenantTx, e Entry) error {
 	}
 	entry := AppendJSON(make([]byte, 0, 640), tx.Scope(), id, tx.Now(), e)
 	if err := tx.InsertAuditEntry(ctx, tenantq.InsertAuditEntryParams{
-		ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry),
+		ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Target: e.Target.String(),
 	}); err != nil {
 		return fmt.Errorf("append audit entry %s: %w", e.Action, err)
 	}

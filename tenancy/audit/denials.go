@@ -47,9 +47,19 @@ type denialKey struct {
 	action, reason string
 }
 
+// Also is what else is written of a denial, in its transaction. Both may run twice.
+type Also struct {
+	// One writes of a denial that is recorded by itself.
+	One func(ctx context.Context, tx *db.TenantTx) error
+	// Rest writes of those of a minute that were only counted. It is kept until the
+	// minute is over, so it should hold on to little.
+	Rest func(ctx context.Context, tx *db.TenantTx, count int) error
+}
+
 type denialCount struct {
 	scope   scope.Scope // of the first past the cap: no origin, since the rest had others
 	entry   Entry
+	rest    func(ctx context.Context, tx *db.TenantTx, count int) error
 	seen    int
 	skipped int
 }
@@ -69,39 +79,51 @@ func NewDenials(o DenialsOptions) *Denials {
 // The refusal stands whether or not it could be recorded: an error is logged here,
 // and not returned, since a caller has nothing better to answer than the refusal.
 func (d *Denials) Record(ctx context.Context, sc scope.Scope, e Entry) {
+	d.RecordWith(ctx, sc, e, Also{})
+}
+
+// RecordWith is Record, and writes what else belongs to it; its nil functions are not called.
+func (d *Denials) RecordWith(ctx context.Context, sc scope.Scope, e Entry, also Also) {
 	if e.Outcome == "" {
 		e.Outcome = Denied
 	}
-	if !d.admit(sc, e) {
+	if !d.admit(sc, e, also.Rest) {
 		return
 	}
 	// The client may have hung up on its refusal; that must not spare it the entry.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	d.write(ctx, sc, e)
+	d.write(ctx, sc, e, also.One)
 }
 
-func (d *Denials) write(ctx context.Context, sc scope.Scope, e Entry) {
-	err := d.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error { return Append(ctx, tx, e) })
+func (d *Denials) write(ctx context.Context, sc scope.Scope, e Entry, also func(context.Context, *db.TenantTx) error) {
+	err := d.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
+		if also != nil {
+			if err := also(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return Append(ctx, tx, e)
+	})
 	if err != nil {
 		d.log.ErrorContext(ctx, "denial not recorded", "err", err, "tenant", sc.Tenant(), "reason", e.Reason)
 	}
 }
 
 // admit counts e and reports whether it is to be recorded by itself.
-func (d *Denials) admit(sc scope.Scope, e Entry) bool {
+func (d *Denials) admit(sc scope.Scope, e Entry, rest func(context.Context, *db.TenantTx, int) error) bool {
 	key := denialKey{tenant: sc.Tenant(), actor: sc.Actor(), action: e.Action, reason: e.Reason}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, ok := d.counts[key]
 	if !ok && len(d.counts) >= maxDenialKeys {
 		key = denialKey{tenant: sc.Tenant(), action: "denial.many"}
-		e = Entry{Action: key.action, Outcome: Denied}
+		e, rest = Entry{Action: key.action, Outcome: Denied}, nil
 		sc = scope.New(sc.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "audit"})
 		c, ok = d.counts[key]
 	}
 	if !ok {
-		c = &denialCount{scope: sc.WithOrigin(scope.Origin{}), entry: e}
+		c = &denialCount{scope: sc.WithOrigin(scope.Origin{}), entry: e, rest: rest}
 		d.counts[key] = c
 	}
 	if c.seen++; c.seen <= d.perMinute && key.actor.Kind != "" {
@@ -143,6 +165,10 @@ func (d *Denials) flush(ctx context.Context) {
 		e.Target = Target{} // theirs differed
 		e.Before, e.After = nil, nil
 		e.Detail = []Attr{attr.Int("count", int64(c.skipped))}
-		d.write(ctx, c.scope, e)
+		var also func(context.Context, *db.TenantTx) error
+		if c.rest != nil {
+			also = func(ctx context.Context, tx *db.TenantTx) error { return c.rest(ctx, tx, c.skipped) }
+		}
+		d.write(ctx, c.scope, e, also)
 	}
 }

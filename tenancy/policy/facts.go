@@ -15,6 +15,8 @@ import (
 type RegistrationFacts struct {
 	Origin             string    `json:"origin"`
 	TopOrigin          string    `json:"topOrigin"` // of the page around the ceremony's iframe
+	CrossOrigin        bool      `json:"crossOrigin"`
+	Flags              uint8     `json:"flags"` // of the authenticator data, as they came
 	UserPresent        bool      `json:"userPresent"`
 	UserVerified       bool      `json:"userVerified"`
 	BackupEligible     bool      `json:"backupEligible"`
@@ -48,6 +50,8 @@ func (f *RegistrationFacts) AppendJSON(dst []byte) []byte {
 	m := factWriter{dst: append(dst, '{')}
 	m.text("origin", f.Origin)
 	m.text("topOrigin", f.TopOrigin)
+	m.yes("crossOrigin", f.CrossOrigin)
+	m.number("flags", int64(f.Flags))
 	m.yes("userPresent", f.UserPresent)
 	m.yes("userVerified", f.UserVerified)
 	m.yes("backupEligible", f.BackupEligible)
@@ -94,6 +98,8 @@ func ParseRegistrationFacts(text []byte) (RegistrationFacts, error) {
 type AuthenticationFacts struct {
 	Origin             string `json:"origin"`
 	TopOrigin          string `json:"topOrigin"`
+	CrossOrigin        bool   `json:"crossOrigin"`
+	Flags              uint8  `json:"flags"` // of the authenticator data, as they came
 	UserVerified       bool   `json:"userVerified"`
 	BackupEligible     bool   `json:"backupEligible"`
 	BackedUp           bool   `json:"backedUp"`
@@ -134,6 +140,8 @@ func (f *AuthenticationFacts) AppendJSON(dst []byte) []byte {
 	m := factWriter{dst: append(dst, '{')}
 	m.text("origin", f.Origin)
 	m.text("topOrigin", f.TopOrigin)
+	m.yes("crossOrigin", f.CrossOrigin)
+	m.number("flags", int64(f.Flags))
 	m.yes("userVerified", f.UserVerified)
 	m.yes("backupEligible", f.BackupEligible)
 	m.yes("backedUp", f.BackedUp)

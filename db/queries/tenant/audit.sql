@@ -1,6 +1,6 @@
 -- name: InsertAuditEntry :exec
--- Index: audit_inbox_pkey.
-INSERT INTO audit_inbox (id, at, action, entry) VALUES ($1, $2, $3, $4);
+-- Index: audit_inbox_pkey, audit_inbox_target.
+INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5);
 
 -- name: CountAuditEntries :one
 -- Entries of one action that are not yet sequenced. Scans the tenant's part of audit_inbox_pkey.
@@ -11,3 +11,38 @@ SELECT count(*) FROM audit_inbox WHERE action = $1;
 SELECT id, at, action, entry FROM audit_inbox
 WHERE sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: FindAuditEntries :many
+-- The newest first, of the max_scanned entries between the ids: what is asked of the entry
+-- itself is read out of its JSON. Index: audit_inbox_pkey, backwards.
+SELECT id, at, action, entry FROM (
+  SELECT * FROM audit_inbox
+  WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
+WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
+  AND at >= sqlc.arg(since)::timestamptz AND at < sqlc.arg(until)::timestamptz
+  AND (sqlc.narg(outcome)::text IS NULL OR entry::json ->> 'outcome' = sqlc.narg(outcome)::text)
+  AND (sqlc.narg(actor)::text IS NULL OR entry::json -> 'actor' ->> 'id' = sqlc.narg(actor)::text)
+  AND (sqlc.narg(target_kind)::text IS NULL OR target LIKE sqlc.narg(target_kind)::text || '/%')
+ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: FindAuditEntriesOfTarget :many
+-- FindAuditEntries about one thing. Index: audit_inbox_target, backwards.
+SELECT id, at, action, entry FROM (
+  SELECT * FROM audit_inbox
+  WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
+WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
+  AND at >= sqlc.arg(since)::timestamptz AND at < sqlc.arg(until)::timestamptz
+  AND (sqlc.narg(outcome)::text IS NULL OR entry::json ->> 'outcome' = sqlc.narg(outcome)::text)
+  AND (sqlc.narg(actor)::text IS NULL OR entry::json -> 'actor' ->> 'id' = sqlc.narg(actor)::text)
+ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: EndOfAuditEntries :one
+-- The last of the max_scanned that FindAuditEntries looks at. Index: audit_inbox_pkey, backwards.
+SELECT id FROM audit_inbox WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid
+ORDER BY id DESC OFFSET sqlc.arg(max_scanned)::int - 1 LIMIT 1;
+
+-- name: EndOfAuditEntriesOfTarget :one
+-- The same of FindAuditEntriesOfTarget. Index: audit_inbox_target, backwards.
+SELECT id FROM audit_inbox WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid
+ORDER BY id DESC OFFSET sqlc.arg(max_scanned)::int - 1 LIMIT 1;
+
