@@ -47,6 +47,10 @@ type Options struct {
 
 	Log *slog.Logger     // nil means slog.Default
 	Now func() time.Time // this machine's clock; nil means time.Now
+
+	// Unfollowed leaves the change feed out: Now alone is the time, and nothing is kept
+	// in a cache. It is for a store whose clock is not today's.
+	Unfollowed bool
 }
 
 // Store is a connection to one database, with all roles that a server needs.
@@ -59,6 +63,7 @@ type Store struct {
 	signIns *signInQueue
 	log     *slog.Logger
 	clock   func() time.Time
+	follows bool
 	skew    atomic.Int64 // nanoseconds to add to clock to get Postgres's time
 
 	platformCalls atomic.Int64
@@ -68,7 +73,7 @@ type Store struct {
 // its own beyond the pools': call Run for the change feed and the writers of
 // sign-ins, and Close at the end.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{log: o.Log, clock: o.Now, signIns: newSignInQueue()}
+	s := &Store{log: o.Log, clock: o.Now, follows: !o.Unfollowed, signIns: newSignInQueue()}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -148,6 +153,10 @@ func utc(_ context.Context, c *pgx.Conn) error {
 // sign-ins that still wait and returns nil. Without it cached things are never
 // fresh, every read goes to Postgres, and SignIn waits. Call it once.
 func (s *Store) Run(ctx context.Context) error {
+	if !s.follows {
+		s.runWriters(ctx)
+		return nil
+	}
 	var running sync.WaitGroup
 	running.Go(func() { s.runWriters(ctx) })
 	defer running.Wait()

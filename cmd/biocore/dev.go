@@ -24,6 +24,7 @@ import (
 // devOptions are the flags of `biocore dev`.
 type devOptions struct {
 	reset, noLimits bool
+	demoData        bool   // make a month of life for acme
 	pgURL           string // an administrator's; empty: start one
 	pgBin           string
 	redisURL        string // empty: start one
@@ -63,6 +64,7 @@ func runDev(ctx context.Context, env *environment, args []string) error {
 	var asJSON bool
 	fset := flags(env, "dev", &asJSON)
 	fset.BoolVar(&d.reset, "reset", false, "delete the data of earlier runs first")
+	fset.BoolVar(&d.demoData, "demo-data", false, "give the tenant acme a month of users, sign-ins and failures, if it is not there yet")
 	fset.BoolVar(&d.noLimits, "no-limits", false, "turn rate limits off, for load tests")
 	fset.StringVar(&d.pgURL, "pg-url", "", "use this database instead of starting one: an administrator's `URL`, or file:PATH of a file that holds it, with which the roles bc_* are made and given passwords")
 	fset.StringVar(&d.pgBin, "pg-bin", "", "`folder` of the postgres and initdb programs")
@@ -167,6 +169,12 @@ func (d *dev) open(ctx context.Context) error {
 	}
 	if err := p.placeConsole(ctx); err != nil {
 		return d.advise(err) // it has closed p
+	}
+	if d.demoData {
+		if err := d.demo(ctx, p, cfg); err != nil {
+			p.Close()
+			return d.advise(err)
+		}
 	}
 	state, err := d.seed(ctx, p, cfg)
 	if err != nil {

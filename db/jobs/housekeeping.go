@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/biocore-id/biocore/db/platformq"
@@ -57,6 +59,24 @@ func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) erro
 		return fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
 	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "count", int64(dropped)+expired)
+	return nil
+}
+
+// KeepPartitions makes the partitions that are needed from now on and drops those that
+// nobody needs any more, as the housekeeping does: for who writes rows of the past.
+func KeepPartitions(ctx context.Context, url string, now time.Time) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return errors.New("connect as the role of jobs") // the error of pgx may hold the URL
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	queries := platformq.New(conn)
+	if _, err := queries.MakePartitions(ctx, now); err != nil {
+		return fmt.Errorf("make partitions: %w", err)
+	}
+	if _, err := queries.DropPartitions(ctx, now); err != nil {
+		return fmt.Errorf("drop partitions: %w", err)
+	}
 	return nil
 }
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/cmd/biocore/demodata"
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/jobs"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+// month is what `biocore dev --demo-data` makes: a small bank's.
+var month = past{days: 30, people: 260, perDay: 420}
+
+// past is how much of it there is.
+type past struct {
+	days   int
+	people int // customers, in the end
+	perDay int // sign-ins of a working day, in the end
+}
+
+// demoSeed makes it the same month each time.
+const demoSeed = 2026
+
+// demo gives acme a month of life, unless it is there already. The tenant itself is made
+// on the first day.
+func (d *dev) demo(ctx context.Context, p *platform, cfg Config) error {
+	return d.step(ctx, "Living through a month of acme", func() (string, error) {
+		if _, err := p.tenants.Resolve(ctx, "acme", netip.Addr{}); err == nil {
+			return "is there already, and stays as it is (--reset starts anew)", nil
+		} else if !errors.Is(err, tenant.ErrNotFound) {
+			return "", err
+		}
+		made, err := month.live(ctx, p, cfg)
+		if err != nil {
+			return "", fmt.Errorf("demo data: %w", err)
+		}
+		return fmt.Sprintf("%d users, %d sign-ins, %d failures", made.Users, made.SignIns, made.Failures), nil
+	})
+}
+
+// live makes acme on the first day, and lives through all of them.
+func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made, error) {
+	var clock demodata.Clock
+	begin := time.Now().UTC().AddDate(0, 0, -of.days).Truncate(24 * time.Hour)
+	clock.Set(begin)
+	newDay := func(ctx context.Context, day time.Time) error {
+		return jobs.KeepPartitions(ctx, cfg.DatabaseJobsURL.Reveal(), day)
+	}
+	if err := newDay(ctx, begin); err != nil {
+		return demodata.Made{}, err
+	}
+	store, err := db.Open(ctx, db.Options{
+		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
+		Log: p.tel.Log, Now: clock.Now, Unfollowed: true,
+	})
+	if err != nil {
+		return demodata.Made{}, err
+	}
+	defer store.Close()
+	working, stop := context.WithCancel(ctx)
+	var writers sync.WaitGroup
+	writers.Go(func() { _ = store.Run(working) })
+	defer writers.Wait()
+	defer stop()
+
+	o := &operator{store: store, kms: p.kms}
+	o.keys = keys.New(keys.Options{Store: store, KMS: p.kms, Plan: o.keyPlan, Log: p.tel.Log})
+	o.users = user.New(user.Options{Store: store, Keys: o.keys})
+	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First, ConsoleRPID: tenant.ConsoleRPID(cfg.PublicURL)})
+	credentials := credential.New(credential.Options{Store: store, Keys: o.keys, Tenants: o.tenants})
+	sessions, err := session.New(session.Options{Store: store, Keys: o.keys, Tenants: o.tenants, PublicURL: cfg.PublicURL, Denials: p.denials})
+	if err != nil {
+		return demodata.Made{}, err
+	}
+	ceremonies, err := ceremony.New(ceremony.Options{
+		Store: store, Keys: o.keys, Tenants: o.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials,
+		Metadata: p.mds.Current, Roots: p.roots.Current,
+	})
+	if err != nil {
+		return demodata.Made{}, err
+	}
+	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: p.denials})
+	if err != nil {
+		return demodata.Made{}, err
+	}
+
+	home := scope.New(scope.PlatformTenant, devActor())
+	if err := o.keys.Ensure(ctx, home); err != nil {
+		return demodata.Made{}, err
+	}
+	acme, _, err := ensureAcme(ctx, &platform{operator: o}, home, cfg.PublicURL)
+	if err != nil {
+		return demodata.Made{}, err
+	}
+	server := apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: p.denials})
+	key, err := server.Create(ctx, scope.New(acme.ID, devActor()), apikey.CreateRequest{
+		Kind: apikey.Secret, Name: "login service", Scopes: []string{apikey.ScopeAuthPlane},
+	})
+	if err != nil {
+		return demodata.Made{}, err
+	}
+	return demodata.Make(ctx, demodata.Options{
+		Clock: &clock, Ceremonies: ceremonies, Users: o.users, Credentials: credentials, Recoveries: recoveries,
+		Scope:  scope.New(acme.ID, scope.Actor{Kind: scope.ActorAPIKey, ID: key.Key.ID.String(), Name: "login service"}),
+		Origin: cfg.PublicURL, NewDay: newDay, Days: of.days, People: of.people, PerDay: of.perDay, Seed: demoSeed,
+	})
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"github.com/biocore-id/biocore/db/dbtest"
+)
+
+// The past that a demo shows is made of what the product writes: it lies where it should
+// lie, and has what a page must be able to show.
+func TestDemoData(t *testing.T) {
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	tel, err := startTelemetry(t.Context(), TelemetryConfig{LogOutput: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlatform(t.Context(), cfg, tel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	made, err := past{days: 4, people: 40, perDay: 150}.live(t.Context(), p, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Users < 30 || made.SignIns < 200 || made.Failures < 5 {
+		t.Errorf("made %+v, want users, sign-ins and failures", made)
+	}
+	count := func(sql string, arguments ...any) (n int) {
+		t.Helper()
+		if err := store.Superuser(t).QueryRow(t.Context(), sql, arguments...).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const acme = `tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')`
+	if n := count(`SELECT count(*) FROM ceremonies WHERE kind = 'AUTHENTICATION' AND outcome = 'ALLOW' AND ` + acme); n != made.SignIns {
+		t.Errorf("%d sign-ins have a row, want %d", n, made.SignIns)
+	}
+	now := time.Now()
+	if n := count(`SELECT count(*) FROM ceremonies WHERE (at < $1 OR at > $2) AND `+acme, now.AddDate(0, 0, -5), now); n != 0 {
+		t.Errorf("%d ceremonies lie outside of the past", n)
+	}
+	if n := count(`SELECT count(DISTINCT date_trunc('day', at)) FROM ceremonies WHERE ` + acme); n < 4 {
+		t.Errorf("ceremonies of %d days, want 4", n)
+	}
+	day, night := count(`SELECT count(*) FROM ceremonies WHERE extract(hour FROM at AT TIME ZONE 'UTC') BETWEEN 8 AND 11 AND `+acme), count(`SELECT count(*) FROM ceremonies WHERE extract(hour FROM at AT TIME ZONE 'UTC') BETWEEN 1 AND 4 AND `+acme)
+	if day < 3*night {
+		t.Errorf("%d ceremonies before noon and %d in the night, want a rhythm", day, night)
+	}
+	if n := count(`SELECT count(DISTINCT aaguid) FROM credentials WHERE ` + acme); n < 3 {
+		t.Errorf("%d models of authenticators, want several", n)
+	}
+	if n := count(`SELECT count(*) FROM audit_inbox WHERE at < $1 AND `+acme, now.Add(-time.Hour)); n < made.SignIns {
+		t.Errorf("%d audit entries of the past, want one for each sign-in at least", n)
+	}
+	// The tenant goes on from there: who signs in now is after them all.
+	if n := count(`SELECT count(*) FROM tenants WHERE slug = 'acme' AND created_at > $1`, now.AddDate(0, 0, -4).Add(24*time.Hour)); n != 0 {
+		t.Error("the tenant is younger than what happened in it")
+	}
+}
