@@ -29,17 +29,19 @@ import (
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
-// Options configures a Store. The three URLs log in as three roles of one
-// database (migrations make the roles, Bootstrap their logins).
+// Options configures a Store. The four URLs log in as four roles of one
+// database (Bootstrap makes the roles and their logins).
 type Options struct {
 	secret.Hidden // the URLs hold passwords
 
 	AppURL     string // role bc_app: a tenant's rows, behind the wall
 	WriterURL  string // role bc_writer: sign-ins; must reach Postgres directly, not through a pooler
 	ControlURL string // role bc_control: the platform plane, and the change feed
+	SupportURL string // role bc_support: people of the staff whom a tenant has let in
 
 	// AppConns bounds the pool of bc_app; 0 means 16. The writer holds up to
-	// four connections, the platform plane at most four, the change feed one.
+	// four connections, the platform plane and support at most four each, the change feed
+	// one.
 	AppConns int
 
 	// Tracer observes queries when tracing is on; nil for none.
@@ -59,6 +61,7 @@ type Store struct {
 	app     *pgxpool.Pool
 	writer  *pgxpool.Pool
 	control *pgxpool.Pool
+	support *pgxpool.Pool
 	feed    *feed
 	signIns *signInQueue
 	log     *slog.Logger
@@ -90,6 +93,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.control, err = open(ctx, o.ControlURL, 4, o.Tracer, nil); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("connect as bc_control: %w", err)
+	}
+	if s.support, err = open(ctx, o.SupportURL, 4, o.Tracer, nil); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connect as bc_support: %w", err)
 	}
 	if s.writer, err = open(ctx, o.WriterURL, maxWriters, o.Tracer, writerSettings); err != nil {
 		s.Close()
@@ -165,7 +172,7 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Close closes all connections, after what runs on them has ended.
 func (s *Store) Close() {
-	for _, p := range []*pgxpool.Pool{s.app, s.writer, s.control} {
+	for _, p := range []*pgxpool.Pool{s.app, s.writer, s.control, s.support} {
 		if p != nil {
 			p.Close()
 		}

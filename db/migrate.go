@@ -36,11 +36,12 @@ const (
 	RoleWriter   = "bc_writer"
 	RoleControl  = "bc_control"
 	RoleJobs     = "bc_jobs"
+	RoleSupport  = "bc_support"
 )
 
 // LoginRoles are the roles that need a password.
 func LoginRoles() []string {
-	return []string{RoleMigrator, RoleApp, RoleWriter, RoleControl, RoleJobs}
+	return []string{RoleMigrator, RoleApp, RoleWriter, RoleControl, RoleJobs, RoleSupport}
 }
 
 // JobSchema is where River keeps its tables.
@@ -105,7 +106,7 @@ func bootstrap(ctx context.Context, adminURL string, passwords map[string]string
 		"GRANT bc_owner TO bc_migrator",
 		"GRANT bc_owner TO CURRENT_USER",
 		"REVOKE ALL ON DATABASE " + name + " FROM PUBLIC",
-		"GRANT CONNECT ON DATABASE " + name + " TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs",
+		"GRANT CONNECT ON DATABASE " + name + " TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs, bc_support",
 		"GRANT CREATE, TEMPORARY ON DATABASE " + name + " TO bc_owner",
 		"ALTER SCHEMA public OWNER TO bc_owner",
 		"CREATE SCHEMA IF NOT EXISTS " + JobSchema + " AUTHORIZATION bc_owner",

@@ -90,7 +90,7 @@ type SignInOutcome struct {
 // leaves no trace. Once it is its turn the answer is awaited, for two seconds at most.
 // Without Run, SignIn waits until ctx ends.
 func (s *Store) SignIn(ctx context.Context, sc scope.Scope, in SignIn) (SignInOutcome, error) {
-	if sc.IsZero() {
+	if sc.IsZero() || sc.IsSupport() {
 		return SignInOutcome{}, ErrScope
 	}
 	if in.ID == uuid.Nil || len(in.CredentialID) == 0 || in.Expiry.IsZero() || in.At.IsZero() {

@@ -49,28 +49,45 @@ func (tx *TenantTx) Changed(ctx context.Context, noun Noun, id string) error {
 }
 
 // InTenant runs fn in a transaction in sc's tenant, and commits when fn returns
-// nil. fn may run twice. Errors: fn's own; ErrScope for the zero Scope;
+// nil. fn may run twice. The scope of support runs as a role of its own, which sees what
+// was granted while it is: support.go. Errors: fn's own; ErrScope for the zero Scope;
 // ErrUnavailable when Postgres cannot be reached; an *idempotency.ReplayedError when the call
 // carries an Idempotency-Key that was answered before.
 func (s *Store) InTenant(ctx context.Context, sc scope.Scope, fn func(*TenantTx) error) error {
-	return s.inTenant(ctx, sc, "begin", idempotency.FromContext(ctx), fn)
+	return s.inTenant(ctx, sc, changing, idempotency.FromContext(ctx), fn)
 }
 
 // ReadTenant is InTenant for a transaction that only reads: Postgres refuses
 // writes in it, and the call's Idempotency-Key is left alone.
 func (s *Store) ReadTenant(ctx context.Context, sc scope.Scope, fn func(*TenantTx) error) error {
-	return s.inTenant(ctx, sc, "begin read only", nil, fn)
+	return s.inTenant(ctx, sc, reading, nil, fn)
 }
 
 // InTenantApart is InTenant for what must be kept although the call fails, such
 // as the audit entry of a denial: it leaves the call's Idempotency-Key alone.
 func (s *Store) InTenantApart(ctx context.Context, sc scope.Scope, fn func(*TenantTx) error) error {
-	return s.inTenant(ctx, sc, "begin", nil, fn)
+	return s.inTenant(ctx, sc, recording, nil, fn)
 }
 
-func (s *Store) inTenant(ctx context.Context, sc scope.Scope, how string, call *idempotency.Call, fn func(*TenantTx) error) error {
-	if sc.IsZero() {
+// purpose is what a transaction is for.
+type purpose int
+
+const (
+	reading   purpose = iota // Postgres refuses writes
+	changing                 // the tenant's rows
+	recording                // what was refused, or seen
+)
+
+func (s *Store) inTenant(ctx context.Context, sc scope.Scope, what purpose, call *idempotency.Call, fn func(*TenantTx) error) error {
+	switch {
+	case sc.IsZero():
 		return ErrScope
+	case sc.IsSupport():
+		return s.inSupport(ctx, sc, what, fn)
+	}
+	how := "begin"
+	if what == reading {
+		how = beginReading
 	}
 	err := retry(ctx, func() error {
 		return begin(ctx, s.app, how, sc.Tenant(), func(tx pgx.Tx) error {
@@ -97,9 +114,10 @@ type PlatformTx struct {
 }
 
 // AsTenant points the rest of the transaction at sc's tenant. The queries of the
-// answer see that tenant alone; calling it again moves on to the next.
+// answer see that tenant alone; calling it again moves on to the next. ErrScope also for
+// support, which has a role of its own.
 func (tx *PlatformTx) AsTenant(ctx context.Context, sc scope.Scope) (*TenantTx, error) {
-	if sc.IsZero() {
+	if sc.IsZero() || sc.IsSupport() {
 		return nil, ErrScope
 	}
 	if _, err := tx.tx.Exec(ctx, setTenant, sc.Tenant().String()); err != nil {

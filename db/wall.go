@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ var extraPolicies = map[string]string{
 	"public.data_keys due":            "bc_jobs asks which tenants have keys to look after; it sees tenant and time",
 	"public.signing_keys due":         "as data_keys",
 	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
+	"public.support_grants staff":     "bc_control asks which grants a person of the staff has",
 }
 
 // definers are the functions that run with their owner's rights.
@@ -58,7 +60,7 @@ type WallFinding struct {
 // a test runs it after each migration, and `biocore doctor` in production.
 func (s *Store) CheckWall(ctx context.Context) ([]WallFinding, error) {
 	var found []WallFinding
-	for _, check := range wallChecks {
+	for _, check := range slices.Concat(wallChecks, supportChecks) {
 		rows, err := s.control.Query(ctx, check.sql)
 		if err != nil {
 			return nil, classify(fmt.Errorf("walk %s: %w", check.name, err))
@@ -139,12 +141,13 @@ var wallChecks = []wallCheck{
 	},
 	{
 		name: "policies",
-		sql: `SELECT n.nspname || '.' || c.relname || ' ' || p.polname, (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles))
+		sql: `SELECT n.nspname || '.' || c.relname || ' ' || p.polname, coalesce((SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)), 'everybody')
 			FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE p.polname <> 'tenant_isolation' AND ` + ours,
 		judge: func(object, roles string) string {
 			table, policy, _ := strings.Cut(object, " ")
-			if isPlatform(table) || extraPolicies[object] != "" || (policy == "owner_backfill" && roles == RoleOwner) {
+			if isPlatform(table) || extraPolicies[object] != "" || (policy == "owner_backfill" && roles == RoleOwner) ||
+				(roles == RoleSupport && isSupportPolicy(object)) {
 				return ""
 			}
 			return "a policy that is not listed admits " + roles
@@ -229,7 +232,7 @@ var wallChecks = []wallCheck{
 	{
 		name: "sealing",
 		sql: `SELECT n.nspname || '.' || p.proname, r.rolname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-			CROSS JOIN (SELECT rolname, oid FROM pg_roles WHERE rolname IN ('bc_writer', 'bc_control', 'bc_jobs')) r
+			CROSS JOIN (SELECT rolname, oid FROM pg_roles WHERE rolname IN ('bc_writer', 'bc_control', 'bc_jobs', 'bc_support')) r
 			WHERE (n.nspname = 'sealing' AND has_schema_privilege(r.oid, n.oid, 'USAGE')
 			  OR n.nspname = 'public' AND p.proname LIKE 'contact\_%') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')`,
 		judge: func(_, role string) string { return role + " may open sealed values" },

@@ -64,7 +64,7 @@ func admitKeys(ctx context.Context, tx *db.TenantTx, users ...uuid.UUID) (found 
 // openContacts fills in the contacts of users, and returns those that do not open:
 // the caller decides what goes on without them.
 func openContacts(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, users []User) ([]*DamagedError, error) {
-	if len(users) == 0 {
+	if len(users) == 0 || tx.Scope().IsSupport() { // how people are reached is not shown to support
 		return nil, nil
 	}
 	ids, at := make([]uuid.UUID, len(users)), make(map[uuid.UUID]*User, len(users))

@@ -211,7 +211,7 @@ func TestContactOpen(t *testing.T) {
 			t.Errorf("%s opens as %v, want %q", tt.name, got, tt.want)
 		}
 	}
-	for _, role := range []string{db.RoleWriter, db.RoleControl, db.RoleJobs} {
+	for _, role := range []string{db.RoleWriter, db.RoleControl, db.RoleJobs, db.RoleSupport} {
 		for _, sql := range []string{"SELECT contact_open('', '')", "SELECT contact_seal('', '')", "SELECT sealing.hmac('', '', 'sha256')", "SELECT count(*) FROM contacts"} {
 			if _, err := w.As(t, role).Exec(t.Context(), sql); err == nil {
 				t.Errorf("%s may %s", role, sql)

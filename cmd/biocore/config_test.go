@@ -203,7 +203,7 @@ func goodConfig() Config {
 	c := defaults()
 	c.PublicURL, c.RedisURL, c.KMSURL = "https://auth.example.com", secret.New("redis://:"+hunter+"@redis:6379"), "local:/etc/biocore/kms.key"
 	for role, to := range map[string]*secret.Text{
-		"bc_app": &c.DatabaseURL, "bc_writer": &c.DatabaseWriterURL, "bc_control": &c.DatabaseControlURL, "bc_jobs": &c.DatabaseJobsURL,
+		"bc_app": &c.DatabaseURL, "bc_writer": &c.DatabaseWriterURL, "bc_control": &c.DatabaseControlURL, "bc_jobs": &c.DatabaseJobsURL, "bc_support": &c.DatabaseSupportURL,
 	} {
 		*to = secret.New("postgres://" + role + ":" + hunter + "@postgres/biocore")
 	}
@@ -229,6 +229,7 @@ func TestServeRefuses(t *testing.T) {
 		{"no database", func(c *Config) { c.DatabaseURL = secret.New("") }, "BIOCORE_DATABASE_URL is required"},
 		{"no writer", func(c *Config) { c.DatabaseWriterURL = secret.New("") }, "BIOCORE_DATABASE_WRITER_URL is required"},
 		{"no control", func(c *Config) { c.DatabaseControlURL = secret.New("") }, "BIOCORE_DATABASE_CONTROL_URL is required"},
+		{"no support", func(c *Config) { c.DatabaseSupportURL = secret.New("") }, "BIOCORE_DATABASE_SUPPORT_URL is required"},
 		{"no jobs", func(c *Config) { c.DatabaseJobsURL = secret.New("") }, "BIOCORE_DATABASE_JOBS_URL is required"},
 		{"no Redis", func(c *Config) { c.RedisURL = secret.New("") }, "BIOCORE_REDIS_URL is required"},
 		{"no KMS", func(c *Config) { c.KMSURL = "" }, "BIOCORE_KMS_URL is required"},
@@ -437,7 +438,7 @@ func TestOpenWays(t *testing.T) {
 		{"Redis without a password", func(c *Config) { c.RedisURL = secret.New("rediss://cache:6379") }, "BIOCORE_REDIS_URL has no password, and cache"},
 	} {
 		c := goodConfig()
-		for _, to := range []*secret.Text{&c.DatabaseURL, &c.DatabaseWriterURL, &c.DatabaseControlURL, &c.DatabaseJobsURL} {
+		for _, to := range []*secret.Text{&c.DatabaseURL, &c.DatabaseWriterURL, &c.DatabaseControlURL, &c.DatabaseJobsURL, &c.DatabaseSupportURL} {
 			*to = secret.New(to.Reveal() + "?sslmode=verify-full")
 		}
 		tt.change(&c)

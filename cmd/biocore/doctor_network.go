@@ -17,7 +17,8 @@ func (c *Config) openWays() []string {
 	var found []string
 	fields := c.secrets()
 	for _, name := range []string{
-		"BIOCORE_DATABASE_URL", "BIOCORE_DATABASE_WRITER_URL", "BIOCORE_DATABASE_CONTROL_URL", "BIOCORE_DATABASE_JOBS_URL", "BIOCORE_DATABASE_MIGRATOR_URL",
+		"BIOCORE_DATABASE_URL", "BIOCORE_DATABASE_WRITER_URL", "BIOCORE_DATABASE_CONTROL_URL", "BIOCORE_DATABASE_JOBS_URL", "BIOCORE_DATABASE_SUPPORT_URL",
+		"BIOCORE_DATABASE_MIGRATOR_URL",
 	} {
 		u, ok := elsewhere(*fields[name])
 		// Without the word the driver goes on unencrypted where the server does not offer TLS.

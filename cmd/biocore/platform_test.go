@@ -42,6 +42,7 @@ func testConfig(t testing.TB, store *dbtest.Store, redisURL string) Config {
 	cfg.Listen, cfg.OpsListen, cfg.PublicURL = "127.0.0.1:0", "127.0.0.1:0", "http://localhost:8080"
 	cfg.DatabaseURL, cfg.DatabaseWriterURL = secret.New(store.URL(db.RoleApp)), secret.New(store.URL(db.RoleWriter))
 	cfg.DatabaseControlURL, cfg.DatabaseJobsURL = secret.New(store.URL(db.RoleControl)), secret.New(store.URL(db.RoleJobs))
+	cfg.DatabaseSupportURL = secret.New(store.URL(db.RoleSupport))
 	cfg.DatabaseMigratorURL = secret.New(store.URL(db.RoleMigrator))
 	cfg.RedisURL, cfg.KMSURL = secret.New(redisURL), "local:"+key
 	cfg.DrainTimeout = 5 * time.Second

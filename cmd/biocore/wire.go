@@ -72,7 +72,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}
 	store, err := db.Open(ctx, db.Options{
 		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
-		AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
+		SupportURL: cfg.DatabaseSupportURL.Reveal(), AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
 	})
 	if err != nil {
 		return nil, err

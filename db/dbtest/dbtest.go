@@ -141,7 +141,8 @@ func (s *Store) run(ctx context.Context) {
 // tracer or another size of pool.
 func (s *Store) Options() db.Options {
 	return db.Options{
-		AppURL: s.URL(db.RoleApp), WriterURL: s.URL(db.RoleWriter), ControlURL: s.URL(db.RoleControl), Log: logger(),
+		AppURL: s.URL(db.RoleApp), WriterURL: s.URL(db.RoleWriter), ControlURL: s.URL(db.RoleControl),
+		SupportURL: s.URL(db.RoleSupport), Log: logger(),
 	}
 }
 

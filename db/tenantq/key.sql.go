@@ -271,6 +271,60 @@ func (q *Queries) ListLiveSigningKeys(ctx context.Context) ([]SigningKey, error)
 	return items, nil
 }
 
+const ListPublicSigningKeys = `-- name: ListPublicSigningKeys :many
+SELECT kid, algorithm, state, location, public_key, created_at, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason
+FROM signing_keys ORDER BY created_at DESC, kid LIMIT $1
+`
+
+type ListPublicSigningKeysRow struct {
+	Kid          string
+	Algorithm    string
+	State        string
+	Location     string
+	PublicKey    []byte
+	CreatedAt    time.Time
+	ActivateAt   *time.Time
+	ActivatedAt  *time.Time
+	RetiredAt    *time.Time
+	RevokeAt     *time.Time
+	RevokedAt    *time.Time
+	RevokeReason *string
+}
+
+// ListSigningKeyHistory without the private halves, which support must not read. Index: signing_keys_pkey.
+func (q *Queries) ListPublicSigningKeys(ctx context.Context, maxRows int32) ([]ListPublicSigningKeysRow, error) {
+	rows, err := q.db.Query(ctx, ListPublicSigningKeys, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPublicSigningKeysRow{}
+	for rows.Next() {
+		var i ListPublicSigningKeysRow
+		if err := rows.Scan(
+			&i.Kid,
+			&i.Algorithm,
+			&i.State,
+			&i.Location,
+			&i.PublicKey,
+			&i.CreatedAt,
+			&i.ActivateAt,
+			&i.ActivatedAt,
+			&i.RetiredAt,
+			&i.RevokeAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListRevokedSigningKeysDue = `-- name: ListRevokedSigningKeysDue :many
 SELECT tenant_id, kid, algorithm, state, public_key, private_sealed, created_at, location, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason, due_at FROM signing_keys WHERE state = 'REVOKED' AND due_at IS NOT NULL ORDER BY created_at, kid LIMIT $1
 `

@@ -234,6 +234,31 @@ type SigningKey struct {
 	DueAt         *time.Time
 }
 
+type SupportGrant struct {
+	TenantID      uuid.UUID
+	ID            uuid.UUID
+	PersonID      uuid.UUID
+	PersonName    string
+	State         string
+	Reason        string
+	Ticket        string
+	WantedAccess  string
+	WantedMinutes int32
+	RequestedBy   string
+	RequestedAt   time.Time
+	OpenUntil     time.Time
+	Access        *string
+	DecidedBy     string
+	DecidedName   string
+	DecidedAt     *time.Time
+	DecideReason  string
+	ExpiresAt     *time.Time
+	EndedBy       string
+	EndedName     string
+	EndedAt       *time.Time
+	EndReason     string
+}
+
 type Tenant struct {
 	ID                 uuid.UUID
 	Slug               string

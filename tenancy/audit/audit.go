@@ -59,10 +59,6 @@ type Entry struct {
 	Target  Target
 	Reason  string // a person's words, or the reason of the fault that refused
 
-	// OnBehalfOf is whose power the actor used: the customer who let support staff
-	// in. The zero Actor when it was the actor's own.
-	OnBehalfOf scope.Actor
-
 	// Before and After hold the fields that a change changed; Detail what else a
 	// reader must know. Personal data goes in sealed (attr.Bytes of Ring.Seal) or not at all.
 	Before, After, Detail []Attr
@@ -80,9 +76,16 @@ func Append(ctx context.Context, tx *db.TenantTx, e Entry) error {
 		return fmt.Errorf("mint audit id: %w", err)
 	}
 	entry := AppendJSON(make([]byte, 0, 640), tx.Scope(), id, tx.Now(), e)
-	if err := tx.InsertAuditEntry(ctx, tenantq.InsertAuditEntryParams{
-		ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Target: e.Target.String(),
-	}); err != nil {
+	if tx.Scope().IsSupport() {
+		err = tx.InsertSupportAuditEntry(ctx, tenantq.InsertSupportAuditEntryParams{
+			ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Target: e.Target.String(), GrantID: tx.Scope().Support().GrantID,
+		})
+	} else {
+		err = tx.InsertAuditEntry(ctx, tenantq.InsertAuditEntryParams{
+			ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Target: e.Target.String(),
+		})
+	}
+	if err != nil {
 		return fmt.Errorf("append audit entry %s: %w", e.Action, err)
 	}
 	return nil
@@ -99,8 +102,9 @@ const Version = 1
 //	onBehalfOf{kind, id, name}, target{kind, id}, address, userAgent, requestId,
 //	traceId, before, after, detail, salt
 //
-// reason, actor.name, onBehalfOf, target, address, userAgent, requestId, traceId,
-// before, after and detail are absent when empty. salt is base64url of 16 bytes.
+// onBehalfOf is whose power the actor used: who let support in. reason, actor.name,
+// onBehalfOf, target, address, userAgent, requestId, traceId, before, after and detail
+// are absent when empty. salt is base64url of 16 bytes.
 func AppendJSON(dst []byte, sc scope.Scope, id uuid.UUID, at time.Time, e Entry) []byte {
 	if e.Outcome == "" {
 		e.Outcome = Success
@@ -123,9 +127,9 @@ func AppendJSON(dst []byte, sc scope.Scope, id uuid.UUID, at time.Time, e Entry)
 	dst = appendOptional(dst, `,"reason":`, e.Reason)
 	dst = append(dst, `,"actor":`...)
 	dst = appendActor(dst, sc.Actor())
-	if e.OnBehalfOf.Kind != "" {
+	if by := sc.Support().By; by.Kind != "" {
 		dst = append(dst, `,"onBehalfOf":`...)
-		dst = appendActor(dst, e.OnBehalfOf)
+		dst = appendActor(dst, by)
 	}
 	if e.Target.Kind != "" {
 		dst = append(dst, `,"target":{"kind":`...)

@@ -29,7 +29,8 @@ var (
 )
 
 func fullScope() scope.Scope {
-	return scope.New(tenantID, scope.Actor{Kind: scope.ActorAPIKey, ID: "key1", Name: "web shop"}).WithOrigin(scope.Origin{
+	by := scope.Support{GrantID: entryID, By: scope.Actor{Kind: scope.ActorOperator, ID: "op1", Name: "Ana"}}
+	return scope.ForSupport(tenantID, entryID, "Sam", by).WithOrigin(scope.Origin{
 		Address: netip.MustParseAddr("2001:db8::1%eth0"), UserAgent: "Mozilla/5.0 (\"x\")",
 		RequestID: "req-1", TraceID: "0af7651916cd43dd8448eb211c80319c",
 	})
@@ -38,11 +39,10 @@ func fullScope() scope.Scope {
 func fullEntry() audit.Entry {
 	return audit.Entry{
 		Action: "credential.rename", Target: audit.Target{Kind: "credential", ID: "AQID"}, Reason: "asked \u2028 by phone",
-		OnBehalfOf: scope.Actor{Kind: scope.ActorOperator, ID: "op1"},
-		Before:     []audit.Attr{attr.Bytes("nickname", []byte{1, 2, 0xff}), attr.Int("signCount", 7)},
-		After:      []audit.Attr{attr.Texts("transports", []string{"internal", "hybrid"}), attr.Bool("backedUp", true)},
-		Detail:     []audit.Attr{attr.UUID("userId", tenantID), attr.Text("note", "tab\tline\n\x01")},
-		Salt:       [16]byte{1, 2, 3},
+		Before: []audit.Attr{attr.Bytes("nickname", []byte{1, 2, 0xff}), attr.Int("signCount", 7)},
+		After:  []audit.Attr{attr.Texts("transports", []string{"internal", "hybrid"}), attr.Bool("backedUp", true)},
+		Detail: []audit.Attr{attr.UUID("userId", tenantID), attr.Text("note", "tab\tline\n\x01")},
+		Salt:   [16]byte{1, 2, 3},
 	}
 }
 
@@ -50,7 +50,7 @@ func fullEntry() audit.Entry {
 func TestAppendJSONIsCanonical(t *testing.T) {
 	const want = `{"v":1,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
 		`"at":"2030-01-02T02:04:05.000006Z","action":"credential.rename","outcome":"success","reason":"asked ` + "\u2028" + ` by phone",` +
-		`"actor":{"kind":"api_key","id":"key1","name":"web shop"},"onBehalfOf":{"kind":"operator","id":"op1"},` +
+		`"actor":{"kind":"support","id":"01890a5d-ac97-7000-8000-000000000001","name":"Sam"},"onBehalfOf":{"kind":"operator","id":"op1","name":"Ana"},` +
 		`"target":{"kind":"credential","id":"AQID"},"address":"2001:db8::1","userAgent":"Mozilla/5.0 (\"x\")","requestId":"req-1",` +
 		`"traceId":"0af7651916cd43dd8448eb211c80319c","before":{"nickname":"AQL_","signCount":7},` +
 		`"after":{"transports":["internal","hybrid"],"backedUp":true},` +

@@ -256,7 +256,10 @@ func (s *Service) Ring(ctx context.Context, sc scope.Scope) (*Ring, error) {
 		}
 		s.rings.Forget(sc.Tenant(), "")
 	}
-	return s.rings.Get(ctx, sc.Tenant(), "", func(ctx context.Context) (*Ring, error) { return s.load(ctx, sc) })
+	// As the server itself: the ring is kept for all callers of the tenant, and support,
+	// whose names open by it too, reads no row of a key.
+	own := sc.Server("keys")
+	return s.rings.Get(ctx, sc.Tenant(), "", func(ctx context.Context) (*Ring, error) { return s.load(ctx, own) })
 }
 
 // forget drops what is cached of the tenant's keys here and now: for the server that

@@ -103,13 +103,16 @@ const maxHistory = 200
 func (s *Service) SigningKeys(ctx context.Context, sc scope.Scope) ([]SigningKey, error) {
 	var list []SigningKey
 	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListSigningKeyHistory(ctx, maxHistory)
+		rows, err := tx.ListPublicSigningKeys(ctx, maxHistory)
 		if err != nil {
 			return fmt.Errorf("list signing keys: %w", err)
 		}
 		list = make([]SigningKey, len(rows))
 		for i, row := range rows {
-			list[i] = keyFromRow(row)
+			list[i] = keyFromRow(tenantq.SigningKey{
+				Kid: row.Kid, Algorithm: row.Algorithm, State: row.State, Location: row.Location, PublicKey: row.PublicKey, CreatedAt: row.CreatedAt,
+				ActivateAt: row.ActivateAt, ActivatedAt: row.ActivatedAt, RetiredAt: row.RetiredAt, RevokeAt: row.RevokeAt, RevokedAt: row.RevokedAt, RevokeReason: row.RevokeReason,
+			})
 		}
 		return nil
 	})

@@ -34,6 +34,7 @@ const (
 	ActorOperator ActorKind = "operator" // a person in the console
 	ActorUser     ActorKind = "user"     // the relying party's end user
 	ActorSystem   ActorKind = "system"   // a job, the command line, a migration
+	ActorSupport  ActorKind = "support"  // a person of the staff whom a tenant has let in: ForSupport
 )
 
 // Actor is who acts. ID is opaque: the key's, the user's, or a job's name.
@@ -52,22 +53,42 @@ type Origin struct {
 	TraceID   string // W3C trace id, hex; empty when not traced
 }
 
+// Support is by whose word a person of the staff is in a tenant that is not theirs.
+// It says what was granted and opens nothing: Postgres looks at the grant itself, with
+// each statement.
+type Support struct {
+	GrantID uuid.UUID
+	Acts    bool  // beside looking: what a help desk does
+	By      Actor // who let them in
+}
+
 // Scope is a tenant and an actor. It is a value and safe to share.
 type Scope struct {
-	tenant uuid.UUID
-	actor  Actor
-	origin Origin
+	tenant  uuid.UUID
+	actor   Actor
+	support Support
+	origin  Origin
 }
 
 // New returns the scope of an actor who has been shown to belong to tenant.
 // The caller vouches for that: only the edge, jobs, the command line and tests
 // call New. A nil tenant or an actor without a kind gives the zero Scope, which
-// every store refuses.
+// every store refuses; so does an actor of support, for whom there is ForSupport.
 func New(tenant uuid.UUID, actor Actor) Scope {
-	if tenant == uuid.Nil || actor.Kind == "" {
+	if tenant == uuid.Nil || actor.Kind == "" || actor.Kind == ActorSupport {
 		return Scope{}
 	}
 	return Scope{tenant: tenant, actor: actor}
+}
+
+// ForSupport returns the scope of a person of the staff in a tenant that has let them
+// in. db.Store does with it what the grant allows while it runs, and nothing else. A
+// nil tenant, person or grant, or nobody who granted it, gives the zero Scope.
+func ForSupport(tenant, person uuid.UUID, name string, s Support) Scope {
+	if tenant == uuid.Nil || person == uuid.Nil || s.GrantID == uuid.Nil || s.By.Kind == "" {
+		return Scope{}
+	}
+	return Scope{tenant: tenant, actor: Actor{Kind: ActorSupport, ID: person.String(), Name: name}, support: s}
 }
 
 // WithOrigin returns sc with the place that the request came from.
@@ -77,9 +98,10 @@ func (sc Scope) WithOrigin(o Origin) Scope {
 }
 
 // WithActor returns sc acting as somebody else of the same tenant: the end user
-// whose passkey has just been verified, for one.
+// whose passkey has just been verified, for one. Support acts as nobody else: the zero
+// Scope.
 func (sc Scope) WithActor(a Actor) Scope {
-	if sc.IsZero() || a.Kind == "" {
+	if sc.IsZero() || sc.IsSupport() || a.Kind == "" || a.Kind == ActorSupport {
 		return Scope{}
 	}
 	sc.actor = a
@@ -91,6 +113,19 @@ func (sc Scope) Tenant() uuid.UUID { return sc.tenant }
 
 // Actor returns who acts.
 func (sc Scope) Actor() Actor { return sc.actor }
+
+// IsSupport reports whether somebody of the staff acts in a tenant that let them in.
+func (sc Scope) IsSupport() bool { return sc.actor.Kind == ActorSupport }
+
+// Support returns by whose word support acts; zero for everybody else.
+func (sc Scope) Support() Support { return sc.support }
+
+// Server returns the scope in which this server itself, as name, reads what it keeps
+// for every caller of the tenant, whoever came first. Package keys opens its key rings
+// so: support reads no row of a key, and names open for it all the same (ADR 0040).
+func (sc Scope) Server(name string) Scope {
+	return New(sc.tenant, Actor{Kind: ActorSystem, ID: name})
+}
 
 // Origin returns where the request came from; zero for jobs and commands.
 func (sc Scope) Origin() Origin { return sc.origin }

@@ -19,6 +19,13 @@ func TestZeroScopes(t *testing.T) {
 		"another actor for the zero": scope.Scope{}.WithActor(key),
 		"an actor without a kind":    scope.New(uuid.New(), key).WithActor(scope.Actor{ID: "x"}),
 		"an origin for the zero":     scope.Scope{}.WithOrigin(scope.Origin{RequestID: "r"}),
+		"support without a grant":    scope.New(uuid.New(), scope.Actor{Kind: scope.ActorSupport, ID: uuid.NewString()}),
+		"support of a nil grant":     scope.ForSupport(uuid.New(), uuid.New(), "Sam", scope.Support{By: key}),
+		"support by nobody's word":   scope.ForSupport(uuid.New(), uuid.New(), "Sam", scope.Support{GrantID: uuid.New()}),
+		"support of nobody":          scope.ForSupport(uuid.New(), uuid.Nil, "Sam", scope.Support{GrantID: uuid.New(), By: key}),
+		"somebody become support":    scope.New(uuid.New(), key).WithActor(scope.Actor{Kind: scope.ActorSupport, ID: "x"}),
+		"support become a key":       support().WithActor(key),
+		"support's actor anew":       scope.New(uuid.New(), support().Actor()),
 	} {
 		if !sc.IsZero() {
 			t.Errorf("%s: not zero: %+v", name, sc)
@@ -30,6 +37,10 @@ func TestZeroScopes(t *testing.T) {
 	if _, err := scope.FromContext(context.Background()); !errors.Is(err, scope.ErrMissing) {
 		t.Errorf("empty context: %v", err)
 	}
+}
+
+func support() scope.Scope {
+	return scope.ForSupport(uuid.New(), uuid.New(), "Sam", scope.Support{GrantID: uuid.New(), By: scope.Actor{Kind: scope.ActorOperator, ID: "o"}})
 }
 
 func TestScopeTravels(t *testing.T) {

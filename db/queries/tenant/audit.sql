@@ -2,6 +2,17 @@
 -- Index: audit_inbox_pkey, audit_inbox_target.
 INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5);
 
+-- name: InsertSupportAuditEntry :exec
+-- InsertAuditEntry by somebody of the staff: found again by what let them in. Index: audit_inbox_pkey, audit_inbox_support.
+INSERT INTO audit_inbox (id, at, action, entry, target, support_grant_id)
+VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), sqlc.arg(target), sqlc.arg(grant_id)::uuid);
+
+-- name: ListSupportAuditEntries :many
+-- What was done by one grant. Keyset by id, the newest first. Index: audit_inbox_support, backwards.
+SELECT id, at, action, entry FROM audit_inbox
+WHERE support_grant_id = sqlc.arg(grant_id)::uuid AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
+ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
 -- name: CountAuditEntries :one
 -- Entries of one action that are not yet sequenced. Scans the tenant's part of audit_inbox_pkey.
 SELECT count(*) FROM audit_inbox WHERE action = $1;

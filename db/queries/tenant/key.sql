@@ -42,6 +42,11 @@ SELECT * FROM signing_keys WHERE state <> 'REVOKED' ORDER BY created_at, kid;
 -- The newest, revoked ones included: a tenant makes a few a year. Index: signing_keys_pkey.
 SELECT * FROM signing_keys ORDER BY created_at DESC, kid LIMIT sqlc.arg(max_rows);
 
+-- name: ListPublicSigningKeys :many
+-- ListSigningKeyHistory without the private halves, which support must not read. Index: signing_keys_pkey.
+SELECT kid, algorithm, state, location, public_key, created_at, activate_at, activated_at, retired_at, revoke_at, revoked_at, revoke_reason
+FROM signing_keys ORDER BY created_at DESC, kid LIMIT sqlc.arg(max_rows);
+
 -- name: ListRevokedSigningKeysDue :many
 -- What is to be destroyed in the KMS, the oldest first. Index: signing_keys_pkey.
 SELECT * FROM signing_keys WHERE state = 'REVOKED' AND due_at IS NOT NULL ORDER BY created_at, kid LIMIT sqlc.arg(max_rows);
