@@ -38,6 +38,10 @@ const (
 	ScopeMembersRead           = "admin:members:read"           // roles of the console alone
 	ScopeMembersWrite          = "admin:members:write"          // roles of the console alone
 
+	ScopeSupportRead    = "admin:support:read"
+	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
+	ScopeSupportRequest = "admin:support:request" // platform keys
+
 	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite = "admin:tenants:write" // platform keys
 
@@ -60,11 +64,12 @@ func Scopes(kind Kind) []string {
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
 			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
+			ScopeSupportRead, ScopeSupportGrant,
 		}
 	case Platform:
 		return []string{
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite,
-			ScopeAuthenticatorsRead,
+			ScopeAuthenticatorsRead, ScopeSupportRequest,
 		}
 	default: // what a publishable key may call is fixed
 		return nil

@@ -71,6 +71,12 @@ const (
 	OwnerRecoveryCancelled Type = "ownerrecovery.cancelled"
 	OwnerRecoveryReleased  Type = "ownerrecovery.released" // a link was made
 
+	SupportRequested Type = "support.requested" // somebody of the staff asks to be let in
+	SupportGranted   Type = "support.granted"   // until expiresAt
+	SupportRefused   Type = "support.refused"
+	SupportRevoked   Type = "support.revoked" // by the tenant, before its time
+	SupportEnded     Type = "support.ended"   // given or taken back by the staff
+
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
 
@@ -98,6 +104,7 @@ func Types() []Type {
 		RecoveryRevoked, RecoveryCompleted,
 		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,
+		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}
