@@ -106,6 +106,12 @@ func TestKeyGrantsNoMoreThanItHas(t *testing.T) {
 			t.Errorf("granting %s: %s, want reason %q", scopes, a, reason)
 		}
 	}
+	for name, of := range map[string]string{"rotates": ":rotate", "unlocks": ":unlock"} {
+		mighty := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "mighty", "scopes": []string{"*"}}).text("id")
+		if a := w.call(t, "POST", "/admin/v1/apiKeys/"+mighty+of, admin, map[string]any{}); a.reason() != "SCOPE_EXCEEDS_OWN" {
+			t.Errorf("a key %s one that may more: %s", name, a)
+		}
+	}
 	brief := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{
 		"kind": "SECRET", "name": "brief", "scopes": []string{apikey.ScopeAPIKeysWrite},
 		"expiresAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "allowedCidrs": []string{"127.0.0.0/8"},

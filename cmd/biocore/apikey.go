@@ -28,13 +28,17 @@ type apiKeyJSON struct {
 	LastUsedAt   *time.Time     `json:"lastUsedAt,omitempty"`
 	ExpiresAt    *time.Time     `json:"expiresAt,omitempty"`
 	RevokedAt    *time.Time     `json:"revokedAt,omitempty"`
+	State        apikey.State   `json:"state"`
+	LockedAt     *time.Time     `json:"lockedAt,omitempty"`
+	ReplacedBy   *uuid.UUID     `json:"replacedBy,omitempty"`
 	Key          string         `json:"key,omitempty"` // of a key that has just been made
 }
 
-func toAPIKeyJSON(k apikey.Key) apiKeyJSON {
+func toAPIKeyJSON(k apikey.Key, now time.Time) apiKeyJSON {
 	out := apiKeyJSON{
 		ID: k.ID, Kind: k.Kind, Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, AllowedCIDRs: k.AllowedCIDRs,
 		CreatedBy: k.CreatedBy, CreatedAt: k.CreatedAt, LastUsedAt: k.LastUsedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt,
+		State: k.State(now), LockedAt: k.LockedAt, ReplacedBy: k.ReplacedBy,
 	}
 	if out.Scopes == nil {
 		out.Scopes = []string{}
@@ -106,7 +110,7 @@ func runAPIKeyCreate(ctx context.Context, env *environment, args []string) error
 			return err
 		}
 		if asJSON {
-			out := toAPIKeyJSON(made.Key)
+			out := toAPIKeyJSON(made.Key, c.store.Now())
 			out.Key = made.Plain.Reveal()
 			return printJSON(env.out, out)
 		}
@@ -148,6 +152,8 @@ func runAPIKeyList(ctx context.Context, env *environment, args []string) error {
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
 	slug := fs.String("tenant", "", tenantOfKeys)
+	filter := fs.String("filter", "", "`expression`, as 'state = LOCKED AND kind = SECRET'")
+	order := fs.String("order", "", "`order`: createdAt desc (default), name, lastUsedAt desc or expiresAt")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -155,8 +161,8 @@ func runAPIKeyList(ctx context.Context, env *environment, args []string) error {
 		return misuse(env, command, "--tenant is required")
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		found, err := everyPage("", func(req listing.Request) (listing.Page[apikey.Key], error) {
-			return c.apiKeys.List(ctx, sc, req)
+		found, err := everyPage(*filter, func(req listing.Request) (listing.Page[apikey.Key], error) {
+			return c.apiKeys.List(ctx, sc, apikey.ListRequest{Request: req, Order: apikey.Order(*order)})
 		})
 		if err != nil {
 			return err
@@ -164,7 +170,7 @@ func runAPIKeyList(ctx context.Context, env *environment, args []string) error {
 		if asJSON {
 			out := make([]apiKeyJSON, len(found))
 			for i, k := range found {
-				out[i] = toAPIKeyJSON(k)
+				out[i] = toAPIKeyJSON(k, c.store.Now())
 			}
 			return printJSON(env.out, map[string]any{"apiKeys": out})
 		}
@@ -175,27 +181,23 @@ func runAPIKeyList(ctx context.Context, env *environment, args []string) error {
 		rows := [][]string{{"NAME", "KIND", "STATE", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "ID"}}
 		for _, k := range found {
 			rows = append(rows, []string{
-				k.Name, string(k.Kind), stateOf(k, c.store.Now()), joined(k.Scopes), moment(&k.CreatedAt), moment(k.LastUsedAt), moment(k.ExpiresAt), k.ID.String(),
+				k.Name, string(k.Kind), strings.ToLower(string(k.State(c.store.Now()))), joined(k.Scopes), moment(&k.CreatedAt), moment(k.LastUsedAt), moment(k.ExpiresAt), k.ID.String(),
 			})
 		}
 		return table(env.out, rows)
 	})
 }
 
-func stateOf(k apikey.Key, now time.Time) string {
-	switch {
-	case k.RevokedAt != nil:
-		return "revoked"
-	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
-		return "expired"
-	}
-	return "active"
+// changeOf is a command on one API key, by its id.
+type changeOf struct {
+	command string
+	do      func(ctx context.Context, c *control, sc scope.Scope, id uuid.UUID, reason string) (apikey.Key, error)
+	says    func(apikey.Key) string
 }
 
-func runAPIKeyRevoke(ctx context.Context, env *environment, args []string) error {
-	const command = "apikey revoke"
+func (ch changeOf) run(ctx context.Context, env *environment, args []string) error {
 	var asJSON bool
-	fs := flags(env, command, &asJSON)
+	fs := flags(env, ch.command, &asJSON)
 	config := configFlag(fs)
 	slug := fs.String("tenant", "", tenantOfKeys)
 	reason := reasonFlag(fs, "`text` for the audit log")
@@ -203,21 +205,104 @@ func runAPIKeyRevoke(ctx context.Context, env *environment, args []string) error
 		return err
 	}
 	if *slug == "" {
+		return misuse(env, ch.command, "--tenant is required")
+	}
+	id, err := parseID(env, ch.command, "an API key: see biocore apikey list", fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		k, err := ch.do(ctx, c, sc, id, *reason)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, toAPIKeyJSON(k, c.store.Now()))
+		}
+		_, err = fmt.Fprintln(env.out, ch.says(k))
+		return err
+	})
+}
+
+func runAPIKeyRevoke(ctx context.Context, env *environment, args []string) error {
+	return changeOf{
+		command: "apikey revoke",
+		do: func(ctx context.Context, c *control, sc scope.Scope, id uuid.UUID, reason string) (apikey.Key, error) {
+			return c.apiKeys.Revoke(ctx, sc, apikey.RevokeRequest{ID: id, Reason: reason})
+		},
+		says: func(k apikey.Key) string { return "API key " + k.Name + " is revoked since " + moment(k.RevokedAt) },
+	}.run(ctx, env, args)
+}
+
+func runAPIKeyLock(ctx context.Context, env *environment, args []string) error {
+	return changeOf{
+		command: "apikey lock",
+		do: func(ctx context.Context, c *control, sc scope.Scope, id uuid.UUID, reason string) (apikey.Key, error) {
+			return c.apiKeys.Lock(ctx, sc, apikey.LockRequest{ID: id, Reason: reason})
+		},
+		says: func(k apikey.Key) string { return "API key " + k.Name + " is locked since " + moment(k.LockedAt) },
+	}.run(ctx, env, args)
+}
+
+func runAPIKeyUnlock(ctx context.Context, env *environment, args []string) error {
+	return changeOf{
+		command: "apikey unlock",
+		do: func(ctx context.Context, c *control, sc scope.Scope, id uuid.UUID, reason string) (apikey.Key, error) {
+			return c.apiKeys.Unlock(ctx, sc, apikey.LockRequest{ID: id, Reason: reason})
+		},
+		says: func(k apikey.Key) string { return "API key " + k.Name + " works again" },
+	}.run(ctx, env, args)
+}
+
+// rotatedJSON is what apikey rotate tells under --json, as the API spells it.
+type rotatedJSON struct {
+	APIKey   apiKeyJSON `json:"apiKey"`
+	Replaced apiKeyJSON `json:"replaced"`
+}
+
+func runAPIKeyRotate(ctx context.Context, env *environment, args []string) error {
+	const command = "apikey rotate"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", tenantOfKeys)
+	reason := reasonFlag(fs, "`text` for the audit log")
+	overlap := fs.Duration("overlap", 24*time.Hour, "how long the old key goes on: 0 to 168h")
+	life := fs.Duration("expires-in", 0, "how long the new key is good, as 720h (default: as long as the old one was to be)")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	switch {
+	case *slug == "":
 		return misuse(env, command, "--tenant is required")
+	case *overlap < 0 || *overlap > apikey.MaxOverlap:
+		return misuse(env, command, "--overlap is 0 to 168h")
+	case *life < 0:
+		return misuse(env, command, "--expires-in is in the future")
 	}
 	id, err := parseID(env, command, "an API key: see biocore apikey list", fs.Arg(0))
 	if err != nil {
 		return err
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		revoked, err := c.apiKeys.Revoke(ctx, sc, apikey.RevokeRequest{ID: id, Reason: *reason})
+		req := apikey.RotateRequest{ID: id, Overlap: *overlap, Reason: *reason}
+		if *life > 0 {
+			ends := c.store.Now().Add(*life)
+			req.ExpiresAt = &ends
+		}
+		made, err := c.apiKeys.Rotate(ctx, sc, req)
 		if err != nil {
 			return err
 		}
 		if asJSON {
-			return printJSON(env.out, toAPIKeyJSON(revoked))
+			out := rotatedJSON{APIKey: toAPIKeyJSON(made.Key, c.store.Now()), Replaced: toAPIKeyJSON(made.Old, c.store.Now())}
+			out.APIKey.Key = made.Plain.Reveal()
+			return printJSON(env.out, out)
 		}
-		_, err = fmt.Fprintf(env.out, "API key %s is revoked since %s\n", revoked.Name, moment(revoked.RevokedAt))
+		if err := printNewAPIKey(env.out, made.Created); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(env.out, "\nThe old key ends at %s\n", moment(made.Old.ExpiresAt))
 		return err
 	})
 }

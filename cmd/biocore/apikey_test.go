@@ -58,6 +58,41 @@ func TestAPIKeyCommands(t *testing.T) {
 	s.refused(t, 1, apikey.ErrKindNotAllowed.Reason, "apikey", "create", "--tenant", platformSlug, "--name", "n", "--kind", "secret")
 }
 
+// A key is rotated with an overlap, locked and unlocked at the command line, and the server
+// beside it goes by that.
+func TestAPIKeyRotationCommands(t *testing.T) {
+	w := newWorld(t)
+	s := newShell(t, w.cfg)
+	s.must(t, "tenant", "create", "acme", "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
+	made := s.read(t, "apikey", "create", "--tenant", "acme", "--name", "ci", "--scope", "users:read")
+	rotated := s.read(t, "apikey", "rotate", "--tenant", "acme", "--overlap", "2h", "--reason", "yearly", made.text("id"))
+	next, id := rotated.text("apiKey", "key"), rotated.text("apiKey", "id")
+	if rotated.text("replaced", "replacedBy") != id || rotated.text("replaced", "state") != "RETIRING" || rotated.text("apiKey", "name") != "ci" {
+		t.Errorf("apikey rotate --json = %s", rotated.raw)
+	}
+	for name, key := range map[string]string{"old": made.text("key"), "new": next} {
+		if a := w.call(t, "GET", "/v1/users", key, nil); a.status != http.StatusOK {
+			t.Errorf("the %s key at the server: %s", name, a)
+		}
+	}
+	s.refused(t, 1, apikey.ErrRotated.Reason, "apikey", "rotate", "--tenant", "acme", made.text("id"))
+	s.refused(t, 1, apikey.ErrNotFound.Reason, "apikey", "rotate", "--tenant", platformSlug, id)
+
+	s.must(t, "apikey", "lock", "--tenant", "acme", "--reason", "seen in a log", id)
+	if a := w.eventually(t, seenWithin, http.StatusUnauthorized, next); a.reason() != apikey.ErrLocked.Reason {
+		t.Errorf("a second after it was locked the server answers %s", a)
+	}
+	if locked := s.read(t, "apikey", "list", "--tenant", "acme", "--filter", "state = LOCKED", "--order", "name").items("apiKeys"); len(locked) != 1 || locked[0].text("id") != id {
+		t.Errorf("locked keys: %v", locked)
+	}
+	if out := s.must(t, "apikey", "unlock", "--tenant", "acme", id); out != "API key ci works again\n" {
+		t.Errorf("apikey unlock = %q", out)
+	}
+	if a := w.eventually(t, seenWithin, http.StatusOK, next); a.status != http.StatusOK {
+		t.Errorf("a second after it was unlocked the server answers %s", a)
+	}
+}
+
 // Platform keys are the platform's: made without --tenant, on a database that has no
 // keys for it yet.
 func TestPlatformKeyCommands(t *testing.T) {

@@ -142,9 +142,19 @@ func effects() []effect {
 			return "DELETE", "/admin/v1/attestationRoots/" + w.attestationRoot(t, c, "Fleet"), c.secret, nil
 		}, "attestationroot.delete", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
+		{adminv1connect.ApiKeyServiceRotateApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/apiKeys/" + w.apiKey(t, c) + ":rotate", c.secret, map[string]any{"overlapSeconds": 60}
+		}, "apikey.rotate", false, notReplayable},
+		{adminv1connect.ApiKeyServiceLockApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/apiKeys/" + w.apiKey(t, c) + ":lock", c.secret, map[string]any{"reason": "seen in a log"}
+		}, "apikey.lock", false, ""},
+		{adminv1connect.ApiKeyServiceUnlockApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			id := w.apiKey(t, c)
+			w.must(t, "POST", "/admin/v1/apiKeys/"+id+":lock", c.secret, map[string]any{})
+			return "POST", "/admin/v1/apiKeys/" + id + ":unlock", c.secret, map[string]any{}
+		}, "apikey.unlock", false, ""},
 		{adminv1connect.ApiKeyServiceRevokeApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
-			id := w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")
-			return "POST", "/admin/v1/apiKeys/" + id + ":revoke", c.secret, map[string]any{}
+			return "POST", "/admin/v1/apiKeys/" + w.apiKey(t, c) + ":revoke", c.secret, map[string]any{}
 		}, "apikey.revoke", false, ""},
 		{adminv1connect.SigningKeyServiceRotateSigningKeyProcedure, post("/admin/v1/signingKeys:rotate", map[string]any{"reason": "yearly"}), "signingkey.create", false, ""},
 		{adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
@@ -166,6 +176,12 @@ func effects() []effect {
 			return "POST", "/admin/v1/tenants/" + c.id + ":resume", w.platformKey, map[string]any{}
 		}, "tenant.resume", false, ""},
 	}
+}
+
+// apiKey makes a server key of the tenant's, and returns its id.
+func (w *world) apiKey(t *testing.T, c *customer) string {
+	t.Helper()
+	return w.must(t, "POST", "/admin/v1/apiKeys", c.secret, map[string]any{"kind": "SECRET", "name": "old", "scopes": []string{"users:read"}}).text("id")
 }
 
 func fill(path string, c *customer) string {

@@ -256,7 +256,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))
 	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, models, faces, p.store.Now))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
-	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys))
+	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,

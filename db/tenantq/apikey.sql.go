@@ -13,8 +13,52 @@ import (
 	"github.com/google/uuid"
 )
 
+const GetAPIKey = `-- name: GetAPIKey :one
+SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by FROM api_keys WHERE id = $1
+`
+
+type GetAPIKeyRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// Index: api_keys_pkey.
+func (q *Queries) GetAPIKey(ctx context.Context, id uuid.UUID) (GetAPIKeyRow, error) {
+	row := q.db.QueryRow(ctx, GetAPIKey, id)
+	var i GetAPIKeyRow
+	err := row.Scan(
+		&i.ID,
+		&i.KeyID,
+		&i.Kind,
+		&i.Name,
+		&i.Prefix,
+		&i.Scopes,
+		&i.AllowedCidrs,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.LastUsedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LockedAt,
+		&i.ReplacedBy,
+	)
+	return i, err
+}
+
 const GetAPIKeyForAuthentication = `-- name: GetAPIKeyForAuthentication :one
-SELECT id, kind, name, secret_hash, scopes, allowed_cidrs, expires_at, revoked_at
+SELECT id, kind, name, secret_hash, scopes, allowed_cidrs, expires_at, revoked_at, locked_at
 FROM api_keys WHERE key_id = $1
 `
 
@@ -27,6 +71,7 @@ type GetAPIKeyForAuthenticationRow struct {
 	AllowedCidrs []netip.Prefix
 	ExpiresAt    *time.Time
 	RevokedAt    *time.Time
+	LockedAt     *time.Time
 }
 
 // What authentication needs, by the printed key's own id. Index: api_keys_tenant_id_key_id_key.
@@ -42,6 +87,51 @@ func (q *Queries) GetAPIKeyForAuthentication(ctx context.Context, keyID int64) (
 		&i.AllowedCidrs,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.LockedAt,
+	)
+	return i, err
+}
+
+const GetAPIKeyForUpdate = `-- name: GetAPIKeyForUpdate :one
+SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by FROM api_keys WHERE id = $1 FOR UPDATE
+`
+
+type GetAPIKeyForUpdateRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// A key that is to be changed. Lock: the row. Index: api_keys_pkey.
+func (q *Queries) GetAPIKeyForUpdate(ctx context.Context, id uuid.UUID) (GetAPIKeyForUpdateRow, error) {
+	row := q.db.QueryRow(ctx, GetAPIKeyForUpdate, id)
+	var i GetAPIKeyForUpdateRow
+	err := row.Scan(
+		&i.ID,
+		&i.KeyID,
+		&i.Kind,
+		&i.Name,
+		&i.Prefix,
+		&i.Scopes,
+		&i.AllowedCidrs,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.LastUsedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LockedAt,
+		&i.ReplacedBy,
 	)
 	return i, err
 }
@@ -49,7 +139,7 @@ func (q *Queries) GetAPIKeyForAuthentication(ctx context.Context, keyID int64) (
 const InsertAPIKey = `-- name: InsertAPIKey :one
 INSERT INTO api_keys (id, key_id, kind, name, prefix, secret_hash, scopes, allowed_cidrs, created_by, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at
+RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
 `
 
 type InsertAPIKeyParams struct {
@@ -79,6 +169,8 @@ type InsertAPIKeyRow struct {
 	LastUsedAt   *time.Time
 	ExpiresAt    *time.Time
 	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
 }
 
 // Index: api_keys_pkey, api_keys_tenant_id_key_id_key.
@@ -110,20 +202,36 @@ func (q *Queries) InsertAPIKey(ctx context.Context, arg InsertAPIKeyParams) (Ins
 		&i.LastUsedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.LockedAt,
+		&i.ReplacedBy,
 	)
 	return i, err
 }
 
 const ListAPIKeys = `-- name: ListAPIKeys :many
-SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at
+SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
 FROM api_keys
-WHERE $1::uuid IS NULL OR id < $1::uuid
-ORDER BY id DESC LIMIT $2
+WHERE kind = ANY ($1::text[])
+  AND created_at >= COALESCE($2::timestamptz, '-infinity')
+  AND created_at < COALESCE($3::timestamptz, 'infinity')
+  AND CASE
+      WHEN revoked_at IS NOT NULL THEN 'REVOKED'
+      WHEN expires_at <= $4::timestamptz THEN 'EXPIRED'
+      WHEN locked_at IS NOT NULL THEN 'LOCKED'
+      WHEN replaced_by IS NOT NULL THEN 'RETIRING'
+      ELSE 'ACTIVE' END = ANY ($5::text[])
+  AND ($6::uuid IS NULL OR id < $6::uuid)
+ORDER BY id DESC LIMIT $7
 `
 
 type ListAPIKeysParams struct {
-	BeforeID *uuid.UUID
-	MaxRows  int32
+	Kinds         []string
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	Now           time.Time
+	States        []string
+	AfterID       *uuid.UUID
+	MaxRows       int32
 }
 
 type ListAPIKeysRow struct {
@@ -139,11 +247,21 @@ type ListAPIKeysRow struct {
 	LastUsedAt   *time.Time
 	ExpiresAt    *time.Time
 	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
 }
 
-// Keyset by id, newest first. Index: api_keys_pkey, backwards.
+// Keyset by id, newest first. The filters look at each of the tenant's keys, which are few. Index: api_keys_pkey, backwards.
 func (q *Queries) ListAPIKeys(ctx context.Context, arg ListAPIKeysParams) ([]ListAPIKeysRow, error) {
-	rows, err := q.db.Query(ctx, ListAPIKeys, arg.BeforeID, arg.MaxRows)
+	rows, err := q.db.Query(ctx, ListAPIKeys,
+		arg.Kinds,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Now,
+		arg.States,
+		arg.AfterID,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +282,8 @@ func (q *Queries) ListAPIKeys(ctx context.Context, arg ListAPIKeysParams) ([]Lis
 			&i.LastUsedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
+			&i.LockedAt,
+			&i.ReplacedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -175,9 +295,328 @@ func (q *Queries) ListAPIKeys(ctx context.Context, arg ListAPIKeysParams) ([]Lis
 	return items, nil
 }
 
+const ListAPIKeysByExpiry = `-- name: ListAPIKeysByExpiry :many
+SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
+FROM api_keys
+WHERE kind = ANY ($1::text[])
+  AND created_at >= COALESCE($2::timestamptz, '-infinity')
+  AND created_at < COALESCE($3::timestamptz, 'infinity')
+  AND CASE
+      WHEN revoked_at IS NOT NULL THEN 'REVOKED'
+      WHEN expires_at <= $4::timestamptz THEN 'EXPIRED'
+      WHEN locked_at IS NOT NULL THEN 'LOCKED'
+      WHEN replaced_by IS NOT NULL THEN 'RETIRING'
+      ELSE 'ACTIVE' END = ANY ($5::text[])
+  AND ($6::uuid IS NULL OR (COALESCE(expires_at, 'infinity'), id) > (COALESCE($7::timestamptz, 'infinity'), $6::uuid))
+ORDER BY COALESCE(expires_at, 'infinity'), id LIMIT $8
+`
+
+type ListAPIKeysByExpiryParams struct {
+	Kinds         []string
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	Now           time.Time
+	States        []string
+	AfterID       *uuid.UUID
+	AfterTime     *time.Time
+	MaxRows       int32
+}
+
+type ListAPIKeysByExpiryRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// Keyset by expiry and id, the soonest first, those that do not end last. Sorts as by name. Index: api_keys_pkey.
+func (q *Queries) ListAPIKeysByExpiry(ctx context.Context, arg ListAPIKeysByExpiryParams) ([]ListAPIKeysByExpiryRow, error) {
+	rows, err := q.db.Query(ctx, ListAPIKeysByExpiry,
+		arg.Kinds,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Now,
+		arg.States,
+		arg.AfterID,
+		arg.AfterTime,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAPIKeysByExpiryRow{}
+	for rows.Next() {
+		var i ListAPIKeysByExpiryRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.KeyID,
+			&i.Kind,
+			&i.Name,
+			&i.Prefix,
+			&i.Scopes,
+			&i.AllowedCidrs,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.LockedAt,
+			&i.ReplacedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListAPIKeysByLastUse = `-- name: ListAPIKeysByLastUse :many
+SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
+FROM api_keys
+WHERE kind = ANY ($1::text[])
+  AND created_at >= COALESCE($2::timestamptz, '-infinity')
+  AND created_at < COALESCE($3::timestamptz, 'infinity')
+  AND CASE
+      WHEN revoked_at IS NOT NULL THEN 'REVOKED'
+      WHEN expires_at <= $4::timestamptz THEN 'EXPIRED'
+      WHEN locked_at IS NOT NULL THEN 'LOCKED'
+      WHEN replaced_by IS NOT NULL THEN 'RETIRING'
+      ELSE 'ACTIVE' END = ANY ($5::text[])
+  AND ($6::uuid IS NULL OR (COALESCE(last_used_at, '-infinity'), id) < (COALESCE($7::timestamptz, '-infinity'), $6::uuid))
+ORDER BY COALESCE(last_used_at, '-infinity') DESC, id DESC LIMIT $8
+`
+
+type ListAPIKeysByLastUseParams struct {
+	Kinds         []string
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	Now           time.Time
+	States        []string
+	AfterID       *uuid.UUID
+	AfterTime     *time.Time
+	MaxRows       int32
+}
+
+type ListAPIKeysByLastUseRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// Keyset by last use and id, the latest first, never used ones last. Sorts as by name. Index: api_keys_pkey.
+func (q *Queries) ListAPIKeysByLastUse(ctx context.Context, arg ListAPIKeysByLastUseParams) ([]ListAPIKeysByLastUseRow, error) {
+	rows, err := q.db.Query(ctx, ListAPIKeysByLastUse,
+		arg.Kinds,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Now,
+		arg.States,
+		arg.AfterID,
+		arg.AfterTime,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAPIKeysByLastUseRow{}
+	for rows.Next() {
+		var i ListAPIKeysByLastUseRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.KeyID,
+			&i.Kind,
+			&i.Name,
+			&i.Prefix,
+			&i.Scopes,
+			&i.AllowedCidrs,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.LockedAt,
+			&i.ReplacedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListAPIKeysByName = `-- name: ListAPIKeysByName :many
+SELECT id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
+FROM api_keys
+WHERE kind = ANY ($1::text[])
+  AND created_at >= COALESCE($2::timestamptz, '-infinity')
+  AND created_at < COALESCE($3::timestamptz, 'infinity')
+  AND CASE
+      WHEN revoked_at IS NOT NULL THEN 'REVOKED'
+      WHEN expires_at <= $4::timestamptz THEN 'EXPIRED'
+      WHEN locked_at IS NOT NULL THEN 'LOCKED'
+      WHEN replaced_by IS NOT NULL THEN 'RETIRING'
+      ELSE 'ACTIVE' END = ANY ($5::text[])
+  AND ($6::uuid IS NULL OR (lower(name), id) > (lower($7::text), $6::uuid))
+ORDER BY lower(name), id LIMIT $8
+`
+
+type ListAPIKeysByNameParams struct {
+	Kinds         []string
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	Now           time.Time
+	States        []string
+	AfterID       *uuid.UUID
+	AfterName     string
+	MaxRows       int32
+}
+
+type ListAPIKeysByNameRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// Keyset by name and id. Sorts the tenant's keys, which are few. Index: api_keys_pkey.
+func (q *Queries) ListAPIKeysByName(ctx context.Context, arg ListAPIKeysByNameParams) ([]ListAPIKeysByNameRow, error) {
+	rows, err := q.db.Query(ctx, ListAPIKeysByName,
+		arg.Kinds,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Now,
+		arg.States,
+		arg.AfterID,
+		arg.AfterName,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAPIKeysByNameRow{}
+	for rows.Next() {
+		var i ListAPIKeysByNameRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.KeyID,
+			&i.Kind,
+			&i.Name,
+			&i.Prefix,
+			&i.Scopes,
+			&i.AllowedCidrs,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.LockedAt,
+			&i.ReplacedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ReplaceAPIKey = `-- name: ReplaceAPIKey :one
+UPDATE api_keys SET replaced_by = $1::uuid, expires_at = LEAST(expires_at, $2::timestamptz)
+WHERE id = $3
+RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
+`
+
+type ReplaceAPIKeyParams struct {
+	ReplacedBy uuid.UUID
+	EndsAt     time.Time
+	ID         uuid.UUID
+}
+
+type ReplaceAPIKeyRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// After GetAPIKeyForUpdate. Never prolongs the key's life. Lock: the row. Index: api_keys_pkey.
+func (q *Queries) ReplaceAPIKey(ctx context.Context, arg ReplaceAPIKeyParams) (ReplaceAPIKeyRow, error) {
+	row := q.db.QueryRow(ctx, ReplaceAPIKey, arg.ReplacedBy, arg.EndsAt, arg.ID)
+	var i ReplaceAPIKeyRow
+	err := row.Scan(
+		&i.ID,
+		&i.KeyID,
+		&i.Kind,
+		&i.Name,
+		&i.Prefix,
+		&i.Scopes,
+		&i.AllowedCidrs,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.LastUsedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LockedAt,
+		&i.ReplacedBy,
+	)
+	return i, err
+}
+
 const RevokeAPIKey = `-- name: RevokeAPIKey :one
 UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1::timestamptz) WHERE id = $2
-RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at
+RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
 `
 
 type RevokeAPIKeyParams struct {
@@ -198,6 +637,8 @@ type RevokeAPIKeyRow struct {
 	LastUsedAt   *time.Time
 	ExpiresAt    *time.Time
 	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
 }
 
 // Keeps the first revocation's time. Lock: the row. Index: api_keys_pkey.
@@ -217,6 +658,58 @@ func (q *Queries) RevokeAPIKey(ctx context.Context, arg RevokeAPIKeyParams) (Rev
 		&i.LastUsedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.LockedAt,
+		&i.ReplacedBy,
+	)
+	return i, err
+}
+
+const SetAPIKeyLock = `-- name: SetAPIKeyLock :one
+UPDATE api_keys SET locked_at = $1::timestamptz WHERE id = $2
+RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, created_at, last_used_at, expires_at, revoked_at, locked_at, replaced_by
+`
+
+type SetAPIKeyLockParams struct {
+	LockedAt *time.Time
+	ID       uuid.UUID
+}
+
+type SetAPIKeyLockRow struct {
+	ID           uuid.UUID
+	KeyID        int64
+	Kind         string
+	Name         string
+	Prefix       string
+	Scopes       []string
+	AllowedCidrs []netip.Prefix
+	CreatedBy    string
+	CreatedAt    time.Time
+	LastUsedAt   *time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID
+}
+
+// After GetAPIKeyForUpdate. Lock: the row. Index: api_keys_pkey.
+func (q *Queries) SetAPIKeyLock(ctx context.Context, arg SetAPIKeyLockParams) (SetAPIKeyLockRow, error) {
+	row := q.db.QueryRow(ctx, SetAPIKeyLock, arg.LockedAt, arg.ID)
+	var i SetAPIKeyLockRow
+	err := row.Scan(
+		&i.ID,
+		&i.KeyID,
+		&i.Kind,
+		&i.Name,
+		&i.Prefix,
+		&i.Scopes,
+		&i.AllowedCidrs,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.LastUsedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LockedAt,
+		&i.ReplacedBy,
 	)
 	return i, err
 }

@@ -8,7 +8,6 @@ package apikey
 
 import (
 	"context"
-	"crypto/subtle"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,7 +23,6 @@ import (
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
-	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -36,9 +34,14 @@ var (
 	ErrKey            = fault.New(fault.Unauthenticated, "API_KEY_INVALID", "the API key is not valid")
 	ErrRevoked        = fault.New(fault.Unauthenticated, "API_KEY_REVOKED", "the API key is revoked")
 	ErrExpired        = fault.New(fault.Unauthenticated, "API_KEY_EXPIRED", "the API key has expired")
+	ErrLocked         = fault.New(fault.Unauthenticated, "API_KEY_LOCKED", "the API key is locked until somebody unlocks it")
 	ErrAddress        = fault.New(fault.Forbidden, "ADDRESS_NOT_ALLOWED", "the API key is not allowed from this address")
 	ErrScopeMissing   = fault.New(fault.Forbidden, "SCOPE_MISSING", "the API key lacks the scope that this call needs")
 	ErrNotFound       = fault.New(fault.NotFound, "API_KEY_UNKNOWN", "no such API key")
+	ErrEnded          = fault.New(fault.Precondition, "API_KEY_ENDED", "the API key is revoked or has expired")
+	ErrRotated        = fault.New(fault.Precondition, "API_KEY_ROTATED", "another key has taken this one's place: rotate that one")
+	ErrOverlap        = fault.New(fault.Invalid, "API_KEY_OVERLAP_INVALID", "the overlap is 0 seconds to 7 days")
+	ErrOrder          = fault.New(fault.Invalid, "ORDER_INVALID", "API keys are ordered by createdAt desc, name, lastUsedAt desc or expiresAt")
 	ErrScopeUnknown   = fault.New(fault.Invalid, "SCOPE_UNKNOWN", "a key of this kind cannot have this scope")
 	ErrScopeExceeds   = fault.New(fault.Forbidden, "SCOPE_EXCEEDS_OWN", "a key can only grant the scopes that it has")
 	ErrExpiryExceeds  = fault.New(fault.Forbidden, "EXPIRY_EXCEEDS_OWN", "a key cannot make one that outlives it")
@@ -71,6 +74,8 @@ type Key struct {
 	LastUsedAt   *time.Time // to the minute
 	ExpiresAt    *time.Time
 	RevokedAt    *time.Time
+	LockedAt     *time.Time
+	ReplacedBy   *uuid.UUID // the key that has taken its place; nil: none
 }
 
 // Created is a new key with its secret, which nobody can read again.
@@ -144,6 +149,7 @@ type CreateRequest struct {
 	Scopes       []string       // at least one for a server or platform key, none for a publishable one
 	AllowedCIDRs []netip.Prefix // at most 64; none: from anywhere
 	ExpiresAt    *time.Time
+	Reason       string // for the audit log; may be empty
 
 	// Within are the scopes of the key that asks: it can grant no more. nil: the
 	// operator on the command line, who can grant all.
@@ -221,7 +227,7 @@ func create(ctx context.Context, tx *db.TenantTx, mode tenant.Mode, req CreateRe
 		return Created{}, err
 	}
 	if err := audit.Append(ctx, tx, audit.Entry{
-		Action: "apikey.create", Target: audit.Target{Kind: "apikey", ID: id.String()},
+		Action: "apikey.create", Target: audit.Target{Kind: "apikey", ID: id.String()}, Reason: req.Reason,
 		After: []attr.Attr{attr.Text("kind", string(made.Kind)), attr.Text("prefix", made.Prefix), attr.Texts("scopes", req.Scopes)},
 	}); err != nil {
 		return Created{}, err
@@ -309,233 +315,8 @@ func (r *CreateRequest) cleanScopes() error {
 		if !allowed(r.Kind, wanted) {
 			return ErrScopeUnknown.With("scope", wanted)
 		}
-		if r.Within != nil && !slices.ContainsFunc(r.Within, func(own string) bool { return covers(own, wanted) }) {
-			return ErrScopeExceeds.With("scope", wanted)
-		}
 	}
-	return nil
-}
-
-// List returns the tenant's keys, revoked ones too, newest first.
-func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[Key], error) {
-	ring, err := s.keys.Ring(ctx, sc)
-	if err != nil {
-		return listing.Page[Key]{}, err
-	}
-	q := listing.Query{List: "apiKeys", Filter: req.Filter}
-	if req.Filter != "" {
-		return listing.Page[Key]{}, listing.ErrFilter.WithMessage("API keys have no filter")
-	}
-	cursor, err := listing.Open(ring, q, req.PageToken)
-	if err != nil {
-		return listing.Page[Key]{}, err
-	}
-	var before *uuid.UUID
-	if cursor != nil {
-		id, err := uuid.FromBytes(cursor)
-		if err != nil {
-			return listing.Page[Key]{}, listing.ErrPageToken
-		}
-		before = &id
-	}
-	var page listing.Page[Key]
-	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAPIKeys(ctx, tenantq.ListAPIKeysParams{BeforeID: before, MaxRows: int32(req.Limit() + 1)}) //nolint:gosec // at most 201
-		if err != nil {
-			return fmt.Errorf("list API keys: %w", err)
-		}
-		if len(rows) > req.Limit() {
-			rows = rows[:req.Limit()]
-			last := rows[len(rows)-1].ID
-			page.NextToken = listing.Seal(ring, q, last[:])
-		}
-		for _, row := range rows {
-			page.Items = append(page.Items, fromRow(row))
-		}
-		return nil
-	})
-	return page, err
-}
-
-// RevokeRequest names a key.
-type RevokeRequest struct {
-	ID     uuid.UUID
-	Reason string // for the audit log; may be empty
-}
-
-// Revoke stops a key for good, and returns it. Revoking twice keeps the first time.
-// Another tenant's key is ErrNotFound.
-func (s *Service) Revoke(ctx context.Context, sc scope.Scope, req RevokeRequest) (Key, error) {
-	var revoked Key
-	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-		row, err := tx.RevokeAPIKey(ctx, tenantq.RevokeAPIKeyParams{ID: req.ID, RevokedAt: tx.Now()})
-		if db.IsNoRows(err) {
-			return ErrNotFound
-		} else if err != nil {
-			return fmt.Errorf("revoke API key: %w", err)
-		}
-		revoked = fromRow(tenantq.ListAPIKeysRow(row))
-		tx.Result(revoked)
-		if !row.RevokedAt.Equal(tx.Now()) {
-			return nil // it was revoked before
-		}
-		if err := tx.Changed(ctx, db.NounAPIKey, cacheID(row.KeyID)); err != nil {
-			return err
-		}
-		if err := audit.Append(ctx, tx, audit.Entry{
-			Action: "apikey.revoke", Target: audit.Target{Kind: "apikey", ID: req.ID.String()}, Reason: req.Reason,
-		}); err != nil {
-			return err
-		}
-		return event.Append(ctx, tx, event.Event{Type: event.APIKeyRevoked, Data: []attr.Attr{attr.Text("apiKeyId", req.ID.String())}})
-	})
-	return revoked, err
-}
-
-// Caller is who called: a key that is good.
-type Caller struct {
-	Scope  scope.Scope // the key's tenant, with the key as actor
-	ID     uuid.UUID
-	Kind   Kind
-	Scopes []string
-	Mode   tenant.Mode
-
-	ExpiresAt    *time.Time     // nil: never
-	AllowedCIDRs []netip.Prefix // empty: from anywhere
-}
-
-// Allows reports whether the key has the scope wanted. Publishable keys have none.
-func (c *Caller) Allows(wanted string) bool {
-	return slices.ContainsFunc(c.Scopes, func(granted string) bool { return covers(granted, wanted) })
-}
-
-// record is a stored key as authentication needs it.
-type record struct {
-	id        uuid.UUID
-	kind      Kind
-	hash      [32]byte
-	scopes    []string
-	cidrs     []netip.Prefix
-	expiresAt *time.Time
-	revokedAt *time.Time
-	actor     scope.Actor
-}
-
-// Authenticate returns who holds the key bearer, calling from the address from. What
-// is wrong with a key is told only to who knows its secret: everybody else gets
-// ErrKey. A suspended tenant's keys are tenant.ErrSuspended, and
-// those of one that is being deleted tenant.ErrKeysOfDeleting.
-func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Addr) (Caller, error) {
-	p, ok := parse(bearer)
-	if !ok {
-		return Caller{}, ErrKey
-	}
-	rec, err := s.find(ctx, p, from)
-	if err != nil {
-		return Caller{}, err
-	}
-	var stored [32]byte
-	if rec != nil {
-		stored = rec.hash
-	}
-	// An unknown key is compared too: with a hash that no secret has.
-	if subtle.ConstantTimeCompare(stored[:], p.hash[:]) != 1 || rec == nil || rec.kind != p.kind {
-		if rec != nil {
-			s.deny(ctx, p, rec, ErrKey)
-		}
-		return Caller{}, ErrKey
-	}
-	c, err := s.admit(ctx, p, rec, from.Unmap())
-	if err != nil {
-		s.deny(ctx, p, rec, err)
-		return Caller{}, err
-	}
-	s.uses.note(p.tenant, p.keyID, s.store.Now())
-	return c, nil
-}
-
-// admit judges a key whose holder knows its secret.
-func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.Addr) (Caller, error) {
-	switch {
-	case rec.revokedAt != nil:
-		return Caller{}, ErrRevoked
-	case rec.expiresAt != nil && !s.store.Now().Before(*rec.expiresAt):
-		return Caller{}, ErrExpired
-	case len(rec.cidrs) > 0 && !slices.ContainsFunc(rec.cidrs, func(c netip.Prefix) bool { return c.Contains(from) }):
-		return Caller{}, ErrAddress
-	}
-	sc := scope.New(p.tenant, rec.actor)
-	t, err := s.tenants.Current(ctx, sc)
-	if err != nil {
-		return Caller{}, err
-	}
-	if p.mode != word(t.Mode) { // the secret is the key's, but the key is not spelled so
-		return Caller{}, ErrKey
-	}
-	if err := t.Usable(); err != nil {
-		return Caller{}, err
-	}
-	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode, ExpiresAt: rec.expiresAt, AllowedCIDRs: rec.cidrs}, nil
-}
-
-// deny records that a key that exists was refused. One that does not exist leaves no
-// entry: its tenant may be made up.
-func (s *Service) deny(ctx context.Context, p parsed, rec *record, err error) {
-	f, ok := fault.As(err)
-	if s.denials == nil || !ok || f.Kind == fault.Unavailable {
-		return
-	}
-	actor := rec.actor
-	if f.Reason == ErrKey.Reason {
-		actor = scope.Actor{Kind: rec.actor.Kind} // somebody who names the key, and does not have it
-	}
-	s.denials.Record(ctx, scope.New(p.tenant, actor), audit.Entry{
-		Action: "apikey.authenticate", Target: audit.Target{Kind: "apikey", ID: rec.id.String()}, Reason: f.Reason,
-	})
-}
-
-// find returns the stored key, or nil when there is none. A key that is remembered
-// costs nothing; who looks for others, and finds nothing, is refused after some.
-func (s *Service) find(ctx context.Context, p parsed, from netip.Addr) (*record, error) {
-	id := cacheID(p.keyID)
-	if rec, ok := s.known.Peek(p.tenant, id); ok {
-		return rec, nil
-	}
-	if _, ok := s.absent.Peek(p.tenant, id); ok {
-		return nil, nil //nolint:nilnil // documented: there is none
-	}
-	if err := s.guesses.Take(from); err != nil {
-		return nil, err
-	}
-	rec, err := s.known.Get(ctx, p.tenant, id, func(ctx context.Context) (*record, error) { return s.load(ctx, p) })
-	if db.IsNoRows(err) {
-		_, err := s.absent.Get(ctx, p.tenant, id, func(context.Context) (struct{}, error) { return struct{}{}, nil })
-		return nil, err
-	}
-	s.guesses.Return(from)
-	return rec, err
-}
-
-func (s *Service) load(ctx context.Context, p parsed) (*record, error) {
-	var rec *record
-	// The key is not known yet, so nobody acts but the server itself.
-	sc := scope.New(p.tenant, scope.Actor{Kind: scope.ActorSystem, ID: "authenticate"})
-	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		row, err := tx.GetAPIKeyForAuthentication(ctx, p.keyID)
-		if err != nil {
-			return fmt.Errorf("get API key: %w", err)
-		}
-		actor := scope.Actor{Kind: scope.ActorAPIKey, ID: row.ID.String(), Name: row.Name}
-		if Kind(row.Kind) == Platform {
-			actor.Kind = scope.ActorPlatform
-		}
-		rec = &record{
-			id: row.ID, kind: Kind(row.Kind), hash: [32]byte(row.SecretHash), scopes: row.Scopes, cidrs: row.AllowedCidrs,
-			expiresAt: row.ExpiresAt, revokedAt: row.RevokedAt, actor: actor,
-		}
-		return nil
-	})
-	return rec, err
+	return within(r.Within, r.Scopes)
 }
 
 func cacheID(keyID int64) string { return strconv.FormatInt(keyID, 36) }
@@ -544,5 +325,6 @@ func fromRow(row tenantq.ListAPIKeysRow) Key {
 	return Key{
 		ID: row.ID, Kind: Kind(row.Kind), Name: row.Name, Prefix: row.Prefix, Scopes: row.Scopes, AllowedCIDRs: row.AllowedCidrs,
 		CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt, LastUsedAt: row.LastUsedAt, ExpiresAt: row.ExpiresAt, RevokedAt: row.RevokedAt,
+		LockedAt: row.LockedAt, ReplacedBy: row.ReplacedBy,
 	}
 }

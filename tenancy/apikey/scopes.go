@@ -90,6 +90,13 @@ func covers(granted, wanted string) bool {
 	return strings.HasPrefix(wanted, granted+":")
 }
 
+// Covers reports whether holding the scopes own allows each of those wanted.
+func Covers(own, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(one string) bool {
+		return !slices.ContainsFunc(own, func(o string) bool { return covers(o, one) })
+	})
+}
+
 // allowed reports whether a key of kind may hold scope: whether it covers at least
 // one that the kind knows.
 func allowed(kind Kind, scope string) bool {

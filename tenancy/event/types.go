@@ -15,8 +15,11 @@ const (
 
 	PolicyChanged Type = "policy.changed"
 
-	APIKeyCreated Type = "apikey.created"
-	APIKeyRevoked Type = "apikey.revoked"
+	APIKeyCreated  Type = "apikey.created"
+	APIKeyRotated  Type = "apikey.rotated" // replacedBy has taken its place; it ends at expiresAt
+	APIKeyLocked   Type = "apikey.locked"  // refused until it is unlocked
+	APIKeyUnlocked Type = "apikey.unlocked"
+	APIKeyRevoked  Type = "apikey.revoked"
 
 	SigningKeyCreated   Type = "signingkey.created" // published, and does not sign yet
 	SigningKeyActivated Type = "signingkey.activated"
@@ -91,7 +94,7 @@ func Types() []Type {
 		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded,
 		SettingsUpdated,
 		PolicyChanged,
-		APIKeyCreated, APIKeyRevoked,
+		APIKeyCreated, APIKeyRotated, APIKeyLocked, APIKeyUnlocked, APIKeyRevoked,
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,
 		CredentialCreated, CredentialUpdated, CredentialSuspended, CredentialResumed, CredentialRevoked, CredentialVouched,

@@ -102,7 +102,10 @@ var permissions = []Permission{
 	{apikey.ScopeSettingsRead, "See settings", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeSettingsWrite, "Change settings", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeAPIKeysRead, "See API keys", []Role{Owner, Admin, Security, Developer, Auditor}},
-	{apikey.ScopeAPIKeysWrite, "Create and revoke API keys", []Role{Owner, Admin, Developer}},
+	{apikey.ScopeAPIKeysWrite, "Create, rotate, lock and revoke API keys", []Role{Owner, Admin, Developer}},
+	{apikey.ScopeRegistrations, "Make API keys that enroll passkeys", []Role{Owner, Admin, Developer}},
+	{apikey.ScopeAuthentications, "Make API keys that sign users in", []Role{Owner, Admin, Developer}},
+	{apikey.ScopeRecoveries, "Make API keys that redeem recovery codes", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeSigningKeysRead, "See signing keys", []Role{Owner, Admin, Security, Developer, Auditor}},
 	{apikey.ScopeSigningKeysWrite, "Rotate and revoke signing keys", []Role{Owner, Admin, Security}},
 	{apikey.ScopeImportsRead, "See imports", []Role{Owner, Admin, Developer, Auditor}},
@@ -132,6 +135,25 @@ func Permissions() []Permission { return slices.Clone(permissions) }
 // May reports whether r may do what scope allows.
 func (r Role) May(scope string) bool {
 	return slices.ContainsFunc(permissions, func(p Permission) bool { return p.Scope == scope && slices.Contains(p.Roles, r) })
+}
+
+// Grants are the scopes of API keys that r may give away: those that it has itself. An owner
+// gives whole planes too, which hold whatever scopes there will be; no other role does, since
+// a later scope may be one that it has not.
+func (r Role) Grants(kind apikey.Kind) []string {
+	grants := []string{} // never nil: nil may grant all
+	if kind != apikey.Secret {
+		return grants
+	}
+	for _, s := range apikey.Scopes(kind) {
+		if r.May(s) {
+			grants = append(grants, s)
+		}
+	}
+	if r == Owner {
+		grants = append(grants, apikey.ScopeAuthPlane, apikey.ScopeAdminPlane)
+	}
+	return grants
 }
 
 // gives reports whether a member with the role r may make somebody a member with the role

@@ -135,6 +135,10 @@ var methods = map[string]access{
 
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
+	adminv1connect.ApiKeyServiceGetApiKeyProcedure:    {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
+	adminv1connect.ApiKeyServiceRotateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
+	adminv1connect.ApiKeyServiceLockApiKeyProcedure:   {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
+	adminv1connect.ApiKeyServiceUnlockApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
 	adminv1connect.ApiKeyServiceRevokeApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, replays},
 
 	adminv1connect.SigningKeyServiceListSigningKeysProcedure:  {serverKey | platformKey, apikey.ScopeSigningKeysRead, reads},

@@ -81,6 +81,71 @@ func (ApiKey_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Whether a key works, and why not.
+type ApiKey_State int32
+
+const (
+	// Not said; never sent.
+	ApiKey_STATE_UNSPECIFIED ApiKey_State = 0
+	// It works.
+	ApiKey_ACTIVE ApiKey_State = 1
+	// It works, and another key has taken its place: it ends at `expiresAt`.
+	ApiKey_RETIRING ApiKey_State = 2
+	// It is refused until somebody unlocks it.
+	ApiKey_LOCKED ApiKey_State = 3
+	// It has ended by itself.
+	ApiKey_EXPIRED ApiKey_State = 4
+	// It was revoked, for good.
+	ApiKey_REVOKED ApiKey_State = 5
+)
+
+// Enum value maps for ApiKey_State.
+var (
+	ApiKey_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "ACTIVE",
+		2: "RETIRING",
+		3: "LOCKED",
+		4: "EXPIRED",
+		5: "REVOKED",
+	}
+	ApiKey_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"ACTIVE":            1,
+		"RETIRING":          2,
+		"LOCKED":            3,
+		"EXPIRED":           4,
+		"REVOKED":           5,
+	}
+)
+
+func (x ApiKey_State) Enum() *ApiKey_State {
+	p := new(ApiKey_State)
+	*p = x
+	return p
+}
+
+func (x ApiKey_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApiKey_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_api_key_proto_enumTypes[1].Descriptor()
+}
+
+func (ApiKey_State) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_api_key_proto_enumTypes[1]
+}
+
+func (x ApiKey_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApiKey_State.Descriptor instead.
+func (ApiKey_State) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{0, 1}
+}
+
 // ApiKey is what a program calls with. Only a hash of it is stored.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -106,8 +171,14 @@ type ApiKey struct {
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
 	// When it was revoked; absent unless it was.
 	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=revoked_at,json=revokedAt,proto3,oneof" json:"revoked_at,omitempty"`
-	// The plain key. Only in the answer to CreateApiKey, this once.
-	Key           *string `protobuf:"bytes,12,opt,name=key,proto3,oneof" json:"key,omitempty"`
+	// The plain key. Only in the answers to CreateApiKey and RotateApiKey, this once.
+	Key *string `protobuf:"bytes,12,opt,name=key,proto3,oneof" json:"key,omitempty"`
+	// Whether it works.
+	State ApiKey_State `protobuf:"varint,13,opt,name=state,proto3,enum=biocore.admin.v1.ApiKey_State" json:"state,omitempty"`
+	// When it was locked; absent unless it is.
+	LockedAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=locked_at,json=lockedAt,proto3,oneof" json:"locked_at,omitempty"`
+	// Id of the key that has taken its place; absent unless it was rotated.
+	ReplacedBy    *string `protobuf:"bytes,15,opt,name=replaced_by,json=replacedBy,proto3,oneof" json:"replaced_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +297,27 @@ func (x *ApiKey) GetKey() string {
 	return ""
 }
 
+func (x *ApiKey) GetState() ApiKey_State {
+	if x != nil {
+		return x.State
+	}
+	return ApiKey_STATE_UNSPECIFIED
+}
+
+func (x *ApiKey) GetLockedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LockedAt
+	}
+	return nil
+}
+
+func (x *ApiKey) GetReplacedBy() string {
+	if x != nil && x.ReplacedBy != nil {
+		return *x.ReplacedBy
+	}
+	return ""
+}
+
 // CreateApiKeyRequest describes a new key.
 type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -240,7 +332,9 @@ type CreateApiKeyRequest struct {
 	// Networks the key may be used from, as CIDR: up to 64; empty for any.
 	AllowedCidrs []string `protobuf:"bytes,4,rep,name=allowed_cidrs,json=allowedCidrs,proto3" json:"allowed_cidrs,omitempty"`
 	// When it stops working; never if absent.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +404,13 @@ func (x *CreateApiKeyRequest) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateApiKeyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // ListApiKeysRequest asks for one page of keys.
 type ListApiKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -318,8 +419,11 @@ type ListApiKeysRequest struct {
 	// The `nextPageToken` of the page before; absent for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
-	// `<=`, `>`, `>=`. Fields: `kind`, `createdAt`.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// `<=`, `>`, `>=`. Fields: `kind`, `state`, `createdAt`.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// `createdAt desc` (as if absent), `name`, `lastUsedAt desc` (never used ones
+	// last) or `expiresAt` (those that do not end last).
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,6 +475,13 @@ func (x *ListApiKeysRequest) GetPageToken() string {
 func (x *ListApiKeysRequest) GetFilter() string {
 	if x != nil {
 		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListApiKeysRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -430,6 +541,383 @@ func (x *ListApiKeysResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetApiKeyRequest names a key.
+type GetApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key.
+	ApiKeyId      string `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApiKeyRequest) Reset() {
+	*x = GetApiKeyRequest{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApiKeyRequest) ProtoMessage() {}
+
+func (x *GetApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*GetApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetApiKeyRequest) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+// RotateApiKeyRequest names the key to replace.
+type RotateApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key.
+	ApiKeyId string `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long the old key goes on, in seconds: 0 to 604800 (7 days); 86400 if absent.
+	OverlapSeconds *uint32 `protobuf:"varint,3,opt,name=overlap_seconds,json=overlapSeconds,proto3,oneof" json:"overlap_seconds,omitempty"`
+	// When the new key stops working. If absent, it lasts as long as the old key was
+	// to last when it was made; never, if that had no end.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateApiKeyRequest) Reset() {
+	*x = RotateApiKeyRequest{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKeyRequest) ProtoMessage() {}
+
+func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RotateApiKeyRequest) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *RotateApiKeyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RotateApiKeyRequest) GetOverlapSeconds() uint32 {
+	if x != nil && x.OverlapSeconds != nil {
+		return *x.OverlapSeconds
+	}
+	return 0
+}
+
+func (x *RotateApiKeyRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+// RotateApiKeyResponse holds both keys.
+type RotateApiKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new key, with the plain key.
+	ApiKey *ApiKey `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// The old key as it is now.
+	Replaced      *ApiKey `protobuf:"bytes,2,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateApiKeyResponse) Reset() {
+	*x = RotateApiKeyResponse{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKeyResponse) ProtoMessage() {}
+
+func (x *RotateApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RotateApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *RotateApiKeyResponse) GetReplaced() *ApiKey {
+	if x != nil {
+		return x.Replaced
+	}
+	return nil
+}
+
+// LockApiKeyRequest names the key to lock.
+type LockApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key.
+	ApiKeyId string `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockApiKeyRequest) Reset() {
+	*x = LockApiKeyRequest{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockApiKeyRequest) ProtoMessage() {}
+
+func (x *LockApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*LockApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LockApiKeyRequest) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *LockApiKeyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// LockApiKeyResponse holds the locked key.
+type LockApiKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key as it is now.
+	ApiKey        *ApiKey `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockApiKeyResponse) Reset() {
+	*x = LockApiKeyResponse{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockApiKeyResponse) ProtoMessage() {}
+
+func (x *LockApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*LockApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LockApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+// UnlockApiKeyRequest names the key to unlock.
+type UnlockApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key.
+	ApiKeyId string `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnlockApiKeyRequest) Reset() {
+	*x = UnlockApiKeyRequest{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnlockApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnlockApiKeyRequest) ProtoMessage() {}
+
+func (x *UnlockApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnlockApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*UnlockApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UnlockApiKeyRequest) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *UnlockApiKeyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// UnlockApiKeyResponse holds the unlocked key.
+type UnlockApiKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key as it is now.
+	ApiKey        *ApiKey `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnlockApiKeyResponse) Reset() {
+	*x = UnlockApiKeyResponse{}
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnlockApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnlockApiKeyResponse) ProtoMessage() {}
+
+func (x *UnlockApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnlockApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*UnlockApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UnlockApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
 // RevokeApiKeyRequest names the key to revoke.
 type RevokeApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -443,7 +931,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +943,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +956,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{4}
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevokeApiKeyRequest) GetApiKeyId() string {
@@ -496,7 +984,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +996,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_api_key_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +1009,7 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{5}
+	return file_biocore_admin_v1_api_key_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeApiKeyResponse) GetApiKey() *ApiKey {
@@ -535,7 +1023,7 @@ var File_biocore_admin_v1_api_key_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_api_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1ebiocore/admin/v1/api_key.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x04\n" +
+	"\x1ebiocore/admin/v1/api_key.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\a\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x121\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1d.biocore.admin.v1.ApiKey.KindR\x04kind\x12\x12\n" +
@@ -554,17 +1042,33 @@ const file_biocore_admin_v1_api_key_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampH\x01R\texpiresAt\x88\x01\x01\x12>\n" +
 	"\n" +
 	"revoked_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampH\x02R\trevokedAt\x88\x01\x01\x12\x15\n" +
-	"\x03key\x18\f \x01(\tH\x03R\x03key\x88\x01\x01\"G\n" +
+	"\x03key\x18\f \x01(\tH\x03R\x03key\x88\x01\x01\x124\n" +
+	"\x05state\x18\r \x01(\x0e2\x1e.biocore.admin.v1.ApiKey.StateR\x05state\x12<\n" +
+	"\tlocked_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampH\x04R\blockedAt\x88\x01\x01\x12$\n" +
+	"\vreplaced_by\x18\x0f \x01(\tH\x05R\n" +
+	"replacedBy\x88\x01\x01\"G\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06SECRET\x10\x01\x12\x0f\n" +
 	"\vPUBLISHABLE\x10\x02\x12\f\n" +
-	"\bPLATFORM\x10\x03B\x0f\n" +
+	"\bPLATFORM\x10\x03\"^\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06ACTIVE\x10\x01\x12\f\n" +
+	"\bRETIRING\x10\x02\x12\n" +
+	"\n" +
+	"\x06LOCKED\x10\x03\x12\v\n" +
+	"\aEXPIRED\x10\x04\x12\v\n" +
+	"\aREVOKED\x10\x05B\x0f\n" +
 	"\r_last_used_atB\r\n" +
 	"\v_expires_atB\r\n" +
 	"\v_revoked_atB\x06\n" +
-	"\x04_key\"\xcb\x02\n" +
+	"\x04_keyB\f\n" +
+	"\n" +
+	"_locked_atB\x0e\n" +
+	"\f_replaced_by\"\xed\x02\n" +
 	"\x13CreateApiKeyRequest\x12=\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.biocore.admin.v1.ApiKey.KindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1d\n" +
@@ -572,28 +1076,62 @@ const file_biocore_admin_v1_api_key_proto_rawDesc = "" +
 	"\x06scopes\x18\x03 \x03(\tB7\xbaH4\x92\x011\x10@\x18\x01\"+r)\x10\x01\x18@2#^(\\*|[A-Za-z]+(:[A-Za-z]+)*(:\\*)?)$R\x06scopes\x126\n" +
 	"\rallowed_cidrs\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\x18\x01\"\x05r\x03\xe8\x01\x01R\fallowedCidrs\x12>\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\texpiresAt\x88\x01\x01B\r\n" +
-	"\v_expires_at\"\x9b\x01\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\texpiresAt\x88\x01\x01\x12 \n" +
+	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\r\n" +
+	"\v_expires_at\"\xbf\x01\n" +
 	"\x12ListApiKeysRequest\x12,\n" +
 	"\tpage_size\x18\x01 \x01(\rB\n" +
 	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filterB\f\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderByB\f\n" +
 	"\n" +
 	"_page_size\"r\n" +
 	"\x13ListApiKeysResponse\x123\n" +
 	"\bapi_keys\x18\x01 \x03(\v2\x18.biocore.admin.v1.ApiKeyR\aapiKeys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"`\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n" +
+	"\x10GetApiKeyRequest\x12'\n" +
+	"\n" +
+	"api_key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bapiKeyId\"\xfc\x01\n" +
+	"\x13RotateApiKeyRequest\x12'\n" +
+	"\n" +
+	"api_key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bapiKeyId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x127\n" +
+	"\x0foverlap_seconds\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\x80\xf5$H\x00R\x0eoverlapSeconds\x88\x01\x01\x12>\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x01R\texpiresAt\x88\x01\x01B\x12\n" +
+	"\x10_overlap_secondsB\r\n" +
+	"\v_expires_at\"\x7f\n" +
+	"\x14RotateApiKeyResponse\x121\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x18.biocore.admin.v1.ApiKeyR\x06apiKey\x124\n" +
+	"\breplaced\x18\x02 \x01(\v2\x18.biocore.admin.v1.ApiKeyR\breplaced\"^\n" +
+	"\x11LockApiKeyRequest\x12'\n" +
+	"\n" +
+	"api_key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bapiKeyId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"G\n" +
+	"\x12LockApiKeyResponse\x121\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x18.biocore.admin.v1.ApiKeyR\x06apiKey\"`\n" +
+	"\x13UnlockApiKeyRequest\x12'\n" +
+	"\n" +
+	"api_key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bapiKeyId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"I\n" +
+	"\x14UnlockApiKeyResponse\x121\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x18.biocore.admin.v1.ApiKeyR\x06apiKey\"`\n" +
 	"\x13RevokeApiKeyRequest\x12'\n" +
 	"\n" +
 	"api_key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bapiKeyId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"I\n" +
 	"\x14RevokeApiKeyResponse\x121\n" +
-	"\aapi_key\x18\x01 \x01(\v2\x18.biocore.admin.v1.ApiKeyR\x06apiKey2\x8d\x03\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x18.biocore.admin.v1.ApiKeyR\x06apiKey2\xb7\a\n" +
 	"\rApiKeyService\x12m\n" +
 	"\fCreateApiKey\x12%.biocore.admin.v1.CreateApiKeyRequest\x1a\x18.biocore.admin.v1.ApiKey\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/apiKeys\x12x\n" +
-	"\vListApiKeys\x12$.biocore.admin.v1.ListApiKeysRequest\x1a%.biocore.admin.v1.ListApiKeysResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/apiKeys\x90\x02\x01\x12\x92\x01\n" +
+	"\vListApiKeys\x12$.biocore.admin.v1.ListApiKeysRequest\x1a%.biocore.admin.v1.ListApiKeysResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/apiKeys\x90\x02\x01\x12t\n" +
+	"\tGetApiKey\x12\".biocore.admin.v1.GetApiKeyRequest\x1a\x18.biocore.admin.v1.ApiKey\")\x82\xd3\xe4\x93\x02 \x12\x1e/admin/v1/apiKeys/{api_key_id}\x90\x02\x01\x12\x8f\x01\n" +
+	"\fRotateApiKey\x12%.biocore.admin.v1.RotateApiKeyRequest\x1a&.biocore.admin.v1.RotateApiKeyResponse\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/apiKeys/{api_key_id}:rotate\x12\x8a\x01\n" +
+	"\n" +
+	"LockApiKey\x12#.biocore.admin.v1.LockApiKeyRequest\x1a$.biocore.admin.v1.LockApiKeyResponse\"1\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/apiKeys/{api_key_id}:lock\x90\x02\x02\x12\x92\x01\n" +
+	"\fUnlockApiKey\x12%.biocore.admin.v1.UnlockApiKeyRequest\x1a&.biocore.admin.v1.UnlockApiKeyResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/apiKeys/{api_key_id}:unlock\x90\x02\x02\x12\x92\x01\n" +
 	"\fRevokeApiKey\x12%.biocore.admin.v1.RevokeApiKeyRequest\x1a&.biocore.admin.v1.RevokeApiKeyResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/apiKeys/{api_key_id}:revoke\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
@@ -608,39 +1146,62 @@ func file_biocore_admin_v1_api_key_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_api_key_proto_rawDescData
 }
 
-var file_biocore_admin_v1_api_key_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_admin_v1_api_key_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_biocore_admin_v1_api_key_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_biocore_admin_v1_api_key_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_biocore_admin_v1_api_key_proto_goTypes = []any{
 	(ApiKey_Kind)(0),              // 0: biocore.admin.v1.ApiKey.Kind
-	(*ApiKey)(nil),                // 1: biocore.admin.v1.ApiKey
-	(*CreateApiKeyRequest)(nil),   // 2: biocore.admin.v1.CreateApiKeyRequest
-	(*ListApiKeysRequest)(nil),    // 3: biocore.admin.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),   // 4: biocore.admin.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),   // 5: biocore.admin.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),  // 6: biocore.admin.v1.RevokeApiKeyResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(ApiKey_State)(0),             // 1: biocore.admin.v1.ApiKey.State
+	(*ApiKey)(nil),                // 2: biocore.admin.v1.ApiKey
+	(*CreateApiKeyRequest)(nil),   // 3: biocore.admin.v1.CreateApiKeyRequest
+	(*ListApiKeysRequest)(nil),    // 4: biocore.admin.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),   // 5: biocore.admin.v1.ListApiKeysResponse
+	(*GetApiKeyRequest)(nil),      // 6: biocore.admin.v1.GetApiKeyRequest
+	(*RotateApiKeyRequest)(nil),   // 7: biocore.admin.v1.RotateApiKeyRequest
+	(*RotateApiKeyResponse)(nil),  // 8: biocore.admin.v1.RotateApiKeyResponse
+	(*LockApiKeyRequest)(nil),     // 9: biocore.admin.v1.LockApiKeyRequest
+	(*LockApiKeyResponse)(nil),    // 10: biocore.admin.v1.LockApiKeyResponse
+	(*UnlockApiKeyRequest)(nil),   // 11: biocore.admin.v1.UnlockApiKeyRequest
+	(*UnlockApiKeyResponse)(nil),  // 12: biocore.admin.v1.UnlockApiKeyResponse
+	(*RevokeApiKeyRequest)(nil),   // 13: biocore.admin.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),  // 14: biocore.admin.v1.RevokeApiKeyResponse
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_api_key_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.ApiKey.kind:type_name -> biocore.admin.v1.ApiKey.Kind
-	7,  // 1: biocore.admin.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	7,  // 2: biocore.admin.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
-	7,  // 3: biocore.admin.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	7,  // 4: biocore.admin.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	0,  // 5: biocore.admin.v1.CreateApiKeyRequest.kind:type_name -> biocore.admin.v1.ApiKey.Kind
-	7,  // 6: biocore.admin.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	1,  // 7: biocore.admin.v1.ListApiKeysResponse.api_keys:type_name -> biocore.admin.v1.ApiKey
-	1,  // 8: biocore.admin.v1.RevokeApiKeyResponse.api_key:type_name -> biocore.admin.v1.ApiKey
-	2,  // 9: biocore.admin.v1.ApiKeyService.CreateApiKey:input_type -> biocore.admin.v1.CreateApiKeyRequest
-	3,  // 10: biocore.admin.v1.ApiKeyService.ListApiKeys:input_type -> biocore.admin.v1.ListApiKeysRequest
-	5,  // 11: biocore.admin.v1.ApiKeyService.RevokeApiKey:input_type -> biocore.admin.v1.RevokeApiKeyRequest
-	1,  // 12: biocore.admin.v1.ApiKeyService.CreateApiKey:output_type -> biocore.admin.v1.ApiKey
-	4,  // 13: biocore.admin.v1.ApiKeyService.ListApiKeys:output_type -> biocore.admin.v1.ListApiKeysResponse
-	6,  // 14: biocore.admin.v1.ApiKeyService.RevokeApiKey:output_type -> biocore.admin.v1.RevokeApiKeyResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	15, // 1: biocore.admin.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	15, // 2: biocore.admin.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
+	15, // 3: biocore.admin.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	15, // 4: biocore.admin.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	1,  // 5: biocore.admin.v1.ApiKey.state:type_name -> biocore.admin.v1.ApiKey.State
+	15, // 6: biocore.admin.v1.ApiKey.locked_at:type_name -> google.protobuf.Timestamp
+	0,  // 7: biocore.admin.v1.CreateApiKeyRequest.kind:type_name -> biocore.admin.v1.ApiKey.Kind
+	15, // 8: biocore.admin.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 9: biocore.admin.v1.ListApiKeysResponse.api_keys:type_name -> biocore.admin.v1.ApiKey
+	15, // 10: biocore.admin.v1.RotateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 11: biocore.admin.v1.RotateApiKeyResponse.api_key:type_name -> biocore.admin.v1.ApiKey
+	2,  // 12: biocore.admin.v1.RotateApiKeyResponse.replaced:type_name -> biocore.admin.v1.ApiKey
+	2,  // 13: biocore.admin.v1.LockApiKeyResponse.api_key:type_name -> biocore.admin.v1.ApiKey
+	2,  // 14: biocore.admin.v1.UnlockApiKeyResponse.api_key:type_name -> biocore.admin.v1.ApiKey
+	2,  // 15: biocore.admin.v1.RevokeApiKeyResponse.api_key:type_name -> biocore.admin.v1.ApiKey
+	3,  // 16: biocore.admin.v1.ApiKeyService.CreateApiKey:input_type -> biocore.admin.v1.CreateApiKeyRequest
+	4,  // 17: biocore.admin.v1.ApiKeyService.ListApiKeys:input_type -> biocore.admin.v1.ListApiKeysRequest
+	6,  // 18: biocore.admin.v1.ApiKeyService.GetApiKey:input_type -> biocore.admin.v1.GetApiKeyRequest
+	7,  // 19: biocore.admin.v1.ApiKeyService.RotateApiKey:input_type -> biocore.admin.v1.RotateApiKeyRequest
+	9,  // 20: biocore.admin.v1.ApiKeyService.LockApiKey:input_type -> biocore.admin.v1.LockApiKeyRequest
+	11, // 21: biocore.admin.v1.ApiKeyService.UnlockApiKey:input_type -> biocore.admin.v1.UnlockApiKeyRequest
+	13, // 22: biocore.admin.v1.ApiKeyService.RevokeApiKey:input_type -> biocore.admin.v1.RevokeApiKeyRequest
+	2,  // 23: biocore.admin.v1.ApiKeyService.CreateApiKey:output_type -> biocore.admin.v1.ApiKey
+	5,  // 24: biocore.admin.v1.ApiKeyService.ListApiKeys:output_type -> biocore.admin.v1.ListApiKeysResponse
+	2,  // 25: biocore.admin.v1.ApiKeyService.GetApiKey:output_type -> biocore.admin.v1.ApiKey
+	8,  // 26: biocore.admin.v1.ApiKeyService.RotateApiKey:output_type -> biocore.admin.v1.RotateApiKeyResponse
+	10, // 27: biocore.admin.v1.ApiKeyService.LockApiKey:output_type -> biocore.admin.v1.LockApiKeyResponse
+	12, // 28: biocore.admin.v1.ApiKeyService.UnlockApiKey:output_type -> biocore.admin.v1.UnlockApiKeyResponse
+	14, // 29: biocore.admin.v1.ApiKeyService.RevokeApiKey:output_type -> biocore.admin.v1.RevokeApiKeyResponse
+	23, // [23:30] is the sub-list for method output_type
+	16, // [16:23] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_api_key_proto_init() }
@@ -651,13 +1212,14 @@ func file_biocore_admin_v1_api_key_proto_init() {
 	file_biocore_admin_v1_api_key_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_api_key_proto_msgTypes[1].OneofWrappers = []any{}
 	file_biocore_admin_v1_api_key_proto_msgTypes[2].OneofWrappers = []any{}
+	file_biocore_admin_v1_api_key_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_api_key_proto_rawDesc), len(file_biocore_admin_v1_api_key_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      2,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

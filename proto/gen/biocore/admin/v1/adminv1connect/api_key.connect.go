@@ -28,6 +28,14 @@ const (
 	ApiKeyServiceCreateApiKeyProcedure = "/biocore.admin.v1.ApiKeyService/CreateApiKey"
 	// ApiKeyServiceListApiKeysProcedure is the procedure name of the ApiKeyService's ListApiKeys RPC.
 	ApiKeyServiceListApiKeysProcedure = "/biocore.admin.v1.ApiKeyService/ListApiKeys"
+	// ApiKeyServiceGetApiKeyProcedure is the procedure name of the ApiKeyService's GetApiKey RPC.
+	ApiKeyServiceGetApiKeyProcedure = "/biocore.admin.v1.ApiKeyService/GetApiKey"
+	// ApiKeyServiceRotateApiKeyProcedure is the procedure name of the ApiKeyService's RotateApiKey RPC.
+	ApiKeyServiceRotateApiKeyProcedure = "/biocore.admin.v1.ApiKeyService/RotateApiKey"
+	// ApiKeyServiceLockApiKeyProcedure is the procedure name of the ApiKeyService's LockApiKey RPC.
+	ApiKeyServiceLockApiKeyProcedure = "/biocore.admin.v1.ApiKeyService/LockApiKey"
+	// ApiKeyServiceUnlockApiKeyProcedure is the procedure name of the ApiKeyService's UnlockApiKey RPC.
+	ApiKeyServiceUnlockApiKeyProcedure = "/biocore.admin.v1.ApiKeyService/UnlockApiKey"
 	// ApiKeyServiceRevokeApiKeyProcedure is the procedure name of the ApiKeyService's RevokeApiKey RPC.
 	ApiKeyServiceRevokeApiKeyProcedure = "/biocore.admin.v1.ApiKeyService/RevokeApiKey"
 )
@@ -48,6 +56,37 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	apiKeyServiceGetApiKeySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_api_key_proto.Services().ByName("ApiKeyService").Methods().ByName("GetApiKey"),
+			Procedure:        ApiKeyServiceGetApiKeyProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	apiKeyServiceRotateApiKeySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_api_key_proto.Services().ByName("ApiKeyService").Methods().ByName("RotateApiKey"),
+			Procedure:  ApiKeyServiceRotateApiKeyProcedure,
+		}
+	})
+	apiKeyServiceLockApiKeySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_api_key_proto.Services().ByName("ApiKeyService").Methods().ByName("LockApiKey"),
+			Procedure:        ApiKeyServiceLockApiKeyProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	apiKeyServiceUnlockApiKeySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_api_key_proto.Services().ByName("ApiKeyService").Methods().ByName("UnlockApiKey"),
+			Procedure:        ApiKeyServiceUnlockApiKeyProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 	apiKeyServiceRevokeApiKeySpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -66,6 +105,20 @@ type ApiKeyServiceClient interface {
 	// ListApiKeys answers the keys, revoked and expired ones included, the newest
 	// first, page by page.
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
+	// GetApiKey answers one key, without the plain key.
+	GetApiKey(context.Context, *v1.GetApiKeyRequest) (*v1.ApiKey, error)
+	// RotateApiKey puts a new key in the place of one: with its kind, name, scopes
+	// and networks, and its lifetime counted anew. The old key goes on for the
+	// overlap and then ends by itself, never later than it would have. The new plain
+	// key is in this answer alone; a lost one is made good by rotating the new key.
+	// Nobody rotates a key that has scopes or networks beyond the calling key's.
+	RotateApiKey(context.Context, *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error)
+	// LockApiKey refuses a key within a second on every server, until somebody
+	// unlocks it. Locking twice keeps the first time.
+	LockApiKey(context.Context, *v1.LockApiKeyRequest) (*v1.LockApiKeyResponse, error)
+	// UnlockApiKey lets a locked key work again. Nobody unlocks a key that has
+	// scopes which the calling key does not have. Unlocking twice does nothing more.
+	UnlockApiKey(context.Context, *v1.UnlockApiKeyRequest) (*v1.UnlockApiKeyResponse, error)
 	// RevokeApiKey stops a key from working, for good, within a second on every
 	// server. Revoking twice keeps the first time.
 	RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error)
@@ -85,6 +138,20 @@ type ApiKeyServiceHandler interface {
 	// ListApiKeys answers the keys, revoked and expired ones included, the newest
 	// first, page by page.
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
+	// GetApiKey answers one key, without the plain key.
+	GetApiKey(context.Context, *v1.GetApiKeyRequest) (*v1.ApiKey, error)
+	// RotateApiKey puts a new key in the place of one: with its kind, name, scopes
+	// and networks, and its lifetime counted anew. The old key goes on for the
+	// overlap and then ends by itself, never later than it would have. The new plain
+	// key is in this answer alone; a lost one is made good by rotating the new key.
+	// Nobody rotates a key that has scopes or networks beyond the calling key's.
+	RotateApiKey(context.Context, *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error)
+	// LockApiKey refuses a key within a second on every server, until somebody
+	// unlocks it. Locking twice keeps the first time.
+	LockApiKey(context.Context, *v1.LockApiKeyRequest) (*v1.LockApiKeyResponse, error)
+	// UnlockApiKey lets a locked key work again. Nobody unlocks a key that has
+	// scopes which the calling key does not have. Unlocking twice does nothing more.
+	UnlockApiKey(context.Context, *v1.UnlockApiKeyRequest) (*v1.UnlockApiKeyResponse, error)
 	// RevokeApiKey stops a key from working, for good, within a second on every
 	// server. Revoking twice keeps the first time.
 	RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error)
@@ -97,6 +164,10 @@ func RegisterApiKeyServiceHandler(server *connect.Server, svc ApiKeyServiceHandl
 	server.Register(
 		connect.Method{Spec: apiKeyServiceCreateApiKeySpec(), Handler: adapter.createApiKey},
 		connect.Method{Spec: apiKeyServiceListApiKeysSpec(), Handler: adapter.listApiKeys},
+		connect.Method{Spec: apiKeyServiceGetApiKeySpec(), Handler: adapter.getApiKey},
+		connect.Method{Spec: apiKeyServiceRotateApiKeySpec(), Handler: adapter.rotateApiKey},
+		connect.Method{Spec: apiKeyServiceLockApiKeySpec(), Handler: adapter.lockApiKey},
+		connect.Method{Spec: apiKeyServiceUnlockApiKeySpec(), Handler: adapter.unlockApiKey},
 		connect.Method{Spec: apiKeyServiceRevokeApiKeySpec(), Handler: adapter.revokeApiKey},
 	)
 }
@@ -110,6 +181,22 @@ func (UnimplementedApiKeyServiceHandler) CreateApiKey(context.Context, *v1.Creat
 
 func (UnimplementedApiKeyServiceHandler) ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.ApiKeyService.ListApiKeys is not implemented")
+}
+
+func (UnimplementedApiKeyServiceHandler) GetApiKey(context.Context, *v1.GetApiKeyRequest) (*v1.ApiKey, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.ApiKeyService.GetApiKey is not implemented")
+}
+
+func (UnimplementedApiKeyServiceHandler) RotateApiKey(context.Context, *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.ApiKeyService.RotateApiKey is not implemented")
+}
+
+func (UnimplementedApiKeyServiceHandler) LockApiKey(context.Context, *v1.LockApiKeyRequest) (*v1.LockApiKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.ApiKeyService.LockApiKey is not implemented")
+}
+
+func (UnimplementedApiKeyServiceHandler) UnlockApiKey(context.Context, *v1.UnlockApiKeyRequest) (*v1.UnlockApiKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.ApiKeyService.UnlockApiKey is not implemented")
 }
 
 func (UnimplementedApiKeyServiceHandler) RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error) {
@@ -131,6 +218,38 @@ func (c *apiKeyServiceClient) CreateApiKey(ctx context.Context, req *v1.CreateAp
 func (c *apiKeyServiceClient) ListApiKeys(ctx context.Context, req *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error) {
 	var res v1.ListApiKeysResponse
 	if err := c.client.CallUnary(ctx, apiKeyServiceListApiKeysSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *apiKeyServiceClient) GetApiKey(ctx context.Context, req *v1.GetApiKeyRequest) (*v1.ApiKey, error) {
+	var res v1.ApiKey
+	if err := c.client.CallUnary(ctx, apiKeyServiceGetApiKeySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *apiKeyServiceClient) RotateApiKey(ctx context.Context, req *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error) {
+	var res v1.RotateApiKeyResponse
+	if err := c.client.CallUnary(ctx, apiKeyServiceRotateApiKeySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *apiKeyServiceClient) LockApiKey(ctx context.Context, req *v1.LockApiKeyRequest) (*v1.LockApiKeyResponse, error) {
+	var res v1.LockApiKeyResponse
+	if err := c.client.CallUnary(ctx, apiKeyServiceLockApiKeySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *apiKeyServiceClient) UnlockApiKey(ctx context.Context, req *v1.UnlockApiKeyRequest) (*v1.UnlockApiKeyResponse, error) {
+	var res v1.UnlockApiKeyResponse
+	if err := c.client.CallUnary(ctx, apiKeyServiceUnlockApiKeySpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -164,6 +283,54 @@ func (h apiKeyServiceHandler) listApiKeys(ctx context.Context, _ connect.Spec, s
 		return err
 	}
 	res, err := h.svc.ListApiKeys(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h apiKeyServiceHandler) getApiKey(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetApiKeyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetApiKey(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h apiKeyServiceHandler) rotateApiKey(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RotateApiKeyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RotateApiKey(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h apiKeyServiceHandler) lockApiKey(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.LockApiKeyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.LockApiKey(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h apiKeyServiceHandler) unlockApiKey(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UnlockApiKeyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UnlockApiKey(ctx, &req)
 	if err != nil {
 		return err
 	}
