@@ -26,6 +26,8 @@ var extraPolicies = map[string]string{
 	"public.idempotency_keys expired": "bc_jobs deletes what is over a day old",
 	"public.data_keys due":            "bc_jobs asks which tenants have keys to look after; it sees tenant and time",
 	"public.signing_keys due":         "as data_keys",
+	"public.domain_proofs proven":     "bc_control asks whose a domain is, for documents below /.well-known/; it sees proven rows alone",
+	"public.domain_proofs due":        "bc_jobs asks which tenants' domains to look at again; it sees tenant and time",
 	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
 	"public.support_grants staff":     "bc_control asks which grants a person of the staff has",
 }

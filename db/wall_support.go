@@ -18,6 +18,7 @@ type supportMay struct {
 var supportTables = map[string]supportMay{
 	"public.tenants":           {reads: "*"},
 	"public.policies":          {reads: "*"},
+	"public.domain_proofs":     {reads: "*"},
 	"public.users":             {reads: "*", bytes: "handle external_index profile_sealed", updates: "state updated_at version"},
 	"public.credentials":       {reads: "*", bytes: "id public_key", updates: "state user_blocked updated_at revoked_at version"},
 	"public.sessions":          {reads: "*", bytes: "credential_id", updates: "revoked_at revoke_reason"},

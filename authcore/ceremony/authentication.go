@@ -71,13 +71,17 @@ func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req B
 	}, nil
 }
 
-// tenant returns the keys of a tenant that works, and how it is configured.
+// tenant returns the keys of a tenant that works and whose domain is its own, and how it is
+// configured.
 func (s *Service) tenant(ctx context.Context, sc scope.Scope) (*keys.Ring, *tenant.Snapshot, error) {
 	snap, err := s.tenants.Current(ctx, sc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("tenant: %w", err)
 	}
 	if err := snap.Usable(); err != nil {
+		return nil, nil, err
+	}
+	if err := snap.MayRunCeremonies(); err != nil {
 		return nil, nil, err
 	}
 	ring, err := s.keys.Ring(ctx, sc)

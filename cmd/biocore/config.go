@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -87,6 +88,14 @@ type Config struct {
 	// is refused, and the one before stays in use. Default 5.
 	MDSMaxUnparsed int `yaml:"mdsMaxUnparsed" env:"BIOCORE_MDS_MAX_UNPARSED"`
 
+	// DNSServer is the name server, host:port, that is asked for the TXT records by which
+	// tenants prove their domains, and for addresses of their web servers. Default: the system's.
+	DNSServer string `yaml:"dnsServer" env:"BIOCORE_DNS_SERVER"`
+	// FetchNetworks are networks, in CIDR form and divided by commas, whose web servers may be
+	// asked for documents of tenants' domains although they are not of the public Internet, as
+	// 10.20.0.0/16. Default none.
+	FetchNetworks string `yaml:"fetchNetworks" env:"BIOCORE_FETCH_NETWORKS"`
+
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
 	// LogLevel is debug, info, warn or error. Default info.
@@ -149,6 +158,12 @@ func (c *Config) validateServe(unread ...string) error {
 	)
 	if name := slices.IndexFunc(c.opsHosts(), func(name string) bool { return !hostName.MatchString(name) }); name >= 0 {
 		errs = append(errs, errors.New("BIOCORE_OPS_HOSTS is a list of host names without ports, as prometheus-target,ops.example.com"))
+	}
+	if _, err := c.fetchNetworks(); err != nil {
+		errs = append(errs, err)
+	}
+	if _, _, err := net.SplitHostPort(c.DNSServer); c.DNSServer != "" && err != nil {
+		errs = append(errs, errors.New("BIOCORE_DNS_SERVER is host:port"))
 	}
 	for _, previous := range c.previousKMS() {
 		errs = append(errs, validKMSURL("BIOCORE_KMS_PREVIOUS_URLS", previous))
@@ -246,6 +261,19 @@ func (c *Config) opsHosts() []string {
 		hosts = append(hosts, strings.ToLower(name))
 	}
 	return hosts
+}
+
+// fetchNetworks are the networks of FetchNetworks.
+func (c *Config) fetchNetworks() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for text := range strings.FieldsFuncSeq(c.FetchNetworks, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' }) {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, errors.New("BIOCORE_FETCH_NETWORKS is a list of networks such as 10.20.0.0/16,fd00:20::/64")
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 func validPublicURL(raw string) error {

@@ -168,6 +168,11 @@ func effects() []effect {
 		{adminv1connect.TenantServiceUpdateTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "PATCH", "/admin/v1/tenants/" + c.id, w.platformKey, map[string]any{"name": "Renamed"}
 		}, "tenant.update", false, ""},
+		{adminv1connect.TenantServiceVouchDomainProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.unprove(t, c)
+			return "POST", "/admin/v1/tenants/" + c.id + ":vouchDomain", w.platformKey, map[string]any{"reason": "contract 4711"}
+		}, "domain.vouch", false, ""},
+		{adminv1connect.RelyingPartyServiceVerifyDomainProcedure, post("/admin/v1/relyingParty:verifyDomain", map[string]any{}), "domain.verify", false, ""},
 		{adminv1connect.TenantServiceSuspendTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/tenants/" + c.id + ":suspend", w.platformKey, map[string]any{"reason": "unpaid"}
 		}, "tenant.suspend", false, ""},

@@ -63,10 +63,10 @@ func TestModelsOfTheMetadata(t *testing.T) {
 		t.Errorf("a model that nobody knows: %s", a)
 	}
 
-	if status, kind, body := fetch(t, w.url+iconPath); status != http.StatusOK || kind != "image/png" || !bytes.Equal(body, icon) {
+	if status, kind, body := fetchBody(t, w.url+iconPath); status != http.StatusOK || kind != "image/png" || !bytes.Equal(body, icon) {
 		t.Errorf("its icon: %d, %s, %d bytes", status, kind, len(body))
 	}
-	if status, kind, body := fetch(t, w.url+"/authenticators/"+other.String()+"/icon"); status != http.StatusOK || kind != "image/svg+xml" || !bytes.HasPrefix(body, []byte("<svg")) {
+	if status, kind, body := fetchBody(t, w.url+"/authenticators/"+other.String()+"/icon"); status != http.StatusOK || kind != "image/svg+xml" || !bytes.HasPrefix(body, []byte("<svg")) {
 		t.Errorf("the icon of a model without: %d, %s, %.20q", status, kind, body)
 	}
 
@@ -127,7 +127,7 @@ func TestModelsOfTheMetadata(t *testing.T) {
 	sh.refused(t, 2, "is no model's AAGUID", "mds", "blast-radius", "--aaguid", uuid.Nil.String())
 }
 
-func fetch(t *testing.T, url string) (status int, contentType string, body []byte) {
+func fetchBody(t *testing.T, url string) (status int, contentType string, body []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {

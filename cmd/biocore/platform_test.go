@@ -45,6 +45,7 @@ func testConfig(t testing.TB, store *dbtest.Store, redisURL string) Config {
 	cfg.DatabaseSupportURL = secret.New(store.URL(db.RoleSupport))
 	cfg.DatabaseMigratorURL = secret.New(store.URL(db.RoleMigrator))
 	cfg.RedisURL, cfg.KMSURL = secret.New(redisURL), "local:"+key
+	cfg.DNSServer = "127.0.0.1:1" // nobody: no test asks the Internet
 	cfg.DrainTimeout = 5 * time.Second
 	return cfg
 }
@@ -214,6 +215,7 @@ func (w *world) tenant(t testing.TB, slug string) *customer {
 	t.Helper()
 	a := w.must(t, "POST", "/admin/v1/tenants", w.platformKey, map[string]any{
 		"slug": slug, "name": slug, "mode": "LIVE", "rpId": "example.com", "origins": []string{origin},
+		"domainVouchReason": "the tests' own",
 	})
 	auth, err := authenticatortest.New(authenticatortest.Options{})
 	if err != nil {

@@ -45,12 +45,13 @@ func runTenantCreate(ctx context.Context, env *environment, args []string) error
 	name := fs.String("name", "", "`name` for people (default: the slug)")
 	mode := fs.String("mode", "", "`mode`: live or test; it never changes, so it must be said")
 	rpID := fs.String("rp-id", "", "WebAuthn's RP ID, a `domain`: the passkeys' scope")
+	vouch := fs.String("vouch-domain", "", "`reason` for the audit log by which you vouch that the RP ID is the customer's domain; without it a live tenant proves it first")
 	fs.Var(&origins, "origin", "`origin` of the tenant's pages; may be repeated (default: https:// and the RP ID)")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
 	req := tenant.CreateRequest{
-		Slug: fs.Arg(0), Name: *name, Mode: tenant.Mode(strings.ToUpper(*mode)), RPID: *rpID, Origins: origins,
+		Slug: fs.Arg(0), Name: *name, Mode: tenant.Mode(strings.ToUpper(*mode)), RPID: *rpID, Origins: origins, VouchReason: *vouch,
 	}
 	switch {
 	case req.Mode != tenant.Live && req.Mode != tenant.Test:
@@ -129,6 +130,31 @@ func runTenantSuspend(ctx context.Context, env *environment, args []string) erro
 
 func runTenantResume(ctx context.Context, env *environment, args []string) error {
 	return setTenantState(ctx, env, args, "tenant resume", (*tenant.Service).Resume)
+}
+
+func runTenantVouchDomain(ctx context.Context, env *environment, args []string) error {
+	const command = "tenant vouch-domain"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	reason := reasonFlag(fs, "how you know, `text` for the audit log; required")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	if *reason == "" {
+		return misuse(env, command, "--reason is required")
+	}
+	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
+		t, err := c.tenants.VouchDomain(ctx, c.home, tenant.VouchRequest{ID: sc.Tenant(), Reason: *reason})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, toTenantJSON(t))
+		}
+		_, err = fmt.Fprintf(env.out, "tenant %s runs ceremonies for %s\n", t.Slug, t.RPID)
+		return err
+	})
 }
 
 func setTenantState(

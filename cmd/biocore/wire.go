@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ import (
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
@@ -97,11 +99,34 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
 	}
-	o.tenants = tenant.New(tenant.Options{Store: store, Keys: o.keys, FirstKeys: apikey.First, Guesses: guesses, ConsoleRPID: tenant.ConsoleRPID(cfg.PublicURL)})
+	fetcher, prober, err := newProber(cfg)
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	o.tenants = tenant.New(tenant.Options{
+		Store: store, Keys: o.keys, FirstKeys: apikey.First, Guesses: guesses, ConsoleRPID: tenant.ConsoleRPID(cfg.PublicURL), Prober: prober, Fetch: fetcher,
+	})
 	o.members = member.New(member.Options{Store: store, Keys: o.keys})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
+}
+
+// newProber makes what looks at tenants' domains.
+func newProber(cfg Config) (*fetch.Client, *rp.Prober, error) {
+	networks, err := cfg.fetchNetworks()
+	if err != nil {
+		return nil, nil, err
+	}
+	resolver := &net.Resolver{}
+	if cfg.DNSServer != "" {
+		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, cfg.DNSServer)
+		}}
+	}
+	client := fetch.New(fetch.Options{Allowed: networks, Resolver: resolver})
+	return client, rp.NewProber(rp.ProberOptions{Fetch: client, Resolver: resolver}), nil
 }
 
 // keyPlan is what a tenant's policy asks of its keys.
@@ -185,6 +210,10 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL.Reveal(), Now: p.store.Now, Log: p.tel.Log})
 
 	p.runner.MaintainKeys(p.keys.Maintain)
+	p.runner.MaintainDomains(func(ctx context.Context, sc scope.Scope) error {
+		_, err := p.tenants.VerifyDomain(ctx, sc)
+		return err
+	})
 	p.evidence = evidence.New(evidence.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Policy: p.policyOf, Log: p.tel.Log})
 	if err := p.tel.ObserveEvidence(p.evidence.Stats); err != nil {
 		return err
@@ -213,7 +242,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
-		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants,
+		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Parties: rp.New(rp.Options{Store: p.store}),
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {
@@ -261,7 +290,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,
 	})))
-	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store})))
+	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store}), p.tenants))
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)

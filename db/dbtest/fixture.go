@@ -22,6 +22,7 @@ type TenantOptions struct {
 	RPID      string   // empty means localhost
 	Origins   []string // nil means http://localhost:8080
 	Suspended bool
+	Unproven  bool   // a LIVE tenant whose domain nobody has proven; others are vouched for
 	Policy    string // JSON; empty means {}, in which every field has its default
 }
 
@@ -68,6 +69,12 @@ func (s *Store) TenantWith(t testing.TB, o TenantOptions) scope.Scope {
 		own, err := tx.AsTenant(t.Context(), sc)
 		if err != nil {
 			return err
+		}
+		if row.Mode == "LIVE" && !o.Unproven {
+			method := "VOUCHED"
+			if err := own.PutDomainProof(t.Context(), tenantq.PutDomainProofParams{RpID: row.RpID, Method: &method, ProvenAt: &row.Now}); err != nil {
+				return err
+			}
 		}
 		return own.InsertPolicy(t.Context(), tenantq.InsertPolicyParams{
 			Version: 1, Document: []byte(o.Policy), CreatedBy: "dbtest", CreatedAt: row.Now,

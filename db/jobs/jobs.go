@@ -92,6 +92,7 @@ type Runner struct {
 
 	maintainsKeys     bool
 	maintainsEvidence bool
+	maintainsDomains  bool
 	periodic          []*river.PeriodicJob
 }
 
@@ -150,6 +151,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.maintainsEvidence {
 		river.AddWorker(r.workers, &evidenceSweeper{queries: platformq.New(pool), log: r.log})
 		periodic = append(periodic, evidenceSweepJob())
+	}
+	if r.maintainsDomains {
+		river.AddWorker(r.workers, &domainSweeper{queries: platformq.New(pool), log: r.log})
+		periodic = append(periodic, domainSweepJob())
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema:       db.JobSchema,

@@ -223,7 +223,9 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 }
 
 const ListTenantsOfRPID = `-- name: ListTenantsOfRPID :many
-SELECT id, mode FROM tenants WHERE rp_id = $1 AND state <> 'DELETING' AND slug <> 'platform' ORDER BY mode, id LIMIT 3
+SELECT t.id, t.mode FROM tenants t LEFT JOIN domain_proofs p ON p.tenant_id = t.id AND p.rp_id = t.rp_id
+WHERE t.rp_id = $1 AND t.state <> 'DELETING' AND t.slug <> 'platform' AND (t.mode = 'TEST' OR p.proven_at IS NOT NULL)
+ORDER BY t.mode, t.id LIMIT 3
 `
 
 type ListTenantsOfRPIDRow struct {
@@ -231,7 +233,8 @@ type ListTenantsOfRPIDRow struct {
 	Mode string
 }
 
-// Whose a domain is: of two in one mode, nobody's. Index: tenants_rp_id.
+// Whose a domain is: of two in one mode, nobody's. A live tenant's only once it is proven.
+// Index: tenants_rp_id, domain_proofs_pkey.
 func (q *Queries) ListTenantsOfRPID(ctx context.Context, rpID string) ([]ListTenantsOfRPIDRow, error) {
 	rows, err := q.db.Query(ctx, ListTenantsOfRPID, rpID)
 	if err != nil {

@@ -13,6 +13,10 @@ const (
 
 	SettingsUpdated Type = "settings.updated" // by the tenant itself
 
+	DomainProven       Type = "domain.proven"        // ceremonies run from now on
+	DomainProofMissing Type = "domain.proof_missing" // what was published is not found any more: a warning
+	DomainProofFound   Type = "domain.proof_found"   // it is again
+
 	PolicyChanged Type = "policy.changed"
 
 	APIKeyCreated  Type = "apikey.created"
@@ -93,6 +97,7 @@ func Types() []Type {
 	return []Type{
 		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded,
 		SettingsUpdated,
+		DomainProven, DomainProofMissing, DomainProofFound,
 		PolicyChanged,
 		APIKeyCreated, APIKeyRotated, APIKeyLocked, APIKeyUnlocked, APIKeyRevoked,
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,

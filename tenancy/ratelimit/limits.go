@@ -39,6 +39,10 @@ var (
 	// guesses at one name are bounded by the policy's lockout, and made-up names are rows.
 	PerRecovery = Limit{Name: "recovery", Max: 600, Window: time.Minute}
 
+	// PerDomainLook bounds how often a tenant has its own domain looked at, by the API and in
+	// the console: each look asks somebody else's servers.
+	PerDomainLook = Limit{Name: "domain_look", Max: 20, Window: time.Minute}
+
 	// PerPublishableKey bounds all visitors of a tenant together: 2,500 sign-ins a
 	// second. It takes 250 addresses at the limit of each to shut it.
 	PerPublishableKey = Limit{Name: "publishable_key", Max: 5_000, Window: time.Second}

@@ -23,6 +23,9 @@ type CreateRequest struct {
 	Mode    Mode   // never changes
 	RPID    string
 	Origins []string // 1 to 64: https, the RP ID or a subdomain of it
+	// VouchReason is how the operator knows that a live tenant's RP ID is the customer's own
+	// domain; empty: the tenant proves it before it runs ceremonies. See VouchDomain.
+	VouchReason string
 }
 
 func (r *CreateRequest) clean() (err error) {
@@ -34,6 +37,9 @@ func (r *CreateRequest) clean() (err error) {
 	}
 	if r.Mode != Live && r.Mode != Test {
 		return invalid("mode", "is LIVE or TEST")
+	}
+	if r.VouchReason != "" && !isReason(r.VouchReason) {
+		return ErrVouchReason
 	}
 	if err := checkRPID(r.Mode, r.RPID); err != nil {
 		return err
@@ -99,6 +105,11 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 			},
 		}); err != nil {
 			return err
+		}
+		if req.VouchReason != "" {
+			if err := s.vouch(ctx, own, &made, req.VouchReason); err != nil {
+				return err
+			}
 		}
 		// No Result: the answer holds keys, so a repeat of the call is not replayable.
 		return event.Append(ctx, own, event.Event{Type: event.TenantCreated, Data: []attr.Attr{attr.Text("slug", made.Slug)}})

@@ -33,9 +33,9 @@ const (
 
 // ResolveDomain returns the tenant whose RP ID domain is, for documents that browsers
 // look for at that domain. Nothing stops two tenants from naming one domain, and such a
-// document says which other pages and apps may use its passkeys: so a live tenant, for
-// whose domain the operators vouch, comes before those in test mode, and of two in the
-// same mode neither is meant. ErrNotFound then, and for everybody else's domain;
+// document says which other pages and apps may use its passkeys: so a live tenant that has
+// proven the domain comes before those in test mode, one that has not is not meant, and of
+// two in the same mode neither is. ErrNotFound then, and for everybody else's domain;
 // ratelimit.ErrLimited for who asks for many of those from the address from.
 func (s *Service) ResolveDomain(ctx context.Context, domain string, from netip.Addr) (uuid.UUID, error) {
 	if rp.CheckDomain(domain) != nil || s.isConsole(domain) {

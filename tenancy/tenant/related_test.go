@@ -171,8 +171,14 @@ func TestResolveDomain(t *testing.T) {
 	named := func(mode tenant.Mode, rpID string) tenant.Tenant {
 		return f.create(t, func(r *tenant.CreateRequest) {
 			r.Mode, r.RPID, r.Origins = mode, rpID, []string{"https://" + rpID}
+			if mode == tenant.Live {
+				r.VouchReason = "contract"
+			}
 		})
 	}
+	f.onDomain(t, "unproven.example")
+	f.onDomain(t, "claimed.example")
+	claimed := named(tenant.Test, "claimed.example")
 	alone := named(tenant.Test, "alone.example")
 	live := named(tenant.Live, "both.example")
 	named(tenant.Test, "both.example")
@@ -184,7 +190,7 @@ func TestResolveDomain(t *testing.T) {
 	gone := named(tenant.Live, "gone.example")
 	setState(t, f.store.Store, gone.ID, "DELETING")
 	for domain, want := range map[string]*tenant.Tenant{
-		"alone.example": &alone, "both.example": &live,
+		"alone.example": &alone, "both.example": &live, "claimed.example": &claimed, "unproven.example": nil,
 		"tests.example": nil, "lives.example": nil, "gone.example": nil, "nobody.example": nil,
 		"": nil, "192.0.2.1": nil, "Alone.example": nil, "www.alone.example": nil, "alone.example:443": nil,
 	} {

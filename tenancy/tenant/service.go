@@ -8,8 +8,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
@@ -21,6 +23,11 @@ type Options struct {
 
 	// Guesses bounds look-ups of slugs that nobody has; nil: nobody does.
 	Guesses *ratelimit.Guesses
+
+	// Prober looks for what tenants publish at their domains to prove them, and Fetch reads
+	// what clients find there. Required for VerifyDomain and Published.
+	Prober *rp.Prober
+	Fetch  *fetch.Client
 
 	// ConsoleRPID is refused to tenants, unless it is localhost; empty: there is no console.
 	ConsoleRPID string
@@ -48,6 +55,8 @@ type Service struct {
 	slugs     slugs
 	domains   domains
 
+	prober      *rp.Prober
+	fetch       *fetch.Client
 	consoleRPID string
 }
 
@@ -63,7 +72,7 @@ func New(o Options) *Service {
 		store: o.Store, keys: o.Keys, firstKeys: o.FirstKeys, guesses: o.Guesses,
 		current: db.NewCache[*Snapshot](o.Store, db.NounTenant, maxCached, cacheLife),
 		slugs:   slugs{known: map[string]uuid.UUID{}, absent: map[string]time.Time{}},
-		domains: domains{known: map[string]domainOwner{}}, consoleRPID: o.ConsoleRPID,
+		domains: domains{known: map[string]domainOwner{}}, prober: o.Prober, fetch: o.Fetch, consoleRPID: o.ConsoleRPID,
 	}
 }
 

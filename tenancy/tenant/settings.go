@@ -35,8 +35,8 @@ func (s *Service) Settings(ctx context.Context, sc scope.Scope) (Settings, error
 
 // UpdateSettingsRequest holds the settings to change; nil leaves one as it is.
 type UpdateSettingsRequest struct {
-	// RPID can be changed by a test tenant without credentials: for a live one, an
-	// operator vouches that the domain is the customer's. See Update.
+	// RPID can be changed while there are no credentials. A live tenant then proves the new
+	// domain before it runs ceremonies: see VerifyDomain.
 	RPID    *string
 	RPName  *string
 	Origins []string // replaces all of them
@@ -133,9 +133,6 @@ func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, af
 
 func (r *UpdateSettingsRequest) apply(t Tenant) (Tenant, error) {
 	if r.RPID != nil && *r.RPID != t.RPID {
-		if t.Mode == Live {
-			return Tenant{}, invalid("rpId", "of a live tenant is changed by the operators of this installation alone, who vouch for it")
-		}
 		if err := checkRPID(t.Mode, *r.RPID); err != nil {
 			return Tenant{}, err
 		}

@@ -80,7 +80,8 @@ func TestUpdateSettingsRefuses(t *testing.T) {
 		req  tenant.UpdateSettingsRequest
 		want error
 	}{
-		{"a live tenant's RP ID", tenant.Live, tenant.UpdateSettingsRequest{RPID: new("bank.example"), Origins: []string{"https://bank.example"}}, tenant.ErrInvalid},
+		{"a live tenant's RP ID, which it proves anew", tenant.Live, tenant.UpdateSettingsRequest{RPID: new("bank.example"), Origins: []string{"https://bank.example"}}, nil},
+		{"a live tenant's RP ID on this machine", tenant.Live, tenant.UpdateSettingsRequest{RPID: new("localhost"), Origins: []string{"https://localhost"}}, tenant.ErrInvalid},
 		{"a live tenant's RP ID as it is", tenant.Live, tenant.UpdateSettingsRequest{RPID: new("acme.example")}, nil},
 		{"a test tenant's RP ID", tenant.Test, tenant.UpdateSettingsRequest{RPID: new("bank.example"), Origins: []string{"https://bank.example"}}, nil},
 		{"an RP ID that strands the origins", tenant.Test, tenant.UpdateSettingsRequest{RPID: new("bank.example")}, tenant.ErrInvalid},

@@ -103,6 +103,7 @@ type Snapshot struct {
 	PolicyVersion int
 	PolicySince   time.Time // when that version was written; zero for the platform's
 	Encryption    *jwe.Key  // EncryptionKey, ready for use; nil: tokens are only signed
+	DomainProven  bool      // the RP ID is known to be the tenant's own domain: see MayRunCeremonies
 
 	// CeremonyOrigins are all origins that a ceremony may run on, exactly as clients
 	// serialise them: pages, related pages, apps.
@@ -154,6 +155,11 @@ func (s *Service) load(ctx context.Context, sc scope.Scope) (*Snapshot, error) {
 		}
 		snap = &Snapshot{Tenant: fromRow(row), PolicyVersion: int(row.PolicyVersion)}
 		snap.CeremonyOrigins = snap.ceremonyOrigins()
+		proof, err := readProof(ctx, tx, &snap.Tenant)
+		if err != nil {
+			return err
+		}
+		snap.DomainProven = proof.State == Proven
 		if snap.EncryptionKey != "" {
 			// Failing is right: a token in the clear is what the tenant has ruled out.
 			if snap.Encryption, err = jwe.ParseKey([]byte(snap.EncryptionKey)); err != nil {

@@ -50,12 +50,13 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.svc = tenant.New(tenant.Options{
-		Store: f.store.Store, Keys: f.keys,
-		FirstKeys: func(_ context.Context, tx *db.TenantTx, mode tenant.Mode) (tenant.FirstKeys, error) {
-			return tenant.FirstKeys{Secret: "bk " + string(mode), Publishable: "pk " + string(mode)}, f.firstKeys(tx)
-		},
+		Store: f.store.Store, Keys: f.keys, FirstKeys: f.noKeys,
 	})
 	return f
+}
+
+func (f *fixture) noKeys(_ context.Context, tx *db.TenantTx, mode tenant.Mode) (tenant.FirstKeys, error) {
+	return tenant.FirstKeys{Secret: "bk " + string(mode), Publishable: "pk " + string(mode)}, f.firstKeys(tx)
 }
 
 // The platform's tenant is shared by the tests of this process, so its KMS key is.

@@ -17,6 +17,8 @@ const (
 	maxSlugBytes      = 40
 	maxNameCharacters = 128
 	maxOrigins        = 64
+
+	maxReasonCharacters = 256
 )
 
 func invalid(field, why string) error {
@@ -50,11 +52,13 @@ func CleanName(field, name string, maxCharacters int) (string, error) {
 	return clean, nil
 }
 
+// isReason takes why somebody did something, for the audit log.
+func isReason(s string) bool {
+	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxReasonCharacters
+}
+
 // checkRPID takes what browsers take as an RP ID, see rp.CheckID. localhost and its
-// subdomains are for test tenants alone.
-//
-// Whether the customer owns the domain is not asked yet: until domain proof exists,
-// the operator who makes a live tenant vouches for it.
+// subdomains are for test tenants alone. Whose domain it is, domainproof.go asks.
 func checkRPID(mode Mode, rpID string) error {
 	const field = "rpId"
 	if err := rp.CheckID(rpID); err != nil {

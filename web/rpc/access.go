@@ -80,6 +80,7 @@ var methods = map[string]access{
 	adminv1connect.TenantServiceUpdateTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceSuspendTenantProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceResumeTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
+	adminv1connect.TenantServiceVouchDomainProcedure:   {platformKey, apikey.ScopeTenantsWrite, replays},
 
 	adminv1connect.SettingsServiceGetSettingsProcedure:    {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.SettingsServiceUpdateSettingsProcedure: {serverKey, apikey.ScopeSettingsWrite, replays},
@@ -111,6 +112,8 @@ var methods = map[string]access{
 	adminv1connect.RelyingPartyServiceGetRelyingPartyProcedure:   {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.RelyingPartyServiceCheckRelyingPartyProcedure: {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.RelyingPartyServicePlanRelyingPartyProcedure:  {serverKey, apikey.ScopeSettingsRead, reads},
+	adminv1connect.RelyingPartyServiceFetchRelyingPartyProcedure: {serverKey, apikey.ScopeSettingsRead, reads},
+	adminv1connect.RelyingPartyServiceVerifyDomainProcedure:      {serverKey, apikey.ScopeSettingsWrite, replays},
 
 	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},

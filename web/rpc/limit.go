@@ -35,6 +35,11 @@ func Limit(l limiter) connect.ServerInterceptor {
 					return err
 				}
 			}
+			if looksAtDomains[spec.Procedure] {
+				if err := l.Allow(caller.Scope, ratelimit.PerDomainLook, "all"); err != nil {
+					return err
+				}
+			}
 			if spec.Procedure == authv1connect.RecoveryServiceRedeemRecoveryCodeProcedure {
 				if err := l.Allow(caller.Scope, ratelimit.PerRecovery, "all"); err != nil {
 					return err
@@ -49,6 +54,12 @@ func Limit(l limiter) connect.ServerInterceptor {
 var makesSigningKeys = map[string]bool{
 	adminv1connect.SigningKeyServiceRotateSigningKeyProcedure: true,
 	adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure: true,
+}
+
+// looksAtDomains are the methods that ask a tenant's own domain.
+var looksAtDomains = map[string]bool{
+	adminv1connect.RelyingPartyServiceVerifyDomainProcedure:      true,
+	adminv1connect.RelyingPartyServiceFetchRelyingPartyProcedure: true,
 }
 
 // allow asks for the visitor first: who is over its own limit takes nothing from the

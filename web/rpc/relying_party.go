@@ -3,10 +3,13 @@ package rpc
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // relyingParties is what the handler needs of rp.Service.
@@ -16,18 +19,26 @@ type relyingParties interface {
 	Plan(ctx context.Context, sc scope.Scope, req rp.PlanRequest) (rp.Plan, error)
 }
 
+// domains is what the handler needs of tenant.Service.
+type domains interface {
+	DomainProof(ctx context.Context, sc scope.Scope) (tenant.DomainProof, error)
+	VerifyDomain(ctx context.Context, sc scope.Scope) (tenant.DomainProof, error)
+	Published(ctx context.Context, sc scope.Scope) ([]tenant.Published, error)
+}
+
 // RelyingPartyHandler serves RelyingPartyService.
 type RelyingPartyHandler struct {
 	adminv1connect.UnimplementedRelyingPartyServiceHandler
 	parties relyingParties
+	domains domains
 }
 
-// NewRelyingPartyHandler returns a handler over s.
-func NewRelyingPartyHandler(s *rp.Service) *RelyingPartyHandler {
-	return &RelyingPartyHandler{parties: s}
+// NewRelyingPartyHandler returns a handler over the two.
+func NewRelyingPartyHandler(s *rp.Service, tenants *tenant.Service) *RelyingPartyHandler {
+	return &RelyingPartyHandler{parties: s, domains: tenants}
 }
 
-// GetRelyingParty translates: one call, one answer.
+// GetRelyingParty answers what the two services know.
 func (h *RelyingPartyHandler) GetRelyingParty(ctx context.Context, _ *adminv1.GetRelyingPartyRequest) (*adminv1.RelyingParty, error) {
 	sc, err := scope.FromContext(ctx)
 	if err != nil {
@@ -37,7 +48,65 @@ func (h *RelyingPartyHandler) GetRelyingParty(ctx context.Context, _ *adminv1.Ge
 	if err != nil {
 		return nil, err
 	}
-	return toParty(&o), nil
+	res := toParty(&o)
+	proof, err := h.domains.DomainProof(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	res.DomainProof = toDomainProof(&proof)
+	return res, nil
+}
+
+// VerifyDomain translates: one call, one answer.
+func (h *RelyingPartyHandler) VerifyDomain(ctx context.Context, _ *adminv1.VerifyDomainRequest) (*adminv1.DomainProof, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(p tenant.DomainProof) proto.Message { return toDomainProof(&p) })
+	proof, err := h.domains.VerifyDomain(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return toDomainProof(&proof), nil
+}
+
+// FetchRelyingParty translates: one call, one answer.
+func (h *RelyingPartyHandler) FetchRelyingParty(ctx context.Context, _ *adminv1.FetchRelyingPartyRequest) (*adminv1.FetchRelyingPartyResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.domains.Published(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.FetchRelyingPartyResponse{}
+	for _, d := range found {
+		res.Documents = append(res.Documents, &adminv1.FetchedDocument{
+			Url: d.URL, Purpose: d.Purpose, State: adminv1.FetchedDocument_State(adminv1.FetchedDocument_State_value[string(d.State)]), Problems: d.Problems,
+		})
+	}
+	return res, nil
+}
+
+func toDomainProof(p *tenant.DomainProof) *adminv1.DomainProof {
+	res := &adminv1.DomainProof{
+		RpId: p.Challenge.RPID, State: adminv1.DomainProof_State(adminv1.DomainProof_State_value[string(p.State)]),
+		Method:   adminv1.DomainProof_Method(adminv1.DomainProof_Method_value[string(p.Method)]),
+		ProvenAt: timestampOf(p.ProvenAt), CheckedAt: timestampOf(p.CheckedAt), FailingSince: timestampOf(p.FailingSince),
+	}
+	for _, f := range p.Findings {
+		res.Findings = append(res.Findings, &adminv1.DomainFinding{
+			Method: adminv1.DomainProof_Method(adminv1.DomainProof_Method_value[string(f.Method)]), Reason: string(f.Reason), Detail: f.Detail,
+		})
+	}
+	if !rp.IsLocalhost(p.Challenge.RPID) {
+		res.Challenge = &adminv1.DomainChallenge{
+			DnsName: p.Challenge.DNSName(), DnsValue: p.Challenge.Text(), FileUrl: p.Challenge.FileURL(), FileContent: p.Challenge.Text(),
+		}
+	}
+	return res
 }
 
 // CheckRelyingParty translates: one call, one answer.

@@ -21,6 +21,7 @@ type tenantAdmin interface {
 	Update(ctx context.Context, sc scope.Scope, req tenant.UpdateRequest) (tenant.Tenant, error)
 	Suspend(ctx context.Context, sc scope.Scope, req tenant.SuspendRequest) (tenant.Tenant, error)
 	Resume(ctx context.Context, sc scope.Scope, req tenant.SuspendRequest) (tenant.Tenant, error)
+	VouchDomain(ctx context.Context, sc scope.Scope, req tenant.VouchRequest) (tenant.Tenant, error)
 }
 
 // TenantHandler serves TenantService.
@@ -40,6 +41,7 @@ func (h *TenantHandler) CreateTenant(ctx context.Context, req *adminv1.CreateTen
 	}
 	t, first, err := h.tenants.Create(ctx, sc, tenant.CreateRequest{
 		Slug: req.GetSlug(), Name: req.GetName(), Mode: tenant.Mode(req.GetMode().String()), RPID: req.GetRpId(), Origins: req.GetOrigins(),
+		VouchReason: req.GetDomainVouchReason(),
 	})
 	if err != nil {
 		return nil, err
@@ -127,6 +129,20 @@ func (h *TenantHandler) ResumeTenant(ctx context.Context, req *adminv1.ResumeTen
 		return nil, err
 	}
 	return &adminv1.ResumeTenantResponse{Tenant: toTenant(t)}, nil
+}
+
+// VouchDomain translates: one call, one answer.
+func (h *TenantHandler) VouchDomain(ctx context.Context, req *adminv1.VouchDomainRequest) (*adminv1.VouchDomainResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message { return &adminv1.VouchDomainResponse{Tenant: toTenant(t)} })
+	t, err := h.tenants.VouchDomain(ctx, sc, tenant.VouchRequest{ID: id, Reason: req.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.VouchDomainResponse{Tenant: toTenant(t)}, nil
 }
 
 // tenantCall reads what every call about one tenant has: who asks, and about whom.

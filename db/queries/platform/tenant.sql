@@ -14,8 +14,11 @@ SELECT * FROM tenants WHERE id = $1;
 SELECT * FROM tenants WHERE slug = $1;
 
 -- name: ListTenantsOfRPID :many
--- Whose a domain is: of two in one mode, nobody's. Index: tenants_rp_id.
-SELECT id, mode FROM tenants WHERE rp_id = $1 AND state <> 'DELETING' AND slug <> 'platform' ORDER BY mode, id LIMIT 3;
+-- Whose a domain is: of two in one mode, nobody's. A live tenant's only once it is proven.
+-- Index: tenants_rp_id, domain_proofs_pkey.
+SELECT t.id, t.mode FROM tenants t LEFT JOIN domain_proofs p ON p.tenant_id = t.id AND p.rp_id = t.rp_id
+WHERE t.rp_id = $1 AND t.state <> 'DELETING' AND t.slug <> 'platform' AND (t.mode = 'TEST' OR p.proven_at IS NOT NULL)
+ORDER BY t.mode, t.id LIMIT 3;
 
 -- name: LockTenant :one
 -- FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.

@@ -24,6 +24,185 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What is known.
+type DomainProof_State int32
+
+const (
+	// Not said; never sent.
+	DomainProof_STATE_UNSPECIFIED DomainProof_State = 0
+	// A test tenant needs none.
+	DomainProof_NOT_REQUIRED DomainProof_State = 1
+	// Not proven: ceremonies are refused with DOMAIN_UNPROVEN.
+	DomainProof_UNPROVEN DomainProof_State = 2
+	// Proven.
+	DomainProof_PROVEN DomainProof_State = 3
+)
+
+// Enum value maps for DomainProof_State.
+var (
+	DomainProof_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "NOT_REQUIRED",
+		2: "UNPROVEN",
+		3: "PROVEN",
+	}
+	DomainProof_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"NOT_REQUIRED":      1,
+		"UNPROVEN":          2,
+		"PROVEN":            3,
+	}
+)
+
+func (x DomainProof_State) Enum() *DomainProof_State {
+	p := new(DomainProof_State)
+	*p = x
+	return p
+}
+
+func (x DomainProof_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DomainProof_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_relying_party_proto_enumTypes[0].Descriptor()
+}
+
+func (DomainProof_State) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_relying_party_proto_enumTypes[0]
+}
+
+func (x DomainProof_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DomainProof_State.Descriptor instead.
+func (DomainProof_State) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{1, 0}
+}
+
+// How it became known.
+type DomainProof_Method int32
+
+const (
+	// It is not known.
+	DomainProof_METHOD_UNSPECIFIED DomainProof_Method = 0
+	// By a TXT record.
+	DomainProof_DNS DomainProof_Method = 1
+	// By a file at the domain.
+	DomainProof_FILE DomainProof_Method = 2
+	// An operator of this installation vouched for it.
+	DomainProof_VOUCHED DomainProof_Method = 3
+	// The tenant is older than the proof, and was made by an operator who vouched.
+	DomainProof_INHERITED DomainProof_Method = 4
+)
+
+// Enum value maps for DomainProof_Method.
+var (
+	DomainProof_Method_name = map[int32]string{
+		0: "METHOD_UNSPECIFIED",
+		1: "DNS",
+		2: "FILE",
+		3: "VOUCHED",
+		4: "INHERITED",
+	}
+	DomainProof_Method_value = map[string]int32{
+		"METHOD_UNSPECIFIED": 0,
+		"DNS":                1,
+		"FILE":               2,
+		"VOUCHED":            3,
+		"INHERITED":          4,
+	}
+)
+
+func (x DomainProof_Method) Enum() *DomainProof_Method {
+	p := new(DomainProof_Method)
+	*p = x
+	return p
+}
+
+func (x DomainProof_Method) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DomainProof_Method) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_relying_party_proto_enumTypes[1].Descriptor()
+}
+
+func (DomainProof_Method) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_relying_party_proto_enumTypes[1]
+}
+
+func (x DomainProof_Method) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DomainProof_Method.Descriptor instead.
+func (DomainProof_Method) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{1, 1}
+}
+
+// How it is.
+type FetchedDocument_State int32
+
+const (
+	// Not said; never sent.
+	FetchedDocument_STATE_UNSPECIFIED FetchedDocument_State = 0
+	// It says what the settings ask.
+	FetchedDocument_OK FetchedDocument_State = 1
+	// Nothing in the settings needs it, and there is none.
+	FetchedDocument_NOT_NEEDED FetchedDocument_State = 2
+	// Something is missing or wrong in it: see the problems.
+	FetchedDocument_WRONG FetchedDocument_State = 3
+	// It was not to be had: see the problems.
+	FetchedDocument_UNREACHABLE FetchedDocument_State = 4
+)
+
+// Enum value maps for FetchedDocument_State.
+var (
+	FetchedDocument_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "OK",
+		2: "NOT_NEEDED",
+		3: "WRONG",
+		4: "UNREACHABLE",
+	}
+	FetchedDocument_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"OK":                1,
+		"NOT_NEEDED":        2,
+		"WRONG":             3,
+		"UNREACHABLE":       4,
+	}
+)
+
+func (x FetchedDocument_State) Enum() *FetchedDocument_State {
+	p := new(FetchedDocument_State)
+	*p = x
+	return p
+}
+
+func (x FetchedDocument_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FetchedDocument_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_relying_party_proto_enumTypes[2].Descriptor()
+}
+
+func (FetchedDocument_State) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_relying_party_proto_enumTypes[2]
+}
+
+func (x FetchedDocument_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FetchedDocument_State.Descriptor instead.
+func (FetchedDocument_State) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{7, 0}
+}
+
 // How an origin comes to use an RP ID.
 type OriginVerdict_Relation int32
 
@@ -65,11 +244,11 @@ func (x OriginVerdict_Relation) String() string {
 }
 
 func (OriginVerdict_Relation) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_relying_party_proto_enumTypes[0].Descriptor()
+	return file_biocore_admin_v1_relying_party_proto_enumTypes[3].Descriptor()
 }
 
 func (OriginVerdict_Relation) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_relying_party_proto_enumTypes[0]
+	return &file_biocore_admin_v1_relying_party_proto_enumTypes[3]
 }
 
 func (x OriginVerdict_Relation) Number() protoreflect.EnumNumber {
@@ -78,7 +257,7 @@ func (x OriginVerdict_Relation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OriginVerdict_Relation.Descriptor instead.
 func (OriginVerdict_Relation) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{6, 0}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // How to move.
@@ -126,11 +305,11 @@ func (x RelyingPartyPlan_Way) String() string {
 }
 
 func (RelyingPartyPlan_Way) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_relying_party_proto_enumTypes[1].Descriptor()
+	return file_biocore_admin_v1_relying_party_proto_enumTypes[4].Descriptor()
 }
 
 func (RelyingPartyPlan_Way) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_relying_party_proto_enumTypes[1]
+	return &file_biocore_admin_v1_relying_party_proto_enumTypes[4]
 }
 
 func (x RelyingPartyPlan_Way) Number() protoreflect.EnumNumber {
@@ -139,7 +318,7 @@ func (x RelyingPartyPlan_Way) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RelyingPartyPlan_Way.Descriptor instead.
 func (RelyingPartyPlan_Way) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{8, 0}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // RelyingParty is a tenant's relying party as it stands.
@@ -159,8 +338,10 @@ type RelyingParty struct {
 	Users int32 `protobuf:"varint,6,opt,name=users,proto3" json:"users,omitempty"`
 	// Users who have an active credential.
 	UsersWithCredential int32 `protobuf:"varint,7,opt,name=users_with_credential,json=usersWithCredential,proto3" json:"users_with_credential,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Whether the domain is proven, and what to publish for it.
+	DomainProof   *DomainProof `protobuf:"bytes,8,opt,name=domain_proof,json=domainProof,proto3" json:"domain_proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RelyingParty) Reset() {
@@ -242,6 +423,452 @@ func (x *RelyingParty) GetUsersWithCredential() int32 {
 	return 0
 }
 
+func (x *RelyingParty) GetDomainProof() *DomainProof {
+	if x != nil {
+		return x.DomainProof
+	}
+	return nil
+}
+
+// DomainProof is whether a tenant's RP ID is known to be its own domain.
+type DomainProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The domain.
+	RpId string `protobuf:"bytes,1,opt,name=rp_id,json=rpId,proto3" json:"rp_id,omitempty"`
+	// Whether it is proven.
+	State DomainProof_State `protobuf:"varint,2,opt,name=state,proto3,enum=biocore.admin.v1.DomainProof_State" json:"state,omitempty"`
+	// How.
+	Method DomainProof_Method `protobuf:"varint,3,opt,name=method,proto3,enum=biocore.admin.v1.DomainProof_Method" json:"method,omitempty"`
+	// Since when.
+	ProvenAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=proven_at,json=provenAt,proto3" json:"proven_at,omitempty"`
+	// When it was looked for last.
+	CheckedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=checked_at,json=checkedAt,proto3" json:"checked_at,omitempty"`
+	// Since when the daily look does not find any more what was proven: a warning.
+	FailingSince *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=failing_since,json=failingSince,proto3" json:"failing_since,omitempty"`
+	// What the last look found.
+	Findings []*DomainFinding `protobuf:"bytes,7,rep,name=findings,proto3" json:"findings,omitempty"`
+	// What to publish, by DNS or as a file.
+	Challenge     *DomainChallenge `protobuf:"bytes,8,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainProof) Reset() {
+	*x = DomainProof{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainProof) ProtoMessage() {}
+
+func (x *DomainProof) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainProof.ProtoReflect.Descriptor instead.
+func (*DomainProof) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DomainProof) GetRpId() string {
+	if x != nil {
+		return x.RpId
+	}
+	return ""
+}
+
+func (x *DomainProof) GetState() DomainProof_State {
+	if x != nil {
+		return x.State
+	}
+	return DomainProof_STATE_UNSPECIFIED
+}
+
+func (x *DomainProof) GetMethod() DomainProof_Method {
+	if x != nil {
+		return x.Method
+	}
+	return DomainProof_METHOD_UNSPECIFIED
+}
+
+func (x *DomainProof) GetProvenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProvenAt
+	}
+	return nil
+}
+
+func (x *DomainProof) GetCheckedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckedAt
+	}
+	return nil
+}
+
+func (x *DomainProof) GetFailingSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FailingSince
+	}
+	return nil
+}
+
+func (x *DomainProof) GetFindings() []*DomainFinding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *DomainProof) GetChallenge() *DomainChallenge {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+// DomainFinding is what a look came to, in one of the two ways.
+type DomainFinding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The way: DNS or FILE.
+	Method DomainProof_Method `protobuf:"varint,1,opt,name=method,proto3,enum=biocore.admin.v1.DomainProof_Method" json:"method,omitempty"`
+	// Why it proves nothing, stable; empty when it does.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The same for people.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainFinding) Reset() {
+	*x = DomainFinding{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainFinding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainFinding) ProtoMessage() {}
+
+func (x *DomainFinding) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainFinding.ProtoReflect.Descriptor instead.
+func (*DomainFinding) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DomainFinding) GetMethod() DomainProof_Method {
+	if x != nil {
+		return x.Method
+	}
+	return DomainProof_METHOD_UNSPECIFIED
+}
+
+func (x *DomainFinding) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DomainFinding) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// DomainChallenge is what a tenant publishes to prove its domain: one of the two.
+type DomainChallenge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of a TXT record.
+	DnsName string `protobuf:"bytes,1,opt,name=dns_name,json=dnsName,proto3" json:"dns_name,omitempty"`
+	// Its value. The name may have other TXT records beside it.
+	DnsValue string `protobuf:"bytes,2,opt,name=dns_value,json=dnsValue,proto3" json:"dns_value,omitempty"`
+	// Address of a file, which answers 200 without a redirect.
+	FileUrl string `protobuf:"bytes,3,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// A line of it. It may have other lines.
+	FileContent   string `protobuf:"bytes,4,opt,name=file_content,json=fileContent,proto3" json:"file_content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainChallenge) Reset() {
+	*x = DomainChallenge{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainChallenge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainChallenge) ProtoMessage() {}
+
+func (x *DomainChallenge) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainChallenge.ProtoReflect.Descriptor instead.
+func (*DomainChallenge) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DomainChallenge) GetDnsName() string {
+	if x != nil {
+		return x.DnsName
+	}
+	return ""
+}
+
+func (x *DomainChallenge) GetDnsValue() string {
+	if x != nil {
+		return x.DnsValue
+	}
+	return ""
+}
+
+func (x *DomainChallenge) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *DomainChallenge) GetFileContent() string {
+	if x != nil {
+		return x.FileContent
+	}
+	return ""
+}
+
+// VerifyDomainRequest asks for a look at the caller's own domain.
+type VerifyDomainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyDomainRequest) Reset() {
+	*x = VerifyDomainRequest{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyDomainRequest) ProtoMessage() {}
+
+func (x *VerifyDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyDomainRequest.ProtoReflect.Descriptor instead.
+func (*VerifyDomainRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{4}
+}
+
+// FetchRelyingPartyRequest asks for the caller's own.
+type FetchRelyingPartyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchRelyingPartyRequest) Reset() {
+	*x = FetchRelyingPartyRequest{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchRelyingPartyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchRelyingPartyRequest) ProtoMessage() {}
+
+func (x *FetchRelyingPartyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchRelyingPartyRequest.ProtoReflect.Descriptor instead.
+func (*FetchRelyingPartyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{5}
+}
+
+// FetchRelyingPartyResponse has what was found at each document's address.
+type FetchRelyingPartyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The documents.
+	Documents     []*FetchedDocument `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchRelyingPartyResponse) Reset() {
+	*x = FetchRelyingPartyResponse{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchRelyingPartyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchRelyingPartyResponse) ProtoMessage() {}
+
+func (x *FetchRelyingPartyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchRelyingPartyResponse.ProtoReflect.Descriptor instead.
+func (*FetchRelyingPartyResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FetchRelyingPartyResponse) GetDocuments() []*FetchedDocument {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+// FetchedDocument is one document at the RP ID's domain.
+type FetchedDocument struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its address.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// What it is for.
+	Purpose string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// How it is.
+	State FetchedDocument_State `protobuf:"varint,3,opt,name=state,proto3,enum=biocore.admin.v1.FetchedDocument_State" json:"state,omitempty"`
+	// What to mend, for people, in order.
+	Problems      []string `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchedDocument) Reset() {
+	*x = FetchedDocument{}
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchedDocument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchedDocument) ProtoMessage() {}
+
+func (x *FetchedDocument) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchedDocument.ProtoReflect.Descriptor instead.
+func (*FetchedDocument) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FetchedDocument) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *FetchedDocument) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *FetchedDocument) GetState() FetchedDocument_State {
+	if x != nil {
+		return x.State
+	}
+	return FetchedDocument_STATE_UNSPECIFIED
+}
+
+func (x *FetchedDocument) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 // RelatedOriginBudget is what a list of related origins costs.
 type RelatedOriginBudget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -256,7 +883,7 @@ type RelatedOriginBudget struct {
 
 func (x *RelatedOriginBudget) Reset() {
 	*x = RelatedOriginBudget{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[1]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +895,7 @@ func (x *RelatedOriginBudget) String() string {
 func (*RelatedOriginBudget) ProtoMessage() {}
 
 func (x *RelatedOriginBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[1]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +908,7 @@ func (x *RelatedOriginBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelatedOriginBudget.ProtoReflect.Descriptor instead.
 func (*RelatedOriginBudget) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{1}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RelatedOriginBudget) GetLabels() []string {
@@ -327,7 +954,7 @@ type CredentialCounts struct {
 
 func (x *CredentialCounts) Reset() {
 	*x = CredentialCounts{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +966,7 @@ func (x *CredentialCounts) String() string {
 func (*CredentialCounts) ProtoMessage() {}
 
 func (x *CredentialCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +979,7 @@ func (x *CredentialCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialCounts.ProtoReflect.Descriptor instead.
 func (*CredentialCounts) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{2}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CredentialCounts) GetRpId() string {
@@ -434,7 +1061,7 @@ type GetRelyingPartyRequest struct {
 
 func (x *GetRelyingPartyRequest) Reset() {
 	*x = GetRelyingPartyRequest{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +1073,7 @@ func (x *GetRelyingPartyRequest) String() string {
 func (*GetRelyingPartyRequest) ProtoMessage() {}
 
 func (x *GetRelyingPartyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +1086,7 @@ func (x *GetRelyingPartyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRelyingPartyRequest.ProtoReflect.Descriptor instead.
 func (*GetRelyingPartyRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{3}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{10}
 }
 
 // CheckRelyingPartyRequest asks whether origins may use an RP ID.
@@ -475,7 +1102,7 @@ type CheckRelyingPartyRequest struct {
 
 func (x *CheckRelyingPartyRequest) Reset() {
 	*x = CheckRelyingPartyRequest{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +1114,7 @@ func (x *CheckRelyingPartyRequest) String() string {
 func (*CheckRelyingPartyRequest) ProtoMessage() {}
 
 func (x *CheckRelyingPartyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +1127,7 @@ func (x *CheckRelyingPartyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRelyingPartyRequest.ProtoReflect.Descriptor instead.
 func (*CheckRelyingPartyRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{4}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CheckRelyingPartyRequest) GetRpId() string {
@@ -528,7 +1155,7 @@ type CheckRelyingPartyResponse struct {
 
 func (x *CheckRelyingPartyResponse) Reset() {
 	*x = CheckRelyingPartyResponse{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +1167,7 @@ func (x *CheckRelyingPartyResponse) String() string {
 func (*CheckRelyingPartyResponse) ProtoMessage() {}
 
 func (x *CheckRelyingPartyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +1180,7 @@ func (x *CheckRelyingPartyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRelyingPartyResponse.ProtoReflect.Descriptor instead.
 func (*CheckRelyingPartyResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{5}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckRelyingPartyResponse) GetOrigins() []*OriginVerdict {
@@ -580,7 +1207,7 @@ type OriginVerdict struct {
 
 func (x *OriginVerdict) Reset() {
 	*x = OriginVerdict{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +1219,7 @@ func (x *OriginVerdict) String() string {
 func (*OriginVerdict) ProtoMessage() {}
 
 func (x *OriginVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +1232,7 @@ func (x *OriginVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginVerdict.ProtoReflect.Descriptor instead.
 func (*OriginVerdict) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{6}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OriginVerdict) GetOrigin() string {
@@ -649,7 +1276,7 @@ type PlanRelyingPartyRequest struct {
 
 func (x *PlanRelyingPartyRequest) Reset() {
 	*x = PlanRelyingPartyRequest{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +1288,7 @@ func (x *PlanRelyingPartyRequest) String() string {
 func (*PlanRelyingPartyRequest) ProtoMessage() {}
 
 func (x *PlanRelyingPartyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +1301,7 @@ func (x *PlanRelyingPartyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRelyingPartyRequest.ProtoReflect.Descriptor instead.
 func (*PlanRelyingPartyRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PlanRelyingPartyRequest) GetRpId() string {
@@ -724,7 +1351,7 @@ type RelyingPartyPlan struct {
 
 func (x *RelyingPartyPlan) Reset() {
 	*x = RelyingPartyPlan{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +1363,7 @@ func (x *RelyingPartyPlan) String() string {
 func (*RelyingPartyPlan) ProtoMessage() {}
 
 func (x *RelyingPartyPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +1376,7 @@ func (x *RelyingPartyPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelyingPartyPlan.ProtoReflect.Descriptor instead.
 func (*RelyingPartyPlan) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{8}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RelyingPartyPlan) GetToday() *RelyingParty {
@@ -849,7 +1476,7 @@ type PlannedOrigin struct {
 
 func (x *PlannedOrigin) Reset() {
 	*x = PlannedOrigin{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1488,7 @@ func (x *PlannedOrigin) String() string {
 func (*PlannedOrigin) ProtoMessage() {}
 
 func (x *PlannedOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1501,7 @@ func (x *PlannedOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedOrigin.ProtoReflect.Descriptor instead.
 func (*PlannedOrigin) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PlannedOrigin) GetNow() *OriginVerdict {
@@ -904,7 +1531,7 @@ type PlanWarning struct {
 
 func (x *PlanWarning) Reset() {
 	*x = PlanWarning{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1543,7 @@ func (x *PlanWarning) String() string {
 func (*PlanWarning) ProtoMessage() {}
 
 func (x *PlanWarning) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1556,7 @@ func (x *PlanWarning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanWarning.ProtoReflect.Descriptor instead.
 func (*PlanWarning) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PlanWarning) GetCode() string {
@@ -959,7 +1586,7 @@ type PlanStep struct {
 
 func (x *PlanStep) Reset() {
 	*x = PlanStep{}
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1598,7 @@ func (x *PlanStep) String() string {
 func (*PlanStep) ProtoMessage() {}
 
 func (x *PlanStep) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_relying_party_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1611,7 @@ func (x *PlanStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanStep.ProtoReflect.Descriptor instead.
 func (*PlanStep) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_relying_party_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PlanStep) GetDo() string {
@@ -1005,7 +1632,7 @@ var File_biocore_admin_v1_relying_party_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_relying_party_proto_rawDesc = "" +
 	"\n" +
-	"$biocore/admin/v1/relying_party.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x02\n" +
+	"$biocore/admin/v1/relying_party.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n" +
 	"\fRelyingParty\x12\x13\n" +
 	"\x05rp_id\x18\x01 \x01(\tR\x04rpId\x12\x18\n" +
 	"\aorigins\x18\x02 \x03(\tR\aorigins\x12'\n" +
@@ -1013,7 +1640,55 @@ const file_biocore_admin_v1_relying_party_proto_rawDesc = "" +
 	"\x15related_origin_budget\x18\x04 \x01(\v2%.biocore.admin.v1.RelatedOriginBudgetR\x13relatedOriginBudget\x12D\n" +
 	"\vcredentials\x18\x05 \x03(\v2\".biocore.admin.v1.CredentialCountsR\vcredentials\x12\x14\n" +
 	"\x05users\x18\x06 \x01(\x05R\x05users\x122\n" +
-	"\x15users_with_credential\x18\a \x01(\x05R\x13usersWithCredential\"C\n" +
+	"\x15users_with_credential\x18\a \x01(\x05R\x13usersWithCredential\x12@\n" +
+	"\fdomain_proof\x18\b \x01(\v2\x1d.biocore.admin.v1.DomainProofR\vdomainProof\"\xeb\x04\n" +
+	"\vDomainProof\x12\x13\n" +
+	"\x05rp_id\x18\x01 \x01(\tR\x04rpId\x129\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.biocore.admin.v1.DomainProof.StateR\x05state\x12<\n" +
+	"\x06method\x18\x03 \x01(\x0e2$.biocore.admin.v1.DomainProof.MethodR\x06method\x127\n" +
+	"\tproven_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bprovenAt\x129\n" +
+	"\n" +
+	"checked_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckedAt\x12?\n" +
+	"\rfailing_since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\ffailingSince\x12;\n" +
+	"\bfindings\x18\a \x03(\v2\x1f.biocore.admin.v1.DomainFindingR\bfindings\x12?\n" +
+	"\tchallenge\x18\b \x01(\v2!.biocore.admin.v1.DomainChallengeR\tchallenge\"J\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fNOT_REQUIRED\x10\x01\x12\f\n" +
+	"\bUNPROVEN\x10\x02\x12\n" +
+	"\n" +
+	"\x06PROVEN\x10\x03\"O\n" +
+	"\x06Method\x12\x16\n" +
+	"\x12METHOD_UNSPECIFIED\x10\x00\x12\a\n" +
+	"\x03DNS\x10\x01\x12\b\n" +
+	"\x04FILE\x10\x02\x12\v\n" +
+	"\aVOUCHED\x10\x03\x12\r\n" +
+	"\tINHERITED\x10\x04\"}\n" +
+	"\rDomainFinding\x12<\n" +
+	"\x06method\x18\x01 \x01(\x0e2$.biocore.admin.v1.DomainProof.MethodR\x06method\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x87\x01\n" +
+	"\x0fDomainChallenge\x12\x19\n" +
+	"\bdns_name\x18\x01 \x01(\tR\adnsName\x12\x1b\n" +
+	"\tdns_value\x18\x02 \x01(\tR\bdnsValue\x12\x19\n" +
+	"\bfile_url\x18\x03 \x01(\tR\afileUrl\x12!\n" +
+	"\ffile_content\x18\x04 \x01(\tR\vfileContent\"\x15\n" +
+	"\x13VerifyDomainRequest\"\x1a\n" +
+	"\x18FetchRelyingPartyRequest\"\\\n" +
+	"\x19FetchRelyingPartyResponse\x12?\n" +
+	"\tdocuments\x18\x01 \x03(\v2!.biocore.admin.v1.FetchedDocumentR\tdocuments\"\xec\x01\n" +
+	"\x0fFetchedDocument\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\x12=\n" +
+	"\x05state\x18\x03 \x01(\x0e2'.biocore.admin.v1.FetchedDocument.StateR\x05state\x12\x1a\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems\"R\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n" +
+	"\x02OK\x10\x01\x12\x0e\n" +
+	"\n" +
+	"NOT_NEEDED\x10\x02\x12\t\n" +
+	"\x05WRONG\x10\x03\x12\x0f\n" +
+	"\vUNREACHABLE\x10\x04\"C\n" +
 	"\x13RelatedOriginBudget\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\xd5\x02\n" +
@@ -1081,11 +1756,13 @@ const file_biocore_admin_v1_relying_party_proto_rawDesc = "" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"2\n" +
 	"\bPlanStep\x12\x0e\n" +
 	"\x02do\x18\x01 \x01(\tR\x02do\x12\x16\n" +
-	"\x06verify\x18\x02 \x01(\tR\x06verify2\xbf\x03\n" +
+	"\x06verify\x18\x02 \x01(\tR\x06verify2\xe1\x05\n" +
 	"\x13RelyingPartyService\x12~\n" +
 	"\x0fGetRelyingParty\x12(.biocore.admin.v1.GetRelyingPartyRequest\x1a\x1e.biocore.admin.v1.RelyingParty\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/admin/v1/relyingParty\x90\x02\x01\x12\x98\x01\n" +
 	"\x11CheckRelyingParty\x12*.biocore.admin.v1.CheckRelyingPartyRequest\x1a+.biocore.admin.v1.CheckRelyingPartyResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/relyingParty:check\x90\x02\x01\x12\x8c\x01\n" +
-	"\x10PlanRelyingParty\x12).biocore.admin.v1.PlanRelyingPartyRequest\x1a\".biocore.admin.v1.RelyingPartyPlan\")\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/admin/v1/relyingParty:plan\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x10PlanRelyingParty\x12).biocore.admin.v1.PlanRelyingPartyRequest\x1a\".biocore.admin.v1.RelyingPartyPlan\")\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/admin/v1/relyingParty:plan\x90\x02\x01\x12\x84\x01\n" +
+	"\fVerifyDomain\x12%.biocore.admin.v1.VerifyDomainRequest\x1a\x1d.biocore.admin.v1.DomainProof\".\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/relyingParty:verifyDomain\x12\x98\x01\n" +
+	"\x11FetchRelyingParty\x12*.biocore.admin.v1.FetchRelyingPartyRequest\x1a+.biocore.admin.v1.FetchRelyingPartyResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/relyingParty:fetch\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_relying_party_proto_rawDescOnce sync.Once
@@ -1099,50 +1776,75 @@ func file_biocore_admin_v1_relying_party_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_relying_party_proto_rawDescData
 }
 
-var file_biocore_admin_v1_relying_party_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_relying_party_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_biocore_admin_v1_relying_party_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_biocore_admin_v1_relying_party_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_biocore_admin_v1_relying_party_proto_goTypes = []any{
-	(OriginVerdict_Relation)(0),       // 0: biocore.admin.v1.OriginVerdict.Relation
-	(RelyingPartyPlan_Way)(0),         // 1: biocore.admin.v1.RelyingPartyPlan.Way
-	(*RelyingParty)(nil),              // 2: biocore.admin.v1.RelyingParty
-	(*RelatedOriginBudget)(nil),       // 3: biocore.admin.v1.RelatedOriginBudget
-	(*CredentialCounts)(nil),          // 4: biocore.admin.v1.CredentialCounts
-	(*GetRelyingPartyRequest)(nil),    // 5: biocore.admin.v1.GetRelyingPartyRequest
-	(*CheckRelyingPartyRequest)(nil),  // 6: biocore.admin.v1.CheckRelyingPartyRequest
-	(*CheckRelyingPartyResponse)(nil), // 7: biocore.admin.v1.CheckRelyingPartyResponse
-	(*OriginVerdict)(nil),             // 8: biocore.admin.v1.OriginVerdict
-	(*PlanRelyingPartyRequest)(nil),   // 9: biocore.admin.v1.PlanRelyingPartyRequest
-	(*RelyingPartyPlan)(nil),          // 10: biocore.admin.v1.RelyingPartyPlan
-	(*PlannedOrigin)(nil),             // 11: biocore.admin.v1.PlannedOrigin
-	(*PlanWarning)(nil),               // 12: biocore.admin.v1.PlanWarning
-	(*PlanStep)(nil),                  // 13: biocore.admin.v1.PlanStep
-	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
+	(DomainProof_State)(0),            // 0: biocore.admin.v1.DomainProof.State
+	(DomainProof_Method)(0),           // 1: biocore.admin.v1.DomainProof.Method
+	(FetchedDocument_State)(0),        // 2: biocore.admin.v1.FetchedDocument.State
+	(OriginVerdict_Relation)(0),       // 3: biocore.admin.v1.OriginVerdict.Relation
+	(RelyingPartyPlan_Way)(0),         // 4: biocore.admin.v1.RelyingPartyPlan.Way
+	(*RelyingParty)(nil),              // 5: biocore.admin.v1.RelyingParty
+	(*DomainProof)(nil),               // 6: biocore.admin.v1.DomainProof
+	(*DomainFinding)(nil),             // 7: biocore.admin.v1.DomainFinding
+	(*DomainChallenge)(nil),           // 8: biocore.admin.v1.DomainChallenge
+	(*VerifyDomainRequest)(nil),       // 9: biocore.admin.v1.VerifyDomainRequest
+	(*FetchRelyingPartyRequest)(nil),  // 10: biocore.admin.v1.FetchRelyingPartyRequest
+	(*FetchRelyingPartyResponse)(nil), // 11: biocore.admin.v1.FetchRelyingPartyResponse
+	(*FetchedDocument)(nil),           // 12: biocore.admin.v1.FetchedDocument
+	(*RelatedOriginBudget)(nil),       // 13: biocore.admin.v1.RelatedOriginBudget
+	(*CredentialCounts)(nil),          // 14: biocore.admin.v1.CredentialCounts
+	(*GetRelyingPartyRequest)(nil),    // 15: biocore.admin.v1.GetRelyingPartyRequest
+	(*CheckRelyingPartyRequest)(nil),  // 16: biocore.admin.v1.CheckRelyingPartyRequest
+	(*CheckRelyingPartyResponse)(nil), // 17: biocore.admin.v1.CheckRelyingPartyResponse
+	(*OriginVerdict)(nil),             // 18: biocore.admin.v1.OriginVerdict
+	(*PlanRelyingPartyRequest)(nil),   // 19: biocore.admin.v1.PlanRelyingPartyRequest
+	(*RelyingPartyPlan)(nil),          // 20: biocore.admin.v1.RelyingPartyPlan
+	(*PlannedOrigin)(nil),             // 21: biocore.admin.v1.PlannedOrigin
+	(*PlanWarning)(nil),               // 22: biocore.admin.v1.PlanWarning
+	(*PlanStep)(nil),                  // 23: biocore.admin.v1.PlanStep
+	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_relying_party_proto_depIdxs = []int32{
-	3,  // 0: biocore.admin.v1.RelyingParty.related_origin_budget:type_name -> biocore.admin.v1.RelatedOriginBudget
-	4,  // 1: biocore.admin.v1.RelyingParty.credentials:type_name -> biocore.admin.v1.CredentialCounts
-	14, // 2: biocore.admin.v1.CredentialCounts.last_used_at:type_name -> google.protobuf.Timestamp
-	8,  // 3: biocore.admin.v1.CheckRelyingPartyResponse.origins:type_name -> biocore.admin.v1.OriginVerdict
-	0,  // 4: biocore.admin.v1.OriginVerdict.relation:type_name -> biocore.admin.v1.OriginVerdict.Relation
-	2,  // 5: biocore.admin.v1.RelyingPartyPlan.today:type_name -> biocore.admin.v1.RelyingParty
-	1,  // 6: biocore.admin.v1.RelyingPartyPlan.way:type_name -> biocore.admin.v1.RelyingPartyPlan.Way
-	11, // 7: biocore.admin.v1.RelyingPartyPlan.origins:type_name -> biocore.admin.v1.PlannedOrigin
-	3,  // 8: biocore.admin.v1.RelyingPartyPlan.related_origin_budget:type_name -> biocore.admin.v1.RelatedOriginBudget
-	12, // 9: biocore.admin.v1.RelyingPartyPlan.warnings:type_name -> biocore.admin.v1.PlanWarning
-	13, // 10: biocore.admin.v1.RelyingPartyPlan.steps:type_name -> biocore.admin.v1.PlanStep
-	8,  // 11: biocore.admin.v1.PlannedOrigin.now:type_name -> biocore.admin.v1.OriginVerdict
-	8,  // 12: biocore.admin.v1.PlannedOrigin.then:type_name -> biocore.admin.v1.OriginVerdict
-	5,  // 13: biocore.admin.v1.RelyingPartyService.GetRelyingParty:input_type -> biocore.admin.v1.GetRelyingPartyRequest
-	6,  // 14: biocore.admin.v1.RelyingPartyService.CheckRelyingParty:input_type -> biocore.admin.v1.CheckRelyingPartyRequest
-	9,  // 15: biocore.admin.v1.RelyingPartyService.PlanRelyingParty:input_type -> biocore.admin.v1.PlanRelyingPartyRequest
-	2,  // 16: biocore.admin.v1.RelyingPartyService.GetRelyingParty:output_type -> biocore.admin.v1.RelyingParty
-	7,  // 17: biocore.admin.v1.RelyingPartyService.CheckRelyingParty:output_type -> biocore.admin.v1.CheckRelyingPartyResponse
-	10, // 18: biocore.admin.v1.RelyingPartyService.PlanRelyingParty:output_type -> biocore.admin.v1.RelyingPartyPlan
-	16, // [16:19] is the sub-list for method output_type
-	13, // [13:16] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 0: biocore.admin.v1.RelyingParty.related_origin_budget:type_name -> biocore.admin.v1.RelatedOriginBudget
+	14, // 1: biocore.admin.v1.RelyingParty.credentials:type_name -> biocore.admin.v1.CredentialCounts
+	6,  // 2: biocore.admin.v1.RelyingParty.domain_proof:type_name -> biocore.admin.v1.DomainProof
+	0,  // 3: biocore.admin.v1.DomainProof.state:type_name -> biocore.admin.v1.DomainProof.State
+	1,  // 4: biocore.admin.v1.DomainProof.method:type_name -> biocore.admin.v1.DomainProof.Method
+	24, // 5: biocore.admin.v1.DomainProof.proven_at:type_name -> google.protobuf.Timestamp
+	24, // 6: biocore.admin.v1.DomainProof.checked_at:type_name -> google.protobuf.Timestamp
+	24, // 7: biocore.admin.v1.DomainProof.failing_since:type_name -> google.protobuf.Timestamp
+	7,  // 8: biocore.admin.v1.DomainProof.findings:type_name -> biocore.admin.v1.DomainFinding
+	8,  // 9: biocore.admin.v1.DomainProof.challenge:type_name -> biocore.admin.v1.DomainChallenge
+	1,  // 10: biocore.admin.v1.DomainFinding.method:type_name -> biocore.admin.v1.DomainProof.Method
+	12, // 11: biocore.admin.v1.FetchRelyingPartyResponse.documents:type_name -> biocore.admin.v1.FetchedDocument
+	2,  // 12: biocore.admin.v1.FetchedDocument.state:type_name -> biocore.admin.v1.FetchedDocument.State
+	24, // 13: biocore.admin.v1.CredentialCounts.last_used_at:type_name -> google.protobuf.Timestamp
+	18, // 14: biocore.admin.v1.CheckRelyingPartyResponse.origins:type_name -> biocore.admin.v1.OriginVerdict
+	3,  // 15: biocore.admin.v1.OriginVerdict.relation:type_name -> biocore.admin.v1.OriginVerdict.Relation
+	5,  // 16: biocore.admin.v1.RelyingPartyPlan.today:type_name -> biocore.admin.v1.RelyingParty
+	4,  // 17: biocore.admin.v1.RelyingPartyPlan.way:type_name -> biocore.admin.v1.RelyingPartyPlan.Way
+	21, // 18: biocore.admin.v1.RelyingPartyPlan.origins:type_name -> biocore.admin.v1.PlannedOrigin
+	13, // 19: biocore.admin.v1.RelyingPartyPlan.related_origin_budget:type_name -> biocore.admin.v1.RelatedOriginBudget
+	22, // 20: biocore.admin.v1.RelyingPartyPlan.warnings:type_name -> biocore.admin.v1.PlanWarning
+	23, // 21: biocore.admin.v1.RelyingPartyPlan.steps:type_name -> biocore.admin.v1.PlanStep
+	18, // 22: biocore.admin.v1.PlannedOrigin.now:type_name -> biocore.admin.v1.OriginVerdict
+	18, // 23: biocore.admin.v1.PlannedOrigin.then:type_name -> biocore.admin.v1.OriginVerdict
+	15, // 24: biocore.admin.v1.RelyingPartyService.GetRelyingParty:input_type -> biocore.admin.v1.GetRelyingPartyRequest
+	16, // 25: biocore.admin.v1.RelyingPartyService.CheckRelyingParty:input_type -> biocore.admin.v1.CheckRelyingPartyRequest
+	19, // 26: biocore.admin.v1.RelyingPartyService.PlanRelyingParty:input_type -> biocore.admin.v1.PlanRelyingPartyRequest
+	9,  // 27: biocore.admin.v1.RelyingPartyService.VerifyDomain:input_type -> biocore.admin.v1.VerifyDomainRequest
+	10, // 28: biocore.admin.v1.RelyingPartyService.FetchRelyingParty:input_type -> biocore.admin.v1.FetchRelyingPartyRequest
+	5,  // 29: biocore.admin.v1.RelyingPartyService.GetRelyingParty:output_type -> biocore.admin.v1.RelyingParty
+	17, // 30: biocore.admin.v1.RelyingPartyService.CheckRelyingParty:output_type -> biocore.admin.v1.CheckRelyingPartyResponse
+	20, // 31: biocore.admin.v1.RelyingPartyService.PlanRelyingParty:output_type -> biocore.admin.v1.RelyingPartyPlan
+	6,  // 32: biocore.admin.v1.RelyingPartyService.VerifyDomain:output_type -> biocore.admin.v1.DomainProof
+	11, // 33: biocore.admin.v1.RelyingPartyService.FetchRelyingParty:output_type -> biocore.admin.v1.FetchRelyingPartyResponse
+	29, // [29:34] is the sub-list for method output_type
+	24, // [24:29] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_relying_party_proto_init() }
@@ -1155,8 +1857,8 @@ func file_biocore_admin_v1_relying_party_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_relying_party_proto_rawDesc), len(file_biocore_admin_v1_relying_party_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   12,
+			NumEnums:      5,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

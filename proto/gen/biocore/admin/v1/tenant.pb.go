@@ -269,9 +269,12 @@ type CreateTenantRequest struct {
 	RpId string `protobuf:"bytes,4,opt,name=rp_id,json=rpId,proto3" json:"rp_id,omitempty"`
 	// Origins that the tenant's ceremonies may come from: 1 to 64, each the RP ID
 	// or a subdomain of it.
-	Origins       []string `protobuf:"bytes,5,rep,name=origins,proto3" json:"origins,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Origins []string `protobuf:"bytes,5,rep,name=origins,proto3" json:"origins,omitempty"`
+	// Why the caller vouches that the RP ID is the customer's own domain, for the audit
+	// log: up to 256 characters. Absent, a LIVE tenant proves it first.
+	DomainVouchReason string `protobuf:"bytes,6,opt,name=domain_vouch_reason,json=domainVouchReason,proto3" json:"domain_vouch_reason,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CreateTenantRequest) Reset() {
@@ -337,6 +340,13 @@ func (x *CreateTenantRequest) GetOrigins() []string {
 		return x.Origins
 	}
 	return nil
+}
+
+func (x *CreateTenantRequest) GetDomainVouchReason() string {
+	if x != nil {
+		return x.DomainVouchReason
+	}
+	return ""
 }
 
 // CreateTenantResponse holds the tenant and its first keys.
@@ -845,6 +855,107 @@ func (x *ResumeTenantResponse) GetTenant() *Tenant {
 	return nil
 }
 
+// VouchDomainRequest names the tenant.
+type VouchDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tenant.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// How the caller knows, for the audit log: 1 to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VouchDomainRequest) Reset() {
+	*x = VouchDomainRequest{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VouchDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VouchDomainRequest) ProtoMessage() {}
+
+func (x *VouchDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VouchDomainRequest.ProtoReflect.Descriptor instead.
+func (*VouchDomainRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *VouchDomainRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *VouchDomainRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// VouchDomainResponse holds the tenant.
+type VouchDomainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant as it is now.
+	Tenant        *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VouchDomainResponse) Reset() {
+	*x = VouchDomainResponse{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VouchDomainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VouchDomainResponse) ProtoMessage() {}
+
+func (x *VouchDomainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VouchDomainResponse.ProtoReflect.Descriptor instead.
+func (*VouchDomainResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *VouchDomainResponse) GetTenant() *Tenant {
+	if x != nil {
+		return x.Tenant
+	}
+	return nil
+}
+
 var File_biocore_admin_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
@@ -870,7 +981,7 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\r\n" +
 	"\tSUSPENDED\x10\x02\x12\f\n" +
-	"\bDELETING\x10\x03\"\xfb\x01\n" +
+	"\bDELETING\x10\x03\"\xb5\x02\n" +
 	"\x13CreateTenantRequest\x123\n" +
 	"\x04slug\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x02\x18(2\x14^[a-z](-?[a-z0-9])*$R\x04slug\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -879,7 +990,8 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04mode\x12\x1f\n" +
 	"\x05rp_id\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x04rpId\x12/\n" +
-	"\aorigins\x18\x05 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aorigins\"\x90\x01\n" +
+	"\aorigins\x18\x05 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aorigins\x128\n" +
+	"\x13domain_vouch_reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x11domainVouchReason\"\x90\x01\n" +
 	"\x14CreateTenantResponse\x120\n" +
 	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\x12\x1d\n" +
 	"\n" +
@@ -916,14 +1028,21 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"H\n" +
 	"\x14ResumeTenantResponse\x120\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant2\xa5\x06\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"`\n" +
+	"\x12VouchDomainRequest\x12&\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12\"\n" +
+	"\x06reason\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x06reason\"G\n" +
+	"\x13VouchDomainResponse\x120\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant2\xbb\a\n" +
 	"\rTenantService\x12{\n" +
 	"\fCreateTenant\x12%.biocore.admin.v1.CreateTenantRequest\x1a&.biocore.admin.v1.CreateTenantResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/tenants\x12s\n" +
 	"\tGetTenant\x12\".biocore.admin.v1.GetTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"(\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x01\x12x\n" +
 	"\vListTenants\x12$.biocore.admin.v1.ListTenantsRequest\x1a%.biocore.admin.v1.ListTenantsResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/tenants\x90\x02\x01\x12|\n" +
 	"\fUpdateTenant\x12%.biocore.admin.v1.UpdateTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"+\x82\xd3\xe4\x93\x02\":\x01*2\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
 	"\rSuspendTenant\x12&.biocore.admin.v1.SuspendTenantRequest\x1a'.biocore.admin.v1.SuspendTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:suspend\x90\x02\x02\x12\x91\x01\n" +
-	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02\x12\x93\x01\n" +
+	"\vVouchDomain\x12$.biocore.admin.v1.VouchDomainRequest\x1a%.biocore.admin.v1.VouchDomainResponse\"7\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/tenants/{tenant_id}:vouchDomain\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_tenant_proto_rawDescOnce sync.Once
@@ -938,7 +1057,7 @@ func file_biocore_admin_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(Tenant_Mode)(0),              // 0: biocore.admin.v1.Tenant.Mode
 	(Tenant_State)(0),             // 1: biocore.admin.v1.Tenant.State
@@ -953,34 +1072,39 @@ var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(*SuspendTenantResponse)(nil), // 10: biocore.admin.v1.SuspendTenantResponse
 	(*ResumeTenantRequest)(nil),   // 11: biocore.admin.v1.ResumeTenantRequest
 	(*ResumeTenantResponse)(nil),  // 12: biocore.admin.v1.ResumeTenantResponse
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*VouchDomainRequest)(nil),    // 13: biocore.admin.v1.VouchDomainRequest
+	(*VouchDomainResponse)(nil),   // 14: biocore.admin.v1.VouchDomainResponse
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Tenant.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	1,  // 1: biocore.admin.v1.Tenant.state:type_name -> biocore.admin.v1.Tenant.State
-	13, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	15, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 3: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	2,  // 4: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 5: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
 	2,  // 6: biocore.admin.v1.SuspendTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 7: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	3,  // 8: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
-	5,  // 9: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
-	6,  // 10: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
-	8,  // 11: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
-	9,  // 12: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
-	11, // 13: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
-	4,  // 14: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
-	2,  // 15: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
-	7,  // 16: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
-	2,  // 17: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
-	10, // 18: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
-	12, // 19: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	2,  // 8: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	3,  // 9: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
+	5,  // 10: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
+	6,  // 11: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
+	8,  // 12: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
+	9,  // 13: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
+	11, // 14: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
+	13, // 15: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
+	4,  // 16: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
+	2,  // 17: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
+	7,  // 18: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
+	2,  // 19: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
+	10, // 20: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
+	12, // 21: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
+	14, // 22: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
+	16, // [16:23] is the sub-list for method output_type
+	9,  // [9:16] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_tenant_proto_init() }
@@ -996,7 +1120,7 @@ func file_biocore_admin_v1_tenant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_tenant_proto_rawDesc), len(file_biocore_admin_v1_tenant_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

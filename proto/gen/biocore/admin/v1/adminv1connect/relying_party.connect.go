@@ -33,6 +33,12 @@ const (
 	// RelyingPartyServicePlanRelyingPartyProcedure is the procedure name of the RelyingPartyService's
 	// PlanRelyingParty RPC.
 	RelyingPartyServicePlanRelyingPartyProcedure = "/biocore.admin.v1.RelyingPartyService/PlanRelyingParty"
+	// RelyingPartyServiceVerifyDomainProcedure is the procedure name of the RelyingPartyService's
+	// VerifyDomain RPC.
+	RelyingPartyServiceVerifyDomainProcedure = "/biocore.admin.v1.RelyingPartyService/VerifyDomain"
+	// RelyingPartyServiceFetchRelyingPartyProcedure is the procedure name of the RelyingPartyService's
+	// FetchRelyingParty RPC.
+	RelyingPartyServiceFetchRelyingPartyProcedure = "/biocore.admin.v1.RelyingPartyService/FetchRelyingParty"
 )
 
 var (
@@ -60,6 +66,21 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	relyingPartyServiceVerifyDomainSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_relying_party_proto.Services().ByName("RelyingPartyService").Methods().ByName("VerifyDomain"),
+			Procedure:  RelyingPartyServiceVerifyDomainProcedure,
+		}
+	})
+	relyingPartyServiceFetchRelyingPartySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_relying_party_proto.Services().ByName("RelyingPartyService").Methods().ByName("FetchRelyingParty"),
+			Procedure:        RelyingPartyServiceFetchRelyingPartyProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // RelyingPartyServiceClient is a client for the biocore.admin.v1.RelyingPartyService service.
@@ -72,6 +93,13 @@ type RelyingPartyServiceClient interface {
 	// PlanRelyingParty answers what a move to another RP ID would break, and how to
 	// move so that the least does.
 	PlanRelyingParty(context.Context, *v1.PlanRelyingPartyRequest) (*v1.RelyingPartyPlan, error)
+	// VerifyDomain looks for the proof that the RP ID is the tenant's own domain: in DNS
+	// and in a file, one of which suffices. It answers what it found, also when it found
+	// none. What is proven stays so, whatever a later look finds, until the RP ID changes.
+	VerifyDomain(context.Context, *v1.VerifyDomainRequest) (*v1.DomainProof, error)
+	// FetchRelyingParty fetches the documents below /.well-known/ that the RP ID's own
+	// domain serves, and says where they differ from what the settings ask.
+	FetchRelyingParty(context.Context, *v1.FetchRelyingPartyRequest) (*v1.FetchRelyingPartyResponse, error)
 }
 
 // NewRelyingPartyServiceClient constructs a client for the biocore.admin.v1.RelyingPartyService
@@ -91,6 +119,13 @@ type RelyingPartyServiceHandler interface {
 	// PlanRelyingParty answers what a move to another RP ID would break, and how to
 	// move so that the least does.
 	PlanRelyingParty(context.Context, *v1.PlanRelyingPartyRequest) (*v1.RelyingPartyPlan, error)
+	// VerifyDomain looks for the proof that the RP ID is the tenant's own domain: in DNS
+	// and in a file, one of which suffices. It answers what it found, also when it found
+	// none. What is proven stays so, whatever a later look finds, until the RP ID changes.
+	VerifyDomain(context.Context, *v1.VerifyDomainRequest) (*v1.DomainProof, error)
+	// FetchRelyingParty fetches the documents below /.well-known/ that the RP ID's own
+	// domain serves, and says where they differ from what the settings ask.
+	FetchRelyingParty(context.Context, *v1.FetchRelyingPartyRequest) (*v1.FetchRelyingPartyResponse, error)
 }
 
 // RegisterRelyingPartyServiceHandler registers svc as the biocore.admin.v1.RelyingPartyService
@@ -101,6 +136,8 @@ func RegisterRelyingPartyServiceHandler(server *connect.Server, svc RelyingParty
 		connect.Method{Spec: relyingPartyServiceGetRelyingPartySpec(), Handler: adapter.getRelyingParty},
 		connect.Method{Spec: relyingPartyServiceCheckRelyingPartySpec(), Handler: adapter.checkRelyingParty},
 		connect.Method{Spec: relyingPartyServicePlanRelyingPartySpec(), Handler: adapter.planRelyingParty},
+		connect.Method{Spec: relyingPartyServiceVerifyDomainSpec(), Handler: adapter.verifyDomain},
+		connect.Method{Spec: relyingPartyServiceFetchRelyingPartySpec(), Handler: adapter.fetchRelyingParty},
 	)
 }
 
@@ -117,6 +154,14 @@ func (UnimplementedRelyingPartyServiceHandler) CheckRelyingParty(context.Context
 
 func (UnimplementedRelyingPartyServiceHandler) PlanRelyingParty(context.Context, *v1.PlanRelyingPartyRequest) (*v1.RelyingPartyPlan, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RelyingPartyService.PlanRelyingParty is not implemented")
+}
+
+func (UnimplementedRelyingPartyServiceHandler) VerifyDomain(context.Context, *v1.VerifyDomainRequest) (*v1.DomainProof, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RelyingPartyService.VerifyDomain is not implemented")
+}
+
+func (UnimplementedRelyingPartyServiceHandler) FetchRelyingParty(context.Context, *v1.FetchRelyingPartyRequest) (*v1.FetchRelyingPartyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RelyingPartyService.FetchRelyingParty is not implemented")
 }
 
 type relyingPartyServiceClient struct {
@@ -142,6 +187,22 @@ func (c *relyingPartyServiceClient) CheckRelyingParty(ctx context.Context, req *
 func (c *relyingPartyServiceClient) PlanRelyingParty(ctx context.Context, req *v1.PlanRelyingPartyRequest) (*v1.RelyingPartyPlan, error) {
 	var res v1.RelyingPartyPlan
 	if err := c.client.CallUnary(ctx, relyingPartyServicePlanRelyingPartySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *relyingPartyServiceClient) VerifyDomain(ctx context.Context, req *v1.VerifyDomainRequest) (*v1.DomainProof, error) {
+	var res v1.DomainProof
+	if err := c.client.CallUnary(ctx, relyingPartyServiceVerifyDomainSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *relyingPartyServiceClient) FetchRelyingParty(ctx context.Context, req *v1.FetchRelyingPartyRequest) (*v1.FetchRelyingPartyResponse, error) {
+	var res v1.FetchRelyingPartyResponse
+	if err := c.client.CallUnary(ctx, relyingPartyServiceFetchRelyingPartySpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -179,6 +240,30 @@ func (h relyingPartyServiceHandler) planRelyingParty(ctx context.Context, _ conn
 		return err
 	}
 	res, err := h.svc.PlanRelyingParty(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h relyingPartyServiceHandler) verifyDomain(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.VerifyDomainRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.VerifyDomain(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h relyingPartyServiceHandler) fetchRelyingParty(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FetchRelyingPartyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.FetchRelyingParty(ctx, &req)
 	if err != nil {
 		return err
 	}

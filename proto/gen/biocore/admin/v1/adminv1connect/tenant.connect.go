@@ -37,6 +37,8 @@ const (
 	TenantServiceSuspendTenantProcedure = "/biocore.admin.v1.TenantService/SuspendTenant"
 	// TenantServiceResumeTenantProcedure is the procedure name of the TenantService's ResumeTenant RPC.
 	TenantServiceResumeTenantProcedure = "/biocore.admin.v1.TenantService/ResumeTenant"
+	// TenantServiceVouchDomainProcedure is the procedure name of the TenantService's VouchDomain RPC.
+	TenantServiceVouchDomainProcedure = "/biocore.admin.v1.TenantService/VouchDomain"
 )
 
 var (
@@ -87,12 +89,22 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	tenantServiceVouchDomainSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_tenant_proto.Services().ByName("TenantService").Methods().ByName("VouchDomain"),
+			Procedure:        TenantServiceVouchDomainProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // TenantServiceClient is a client for the biocore.admin.v1.TenantService service.
 type TenantServiceClient interface {
 	// CreateTenant adds a tenant with its first keys, which are shown this once.
-	// A slug that is, or ever was, in use is refused with TENANT_EXISTS.
+	// A slug that is, or ever was, in use is refused with TENANT_EXISTS. A LIVE tenant
+	// proves its domain (RelyingPartyService) before it runs ceremonies, unless its
+	// operator vouches for the domain.
 	CreateTenant(context.Context, *v1.CreateTenantRequest) (*v1.CreateTenantResponse, error)
 	// GetTenant answers one tenant by id.
 	GetTenant(context.Context, *v1.GetTenantRequest) (*v1.Tenant, error)
@@ -107,6 +119,11 @@ type TenantServiceClient interface {
 	SuspendTenant(context.Context, *v1.SuspendTenantRequest) (*v1.SuspendTenantResponse, error)
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
+	// VouchDomain lets a LIVE tenant run ceremonies on the word of the operators of
+	// this installation that its RP ID is its own domain: where neither DNS nor the
+	// domain's web server can be asked from here. The reason stands in the audit log of
+	// the tenant.
+	VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error)
 }
 
 // NewTenantServiceClient constructs a client for the biocore.admin.v1.TenantService service.
@@ -118,7 +135,9 @@ func NewTenantServiceClient(client *connect.Client) TenantServiceClient {
 // TenantServiceHandler is an implementation of the biocore.admin.v1.TenantService service.
 type TenantServiceHandler interface {
 	// CreateTenant adds a tenant with its first keys, which are shown this once.
-	// A slug that is, or ever was, in use is refused with TENANT_EXISTS.
+	// A slug that is, or ever was, in use is refused with TENANT_EXISTS. A LIVE tenant
+	// proves its domain (RelyingPartyService) before it runs ceremonies, unless its
+	// operator vouches for the domain.
 	CreateTenant(context.Context, *v1.CreateTenantRequest) (*v1.CreateTenantResponse, error)
 	// GetTenant answers one tenant by id.
 	GetTenant(context.Context, *v1.GetTenantRequest) (*v1.Tenant, error)
@@ -133,6 +152,11 @@ type TenantServiceHandler interface {
 	SuspendTenant(context.Context, *v1.SuspendTenantRequest) (*v1.SuspendTenantResponse, error)
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
+	// VouchDomain lets a LIVE tenant run ceremonies on the word of the operators of
+	// this installation that its RP ID is its own domain: where neither DNS nor the
+	// domain's web server can be asked from here. The reason stands in the audit log of
+	// the tenant.
+	VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error)
 }
 
 // RegisterTenantServiceHandler registers svc as the biocore.admin.v1.TenantService implementation
@@ -146,6 +170,7 @@ func RegisterTenantServiceHandler(server *connect.Server, svc TenantServiceHandl
 		connect.Method{Spec: tenantServiceUpdateTenantSpec(), Handler: adapter.updateTenant},
 		connect.Method{Spec: tenantServiceSuspendTenantSpec(), Handler: adapter.suspendTenant},
 		connect.Method{Spec: tenantServiceResumeTenantSpec(), Handler: adapter.resumeTenant},
+		connect.Method{Spec: tenantServiceVouchDomainSpec(), Handler: adapter.vouchDomain},
 	)
 }
 
@@ -174,6 +199,10 @@ func (UnimplementedTenantServiceHandler) SuspendTenant(context.Context, *v1.Susp
 
 func (UnimplementedTenantServiceHandler) ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.ResumeTenant is not implemented")
+}
+
+func (UnimplementedTenantServiceHandler) VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.VouchDomain is not implemented")
 }
 
 type tenantServiceClient struct {
@@ -223,6 +252,14 @@ func (c *tenantServiceClient) SuspendTenant(ctx context.Context, req *v1.Suspend
 func (c *tenantServiceClient) ResumeTenant(ctx context.Context, req *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error) {
 	var res v1.ResumeTenantResponse
 	if err := c.client.CallUnary(ctx, tenantServiceResumeTenantSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *tenantServiceClient) VouchDomain(ctx context.Context, req *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error) {
+	var res v1.VouchDomainResponse
+	if err := c.client.CallUnary(ctx, tenantServiceVouchDomainSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -296,6 +333,18 @@ func (h tenantServiceHandler) resumeTenant(ctx context.Context, _ connect.Spec, 
 		return err
 	}
 	res, err := h.svc.ResumeTenant(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h tenantServiceHandler) vouchDomain(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.VouchDomainRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.VouchDomain(ctx, &req)
 	if err != nil {
 		return err
 	}
