@@ -32,6 +32,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/static"
@@ -57,6 +58,7 @@ type Options struct {
 	Credentials *credential.Service
 	Sessions    *session.Service
 	Tenants     *tenant.Service
+	Parties     *rp.Service
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -87,6 +89,7 @@ type Console struct {
 	credentials *credential.Service
 	sessions    *session.Service
 	tenants     *tenant.Service
+	parties     *rp.Service
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -102,7 +105,7 @@ type Console struct {
 func New(o Options) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
-		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
+		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
 	} {
 		if missing {
 			return nil, errors.New("console: Options." + name + " is required")
@@ -114,7 +117,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, tenants: o.Tenants, metadata: o.Metadata,
+		sessions: o.Sessions, tenants: o.Tenants, parties: o.Parties, metadata: o.Metadata,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
 	if c.origin == nil {
@@ -149,6 +152,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.memberRoutes(mux)
 	c.accountRoutes(mux)
 	c.platformRoutes(mux)
+	c.partyRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

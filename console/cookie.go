@@ -69,6 +69,9 @@ func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) {
 var toasts = map[string]string{
 	"invited":   "Invitation made. Copy its link below",
 	"uninvited": "Invitation taken back",
+	"party":     "Relying party saved",
+	"proven":    "The domain is proven",
+	"notproven": "Looked, and found no proof: see why below",
 	"role":      "Role changed",
 	"removed":   "Member removed",
 	"joined":    "You are a member now",

@@ -26,10 +26,13 @@ import (
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/fetch"
+	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/static"
@@ -50,6 +53,7 @@ type site struct {
 	home        scope.Scope
 	at          string // the public URL
 	metadata    *mds.Snapshot
+	net         *fetchtest.Internet // on which tenants' domains are
 }
 
 func newSite(t *testing.T) *site { return newSiteAt(t, publicURL, nil) }
@@ -73,7 +77,11 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	store := s.store.Store
 	denials := audit.NewDenials(audit.DenialsOptions{Store: store})
 	s.keys = keys.New(keys.Options{Store: store, KMS: k})
-	s.tenants = tenant.New(tenant.Options{Store: store, Keys: s.keys})
+	s.net = fetchtest.New(t)
+	fetcher := fetch.New(s.net.Options())
+	s.tenants = tenant.New(tenant.Options{
+		Store: store, Keys: s.keys, Fetch: fetcher, Prober: rp.NewProber(rp.ProberOptions{Fetch: fetcher, Resolver: s.net.Resolver()}),
+	})
 	s.members = member.New(member.Options{Store: store, Keys: s.keys})
 	s.users = user.New(user.Options{Store: store, Keys: s.keys})
 	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
@@ -94,7 +102,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		t.Fatal(err)
 	}
 	s.Console, err = console.New(console.Options{
-		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants,
+		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Parties: rp.New(rp.Options{Store: store}),
 		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})
 	if err != nil {

@@ -73,7 +73,9 @@ var (
 	tenantParts = []part{
 		{"", []page{}},
 		{"Security", []page{}},
-		{"Developers", []page{}},
+		{"Developers", []page{
+			entry(partyPath, "rp", "Relying party", apikey.ScopeSettingsRead),
+		}},
 		{"Organisation", []page{
 			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),
 		}},
