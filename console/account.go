@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/member"
@@ -26,6 +27,7 @@ func (c *Console) accountRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+Path+"/account/passkeys/{id}", c.signedIn(c.showPasskey))
 	mux.HandleFunc("POST "+Path+"/account/passkeys/{id}/rename", c.signedIn(c.renamePasskey))
 	mux.HandleFunc("POST "+Path+"/account/passkeys/{id}/remove", c.signedIn(c.removePasskey))
+	mux.HandleFunc("POST "+Path+"/account/address", c.signedIn(c.saveAddress))
 	mux.HandleFunc("POST "+Path+"/account/sessions/{id}/end", c.signedIn(c.endOwnSession))
 	mux.HandleFunc("POST "+Path+"/account/sessions/end-others", c.signedIn(c.endOtherSessions))
 }
@@ -47,6 +49,9 @@ type accountView struct {
 	Sessions []sessionView
 	Others   int // sessions beside this one
 	Fresh    string
+	Address  string
+	Problem  *ui.Problem // of the address
+	Mails    bool
 }
 
 type passkeyView struct {
@@ -76,7 +81,28 @@ type sessionView struct {
 }
 
 func (c *Console) showAccount(w http.ResponseWriter, r *http.Request, v *visit) {
-	view := accountView{Fresh: freshUntil(v)}
+	c.account200(w, r, v, accountView{Address: v.person.Contact.Email}, http.StatusOK)
+}
+
+// saveAddress keeps where the person is told by mail what owners and admins should know.
+func (c *Console) saveAddress(w http.ResponseWriter, r *http.Request, v *visit) {
+	address := clean(r.PostFormValue("email"))
+	var err error
+	if !v.fresh { // who holds an open browser must not lead the mail elsewhere
+		err = errStale
+	} else {
+		_, err = c.users.Update(r.Context(), v.platform(), user.UpdateRequest{ID: v.person.ID, Email: &address})
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		c.account200(w, r, v, accountView{Address: address, Problem: problem}, code)
+		return
+	}
+	c.done(w, r, "address", accountPath)
+}
+
+// account200 shows the page; view has what was typed.
+func (c *Console) account200(w http.ResponseWriter, r *http.Request, v *visit, view accountView, code int) {
+	view.Fresh, view.Mails = freshUntil(v), c.members.MailsInvitations()
 	passkeys, err := c.passkeys(r, v)
 	if err != nil {
 		c.fail(w, r, v, err)
@@ -98,7 +124,7 @@ func (c *Console) showAccount(w http.ResponseWriter, r *http.Request, v *visit) 
 		view.Sessions = append(view.Sessions, row)
 	}
 	view.Page = c.frame(w, r, v, nil, "Account", accountPath)
-	c.render(w, r, http.StatusOK, c.accountPage(view))
+	c.render(w, r, code, c.accountPage(view))
 }
 
 // passkeys are the person's that are not revoked, the newest first.

@@ -68,6 +68,8 @@ func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) {
 // nobody else's words reach a page by it.
 var toasts = map[string]string{
 	"invited":   "Invitation made. Copy its link below",
+	"mailed":    "Invitation made. Its link is on its way by mail, and below",
+	"address":   "Contact address saved",
 	"uninvited": "Invitation taken back",
 	"party":     "Relying party saved",
 	"proven":    "The domain is proven",

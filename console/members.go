@@ -76,11 +76,13 @@ type invitationRow struct {
 
 // inviteForm is what was typed.
 type inviteForm struct {
-	Label, Role string
-	Choices     []ui.Choice
-	Top         []string // roles that a fresh passkey is needed for
-	Problem     *ui.Problem
-	Fresh       string
+	Label, Role, Email, Reason string
+
+	Mails   bool // the link can be sent by mail
+	Choices []ui.Choice
+	Top     []string // roles that a fresh passkey is needed for
+	Problem *ui.Problem
+	Fresh   string
 }
 
 type roleColumn struct{ Label, Purpose string }
@@ -106,7 +108,7 @@ func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p
 		title = "Staff"
 	}
 	view.Page = c.frame(w, r, v, p, title, p.base+"/members")
-	form.Choices, form.Top, form.Fresh = view.Form.Choices, view.Form.Top, view.Form.Fresh
+	form.Choices, form.Top, form.Fresh, form.Mails = view.Form.Choices, view.Form.Top, view.Form.Fresh, c.members.MailsInvitations()
 	view.Form = form
 	c.render(w, r, status, c.membersPage(view))
 }
@@ -193,19 +195,27 @@ func matrix(p *place) ([]roleColumn, []matrixRow) {
 }
 
 func (c *Console) invite(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := inviteForm{Label: clean(r.PostFormValue("label")), Role: r.PostFormValue("role")}
+	form := inviteForm{
+		Label: clean(r.PostFormValue("label")), Role: r.PostFormValue("role"), Email: clean(r.PostFormValue("email")), Reason: clean(r.PostFormValue("reason")),
+	}
 	var err error
 	if isTop(member.Role(form.Role)) && !v.fresh {
 		err = errStale
 	} else {
-		_, err = c.members.Invite(r.Context(), p.sc, member.InviteRequest{Role: member.Role(form.Role), Label: form.Label})
+		_, err = c.members.Invite(r.Context(), p.sc, member.InviteRequest{
+			Role: member.Role(form.Role), Label: form.Label, Email: form.Email, Reason: form.Reason,
+		})
 	}
 	if problem, code := c.inForm(r, err); problem != nil {
 		form.Problem = problem
 		c.members200(w, r, v, p, form, code)
 		return
 	}
-	c.done(w, r, "invited", p.base+"/members")
+	toast := "invited"
+	if form.Email != "" {
+		toast = "mailed"
+	}
+	c.done(w, r, toast, p.base+"/members")
 }
 
 func (c *Console) uninvite(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -214,7 +224,7 @@ func (c *Console) uninvite(w http.ResponseWriter, r *http.Request, v *visit, p *
 		c.fail(w, r, v, member.ErrInvitation)
 		return
 	}
-	if err := c.members.Uninvite(r.Context(), p.sc, id); err != nil {
+	if _, err := c.members.Uninvite(r.Context(), p.sc, id); err != nil {
 		c.fail(w, r, v, err)
 		return
 	}

@@ -114,7 +114,7 @@ func TestAdminInvitesNoOwner(t *testing.T) {
 	if res := owner.form(t, "/console/t/"+slug+"/invitations", "label", "Second owner", "role", "owner"); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("an owner invites an owner = %d", res.StatusCode)
 	}
-	open, err := s.members.Invitations(t.Context(), acme)
+	open, err := s.members.Invitations(t.Context(), scope.New(acme.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "cli"}))
 	if err != nil || len(open) != 1 {
 		t.Fatalf("invitations = %v, %v", open, err)
 	}

@@ -83,6 +83,9 @@ var explained = map[string]words{
 	"RP_ID_IN_USE":               {"There are passkeys for this RP ID", "Another one would make them useless. Plan the move first."},
 	"DOMAIN_PROOF_NOT_REQUIRED":  {"There is nothing to look at", "localhost is nobody’s domain."},
 	"TENANT_INVALID":             {"This does not fit yet", "One field needs another look."},
+	"INVITATION_EMAIL_INVALID":   {"This is no e-mail address", "Such as ana@bank.example."},
+	"EMAIL_INVALID":              {"This is no e-mail address", "Such as ana@bank.example."},
+	"MAIL_NOT_CONFIGURED":        {"No mail is sent from here", "This installation has no mail server. Leave the address out and hand the link over."},
 	"MEMBER_EXISTS":              {"You are a member already", "Go to your tenants; this invitation stays good for somebody else."},
 	"TOO_MANY_MEMBERS":           {"The tenant is full", "It has at most 500 members and 100 open invitations. Take one back first."},
 	"USER_NAME_INVALID":          {"A name is needed", "In 1 to 100 characters, without invisible ones."},
@@ -102,7 +105,7 @@ var explained = map[string]words{
 	"ORIGIN_NOT_ALLOWED":         {"Passkeys do not work at this address", "Open the console at its own address."},
 	"OTHER_ACCOUNT":              {"That passkey is another account’s", "Use one of yours, or sign out first."},
 	"SIGN_IN_DENIED":             {"This sign-in was refused", "The rules of this installation do not let this passkey in. Use another one."},
-	"SECOND_STAFF_REQUIRED":      {"Somebody else has to approve", "Who asked for a recovery cannot approve it, and neither can who joined the staff after that."},
+	"SECOND_STAFF_REQUIRED":      {"Somebody else has to approve", "Who asked for a recovery cannot approve it; neither can who joined the staff after that, or is a member of the tenant."},
 	"OWNER_RECOVERY_OPEN":        {"A recovery is under way", "This owner has one that is not over. See below."},
 	"OWNER_RECOVERY_DECIDED":     {"This recovery is over", "It was cancelled, its link was used, or its time ran out."},
 	"OWNER_RECOVERY_WAITS":       {"The members still have time", "They have three days to say no. The link can be made when those are over."},
@@ -118,6 +121,7 @@ var explained = map[string]words{
 
 // fields are the inputs that a reason is about.
 var fields = map[string]string{
+	"INVITATION_EMAIL_INVALID": "email", "MAIL_NOT_CONFIGURED": "email", "EMAIL_INVALID": "email",
 	"REASON_REQUIRED": "reason", "TICKET_REQUIRED": "ticket", "LABEL_INVALID": "label", "ROLE_INVALID": "role", "ROLE_TOO_HIGH": "role",
 	"USER_NAME_INVALID": "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
 }

@@ -32,7 +32,7 @@ var supportTables = map[string]supportMay{
 	"public.dispositions":      {reads: "*"},
 	"public.attestation_roots": {reads: "*", bytes: "certificate fingerprint"},
 	"public.members":           {reads: "*"},
-	"public.invitations":       {reads: "*"},
+	"public.invitations":       {reads: "*", bytes: "email_sealed"},
 	"public.owner_recoveries":  {reads: "*"},
 	"public.support_grants":    {reads: "*"},
 	"public.api_keys":          {reads: "tenant_id id key_id kind name prefix scopes allowed_cidrs created_by created_at last_used_at expires_at revoked_at"},

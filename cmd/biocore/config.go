@@ -96,6 +96,13 @@ type Config struct {
 	// 10.20.0.0/16. Default none.
 	FetchNetworks string `yaml:"fetchNetworks" env:"BIOCORE_FETCH_NETWORKS"`
 
+	// SMTPURL is the mail server, smtp://user:password@host:587 (STARTTLS) or
+	// smtps://user:password@host:465 (TLS at once): docs/mail.md. Without it no mail is sent, and
+	// links are copied.
+	SMTPURL secret.Text `yaml:"smtpUrl" env:"BIOCORE_SMTP_URL"`
+	// MailFrom is whom mail is from, as Biocore <no-reply@bank.example>. Required with SMTPURL.
+	MailFrom string `yaml:"mailFrom" env:"BIOCORE_MAIL_FROM"`
+
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
 	// LogLevel is debug, info, warn or error. Default info.
@@ -155,6 +162,7 @@ func (c *Config) validateServe(unread ...string) error {
 		validKMSURL("BIOCORE_KMS_URL", c.KMSURL),
 		validObjectStorageURL(c.ObjectStorageURL),
 		validMDSURL("BIOCORE_MDS_URL", c.MDSURL),
+		validStoreURL("BIOCORE_SMTP_URL", c.SMTPURL, []string{"smtp", "smtps"}),
 	)
 	if name := slices.IndexFunc(c.opsHosts(), func(name string) bool { return !hostName.MatchString(name) }); name >= 0 {
 		errs = append(errs, errors.New("BIOCORE_OPS_HOSTS is a list of host names without ports, as prometheus-target,ops.example.com"))
@@ -164,6 +172,9 @@ func (c *Config) validateServe(unread ...string) error {
 	}
 	if _, _, err := net.SplitHostPort(c.DNSServer); c.DNSServer != "" && err != nil {
 		errs = append(errs, errors.New("BIOCORE_DNS_SERVER is host:port"))
+	}
+	if _, err := newSender(c); err != nil && !isReference(c.SMTPURL.Reveal()) {
+		errs = append(errs, fmt.Errorf("BIOCORE_SMTP_URL, BIOCORE_MAIL_FROM: %w", err))
 	}
 	for _, previous := range c.previousKMS() {
 		errs = append(errs, validKMSURL("BIOCORE_KMS_PREVIOUS_URLS", previous))

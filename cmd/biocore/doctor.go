@@ -114,6 +114,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"redis", d.redis},
 		{"object storage", d.objectStorage},
 		{"metadata", d.metadata},
+		{"mail", d.mail},
 		{"kms", d.openKMS},
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},

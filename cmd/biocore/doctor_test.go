@@ -91,7 +91,7 @@ func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int)
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 16 {
+	if code != 0 || len(found) != 17 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -111,7 +111,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys when one tenant is shredded: %+v", f)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 16 || strings.Count(out, "ok    ") != 15 {
+	if lines := strings.Count(out, "\n"); lines != 17 || strings.Count(out, "ok    ") != 16 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {

@@ -15,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
+	"github.com/biocore-id/biocore/tenancy/member"
 )
 
 // effect is one mutating method: how to call it, which audit entry its success
@@ -172,6 +173,16 @@ func effects() []effect {
 			w.unprove(t, c)
 			return "POST", "/admin/v1/tenants/" + c.id + ":vouchDomain", w.platformKey, map[string]any{"reason": "contract 4711"}
 		}, "domain.vouch", false, ""},
+		{adminv1connect.MemberServiceInviteMemberProcedure, post("/admin/v1/members:invite", map[string]any{"role": "viewer", "label": "Ana", "reason": "new here"}), "member.invite", false, notReplayable},
+		{adminv1connect.MemberServiceRevokeInvitationProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/invitations/" + w.invitation(t, c) + ":revoke", c.secret, map[string]any{}
+		}, "member.uninvite", false, ""},
+		{adminv1connect.MemberServiceUpdateMemberProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/members/" + w.colleague(t, c, member.Viewer), c.secret, map[string]any{"role": "auditor", "reason": "new job"}
+		}, "member.update", false, ""},
+		{adminv1connect.MemberServiceRemoveMemberProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/members/" + w.colleague(t, c, member.Viewer) + ":remove", c.secret, map[string]any{"reason": "has left"}
+		}, "member.remove", false, ""},
 		{adminv1connect.RelyingPartyServiceVerifyDomainProcedure, post("/admin/v1/relyingParty:verifyDomain", map[string]any{}), "domain.verify", false, ""},
 		{adminv1connect.TenantServiceSuspendTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/tenants/" + c.id + ":suspend", w.platformKey, map[string]any{"reason": "unpaid"}

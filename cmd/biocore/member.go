@@ -47,6 +47,8 @@ func runMemberInvite(ctx context.Context, env *environment, args []string) error
 	slug := fs.String("tenant", "", tenantOfMembers)
 	role := fs.String("role", "", "`role`: "+roleNames())
 	life := fs.Duration("expires", 3*24*time.Hour, "how `long` the link works: 1h to 336h")
+	email := fs.String("email", "", "`address` to send the link to, where mail is configured")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
@@ -54,7 +56,9 @@ func runMemberInvite(ctx context.Context, env *environment, args []string) error
 		return misuse(env, command, "--tenant and --role are required")
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		made, err := c.members.Invite(ctx, sc, member.InviteRequest{Role: member.Role(*role), Label: fs.Arg(0), Life: *life})
+		made, err := c.members.Invite(ctx, sc, member.InviteRequest{
+			Role: member.Role(*role), Label: fs.Arg(0), Life: *life, Email: *email, Reason: *reason,
+		})
 		if err != nil {
 			return err
 		}

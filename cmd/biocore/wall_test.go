@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/web/rest"
 )
 
@@ -78,7 +79,8 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
 		"dispositionId": disposition.text("id"), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
 		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
-		"kid":      w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
+		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
+		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
@@ -120,7 +122,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId":
 			out[name] = uuid.NewString()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -220,6 +222,10 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			return request{"/admin/v1/evidence?filter=" + url.QueryEscape(`credentialId = "`+ids["credentialId"]+`"`), nil}
 		})
 		return out
+	case "/admin/v1/members", "/admin/v1/invitations", "/admin/v1/members:invite":
+		return nil // list and make one's own: TestMembersByKeys
+	case "/admin/v1/members/{member_id}":
+		add("role", body(map[string]any{"role": "admin", "reason": "curious"}))
 	case "/admin/v1/relyingParty:verifyDomain", "/admin/v1/relyingParty:fetch":
 		return nil // ask one's own domain, which nothing in a request names: TestDomainProof
 	case "/admin/v1/imports", "/admin/v1/relyingParty:check", "/admin/v1/relyingParty:plan":

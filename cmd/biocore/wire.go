@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticator"
@@ -37,6 +38,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
@@ -61,6 +63,7 @@ type operator struct {
 	tenants  *tenant.Service
 	apiKeys  *apikey.Service
 	members  *member.Service
+	mail     *mail.Service
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	mds      *mds.Service      // models of authenticators
 	roots    *attestation.Service
@@ -107,7 +110,11 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	o.tenants = tenant.New(tenant.Options{
 		Store: store, Keys: o.keys, FirstKeys: apikey.First, Guesses: guesses, ConsoleRPID: tenant.ConsoleRPID(cfg.PublicURL), Prober: prober, Fetch: fetcher,
 	})
-	o.members = member.New(member.Options{Store: store, Keys: o.keys})
+	if o.mail, err = o.newMail(&cfg, tel); err != nil {
+		store.Close()
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	o.members = member.New(member.Options{Store: store, Keys: o.keys, Mail: o.mail})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
@@ -210,6 +217,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL.Reveal(), Now: p.store.Now, Log: p.tel.Log})
 
 	p.runner.MaintainKeys(p.keys.Maintain)
+	p.mail.Handle(p.runner)
 	p.runner.MaintainDomains(func(ctx context.Context, sc scope.Scope) error {
 		_, err := p.tenants.VerifyDomain(ctx, sc)
 		return err
@@ -285,6 +293,14 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))
 	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, models, faces, p.store.Now))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
+	adminv1connect.RegisterMemberServiceHandler(p.rpc, rpc.NewMemberHandler(rpc.MemberOptions{
+		Members: p.members,
+		Name: func(ctx context.Context, person uuid.UUID) (string, error) {
+			u, err := p.person(ctx, person)
+			return u.Name, err
+		},
+		Link: func(token string) string { return joinURL(p.cfg.PublicURL, token) },
+	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{

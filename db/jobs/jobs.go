@@ -119,6 +119,9 @@ func Handle[A Args](r *Runner, fn func(ctx context.Context, sc scope.Scope, args
 	}))
 }
 
+// GiveUp wraps an error that trying again would not mend: the job ends with it.
+func GiveUp(err error) error { return river.JobCancel(err) }
+
 // MaintainKeys has fn look after a tenant's keys, each time that something of them is
 // due, a minute late at most.
 func (r *Runner) MaintainKeys(fn func(ctx context.Context, sc scope.Scope) error) {

@@ -14,7 +14,7 @@ import (
 )
 
 const AcceptInvitation = `-- name: AcceptInvitation :one
-UPDATE invitations SET accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces
+UPDATE invitations SET email_sealed = NULL, accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at
 `
 
 type AcceptInvitationParams struct {
@@ -39,6 +39,8 @@ func (q *Queries) AcceptInvitation(ctx context.Context, arg AcceptInvitationPara
 		&i.AcceptedBy,
 		&i.RevokedAt,
 		&i.Replaces,
+		&i.EmailSealed,
+		&i.MailedAt,
 	)
 	return i, err
 }
@@ -182,7 +184,7 @@ func (q *Queries) GetConsoleSession(ctx context.Context, arg GetConsoleSessionPa
 }
 
 const GetInvitation = `-- name: GetInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces FROM invitations WHERE id = $1
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at FROM invitations WHERE id = $1
 `
 
 // Index: invitations_pkey.
@@ -201,6 +203,8 @@ func (q *Queries) GetInvitation(ctx context.Context, id uuid.UUID) (Invitation, 
 		&i.AcceptedBy,
 		&i.RevokedAt,
 		&i.Replaces,
+		&i.EmailSealed,
+		&i.MailedAt,
 	)
 	return i, err
 }
@@ -269,19 +273,20 @@ func (q *Queries) InsertConsoleSession(ctx context.Context, arg InsertConsoleSes
 }
 
 const InsertInvitation = `-- name: InsertInvitation :one
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at
 `
 
 type InsertInvitationParams struct {
-	ID        uuid.UUID
-	Role      string
-	Label     string
-	InvitedBy string
-	Now       time.Time
-	ExpiresAt time.Time
-	Replaces  *uuid.UUID
+	ID          uuid.UUID
+	Role        string
+	Label       string
+	InvitedBy   string
+	Now         time.Time
+	ExpiresAt   time.Time
+	Replaces    *uuid.UUID
+	EmailSealed []byte
 }
 
 // Index: invitations_pkey.
@@ -294,6 +299,7 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		arg.Now,
 		arg.ExpiresAt,
 		arg.Replaces,
+		arg.EmailSealed,
 	)
 	var i Invitation
 	err := row.Scan(
@@ -308,6 +314,8 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		&i.AcceptedBy,
 		&i.RevokedAt,
 		&i.Replaces,
+		&i.EmailSealed,
+		&i.MailedAt,
 	)
 	return i, err
 }
@@ -492,7 +500,7 @@ func (q *Queries) ListMembers(ctx context.Context, maxRows int32) ([]Member, err
 }
 
 const ListOpenInvitations = `-- name: ListOpenInvitations :many
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces FROM invitations WHERE replaces IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at FROM invitations WHERE replaces IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
 `
 
 type ListOpenInvitationsParams struct {
@@ -522,6 +530,8 @@ func (q *Queries) ListOpenInvitations(ctx context.Context, arg ListOpenInvitatio
 			&i.AcceptedBy,
 			&i.RevokedAt,
 			&i.Replaces,
+			&i.EmailSealed,
+			&i.MailedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -619,8 +629,33 @@ func (q *Queries) ListOwnerRecoveries(ctx context.Context) ([]OwnerRecovery, err
 	return items, nil
 }
 
+const ListPeopleToNotify = `-- name: ListPeopleToNotify :many
+SELECT person_id FROM members WHERE role IN ('owner', 'admin') ORDER BY id LIMIT 500
+`
+
+// The owners and admins: at most some hundreds. Index: members_pkey.
+func (q *Queries) ListPeopleToNotify(ctx context.Context) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, ListPeopleToNotify)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var person_id uuid.UUID
+		if err := rows.Scan(&person_id); err != nil {
+			return nil, err
+		}
+		items = append(items, person_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const LockInvitation = `-- name: LockInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces FROM invitations WHERE id = $1 FOR UPDATE
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at FROM invitations WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: who accepts it and who revokes it come one after the other. Index: invitations_pkey.
@@ -639,6 +674,8 @@ func (q *Queries) LockInvitation(ctx context.Context, id uuid.UUID) (Invitation,
 		&i.AcceptedBy,
 		&i.RevokedAt,
 		&i.Replaces,
+		&i.EmailSealed,
+		&i.MailedAt,
 	)
 	return i, err
 }
@@ -707,7 +744,7 @@ func (q *Queries) LockOwnerRecovery(ctx context.Context, id uuid.UUID) (OwnerRec
 }
 
 const RevokeInvitation = `-- name: RevokeInvitation :one
-UPDATE invitations SET revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces
+UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at
 `
 
 type RevokeInvitationParams struct {
@@ -731,12 +768,14 @@ func (q *Queries) RevokeInvitation(ctx context.Context, arg RevokeInvitationPara
 		&i.AcceptedBy,
 		&i.RevokedAt,
 		&i.Replaces,
+		&i.EmailSealed,
+		&i.MailedAt,
 	)
 	return i, err
 }
 
 const RevokeInvitationsOf = `-- name: RevokeInvitationsOf :execrows
-UPDATE invitations SET revoked_at = $1::timestamptz
+UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz
 WHERE invited_by = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1
 `
 
@@ -752,6 +791,21 @@ func (q *Queries) RevokeInvitationsOf(ctx context.Context, arg RevokeInvitations
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const SetInvitationMailed = `-- name: SetInvitationMailed :exec
+UPDATE invitations SET email_sealed = NULL, mailed_at = $1::timestamptz WHERE id = $2
+`
+
+type SetInvitationMailedParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// What was sent need not be known any more. Index: invitations_pkey.
+func (q *Queries) SetInvitationMailed(ctx context.Context, arg SetInvitationMailedParams) error {
+	_, err := q.db.Exec(ctx, SetInvitationMailed, arg.Now, arg.ID)
+	return err
 }
 
 const SetMemberRole = `-- name: SetMemberRole :one

@@ -139,17 +139,19 @@ type Import struct {
 }
 
 type Invitation struct {
-	TenantID   uuid.UUID
-	ID         uuid.UUID
-	Role       string
-	Label      string
-	InvitedBy  string
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
-	AcceptedAt *time.Time
-	AcceptedBy *uuid.UUID
-	RevokedAt  *time.Time
-	Replaces   *uuid.UUID
+	TenantID    uuid.UUID
+	ID          uuid.UUID
+	Role        string
+	Label       string
+	InvitedBy   string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	AcceptedAt  *time.Time
+	AcceptedBy  *uuid.UUID
+	RevokedAt   *time.Time
+	Replaces    *uuid.UUID
+	EmailSealed []byte
+	MailedAt    *time.Time
 }
 
 type Member struct {

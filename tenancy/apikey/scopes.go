@@ -35,8 +35,8 @@ const (
 
 	ScopeAttestationRootsRead  = "admin:attestationRoots:read"
 	ScopeAttestationRootsWrite = "admin:attestationRoots:write" // apart: whose authenticators are believed
-	ScopeMembersRead           = "admin:members:read"           // roles of the console alone
-	ScopeMembersWrite          = "admin:members:write"          // roles of the console alone
+	ScopeMembersRead           = "admin:members:read"
+	ScopeMembersWrite          = "admin:members:write" // a key makes nobody an owner: see member.Service
 
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
@@ -63,7 +63,7 @@ func Scopes(kind Kind) []string {
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
 			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
-			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
+			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 		}
 	case Platform:

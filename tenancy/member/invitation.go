@@ -16,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
@@ -25,6 +26,8 @@ var (
 	ErrInvitation       = fault.New(fault.NotFound, "INVITATION_UNKNOWN", "no such invitation")
 	ErrInvitationClosed = fault.New(fault.Precondition, "INVITATION_CLOSED", "this invitation was accepted, was taken back, or is over: ask for another")
 	ErrLabel            = fault.New(fault.Invalid, "LABEL_INVALID", "say whom the invitation is for, in 1 to 100 characters")
+	ErrEmail            = fault.New(fault.Invalid, "INVITATION_EMAIL_INVALID", "an e-mail address has at most 254 bytes, one @, and a domain in ASCII")
+	ErrNoMail           = fault.New(fault.Precondition, "MAIL_NOT_CONFIGURED", "this installation sends no mail: hand the link over")
 	ErrLife             = fault.New(fault.Invalid, "INVITATION_LIFETIME_INVALID", "an invitation lives one hour to 14 days")
 )
 
@@ -75,9 +78,16 @@ type InviteRequest struct {
 	Role  Role
 	Label string        // whom it is for: 1 to 100 characters
 	Life  time.Duration // one hour to 14 days; 0 means three days
+
+	Email  string // where the link is sent, if mail is configured; empty: nowhere
+	Reason string // for the audit log: up to 256 characters; may be empty
 }
 
-// Invite makes an invitation. ErrRole, ErrLabel, ErrLife, ErrTooMighty, ErrTooMany.
+// emailField is where an invitation is sent to, until it is.
+var emailField = keys.Field{Table: "invitations", Column: "email"}
+
+// Invite makes an invitation. ErrRole, ErrLabel, ErrLife, ErrEmail, ErrNoMail, ErrReason,
+// ErrTooMighty, ErrTooMany.
 func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest) (Invited, error) {
 	if req.Life == 0 {
 		req.Life = defaultInvitation
@@ -89,6 +99,12 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		return Invited{}, ErrLabel
 	case req.Life < minInvitation || req.Life > maxInvitation:
 		return Invited{}, ErrLife
+	case req.Reason != "" && !isReason(req.Reason):
+		return Invited{}, ErrReason
+	case req.Email != "" && mail.CheckAddress(req.Email) != nil:
+		return Invited{}, ErrEmail
+	case req.Email != "" && !s.mail.On():
+		return Invited{}, ErrNoMail
 	}
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -104,7 +120,7 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		if err != nil {
 			return fmt.Errorf("lock members: %w", err)
 		}
-		if err := mayGive(rows, sc.Actor(), req.Role); err != nil {
+		if err := mayGive(ctx, tx, rows, req.Role); err != nil {
 			return err
 		}
 		open, err := tx.CountOpenInvitations(ctx, tx.Now())
@@ -114,8 +130,18 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		if len(rows) >= maxMembers || open >= maxInvitations {
 			return ErrTooMany
 		}
+		var sealed []byte
+		if req.Email != "" {
+			if sealed, err = ring.Seal(emailField, id[:], []byte(req.Email)); err != nil {
+				return fmt.Errorf("seal an address: %w", err)
+			}
+			if err := s.mail.Invite(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		row, err := tx.InsertInvitation(ctx, tenantq.InsertInvitationParams{
 			ID: id, Role: string(req.Role), Label: req.Label, InvitedBy: by(sc.Actor()), Now: tx.Now(), ExpiresAt: tx.Now().Add(req.Life),
+			EmailSealed: sealed,
 		})
 		if err != nil {
 			return fmt.Errorf("insert invitation: %w", err)
@@ -123,7 +149,8 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		made = fromInvitation(row, tx.Now())
 		tx.Result(made)
 		return record(ctx, tx, audit.Entry{
-			Action: "member.invite", Target: audit.Target{Kind: "invitation", ID: id.String()}, Detail: []attr.Attr{attr.Text("role", row.Role)},
+			Action: "member.invite", Target: audit.Target{Kind: "invitation", ID: id.String()}, Reason: req.Reason,
+			Detail: []attr.Attr{attr.Text("role", row.Role), attr.Bool("mailed", req.Email != "")},
 		}, event.Event{Type: event.MemberInvited, Data: []attr.Attr{attr.UUID("invitationId", id), attr.Text("role", row.Role)}})
 	})
 	if err != nil {
@@ -153,7 +180,7 @@ func (s *Service) Invitations(ctx context.Context, sc scope.Scope) ([]Invited, e
 		all = make([]Invited, len(rows))
 		for i, row := range rows {
 			all[i] = Invited{Invitation: fromInvitation(row, tx.Now())}
-			if mayGive(members, sc.Actor(), Role(row.Role)) == nil {
+			if mayGive(ctx, tx, members, Role(row.Role)) == nil {
 				all[i].Token = invitationToken(ring, sc.Tenant(), row.ID)
 			}
 		}
@@ -162,9 +189,11 @@ func (s *Service) Invitations(ctx context.Context, sc scope.Scope) ([]Invited, e
 	return all, err
 }
 
-// Uninvite takes an invitation back. ErrInvitation, ErrInvitationClosed, ErrTooMighty.
-func (s *Service) Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) error {
-	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+// Uninvite takes an invitation back and returns it. ErrInvitation, ErrInvitationClosed,
+// ErrTooMighty.
+func (s *Service) Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) (Invitation, error) {
+	var gone Invitation
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		rows, err := tx.LockMembers(ctx)
 		if err != nil {
 			return fmt.Errorf("lock members: %w", err)
@@ -176,16 +205,19 @@ func (s *Service) Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) er
 		if row.Replaces != nil {
 			return ErrInvitation // an owner's recovery is cancelled as such
 		}
-		if err := mayGive(rows, sc.Actor(), Role(row.Role)); err != nil {
+		if err := mayGive(ctx, tx, rows, Role(row.Role)); err != nil {
 			return err
 		}
-		if _, err := tx.RevokeInvitation(ctx, tenantq.RevokeInvitationParams{ID: id, Now: tx.Now()}); err != nil {
+		if row, err = tx.RevokeInvitation(ctx, tenantq.RevokeInvitationParams{ID: id, Now: tx.Now()}); err != nil {
 			return fmt.Errorf("revoke invitation: %w", err)
 		}
+		gone = fromInvitation(row, tx.Now())
+		tx.Result(gone)
 		return record(ctx, tx, audit.Entry{
 			Action: "member.uninvite", Target: audit.Target{Kind: "invitation", ID: id.String()}, Detail: []attr.Attr{attr.Text("role", row.Role)},
 		}, event.Event{Type: event.MemberUninvited, Data: []attr.Attr{attr.UUID("invitationId", id)}})
 	})
+	return gone, err
 }
 
 // lockInvitation locks an open one. ErrInvitation, ErrInvitationClosed.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -65,6 +67,7 @@ func fromRow(row tenantq.Member) Member {
 type Options struct {
 	Store *db.Store     // required
 	Keys  *keys.Service // required
+	Mail  *mail.Service // nil: nobody is told by mail
 	Rand  io.Reader     // of ids and cookies; nil means crypto/rand
 }
 
@@ -72,12 +75,13 @@ type Options struct {
 type Service struct {
 	store *db.Store
 	keys  *keys.Service
+	mail  *mail.Service
 	rand  io.Reader
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, rand: o.Rand}
+	s := &Service{store: o.Store, keys: o.Keys, mail: o.Mail, rand: o.Rand}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -192,7 +196,7 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest)
 			return ErrNotFound
 		}
 		was := Role(before.Role)
-		if err := mayGive(rows, sc.Actor(), was, req.Role); err != nil {
+		if err := mayGive(ctx, tx, rows, was, req.Role); err != nil {
 			return err
 		}
 		if isTop(was) && !isTop(req.Role) && owners == 1 {
@@ -247,18 +251,20 @@ func fits(sc scope.Scope, r Role) bool {
 	return slices.Contains(all, r)
 }
 
-// mayGive judges whether a person gives and takes roles: those that are not empty. Keys
-// and commands are judged by what they may do at all. ErrTooMighty; also for somebody who
-// is no member any more.
-func mayGive(rows []tenantq.Member, actor scope.Actor, roles ...Role) error {
-	if actor.Kind != scope.ActorOperator {
-		return nil
-	}
-	var own Role
-	for _, row := range rows {
-		if row.PersonID.String() == actor.ID {
-			own = Role(row.Role)
+// mayGive judges whether tx's actor gives and takes roles: those that are not empty. The
+// command line gives all. ErrTooMighty; also for somebody who is no member any more.
+func mayGive(ctx context.Context, tx *db.TenantTx, rows []tenantq.Member, roles ...Role) error {
+	actor := tx.Scope().Actor()
+	own := roleOf(rows, actor.ID)
+	switch actor.Kind {
+	case scope.ActorOperator:
+	case scope.ActorAPIKey:
+		var err error
+		if own, err = roleOfKey(ctx, tx, rows, actor.ID); err != nil {
+			return err
 		}
+	default:
+		return nil
 	}
 	for _, r := range roles {
 		if r != "" && !own.gives(r) {
@@ -266,6 +272,52 @@ func mayGive(rows []tenantq.Member, actor scope.Actor, roles ...Role) error {
 		}
 	}
 	return nil
+}
+
+func roleOf(rows []tenantq.Member, person string) Role {
+	for _, row := range rows {
+		if row.PersonID.String() == person {
+			return Role(row.Role)
+		}
+	}
+	return ""
+}
+
+// maxKeyMakers bounds how many keys made one another that are asked for a person.
+const maxKeyMakers = 8
+
+// roleOfKey is the role as which an API key gives and takes roles: that of the person who
+// made it, as it is now, and an admin's at most, so that no key makes an owner. A key
+// that a key has made is worth what that one is; those that came with the tenant, or that
+// the operators made, are an admin's.
+func roleOfKey(ctx context.Context, tx *db.TenantTx, rows []tenantq.Member, key string) (Role, error) {
+	for range maxKeyMakers {
+		id, err := uuid.Parse(key)
+		if err != nil {
+			return "", nil
+		}
+		maker, err := tx.GetAPIKeyCreator(ctx, id)
+		if db.IsNoRows(err) {
+			return "", nil
+		} else if err != nil {
+			return "", fmt.Errorf("get the key's maker: %w", err)
+		}
+		kind, of, _ := strings.Cut(maker, ":")
+		switch scope.ActorKind(kind) {
+		case scope.ActorAPIKey:
+			key = of
+		case scope.ActorOperator:
+			if r := roleOf(rows, of); r != Owner {
+				return r, nil
+			}
+			return Admin, nil
+		case scope.ActorPlatform, scope.ActorSystem:
+			return Admin, nil
+		default:
+			return "", nil
+		}
+	}
+	return "", nil
 }
 
 func record(ctx context.Context, tx *db.TenantTx, e audit.Entry, happened event.Event) error {

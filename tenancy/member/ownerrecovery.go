@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -162,7 +164,7 @@ func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req 
 		}
 		made = fromOwnerRecovery(row, tx.Now())
 		tx.Result(made)
-		return recordOwner(ctx, tx, &made, "ownerrecovery.request", event.OwnerRecoveryRequested, req.Reason)
+		return s.recordOwner(ctx, tx, &made, "ownerrecovery.request", event.OwnerRecoveryRequested, req.Reason)
 	})
 	if err != nil {
 		return OwnerRecovery{}, err
@@ -185,6 +187,12 @@ func (s *Service) ApproveOwnerRecovery(ctx context.Context, sc scope.Scope, id u
 				return ErrOwnerRecoveryOver
 			case r.RequestedBy == by(sc.Actor()), !second.CreatedAt.Before(r.RequestedAt):
 				return ErrSecondStaff
+			}
+			// Who is a member of the tenant judges their own case.
+			if _, err := of(ctx, tx, second.PersonID); err == nil {
+				return ErrSecondStaff
+			} else if !errors.Is(err, ErrNotFound) {
+				return err
 			}
 			now := tx.Now()
 			ready := now.Add(OwnerRecoveryDelay)
@@ -339,7 +347,7 @@ func (s *Service) decideOwner(
 		}
 		decided = fromOwnerRecovery(row, tx.Now())
 		tx.Result(decided)
-		return recordOwner(ctx, tx, &decided, action, typ, reason)
+		return s.recordOwner(ctx, tx, &decided, action, typ, reason)
 	})
 	if err != nil {
 		return OwnerRecovery{}, err
@@ -347,10 +355,22 @@ func (s *Service) decideOwner(
 	return decided, nil
 }
 
-func recordOwner(ctx context.Context, tx *db.TenantTx, r *OwnerRecovery, action string, typ event.Type, reason string) error {
+// ownerMails are the steps that owners and admins are told of by mail, too.
+var ownerMails = map[event.Type]mail.Kind{
+	event.OwnerRecoveryRequested: mail.OwnerRecoveryRequested,
+	event.OwnerRecoveryApproved:  mail.OwnerRecoveryApproved,
+	event.OwnerRecoveryCancelled: mail.OwnerRecoveryCancelled,
+}
+
+func (s *Service) recordOwner(ctx context.Context, tx *db.TenantTx, r *OwnerRecovery, action string, typ event.Type, reason string) error {
 	detail := []attr.Attr{attr.UUID("memberId", r.MemberID), attr.Text("state", string(r.State)), attr.Text("ticket", r.Ticket)}
 	if r.ReadyAt != nil {
 		detail = append(detail, attr.Text("readyAt", r.ReadyAt.UTC().Format(time.RFC3339)))
+	}
+	if kind, told := ownerMails[typ]; told {
+		if err := s.mail.Notify(ctx, tx, kind, r.ID); err != nil {
+			return err
+		}
 	}
 	return record(ctx, tx, audit.Entry{
 		Action: action, Target: audit.Target{Kind: "ownerrecovery", ID: r.ID.String()}, Reason: reason, Detail: detail,

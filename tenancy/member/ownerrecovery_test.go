@@ -95,7 +95,7 @@ func TestOwnerRecovery(t *testing.T) {
 	if open, err := w.Invitations(t.Context(), asOwner); err != nil || len(open) != 0 {
 		t.Errorf("Invitations = %+v, %v", open, err)
 	}
-	if err := w.Uninvite(t.Context(), asOwner, w.linkOf(t, r.ID)); !errors.Is(err, member.ErrInvitation) {
+	if _, err := w.Uninvite(t.Context(), asOwner, w.linkOf(t, r.ID)); !errors.Is(err, member.ErrInvitation) {
 		t.Errorf("Uninvite = %v", err)
 	}
 	if _, _, err := w.Accept(t.Context(), owner.PersonID, scope.Origin{}, token); !errors.Is(err, member.ErrExists) {

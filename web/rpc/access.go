@@ -136,6 +136,13 @@ var methods = map[string]access{
 	adminv1connect.AttestationRootServiceCreateAttestationRootProcedure: {serverKey, apikey.ScopeAttestationRootsWrite, replays},
 	adminv1connect.AttestationRootServiceDeleteAttestationRootProcedure: {serverKey, apikey.ScopeAttestationRootsWrite, replays},
 
+	adminv1connect.MemberServiceListMembersProcedure:      {serverKey, apikey.ScopeMembersRead, reads},
+	adminv1connect.MemberServiceListInvitationsProcedure:  {serverKey, apikey.ScopeMembersRead, reads},
+	adminv1connect.MemberServiceInviteMemberProcedure:     {serverKey, apikey.ScopeMembersWrite, neverKept},
+	adminv1connect.MemberServiceRevokeInvitationProcedure: {serverKey, apikey.ScopeMembersWrite, replays},
+	adminv1connect.MemberServiceUpdateMemberProcedure:     {serverKey, apikey.ScopeMembersWrite, replays},
+	adminv1connect.MemberServiceRemoveMemberProcedure:     {serverKey, apikey.ScopeMembersWrite, replays},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceGetApiKeyProcedure:    {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},

@@ -101,3 +101,7 @@ RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, cre
 -- Last use, to the minute: called at most once a minute a key and server. Index: api_keys_tenant_id_key_id_key.
 UPDATE api_keys SET last_used_at = sqlc.arg(used_at)::timestamptz
 WHERE key_id = sqlc.arg(key_id) AND (last_used_at IS NULL OR last_used_at < sqlc.arg(used_at)::timestamptz);
+
+-- name: GetAPIKeyCreator :one
+-- Who made a key that still works, as kind:id. Index: api_keys_pkey.
+SELECT created_by FROM api_keys WHERE id = $1;

@@ -31,8 +31,8 @@ DELETE FROM members WHERE id = $1;
 
 -- name: InsertInvitation :one
 -- Index: invitations_pkey.
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces)
-VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces))
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed)
+VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces), sqlc.narg(email_sealed))
 RETURNING *;
 
 -- name: GetInvitation :one
@@ -53,15 +53,23 @@ SELECT count(*)::integer FROM invitations WHERE accepted_at IS NULL AND revoked_
 
 -- name: AcceptInvitation :one
 -- Under LockInvitation. Index: invitations_pkey.
-UPDATE invitations SET accepted_at = sqlc.arg(now)::timestamptz, accepted_by = sqlc.arg(person_id)::uuid WHERE id = sqlc.arg(id) RETURNING *;
+UPDATE invitations SET email_sealed = NULL, accepted_at = sqlc.arg(now)::timestamptz, accepted_by = sqlc.arg(person_id)::uuid WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: SetInvitationMailed :exec
+-- What was sent need not be known any more. Index: invitations_pkey.
+UPDATE invitations SET email_sealed = NULL, mailed_at = sqlc.arg(now)::timestamptz WHERE id = sqlc.arg(id);
+
+-- name: ListPeopleToNotify :many
+-- The owners and admins: at most some hundreds. Index: members_pkey.
+SELECT person_id FROM members WHERE role IN ('owner', 'admin') ORDER BY id LIMIT 500;
 
 -- name: RevokeInvitation :one
 -- Under LockInvitation. Index: invitations_pkey.
-UPDATE invitations SET revoked_at = sqlc.arg(now)::timestamptz WHERE id = sqlc.arg(id) RETURNING *;
+UPDATE invitations SET email_sealed = NULL, revoked_at = sqlc.arg(now)::timestamptz WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: RevokeInvitationsOf :execrows
 -- The open ones that somebody made. Under LockMembers. Index: invitations_pkey.
-UPDATE invitations SET revoked_at = sqlc.arg(now)::timestamptz
+UPDATE invitations SET email_sealed = NULL, revoked_at = sqlc.arg(now)::timestamptz
 WHERE invited_by = sqlc.arg(invited_by) AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now);
 
 -- name: InsertConsoleSession :exec

@@ -63,6 +63,7 @@ func planes() []plane {
 				in(adminv1.File_biocore_admin_v1_evidence_proto),
 				in(adminv1.File_biocore_admin_v1_authenticator_proto),
 				in(adminv1.File_biocore_admin_v1_attestation_root_proto),
+				in(adminv1.File_biocore_admin_v1_member_proto),
 				in(adminv1.File_biocore_admin_v1_api_key_proto),
 				in(adminv1.File_biocore_admin_v1_signing_key_proto),
 				in(adminv1.File_biocore_admin_v1_import_proto),

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// invitation is an open one of the customer's.
+func (w *world) invitation(t *testing.T, c *customer) string {
+	t.Helper()
+	return w.must(t, "POST", "/admin/v1/members:invite", c.secret, map[string]any{"role": "viewer", "label": "Ana of " + c.slug}).text("invitation", "id")
+}
+
+// person makes somebody of the console, with an account and no passkey.
+func (w *world) newPerson(t *testing.T) uuid.UUID {
+	t.Helper()
+	home := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
+	name := "Person " + uuid.NewString()
+	u, err := w.users.Create(t.Context(), home, user.Profile{ExternalID: name, Name: name}, user.Contact{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.ID.UUID()
+}
+
+// joins makes somebody a member of the customer's tenant, and returns the membership.
+func (w *world) joins(t *testing.T, c *customer, person uuid.UUID, role member.Role) string {
+	t.Helper()
+	cli := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
+	made, err := w.members.Invite(t.Context(), cli, member.InviteRequest{Role: role, Label: "Somebody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, m, err := w.members.Accept(t.Context(), person, scope.Origin{}, made.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.ID.String()
+}
+
+// colleague is a member of the customer's tenant.
+func (w *world) colleague(t *testing.T, c *customer, role member.Role) string {
+	t.Helper()
+	return w.joins(t, c, w.newPerson(t), role)
+}
+
+// A key gives and takes what its maker may, as they are now, and never owner. Without
+// roleOfKey each refusal turns red.
+func TestMembersByKeys(t *testing.T) {
+	w := newWorld(t)
+	c := w.tenant(t, "acme")
+	ana := w.newPerson(t)
+	anas := w.joins(t, c, ana, member.Owner)
+	ben := w.colleague(t, c, member.Admin)
+	asAna := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorOperator, ID: ana.String()})
+	made, err := w.apiKeys.Create(t.Context(), asAna, apikey.CreateRequest{Kind: apikey.Secret, Name: "anas", Scopes: []string{apikey.ScopeMembersWrite, apikey.ScopeMembersRead, apikey.ScopeAPIKeysWrite}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := made.Plain.Reveal()
+	invite := func(key, role string) answer {
+		return w.call(t, "POST", "/admin/v1/members:invite", key, map[string]any{"role": role, "label": "Somebody"})
+	}
+	for _, k := range []string{key, c.secret} {
+		if a := invite(k, "admin"); a.status != http.StatusOK || !strings.Contains(a.text("url"), "/console/join#") {
+			t.Errorf("an admin: %s", a)
+		}
+		if a := invite(k, "owner"); a.reason() != "ROLE_TOO_HIGH" {
+			t.Errorf("an owner: %s", a)
+		}
+		if a := invite(k, "staff_admin"); a.reason() != "ROLE_INVALID" {
+			t.Errorf("of the staff: %s", a)
+		}
+		if a := w.call(t, "POST", "/admin/v1/members/"+anas+":remove", k, map[string]any{"reason": "coup"}); a.reason() != "ROLE_TOO_HIGH" {
+			t.Errorf("removing an owner: %s", a)
+		}
+		if a := w.call(t, "PATCH", "/admin/v1/members/"+ben, k, map[string]any{"role": "owner", "reason": "coup"}); a.reason() != "ROLE_TOO_HIGH" {
+			t.Errorf("making an owner: %s", a)
+		}
+	}
+	list := w.must(t, "GET", "/admin/v1/members", key, nil)
+	if all, _ := list.at("members").([]any); len(all) != 2 || !strings.Contains(list.raw, "Person ") {
+		t.Errorf("members: %s", list)
+	}
+	open := w.must(t, "GET", "/admin/v1/invitations", key, nil)
+	if all, _ := open.at("invitations").([]any); len(all) != 2 || strings.Contains(open.raw, "/join#") {
+		t.Errorf("invitations: %s", open)
+	}
+	if a := w.call(t, "POST", "/admin/v1/members:invite", key, map[string]any{"role": "viewer", "label": "x", "email": "x@bank.example"}); a.reason() != "MAIL_NOT_CONFIGURED" {
+		t.Errorf("by mail: %s", a)
+	}
+	// The key's key, and then both, when its maker is an owner no more.
+	second := w.must(t, "POST", "/admin/v1/apiKeys", key, map[string]any{"kind": "SECRET", "name": "second", "scopes": []string{"admin:members:write"}}).text("key")
+	if a := invite(second, "admin"); a.status != http.StatusOK {
+		t.Errorf("a key's key: %s", a)
+	}
+	cli := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
+	w.colleague(t, c, member.Owner)
+	if _, err := w.members.Change(t.Context(), cli, member.ChangeRequest{ID: uuid.MustParse(anas), Role: member.Viewer, Reason: "new job"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]string{"its maker is a viewer": key, "the maker of its maker is": second} {
+		if a := invite(k, "viewer"); a.reason() != "ROLE_TOO_HIGH" {
+			t.Errorf("%s: %s", name, a)
+		}
+	}
+}
