@@ -153,6 +153,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.accountRoutes(mux)
 	c.platformRoutes(mux)
 	c.partyRoutes(mux)
+	c.foundingRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

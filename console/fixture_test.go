@@ -25,6 +25,7 @@ import (
 	"github.com/biocore-id/biocore/console"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
@@ -80,7 +81,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.net = fetchtest.New(t)
 	fetcher := fetch.New(s.net.Options())
 	s.tenants = tenant.New(tenant.Options{
-		Store: store, Keys: s.keys, Fetch: fetcher, Prober: rp.NewProber(rp.ProberOptions{Fetch: fetcher, Resolver: s.net.Resolver()}),
+		Store: store, Keys: s.keys, FirstKeys: apikey.First, Fetch: fetcher, Prober: rp.NewProber(rp.ProberOptions{Fetch: fetcher, Resolver: s.net.Resolver()}),
 	})
 	s.members = member.New(member.Options{Store: store, Keys: s.keys})
 	s.users = user.New(user.Options{Store: store, Keys: s.keys})

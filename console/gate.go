@@ -281,6 +281,9 @@ func (c *Console) lookAtInvitation(w http.ResponseWriter, r *http.Request) {
 			c.refuse(w, r, err)
 			return
 		}
+		if one.FoundsMode != "" {
+			name = "a new " + strings.ToLower(modeLabel(one.FoundsMode)) + " tenant"
+		}
 		out.Invitations = append(out.Invitations, invitation{
 			Tenant: name, Role: one.Role.Label(), Purpose: one.Role.Purpose(), Label: one.Label, ExpiresAt: one.ExpiresAt.UTC().Format(time.RFC3339),
 		})
@@ -383,8 +386,13 @@ func (c *Console) accept(w http.ResponseWriter, r *http.Request, v *visit) {
 	var refused error
 	for _, token := range in.tokens() {
 		id, _, err := c.members.Accept(ctx, v.session.PersonID, v.origin, token)
-		if err == nil {
+		switch {
+		case err == nil:
 			_, next, err = c.tenantName(ctx, id)
+		case errors.Is(err, member.ErrFounds): // a form comes first
+			c.setCookie(w, foundCookie, token, foundLife)
+			c.reply(w, r, http.StatusOK, answer{Next: foundPath})
+			return
 		}
 		refused = errors.Join(refused, err)
 	}

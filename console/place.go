@@ -83,6 +83,7 @@ var (
 	platformParts = []part{
 		{"Platform", []page{
 			entry("/tenants", "tenants", "Tenants", apikey.ScopeTenantsRead),
+			entry(foundersPath, "userplus", "Tenant invitations", apikey.ScopeTenantsRead),
 			entry("/members", "members", "Staff", member.ScopeStaffRead),
 		}},
 	}

@@ -86,6 +86,8 @@ var explained = map[string]words{
 	"INVITATION_EMAIL_INVALID":   {"This is no e-mail address", "Such as ana@bank.example."},
 	"EMAIL_INVALID":              {"This is no e-mail address", "Such as ana@bank.example."},
 	"MAIL_NOT_CONFIGURED":        {"No mail is sent from here", "This installation has no mail server. Leave the address out and hand the link over."},
+	"TENANT_EXISTS":              {"This slug is taken", "It is, or ever was, somebody’s. Choose another one."},
+	"TENANT_MODE_INVALID":        {"Choose a mode", "Live or test."},
 	"MEMBER_EXISTS":              {"You are a member already", "Go to your tenants; this invitation stays good for somebody else."},
 	"TOO_MANY_MEMBERS":           {"The tenant is full", "It has at most 500 members and 100 open invitations. Take one back first."},
 	"USER_NAME_INVALID":          {"A name is needed", "In 1 to 100 characters, without invisible ones."},

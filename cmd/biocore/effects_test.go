@@ -169,6 +169,9 @@ func effects() []effect {
 		{adminv1connect.TenantServiceUpdateTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "PATCH", "/admin/v1/tenants/" + c.id, w.platformKey, map[string]any{"name": "Renamed"}
 		}, "tenant.update", false, ""},
+		{adminv1connect.TenantServiceInviteTenantProcedure, func(_ *testing.T, w *world, _ *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/tenants:invite", w.platformKey, map[string]any{"label": "Ana", "mode": "TEST", "reason": "a new customer"}
+		}, "", false, notReplayable},
 		{adminv1connect.TenantServiceVouchDomainProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			w.unprove(t, c)
 			return "POST", "/admin/v1/tenants/" + c.id + ":vouchDomain", w.platformKey, map[string]any{"reason": "contract 4711"}

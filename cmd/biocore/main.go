@@ -41,6 +41,7 @@ func commands() []command {
 		{"tenant suspend", "SLUG", "refuse every call of a tenant", "biocore tenant suspend globex --reason 'unpaid invoice'", runTenantSuspend},
 		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
 		{"tenant vouch-domain", "SLUG", "let a live tenant work on your word that its RP ID is its own domain", "biocore tenant vouch-domain --reason 'contract 4711 names it' acme", runTenantVouchDomain},
+		{"tenant invite", "LABEL", "make a link by which somebody makes a tenant, and is its owner", "biocore tenant invite --mode test 'Ana Sousa, Bank'", runTenantInvite},
 		{"evidence list", "", "list what is kept of a tenant's registrations", "biocore evidence list --tenant acme --filter 'outcome = FAILED'", runEvidenceList},
 		{"evidence download", "ID", "print one piece of evidence as a signed file", "biocore evidence download --tenant acme 0199f3a4-5b6c-7d8e-9f01-23456789abcd > evidence.json", runEvidenceDownload},
 		{"evidence verify", "FILE", "verify a file of evidence by itself, without a network", "biocore evidence verify evidence.json --jwks keys.json", runEvidenceVerify},

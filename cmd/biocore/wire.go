@@ -286,7 +286,7 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials, faces))
 	authv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryHandler(recoveries))
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
-	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants))
+	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants, p.members, p.joinLink))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
@@ -299,7 +299,7 @@ func (p *platform) wire(ctx context.Context) error {
 			u, err := p.person(ctx, person)
 			return u.Name, err
 		},
-		Link: func(token string) string { return joinURL(p.cfg.PublicURL, token) },
+		Link: p.joinLink,
 	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
@@ -316,6 +316,9 @@ func (p *platform) wire(ctx context.Context) error {
 	p.rest, err = rest.New(p.rpc, rest.Options{})
 	return err
 }
+
+// joinLink is the page that takes the token of an invitation.
+func (p *platform) joinLink(token string) string { return joinURL(p.cfg.PublicURL, token) }
 
 // claim claims the Idempotency-Key of a call that has no transaction to claim it in.
 func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {

@@ -14,7 +14,7 @@ import (
 )
 
 const AcceptInvitation = `-- name: AcceptInvitation :one
-UPDATE invitations SET email_sealed = NULL, accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at
+UPDATE invitations SET email_sealed = NULL, accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode
 `
 
 type AcceptInvitationParams struct {
@@ -41,6 +41,7 @@ func (q *Queries) AcceptInvitation(ctx context.Context, arg AcceptInvitationPara
 		&i.Replaces,
 		&i.EmailSealed,
 		&i.MailedAt,
+		&i.FoundsMode,
 	)
 	return i, err
 }
@@ -184,7 +185,7 @@ func (q *Queries) GetConsoleSession(ctx context.Context, arg GetConsoleSessionPa
 }
 
 const GetInvitation = `-- name: GetInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at FROM invitations WHERE id = $1
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE id = $1
 `
 
 // Index: invitations_pkey.
@@ -205,6 +206,7 @@ func (q *Queries) GetInvitation(ctx context.Context, id uuid.UUID) (Invitation, 
 		&i.Replaces,
 		&i.EmailSealed,
 		&i.MailedAt,
+		&i.FoundsMode,
 	)
 	return i, err
 }
@@ -272,10 +274,35 @@ func (q *Queries) InsertConsoleSession(ctx context.Context, arg InsertConsoleSes
 	return err
 }
 
+const InsertFounder = `-- name: InsertFounder :exec
+INSERT INTO members (id, person_id, role, invited_by, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $5)
+`
+
+type InsertFounderParams struct {
+	ID        uuid.UUID
+	PersonID  uuid.UUID
+	Role      string
+	InvitedBy string
+	Now       time.Time
+}
+
+// The owner of a tenant that the same transaction makes, as bc_control. Index: members_pkey.
+func (q *Queries) InsertFounder(ctx context.Context, arg InsertFounderParams) error {
+	_, err := q.db.Exec(ctx, InsertFounder,
+		arg.ID,
+		arg.PersonID,
+		arg.Role,
+		arg.InvitedBy,
+		arg.Now,
+	)
+	return err
+}
+
 const InsertInvitation = `-- name: InsertInvitation :one
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed, founds_mode)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode
 `
 
 type InsertInvitationParams struct {
@@ -287,6 +314,7 @@ type InsertInvitationParams struct {
 	ExpiresAt   time.Time
 	Replaces    *uuid.UUID
 	EmailSealed []byte
+	FoundsMode  *string
 }
 
 // Index: invitations_pkey.
@@ -300,6 +328,7 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		arg.ExpiresAt,
 		arg.Replaces,
 		arg.EmailSealed,
+		arg.FoundsMode,
 	)
 	var i Invitation
 	err := row.Scan(
@@ -316,6 +345,7 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		&i.Replaces,
 		&i.EmailSealed,
 		&i.MailedAt,
+		&i.FoundsMode,
 	)
 	return i, err
 }
@@ -499,8 +529,53 @@ func (q *Queries) ListMembers(ctx context.Context, maxRows int32) ([]Member, err
 	return items, nil
 }
 
+const ListOpenFoundings = `-- name: ListOpenFoundings :many
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE founds_mode IS NOT NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
+`
+
+type ListOpenFoundingsParams struct {
+	Now     time.Time
+	MaxRows int32
+}
+
+// Those by which somebody makes a tenant, the newest first. Index: invitations_pkey, backwards.
+func (q *Queries) ListOpenFoundings(ctx context.Context, arg ListOpenFoundingsParams) ([]Invitation, error) {
+	rows, err := q.db.Query(ctx, ListOpenFoundings, arg.Now, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Invitation{}
+	for rows.Next() {
+		var i Invitation
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.Role,
+			&i.Label,
+			&i.InvitedBy,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.AcceptedAt,
+			&i.AcceptedBy,
+			&i.RevokedAt,
+			&i.Replaces,
+			&i.EmailSealed,
+			&i.MailedAt,
+			&i.FoundsMode,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListOpenInvitations = `-- name: ListOpenInvitations :many
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at FROM invitations WHERE replaces IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE replaces IS NULL AND founds_mode IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
 `
 
 type ListOpenInvitationsParams struct {
@@ -532,6 +607,7 @@ func (q *Queries) ListOpenInvitations(ctx context.Context, arg ListOpenInvitatio
 			&i.Replaces,
 			&i.EmailSealed,
 			&i.MailedAt,
+			&i.FoundsMode,
 		); err != nil {
 			return nil, err
 		}
@@ -655,7 +731,7 @@ func (q *Queries) ListPeopleToNotify(ctx context.Context) ([]uuid.UUID, error) {
 }
 
 const LockInvitation = `-- name: LockInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at FROM invitations WHERE id = $1 FOR UPDATE
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: who accepts it and who revokes it come one after the other. Index: invitations_pkey.
@@ -676,6 +752,7 @@ func (q *Queries) LockInvitation(ctx context.Context, id uuid.UUID) (Invitation,
 		&i.Replaces,
 		&i.EmailSealed,
 		&i.MailedAt,
+		&i.FoundsMode,
 	)
 	return i, err
 }
@@ -744,7 +821,7 @@ func (q *Queries) LockOwnerRecovery(ctx context.Context, id uuid.UUID) (OwnerRec
 }
 
 const RevokeInvitation = `-- name: RevokeInvitation :one
-UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at
+UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode
 `
 
 type RevokeInvitationParams struct {
@@ -770,6 +847,7 @@ func (q *Queries) RevokeInvitation(ctx context.Context, arg RevokeInvitationPara
 		&i.Replaces,
 		&i.EmailSealed,
 		&i.MailedAt,
+		&i.FoundsMode,
 	)
 	return i, err
 }

@@ -152,6 +152,7 @@ type Invitation struct {
 	Replaces    *uuid.UUID
 	EmailSealed []byte
 	MailedAt    *time.Time
+	FoundsMode  *string
 }
 
 type Member struct {

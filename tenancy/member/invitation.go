@@ -56,11 +56,18 @@ type Invitation struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	Open      bool // neither accepted, nor taken back, nor over
+	// FoundsMode is the mode of the tenant that it makes, LIVE or TEST; empty for all others.
+	FoundsMode string
 }
 
 func fromInvitation(row tenantq.Invitation, now time.Time) Invitation {
+	mode := ""
+	if row.FoundsMode != nil {
+		mode = *row.FoundsMode
+	}
 	return Invitation{
-		ID: row.ID, Role: Role(row.Role), Label: row.Label, InvitedBy: row.InvitedBy, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		FoundsMode: mode,
+		ID:         row.ID, Role: Role(row.Role), Label: row.Label, InvitedBy: row.InvitedBy, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
 		Open: row.AcceptedAt == nil && row.RevokedAt == nil && now.Before(row.ExpiresAt),
 	}
 }
@@ -89,12 +96,18 @@ var emailField = keys.Field{Table: "invitations", Column: "email"}
 // Invite makes an invitation. ErrRole, ErrLabel, ErrLife, ErrEmail, ErrNoMail, ErrReason,
 // ErrTooMighty, ErrTooMany.
 func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest) (Invited, error) {
+	if !fits(sc, req.Role) {
+		return Invited{}, ErrRole
+	}
+	return s.insertInvitation(ctx, sc, req, nil)
+}
+
+// insertInvitation makes one: into sc's tenant, or to found a tenant of a mode.
+func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req InviteRequest, founds *string) (Invited, error) {
 	if req.Life == 0 {
 		req.Life = defaultInvitation
 	}
 	switch {
-	case !fits(sc, req.Role):
-		return Invited{}, ErrRole
 	case !isText(req.Label, maxLabel):
 		return Invited{}, ErrLabel
 	case req.Life < minInvitation || req.Life > maxInvitation:
@@ -120,7 +133,12 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		if err != nil {
 			return fmt.Errorf("lock members: %w", err)
 		}
-		if err := mayGive(ctx, tx, rows, req.Role); err != nil {
+		if founds != nil {
+			err = mayFound(rows, sc.Actor())
+		} else {
+			err = mayGive(ctx, tx, rows, req.Role)
+		}
+		if err != nil {
 			return err
 		}
 		open, err := tx.CountOpenInvitations(ctx, tx.Now())
@@ -141,7 +159,7 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		}
 		row, err := tx.InsertInvitation(ctx, tenantq.InsertInvitationParams{
 			ID: id, Role: string(req.Role), Label: req.Label, InvitedBy: by(sc.Actor()), Now: tx.Now(), ExpiresAt: tx.Now().Add(req.Life),
-			EmailSealed: sealed,
+			EmailSealed: sealed, FoundsMode: founds,
 		})
 		if err != nil {
 			return fmt.Errorf("insert invitation: %w", err)
@@ -150,7 +168,7 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 		tx.Result(made)
 		return record(ctx, tx, audit.Entry{
 			Action: "member.invite", Target: audit.Target{Kind: "invitation", ID: id.String()}, Reason: req.Reason,
-			Detail: []attr.Attr{attr.Text("role", row.Role), attr.Bool("mailed", req.Email != "")},
+			Detail: []attr.Attr{attr.Text("role", row.Role), attr.Bool("mailed", req.Email != ""), attr.Text("foundsMode", made.FoundsMode)},
 		}, event.Event{Type: event.MemberInvited, Data: []attr.Attr{attr.UUID("invitationId", id), attr.Text("role", row.Role)}})
 	})
 	if err != nil {
@@ -192,6 +210,15 @@ func (s *Service) Invitations(ctx context.Context, sc scope.Scope) ([]Invited, e
 // Uninvite takes an invitation back and returns it. ErrInvitation, ErrInvitationClosed,
 // ErrTooMighty.
 func (s *Service) Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) (Invitation, error) {
+	return s.revokeInvitation(ctx, sc, id, false)
+}
+
+// UninviteFounder is Uninvite for an invitation to found a tenant.
+func (s *Service) UninviteFounder(ctx context.Context, sc scope.Scope, id uuid.UUID) (Invitation, error) {
+	return s.revokeInvitation(ctx, sc, id, true)
+}
+
+func (s *Service) revokeInvitation(ctx context.Context, sc scope.Scope, id uuid.UUID, founds bool) (Invitation, error) {
 	var gone Invitation
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		rows, err := tx.LockMembers(ctx)
@@ -202,10 +229,15 @@ func (s *Service) Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) (I
 		if err != nil {
 			return err
 		}
-		if row.Replaces != nil {
+		if row.Replaces != nil || founds != (row.FoundsMode != nil) {
 			return ErrInvitation // an owner's recovery is cancelled as such
 		}
-		if err := mayGive(ctx, tx, rows, Role(row.Role)); err != nil {
+		if founds {
+			err = mayFound(rows, sc.Actor())
+		} else {
+			err = mayGive(ctx, tx, rows, Role(row.Role))
+		}
+		if err != nil {
 			return err
 		}
 		if row, err = tx.RevokeInvitation(ctx, tenantq.RevokeInvitationParams{ID: id, Now: tx.Now()}); err != nil {
@@ -259,7 +291,7 @@ func (s *Service) Look(ctx context.Context, token string) (tenantID uuid.UUID, i
 
 // Accept makes the caller, who is a person that is signed in, a member by an invitation's
 // token. By an owner's recovery the member takes the place of the owner who was lost.
-// ErrInvitation, ErrInvitationClosed, ErrExists, ErrTooMany.
+// ErrInvitation, ErrInvitationClosed, ErrExists, ErrTooMany; ErrFounds for one that Found takes.
 func (s *Service) Accept(ctx context.Context, person uuid.UUID, origin scope.Origin, token string) (uuid.UUID, Member, error) {
 	tenantID, id, err := s.openInvitation(ctx, token)
 	if err != nil {
@@ -279,6 +311,9 @@ func (s *Service) Accept(ctx context.Context, person uuid.UUID, origin scope.Ori
 		row, err := lockInvitation(ctx, tx, id)
 		if err != nil {
 			return err
+		}
+		if row.FoundsMode != nil {
+			return ErrFounds
 		}
 		if len(rows) >= maxMembers && row.Replaces == nil {
 			return ErrTooMany

@@ -26,6 +26,8 @@ type CreateRequest struct {
 	// VouchReason is how the operator knows that a live tenant's RP ID is the customer's own
 	// domain; empty: the tenant proves it before it runs ceremonies. See VouchDomain.
 	VouchReason string
+	// Found runs in the same transaction, at its end; made is the new tenant. nil: nothing does.
+	Found func(ctx context.Context, tx *db.PlatformTx, made scope.Scope) error
 }
 
 func (r *CreateRequest) clean() (err error) {
@@ -112,7 +114,11 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 			}
 		}
 		// No Result: the answer holds keys, so a repeat of the call is not replayable.
-		return event.Append(ctx, own, event.Event{Type: event.TenantCreated, Data: []attr.Attr{attr.Text("slug", made.Slug)}})
+		err = event.Append(ctx, own, event.Event{Type: event.TenantCreated, Data: []attr.Attr{attr.Text("slug", made.Slug)}})
+		if err != nil || req.Found == nil {
+			return err
+		}
+		return req.Found(ctx, tx, own.Scope())
 	})
 	if err != nil {
 		return Tenant{}, FirstKeys{}, err

@@ -81,6 +81,7 @@ var methods = map[string]access{
 	adminv1connect.TenantServiceSuspendTenantProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceResumeTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceVouchDomainProcedure:   {platformKey, apikey.ScopeTenantsWrite, replays},
+	adminv1connect.TenantServiceInviteTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, neverKept},
 
 	adminv1connect.SettingsServiceGetSettingsProcedure:    {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.SettingsServiceUpdateSettingsProcedure: {serverKey, apikey.ScopeSettingsWrite, replays},

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -9,6 +10,7 @@ import (
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -28,10 +30,38 @@ type tenantAdmin interface {
 type TenantHandler struct {
 	adminv1connect.UnimplementedTenantServiceHandler
 	tenants tenantAdmin
+	members founders
+	link    func(string) string
 }
 
-// NewTenantHandler returns a handler over s.
-func NewTenantHandler(s *tenant.Service) *TenantHandler { return &TenantHandler{tenants: s} }
+// founders is what the handler needs of member.Service.
+type founders interface {
+	InviteFounder(ctx context.Context, sc scope.Scope, req member.FoundingRequest) (member.Invited, error)
+}
+
+// NewTenantHandler returns a handler over the two; link is the page that takes the token of
+// an invitation.
+func NewTenantHandler(s *tenant.Service, members *member.Service, link func(token string) string) *TenantHandler {
+	return &TenantHandler{tenants: s, members: members, link: link}
+}
+
+// InviteTenant answers the link, which nobody reads again here.
+func (h *TenantHandler) InviteTenant(ctx context.Context, req *adminv1.InviteTenantRequest) (*adminv1.InviteTenantResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made, err := h.members.InviteFounder(ctx, sc, member.FoundingRequest{
+		Label: req.GetLabel(), Mode: tenant.Mode(req.GetMode().String()), Life: time.Duration(req.GetExpiresInSeconds()) * time.Second,
+		Email: req.GetEmail(), Reason: req.GetReason(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.InviteTenantResponse{
+		InvitationId: made.Invitation.ID.String(), ExpiresAt: timestamp(made.Invitation.ExpiresAt), Url: h.link(made.Token),
+	}, nil
+}
 
 // CreateTenant answers the tenant's first two keys, which nobody can read again.
 func (h *TenantHandler) CreateTenant(ctx context.Context, req *adminv1.CreateTenantRequest) (*adminv1.CreateTenantResponse, error) {

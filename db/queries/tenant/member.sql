@@ -31,8 +31,8 @@ DELETE FROM members WHERE id = $1;
 
 -- name: InsertInvitation :one
 -- Index: invitations_pkey.
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed)
-VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces), sqlc.narg(email_sealed))
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed, founds_mode)
+VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces), sqlc.narg(email_sealed), sqlc.narg(founds_mode))
 RETURNING *;
 
 -- name: GetInvitation :one
@@ -45,7 +45,16 @@ SELECT * FROM invitations WHERE id = $1 FOR UPDATE;
 
 -- name: ListOpenInvitations :many
 -- Neither accepted, revoked nor over, nor of an owner's recovery, the newest first. Index: invitations_pkey, backwards.
-SELECT * FROM invitations WHERE replaces IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+SELECT * FROM invitations WHERE replaces IS NULL AND founds_mode IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: ListOpenFoundings :many
+-- Those by which somebody makes a tenant, the newest first. Index: invitations_pkey, backwards.
+SELECT * FROM invitations WHERE founds_mode IS NOT NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: InsertFounder :exec
+-- The owner of a tenant that the same transaction makes, as bc_control. Index: members_pkey.
+INSERT INTO members (id, person_id, role, invited_by, created_at, updated_at)
+VALUES (sqlc.arg(id), sqlc.arg(person_id), sqlc.arg(role), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(now));
 
 -- name: CountOpenInvitations :one
 -- Index: invitations_pkey.

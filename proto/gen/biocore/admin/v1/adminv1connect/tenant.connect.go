@@ -37,6 +37,8 @@ const (
 	TenantServiceSuspendTenantProcedure = "/biocore.admin.v1.TenantService/SuspendTenant"
 	// TenantServiceResumeTenantProcedure is the procedure name of the TenantService's ResumeTenant RPC.
 	TenantServiceResumeTenantProcedure = "/biocore.admin.v1.TenantService/ResumeTenant"
+	// TenantServiceInviteTenantProcedure is the procedure name of the TenantService's InviteTenant RPC.
+	TenantServiceInviteTenantProcedure = "/biocore.admin.v1.TenantService/InviteTenant"
 	// TenantServiceVouchDomainProcedure is the procedure name of the TenantService's VouchDomain RPC.
 	TenantServiceVouchDomainProcedure = "/biocore.admin.v1.TenantService/VouchDomain"
 )
@@ -89,6 +91,13 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	tenantServiceInviteTenantSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_tenant_proto.Services().ByName("TenantService").Methods().ByName("InviteTenant"),
+			Procedure:  TenantServiceInviteTenantProcedure,
+		}
+	})
 	tenantServiceVouchDomainSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -119,6 +128,9 @@ type TenantServiceClient interface {
 	SuspendTenant(context.Context, *v1.SuspendTenantRequest) (*v1.SuspendTenantResponse, error)
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
+	// InviteTenant makes a link by which one person makes a tenant and is its owner: they
+	// choose name, slug, RP ID and origins. The link is shown this once here.
+	InviteTenant(context.Context, *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error)
 	// VouchDomain lets a LIVE tenant run ceremonies on the word of the operators of
 	// this installation that its RP ID is its own domain: where neither DNS nor the
 	// domain's web server can be asked from here. The reason stands in the audit log of
@@ -152,6 +164,9 @@ type TenantServiceHandler interface {
 	SuspendTenant(context.Context, *v1.SuspendTenantRequest) (*v1.SuspendTenantResponse, error)
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
+	// InviteTenant makes a link by which one person makes a tenant and is its owner: they
+	// choose name, slug, RP ID and origins. The link is shown this once here.
+	InviteTenant(context.Context, *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error)
 	// VouchDomain lets a LIVE tenant run ceremonies on the word of the operators of
 	// this installation that its RP ID is its own domain: where neither DNS nor the
 	// domain's web server can be asked from here. The reason stands in the audit log of
@@ -170,6 +185,7 @@ func RegisterTenantServiceHandler(server *connect.Server, svc TenantServiceHandl
 		connect.Method{Spec: tenantServiceUpdateTenantSpec(), Handler: adapter.updateTenant},
 		connect.Method{Spec: tenantServiceSuspendTenantSpec(), Handler: adapter.suspendTenant},
 		connect.Method{Spec: tenantServiceResumeTenantSpec(), Handler: adapter.resumeTenant},
+		connect.Method{Spec: tenantServiceInviteTenantSpec(), Handler: adapter.inviteTenant},
 		connect.Method{Spec: tenantServiceVouchDomainSpec(), Handler: adapter.vouchDomain},
 	)
 }
@@ -199,6 +215,10 @@ func (UnimplementedTenantServiceHandler) SuspendTenant(context.Context, *v1.Susp
 
 func (UnimplementedTenantServiceHandler) ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.ResumeTenant is not implemented")
+}
+
+func (UnimplementedTenantServiceHandler) InviteTenant(context.Context, *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.InviteTenant is not implemented")
 }
 
 func (UnimplementedTenantServiceHandler) VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error) {
@@ -252,6 +272,14 @@ func (c *tenantServiceClient) SuspendTenant(ctx context.Context, req *v1.Suspend
 func (c *tenantServiceClient) ResumeTenant(ctx context.Context, req *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error) {
 	var res v1.ResumeTenantResponse
 	if err := c.client.CallUnary(ctx, tenantServiceResumeTenantSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *tenantServiceClient) InviteTenant(ctx context.Context, req *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error) {
+	var res v1.InviteTenantResponse
+	if err := c.client.CallUnary(ctx, tenantServiceInviteTenantSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -333,6 +361,18 @@ func (h tenantServiceHandler) resumeTenant(ctx context.Context, _ connect.Spec, 
 		return err
 	}
 	res, err := h.svc.ResumeTenant(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h tenantServiceHandler) inviteTenant(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.InviteTenantRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.InviteTenant(ctx, &req)
 	if err != nil {
 		return err
 	}

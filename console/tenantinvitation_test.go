@@ -1,0 +1,157 @@
+package console_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+)
+
+var joinLink = regexp.MustCompile(`/console/join#([A-Za-z0-9_-]+)`)
+
+// A customer makes a tenant of their own by an invitation of the staff's, once. Found
+// without lockInvitation lets a second one be made.
+func TestFoundingATenant(t *testing.T) {
+	s := newSite(t)
+	ana := s.person(t, "Ana", s.home, member.StaffAdmin)
+	const page = "/console/platform/founders"
+	if res := ana.form(t, page, "label", "Bank <b>", "mode", "LIVE"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "Bank &lt;b&gt;") {
+		t.Errorf("without a reason: %d", res.StatusCode)
+	}
+	if res := ana.form(t, page, "label", "Bank <b>", "mode", "LIVE", "reason", "a new customer"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("invite: %d %s", res.StatusCode, res.body)
+	}
+	if res := ana.form(t, page, "label", "Second", "mode", "TEST", "reason", "a trial"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("invite: %d", res.StatusCode)
+	}
+	links := joinLink.FindAllStringSubmatch(ana.get(t, page).body, -1)
+	if len(links) < 2 {
+		t.Fatalf("%d links", len(links))
+	}
+	tokens := map[string]bool{}
+	for _, l := range links {
+		tokens[l[1]] = true
+	}
+	live := ""
+	for token := range tokens {
+		_, in, err := s.members.Look(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in.FoundsMode == string(tenant.Live) {
+			live = token
+		}
+	}
+
+	ben := s.browser(t, "Ben")
+	if looked := ben.json(t, "/console/join/look", object{"token": live}); len(looked.Invitations) != 1 || looked.Invitations[0].Tenant != "a new live tenant" || looked.Invitations[0].Role != "Owner" {
+		t.Errorf("look: %+v", looked)
+	}
+	if made := ben.create(t, "/console/join", object{"token": live, "name": "Ben"}, object{"token": live}); made.status != http.StatusOK {
+		t.Fatalf("account: %+v", made)
+	}
+	ben.signIn(t)
+	if got := ben.get(t, "/console/found"); got.StatusCode != http.StatusNotFound {
+		t.Errorf("the form without an invitation: %d", got.StatusCode)
+	}
+	if next := ben.json(t, "/console/join/accept", object{"token": live}); next.Next != "/console/found" {
+		t.Fatalf("accept: %+v", next)
+	}
+	if got := ben.get(t, "/console/found"); got.StatusCode != http.StatusOK || !strings.Contains(got.body, "Live") {
+		t.Errorf("the form: %d", got.StatusCode)
+	}
+	send := func(b *browser, slug, rpID string) answer {
+		return b.form(t, "/console/found", "name", "Ben's <i>Bank</i>", "slug", slug, "rpId", rpID, "origins", "https://"+rpID)
+	}
+	for name, tt := range map[string][3]string{
+		"a slug": {"-x", "bens.example", "Slug has 2 to 40"}, "localhost live": {"bens", "localhost", "RP ID may be localhost in test mode only"},
+		"a taken slug": {"platform", "bens.example", "This slug is taken"},
+	} {
+		res := send(ben, tt[0], tt[1])
+		if res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, tt[2]) || !strings.Contains(res.body, "Ben&#39;s &lt;i&gt;Bank") || strings.Contains(res.body, "<i>Bank") {
+			t.Errorf("%s: %d, want %q", name, res.StatusCode, tt[2])
+		}
+	}
+	second := *ben // another tab, with the same cookies
+	second.cookies = map[string]*http.Cookie{}
+	for k, v := range ben.cookies {
+		second.cookies[k] = v
+	}
+	made := send(ben, "bens", "bens.example")
+	if made.StatusCode != http.StatusOK || !strings.Contains(made.body, "bk_live_") || !strings.Contains(made.body, "pk_live_") {
+		t.Fatalf("make: %d %s", made.StatusCode, made.body)
+	}
+	if again := send(&second, "bens2", "bens.example"); again.StatusCode == http.StatusOK {
+		t.Errorf("a second tenant by one invitation: %d", again.StatusCode)
+	}
+	if got := ben.get(t, "/console/t/bens/relying-party"); got.StatusCode != http.StatusOK || !strings.Contains(got.body, "Unproven") {
+		t.Errorf("the owner's page: %d", got.StatusCode)
+	}
+	if n := s.store.AuditCount(t, s.home, "tenant.found"); n != 1 {
+		t.Errorf("%d entries of the platform's", n)
+	}
+	if got := ana.get(t, "/console/t/bens/members"); got.StatusCode != http.StatusNotFound {
+		t.Errorf("the staff in the new tenant: %d", got.StatusCode)
+	}
+	// The open one is taken back, and no member's page lists either.
+	if strings.Contains(ana.get(t, "/console/platform/members").body, "Second") {
+		t.Error("the staff's page lists invitations to found tenants")
+	}
+	open, err := s.members.Founders(t.Context(), s.home)
+	if err != nil || len(open) != 1 {
+		t.Fatalf("Founders = %+v, %v", open, err)
+	}
+	if res := ana.form(t, page+"/"+open[0].Invitation.ID.String()+"/revoke"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("take back: %d", res.StatusCode)
+	}
+	if next := ben.json(t, "/console/join/accept", object{"token": open[0].Token}); next.Problem.Reason != "INVITATION_CLOSED" {
+		t.Errorf("a link that was taken back: %+v", next)
+	}
+}
+
+// Support of the staff, members of tenants and API keys invite no founders.
+func TestWhoInvitesFounders(t *testing.T) {
+	s := newSite(t)
+	acme, _ := s.tenant(t)
+	sam, eve := s.person(t, "Sam", s.home, member.StaffSupport), s.person(t, "Eve", acme, member.Owner)
+	const page = "/console/platform/founders"
+	if got := sam.get(t, page); got.StatusCode != http.StatusOK || strings.Contains(got.body, "and invite") {
+		t.Errorf("support: %d, with the form", got.StatusCode)
+	}
+	if res := sam.form(t, page, "label", "x", "mode", "TEST", "reason", "x"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("support invites: %d", res.StatusCode)
+	}
+	if got := eve.get(t, page); got.StatusCode != http.StatusNotFound {
+		t.Errorf("an owner: %d", got.StatusCode)
+	}
+	if _, err := s.members.InviteFounder(t.Context(), acme, member.FoundingRequest{Label: "x", Mode: tenant.Test}); err == nil {
+		t.Error("a tenant's scope invites founders")
+	}
+	// An ordinary invitation founds nothing, and the other way about nobody joins the staff.
+	token := s.token(t, acme, member.Viewer)
+	if _, _, err := s.members.Found(t.Context(), s.tenants, scope.Actor{Kind: scope.ActorOperator, ID: acme.Tenant().String()}, scope.Origin{}, member.FoundRequest{Token: token}); err == nil {
+		t.Error("an ordinary invitation founds a tenant")
+	}
+	made, err := s.members.InviteFounder(t.Context(), s.home, member.FoundingRequest{Label: "x", Mode: tenant.Test})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := eve.json(t, "/console/join/accept", object{"token": made.Token}); next.Next != "/console/found" {
+		t.Errorf("accept: %+v", next)
+	}
+	err = s.store.ReadTenant(t.Context(), s.home, func(tx *db.TenantTx) error {
+		rows, err := tx.ListMembers(t.Context(), 10)
+		if len(rows) != 1 {
+			t.Errorf("%d of the staff", len(rows))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
