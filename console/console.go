@@ -29,11 +29,14 @@ import (
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/static"
 )
@@ -59,6 +62,9 @@ type Options struct {
 	Sessions    *session.Service
 	Tenants     *tenant.Service
 	Parties     *rp.Service
+	APIKeys     *apikey.Service
+	Stats       *stats.Service
+	Dashboards  *dashboard.Service
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -90,6 +96,9 @@ type Console struct {
 	sessions    *session.Service
 	tenants     *tenant.Service
 	parties     *rp.Service
+	apiKeys     *apikey.Service
+	stats       *stats.Service
+	dashboards  *dashboard.Service
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -106,6 +115,7 @@ func New(o Options) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
+		"APIKeys": o.APIKeys == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 	} {
 		if missing {
 			return nil, errors.New("console: Options." + name + " is required")
@@ -118,6 +128,7 @@ func New(o Options) (*Console, error) {
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, tenants: o.Tenants, parties: o.Parties, metadata: o.Metadata,
+		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
 	if c.origin == nil {
@@ -149,6 +160,8 @@ func (c *Console) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+Path+"/theme", c.setTheme)
 	mux.HandleFunc(Path+"/", c.showNotFound)
 	c.gateRoutes(mux)
+	c.overviewRoutes(mux)
+	c.dashboardRoutes(mux)
 	c.memberRoutes(mux)
 	c.accountRoutes(mux)
 	c.platformRoutes(mux)

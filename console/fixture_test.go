@@ -27,6 +27,7 @@ import (
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -35,6 +36,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/static"
 )
@@ -51,6 +53,8 @@ type site struct {
 	members     *member.Service
 	users       *user.Service
 	credentials *credential.Service
+	stats       *stats.Service
+	dashboards  *dashboard.Service
 	home        scope.Scope
 	at          string // the public URL
 	metadata    *mds.Snapshot
@@ -84,6 +88,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		Store: store, Keys: s.keys, FirstKeys: apikey.First, Fetch: fetcher, Prober: rp.NewProber(rp.ProberOptions{Fetch: fetcher, Resolver: s.net.Resolver()}),
 	})
 	s.members = member.New(member.Options{Store: store, Keys: s.keys})
+	s.stats, s.dashboards = stats.New(store), dashboard.New(store)
 	s.users = user.New(user.Options{Store: store, Keys: s.keys})
 	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	sessions, err := session.New(session.Options{Store: store, Keys: s.keys, Tenants: s.tenants, PublicURL: at})
@@ -104,6 +109,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Parties: rp.New(rp.Options{Store: store}),
+		APIKeys: apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials}), Stats: s.stats, Dashboards: s.dashboards,
 		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})
 	if err != nil {

@@ -18,7 +18,6 @@ type inPlace func(needs string, next func(http.ResponseWriter, *http.Request, *v
 
 // memberRoutes are who works where, of tenants and of the staff.
 func (c *Console) memberRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+Path+"/t/{slug}", c.inTenant("", c.showPlace))
 	mux.HandleFunc("GET "+Path+"/t/{slug}/recoveries/{id}", c.inTenant("", c.showOwnRecovery))
 	mux.HandleFunc("POST "+Path+"/t/{slug}/recoveries/{id}/cancel", c.inTenant("", c.cancelOwnRecovery))
 	c.membersUnder(mux, Path+"/t/{slug}", c.inTenant, apikey.ScopeMembersRead, apikey.ScopeMembersWrite)

@@ -71,7 +71,10 @@ func entry(href, icon, label string, needs ...string) page {
 // tenantParts and platformParts are the sidebar, and paths of theirs are below the place.
 var (
 	tenantParts = []part{
-		{"", []page{}},
+		{"", []page{
+			entry("", "home", "Overview", apikey.ScopeStatsRead),
+			entry("/dashboards", "columns", "Dashboards", apikey.ScopeDashboardsRead),
+		}},
 		{"Security", []page{}},
 		{"Developers", []page{
 			entry(partyPath, "rp", "Relying party", apikey.ScopeSettingsRead),

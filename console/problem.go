@@ -113,6 +113,9 @@ var explained = map[string]words{
 	"OWNER_RECOVERY_WAITS":       {"The members still have time", "They have three days to say no. The link can be made when those are over."},
 	"MEMBER_NOT_OWNER":           {"Nobody is to be recovered here", "This member is an owner no more: their tenant has helped itself. Cancel the recovery."},
 	"STAFF_REQUIRED":             {"Only the staff may", "Ask somebody of the staff of this installation."},
+	"DASHBOARD_UNKNOWN":          {"Nothing is here", "This dashboard was deleted, or belongs elsewhere."},
+	"DASHBOARD_TITLE_INVALID":    {"A title is needed", "In 1 to 80 characters that can be seen."},
+	"TOO_MANY_DASHBOARDS":        {"There are as many dashboards as there may be", "Delete one of the hundred first."},
 	"RATE_LIMITED":               {"Too many tries", "Wait a moment, then go on."},
 	"STORE_UNAVAILABLE":          {"The console cannot read its data right now", "Nothing has changed. Try again in a moment."},
 	"REDIS_UNAVAILABLE":          {"No passkey can be made right now", "Nothing has changed. Try again in a moment."},
@@ -125,7 +128,8 @@ var explained = map[string]words{
 var fields = map[string]string{
 	"INVITATION_EMAIL_INVALID": "email", "MAIL_NOT_CONFIGURED": "email", "EMAIL_INVALID": "email",
 	"REASON_REQUIRED": "reason", "TICKET_REQUIRED": "ticket", "LABEL_INVALID": "label", "ROLE_INVALID": "role", "ROLE_TOO_HIGH": "role",
-	"USER_NAME_INVALID": "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
+	"DASHBOARD_TITLE_INVALID": "title",
+	"USER_NAME_INVALID":       "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
 }
 
 // problemOf puts an error in words, and says with which status. What is no fault is not

@@ -136,6 +136,13 @@ func effects() []effect {
 			return "POST", w.newImport(t, c) + ":cancel", c.secret, map[string]any{}
 		}, "import.cancel", false, ""},
 		{adminv1connect.AuthenticatorServiceDisposeAuthenticatorProcedure, post("/admin/v1/authenticators/ee882879-721c-4913-9775-3dfcce97072a:dispose", map[string]any{"disposition": "FLAG", "reason": "drill"}), "authenticator.dispose", false, ""},
+		{adminv1connect.DashboardServiceCreateDashboardProcedure, post("/admin/v1/dashboards", map[string]any{"title": "Morning", "charts": []any{map[string]any{"metric": "signIns"}}}), "dashboard.create", false, ""},
+		{adminv1connect.DashboardServiceUpdateDashboardProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/dashboards/" + w.dashboard(t, c), c.secret, map[string]any{"title": "Evening"}
+		}, "dashboard.update", false, ""},
+		{adminv1connect.DashboardServiceDeleteDashboardProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/admin/v1/dashboards/" + w.dashboard(t, c), c.secret, nil
+		}, "dashboard.delete", false, ""},
 		{adminv1connect.AttestationRootServiceCreateAttestationRootProcedure, func(t *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/attestationRoots", c.secret, map[string]any{"name": "Fleet", "certificate": rootPEM(fleet(t, uuid.New()))}
 		}, "attestationroot.create", false, ""},

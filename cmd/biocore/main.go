@@ -56,6 +56,8 @@ func commands() []command {
 		{"policy rollback", "VERSION", "go back to an old version of a tenant's policy, by a new version", "biocore policy rollback --tenant acme --reason 'nobody could enroll' 3", runPolicyRollback},
 		{"import", "FILE", "take users and public keys of another system over, after a check", "biocore import --tenant acme --rp-id localhost --dry-run users.jsonl", runImport},
 		{"export users", "FILE", "write a tenant's users and public keys as an import takes them, with a manifest", "biocore export users --tenant acme users.jsonl", runExportUsers},
+		{"stats overview", "", "tell how a tenant's users sign in, and how they did in the period before", "biocore stats overview --tenant acme --range 7d", runStatsOverview},
+		{"stats timeseries", "METRIC", "list how a metric went", "biocore stats timeseries --tenant acme --range 24h --step 1h signIns", runStatsTimeseries},
 		{"rp show", "", "show a tenant's relying party and count its credentials", "biocore rp show --tenant acme", runRPShow},
 		{"rp prove", "", "show what proves a tenant's domain, and look for it", "biocore rp prove --tenant acme", runRPProve},
 		{"rp fetch", "", "fetch what a tenant's domain publishes, and say what to mend", "biocore rp fetch --tenant acme", runRPFetch},

@@ -34,6 +34,7 @@ import (
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -44,6 +45,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/oauth"
@@ -64,6 +66,7 @@ type operator struct {
 	apiKeys  *apikey.Service
 	members  *member.Service
 	mail     *mail.Service
+	stats    *stats.Service
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	mds      *mds.Service      // models of authenticators
 	roots    *attestation.Service
@@ -98,6 +101,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	o.users = user.New(user.Options{Store: store, Keys: o.keys})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.roots = attestation.New(store)
+	o.stats = stats.New(store)
 	var guesses *ratelimit.Guesses
 	if !cfg.NoLimits {
 		guesses = ratelimit.NewGuesses(store.Now)
@@ -227,6 +231,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	p.runner.MaintainEvidence(p.evidence.Maintain)
+	p.runner.MaintainStats(p.stats.Maintain)
 	if err := p.followMDS(); err != nil {
 		return err
 	}
@@ -249,8 +254,10 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
+	boards := dashboard.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Parties: rp.New(rp.Options{Store: p.store}),
+		APIKeys: p.apiKeys, Stats: p.stats, Dashboards: boards,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {
@@ -307,6 +314,8 @@ func (p *platform) wire(ctx context.Context) error {
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,
 	})))
 	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store}), p.tenants))
+	adminv1connect.RegisterStatsServiceHandler(p.rpc, rpc.NewStatsHandler(p.stats))
+	adminv1connect.RegisterDashboardServiceHandler(p.rpc, rpc.NewDashboardHandler(boards))
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)

@@ -93,6 +93,7 @@ type Runner struct {
 	maintainsKeys     bool
 	maintainsEvidence bool
 	maintainsDomains  bool
+	maintainsStats    bool
 	periodic          []*river.PeriodicJob
 }
 
@@ -158,6 +159,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.maintainsDomains {
 		river.AddWorker(r.workers, &domainSweeper{queries: platformq.New(pool), log: r.log})
 		periodic = append(periodic, domainSweepJob())
+	}
+	if r.maintainsStats {
+		river.AddWorker(r.workers, &statsSweeper{queries: platformq.New(pool), now: r.now, log: r.log})
+		periodic = append(periodic, statsSweepJob())
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema:       db.JobSchema,

@@ -79,6 +79,18 @@ type Credential struct {
 	RpID              string
 }
 
+type Dashboard struct {
+	TenantID  uuid.UUID
+	ID        uuid.UUID
+	Title     string
+	Charts    []byte
+	CreatedBy string
+	CreatedAt time.Time
+	UpdatedBy string
+	UpdatedAt time.Time
+	Version   int32
+}
+
 type Disposition struct {
 	TenantID    uuid.UUID
 	ID          uuid.UUID

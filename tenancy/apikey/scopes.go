@@ -45,6 +45,10 @@ const (
 	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite = "admin:tenants:write" // platform keys
 
+	ScopeStatsRead       = "admin:stats:read"
+	ScopeDashboardsRead  = "admin:dashboards:read"
+	ScopeDashboardsWrite = "admin:dashboards:write"
+
 	ScopeImportsRead    = "admin:imports:read"
 	ScopeImportsWrite   = "admin:imports:write"
 	ScopeExportUsers    = "admin:exports:users"    // public keys and names of all users
@@ -65,6 +69,7 @@ func Scopes(kind Kind) []string {
 			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
+			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
 		}
 	case Platform:
 		return []string{

@@ -83,6 +83,9 @@ const (
 	SupportRefused   Type = "support.refused"
 	SupportRevoked   Type = "support.revoked" // by the tenant, before its time
 	SupportEnded     Type = "support.ended"   // given or taken back by the staff
+	DashboardCreated Type = "dashboard.created"
+	DashboardUpdated Type = "dashboard.updated"
+	DashboardDeleted Type = "dashboard.deleted"
 
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
@@ -113,6 +116,7 @@ func Types() []Type {
 		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,
 		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,
+		DashboardCreated, DashboardUpdated, DashboardDeleted,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

@@ -85,6 +85,9 @@ type Permission struct {
 var permissions = []Permission{
 	{apikey.ScopeMembersRead, "See members and invitations", []Role{Owner, Admin, Security, Developer, Auditor, Support, Viewer}},
 	{apikey.ScopeMembersWrite, "Invite, change and remove members", []Role{Owner, Admin}},
+	{apikey.ScopeStatsRead, "See statistics", []Role{Owner, Admin, Security, Developer, Auditor, Support, Viewer}},
+	{apikey.ScopeDashboardsRead, "See dashboards", []Role{Owner, Admin, Security, Developer, Auditor, Support, Viewer}},
+	{apikey.ScopeDashboardsWrite, "Make, change and delete dashboards", []Role{Owner, Admin, Security, Developer, Support}},
 	{apikey.ScopeUsersRead, "See users and their credentials", []Role{Owner, Admin, Security, Developer, Auditor, Support, Viewer}},
 	{apikey.ScopeUsersWrite, "Change users and their credentials", []Role{Owner, Admin, Security, Support}},
 	{apikey.ScopeSessions, "See and revoke sessions of users", []Role{Owner, Admin, Security, Support}},

@@ -29,6 +29,7 @@ type Biocore struct {
 	APIURL  string `json:"apiUrl"`
 	DemoURL string `json:"demoUrl"`
 
+	DatabaseURL string   `json:"databaseUrl"` // as bc_migrator: for what takes days to come about
 	PlatformKey string   `json:"platformKey"` // makes tenants
 	Tenants     []Tenant `json:"tenants"`
 

@@ -144,6 +144,15 @@ var methods = map[string]access{
 	adminv1connect.MemberServiceUpdateMemberProcedure:     {serverKey, apikey.ScopeMembersWrite, replays},
 	adminv1connect.MemberServiceRemoveMemberProcedure:     {serverKey, apikey.ScopeMembersWrite, replays},
 
+	adminv1connect.StatsServiceGetStatsOverviewProcedure:   {serverKey, apikey.ScopeStatsRead, reads},
+	adminv1connect.StatsServiceGetStatsTimeseriesProcedure: {serverKey, apikey.ScopeStatsRead, reads},
+
+	adminv1connect.DashboardServiceListDashboardsProcedure:  {serverKey, apikey.ScopeDashboardsRead, reads},
+	adminv1connect.DashboardServiceGetDashboardProcedure:    {serverKey, apikey.ScopeDashboardsRead, reads},
+	adminv1connect.DashboardServiceCreateDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
+	adminv1connect.DashboardServiceUpdateDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
+	adminv1connect.DashboardServiceDeleteDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceGetApiKeyProcedure:    {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},

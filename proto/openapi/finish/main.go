@@ -68,6 +68,8 @@ func planes() []plane {
 				in(adminv1.File_biocore_admin_v1_signing_key_proto),
 				in(adminv1.File_biocore_admin_v1_import_proto),
 				in(adminv1.File_biocore_admin_v1_relying_party_proto),
+				in(adminv1.File_biocore_admin_v1_stats_proto),
+				in(adminv1.File_biocore_admin_v1_dashboard_proto),
 			},
 		},
 	}

@@ -1,0 +1,12 @@
+-- name: ListTenantsWithStatsDue :many
+-- As bc_jobs, which sees of ceremonies no more than tenant and time. Those first that have
+-- ceremonies which are not counted for good. A row of ceremonies is looked for in each tenant
+-- by itself, in the order of the index: any other plan would read them all.
+-- Index: tenants_pkey, stats_marks_pkey, ceremonies_pkey.
+SELECT t.id FROM tenants t
+LEFT JOIN stats_marks m ON m.tenant_id = t.id
+LEFT JOIN LATERAL (
+  SELECT c.at FROM ceremonies c WHERE c.tenant_id = t.id AND c.at >= m.counted_to ORDER BY c.at DESC LIMIT 1
+) fresh ON true
+WHERE m.tenant_id IS NULL OR fresh.at IS NOT NULL OR m.measured_at < sqlc.arg(measured_before)
+ORDER BY fresh.at IS NULL, m.counted_to NULLS FIRST LIMIT sqlc.arg(max_rows);
