@@ -37,6 +37,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
+	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/static"
 )
@@ -65,6 +66,7 @@ type Options struct {
 	APIKeys     *apikey.Service
 	Stats       *stats.Service
 	Dashboards  *dashboard.Service
+	Support     *support.Service
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -99,6 +101,8 @@ type Console struct {
 	apiKeys     *apikey.Service
 	stats       *stats.Service
 	dashboards  *dashboard.Service
+	support     *support.Service
+	views       sightings
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -114,7 +118,7 @@ type Console struct {
 func New(o Options) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
-		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
+		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil, "Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
 		"APIKeys": o.APIKeys == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 	} {
 		if missing {
@@ -127,7 +131,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, tenants: o.Tenants, parties: o.Parties, metadata: o.Metadata,
+		sessions: o.Sessions, tenants: o.Tenants, support: o.Support, parties: o.Parties, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
@@ -167,6 +171,8 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.platformRoutes(mux)
 	c.partyRoutes(mux)
 	c.foundingRoutes(mux)
+	c.supportRoutes(mux)
+	c.staffSupportRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

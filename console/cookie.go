@@ -89,6 +89,11 @@ var toasts = map[string]string{
 	"board-made":    "Dashboard made",
 	"board-saved":   "Dashboard saved",
 	"board-deleted": "Dashboard deleted",
+	"letin":         "They are in. It ends by itself",
+	"refused":       "Request refused",
+	"putout":        "Their access is over",
+	"givenback":     "Given back. You see the tenant no more",
+	"asked":         "Asked. Owners and admins of the tenant decide",
 }
 
 // done sends the browser on, with a toast.

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -37,6 +38,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
+	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/static"
 )
@@ -51,6 +53,7 @@ type site struct {
 	keys        *keys.Service
 	tenants     *tenant.Service
 	members     *member.Service
+	support     *support.Service
 	users       *user.Service
 	credentials *credential.Service
 	stats       *stats.Service
@@ -90,6 +93,10 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.members = member.New(member.Options{Store: store, Keys: s.keys})
 	s.stats, s.dashboards = stats.New(store), dashboard.New(store)
 	s.users = user.New(user.Options{Store: store, Keys: s.keys})
+	s.support = support.New(support.Options{Store: store, Keys: s.keys, Members: s.members, Name: func(ctx context.Context, person uuid.UUID) (string, error) {
+		u, err := s.users.Get(ctx, s.home, user.ID(person))
+		return u.Name, err
+	}})
 	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	sessions, err := session.New(session.Options{Store: store, Keys: s.keys, Tenants: s.tenants, PublicURL: at})
 	if err != nil {
@@ -108,7 +115,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		t.Fatal(err)
 	}
 	s.Console, err = console.New(console.Options{
-		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Parties: rp.New(rp.Options{Store: store}),
+		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		APIKeys: apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials}), Stats: s.stats, Dashboards: s.dashboards,
 		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})

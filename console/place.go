@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/support"
 )
 
 // platformName is what the staff's part is called.
@@ -29,12 +30,25 @@ type place struct {
 	me    member.Member
 	staff bool // the platform
 
+	support *support.Grant // by which one of the staff is in it; nil for members
+
 	recoveries []member.OwnerRecovery // of the tenant's owners, the newest first
 	alerts     []ui.Alert             // the open ones of them
 }
 
-// may reports whether the person's role allows what scope does.
-func (p *place) may(scope string) bool { return p.me.Role.May(scope) }
+// may reports whether the person's role, or the grant that they are in by,
+// allows what scope does. Who was let in to act may also do what a viewer may.
+func (p *place) may(scope string) bool {
+	return p.me.Role.May(scope) || p.support != nil && member.Viewer.May(scope)
+}
+
+// label is what the person is here.
+func (p *place) label() string {
+	if p.support != nil {
+		return supportLabel(p.support.Access)
+	}
+	return p.me.Role.Label()
+}
 
 // writes is what it takes to change who works here.
 func (p *place) writes() string {
@@ -81,12 +95,14 @@ var (
 		}},
 		{"Organisation", []page{
 			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),
+			entry("/support", "buoy", "Support access", apikey.ScopeSupportRead),
 		}},
 	}
 	platformParts = []part{
 		{"Platform", []page{
 			entry("/tenants", "tenants", "Tenants", apikey.ScopeTenantsRead),
 			entry(foundersPath, "userplus", "Tenant invitations", apikey.ScopeTenantsRead),
+			entry("/support", "buoy", "Support access", apikey.ScopeSupportRequest),
 			entry("/members", "members", "Staff", member.ScopeStaffRead),
 		}},
 	}
@@ -140,6 +156,9 @@ func (c *Console) inTenant(needs string, next func(http.ResponseWriter, *http.Re
 		if err == nil && needs != "" && !p.may(needs) {
 			err = errMayNot
 		}
+		if err == nil {
+			err = c.seen(r, p)
+		}
 		if err != nil {
 			c.fail(w, r, v, err)
 			return
@@ -152,22 +171,30 @@ func (c *Console) inTenant(needs string, next func(http.ResponseWriter, *http.Re
 // tenant of others does not exist for them.
 func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*place, error) {
 	i := slices.IndexFunc(v.memberships, func(m member.Membership) bool { return m.Slug == slug })
-	if i < 0 {
-		return nil, errNowhere
-	}
-	m := v.memberships[i]
-	p := &place{sc: v.in(m.TenantID), base: tenantBase(m.Slug), name: m.Name, note: modeLabel(m.Mode), state: m.State}
+	var p *place
 	var err error
-	// Behind the tenant's own wall: what the list says is for the menu.
-	if p.me, err = c.members.Of(ctx, p.sc, v.session.PersonID); errors.Is(err, member.ErrNotFound) {
-		return nil, errNowhere
-	} else if err != nil {
-		return nil, err
+	if i < 0 {
+		if p = c.lookOf(v, slug); p == nil {
+			return nil, errNowhere
+		}
+	} else {
+		m := v.memberships[i]
+		p = &place{sc: v.in(m.TenantID), base: tenantBase(m.Slug), name: m.Name, note: modeLabel(m.Mode), state: m.State}
+		// Behind the tenant's own wall: what the list says is for the menu.
+		if p.me, err = c.members.Of(ctx, p.sc, v.session.PersonID); errors.Is(err, member.ErrNotFound) {
+			return nil, errNowhere
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	if p.recoveries, err = c.members.OwnerRecoveries(ctx, p.sc); err != nil {
 		return nil, err
 	}
-	p.alerts, err = c.alerts(ctx, p)
+	if p.alerts, err = c.alerts(ctx, p); err != nil {
+		return nil, err
+	}
+	about, err := c.supportAlerts(ctx, p)
+	p.alerts = append(about, p.alerts...)
 	return p, err
 }
 
@@ -215,8 +242,8 @@ func (c *Console) frame(w http.ResponseWriter, r *http.Request, v *visit, p *pla
 		f.Here = path
 	}
 	if p != nil {
-		f.Role, f.Alerts, f.Search = p.me.Role.Label(), p.alerts, p.base+"/search"
-		f.Place = ui.Place{Name: p.name, Note: p.note + " · " + p.me.Role.Label()}
+		f.Role, f.Alerts, f.Search = p.label(), p.alerts, p.base+"/search"
+		f.Place = ui.Place{Name: p.name, Note: p.note + " · " + p.label()}
 		f.Crumbs = append([]ui.Link{{Href: p.base, Label: p.name}}, crumbs...)
 	}
 	f.Places = placesOf(v, p)
@@ -234,6 +261,11 @@ func placesOf(v *visit, here *place) []ui.Place {
 		base := tenantBase(m.Slug)
 		all = append(all, ui.Place{Href: base, Name: m.Name, Note: note, Here: here != nil && here.base == base})
 	}
+	for i := range v.support {
+		g := &v.support[i]
+		base := tenantBase(g.Slug)
+		all = append(all, ui.Place{Href: base, Name: g.TenantName, Note: modeLabel(g.Mode) + " · " + supportLabel(g.Access), Here: here != nil && here.base == base})
+	}
 	if v.staff != nil {
 		all = append(all, ui.Place{Href: platformBase, Name: platformName, Note: "All tenants · " + v.staff.Role.Label(), Here: here != nil && here.staff})
 	}
@@ -242,8 +274,9 @@ func placesOf(v *visit, here *place) []ui.Place {
 
 // who reads the person out of kind:id, as rows name who acted; uuid.Nil for all others.
 func who(by string) uuid.UUID {
-	id, err := uuid.Parse(strings.TrimPrefix(by, string(scope.ActorOperator)+":"))
-	if err != nil || !strings.HasPrefix(by, string(scope.ActorOperator)+":") {
+	kind, rest, _ := strings.Cut(by, ":")
+	id, err := uuid.Parse(rest)
+	if err != nil || kind != string(scope.ActorOperator) && kind != string(scope.ActorSupport) {
 		return uuid.Nil
 	}
 	return id

@@ -128,6 +128,8 @@ type tenantView struct {
 	Origins    []string
 	Created    ui.Moment
 	Suspended  string
+	Opens      string // address of the tenant, for who was let in
+	Asks       string // where that is asked for; empty for who may not
 	Owners     []ownerRow
 	Recoveries []recoveryView
 }
@@ -148,6 +150,11 @@ func (c *Console) showTenant(w http.ResponseWriter, r *http.Request, v *visit, p
 	view := tenantView{
 		Tenant: tenantRow{Name: t.Name, Slug: t.Slug, Mode: modeLabel(string(t.Mode)), State: string(t.State), Href: t.href()},
 		ID:     t.ID.String(), RPID: t.RPID, Origins: t.Origins, Created: ui.At(t.CreatedAt), Suspended: t.SuspendReason,
+	}
+	if look := c.lookOf(v, t.Slug); look != nil {
+		view.Opens = look.base
+	} else if p.may(apikey.ScopeSupportRequest) && !v.worksIn(t.ID) {
+		view.Asks = t.href() + "/support"
 	}
 	for _, m := range t.owners {
 		row := ownerRow{Name: t.names[m.PersonID], Since: ui.Ago(m.CreatedAt, now)}

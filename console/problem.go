@@ -116,6 +116,16 @@ var explained = map[string]words{
 	"DASHBOARD_UNKNOWN":          {"Nothing is here", "This dashboard was deleted, or belongs elsewhere."},
 	"DASHBOARD_TITLE_INVALID":    {"A title is needed", "In 1 to 80 characters that can be seen."},
 	"TOO_MANY_DASHBOARDS":        {"There are as many dashboards as there may be", "Delete one of the hundred first."},
+	"SUPPORT_MAY_NOT":            {"Support access does not go so far", "It allows less, or is over. Ask the tenant for more, if you need it."},
+	"SUPPORT_GRANT_UNKNOWN":      {"Nobody asked for this", "There is no such request for access."},
+	"SUPPORT_ACCESS_INVALID":     {"Choose what they may do", "Look, or look and help users."},
+	"SUPPORT_MINUTES_INVALID":    {"Say for how long", "1 to 60 minutes."},
+	"SUPPORT_WIDER_THAN_ASKED":   {"They asked for less", "Grant what was asked for, or less: they can ask again."},
+	"SUPPORT_OF_MEMBER":          {"You are a member of this tenant", "You need no support access: open the tenant from the menu on the left."},
+	"SUPPORT_OPEN":               {"You have asked already", "Your request waits, or you are in: see Support access."},
+	"SUPPORT_TOO_MANY":           {"Too many wait already", "This tenant has 20 open requests for access. Ask its owner to decide first."},
+	"SUPPORT_DECIDED":            {"This is decided, or over", "Somebody was faster, or its time ran out."},
+	"SUPPORT_GRANT_FORBIDDEN":    {"You cannot decide about this", "An owner or admin of the tenant does, and nobody about themselves."},
 	"RATE_LIMITED":               {"Too many tries", "Wait a moment, then go on."},
 	"STORE_UNAVAILABLE":          {"The console cannot read its data right now", "Nothing has changed. Try again in a moment."},
 	"REDIS_UNAVAILABLE":          {"No passkey can be made right now", "Nothing has changed. Try again in a moment."},
@@ -130,6 +140,7 @@ var fields = map[string]string{
 	"REASON_REQUIRED": "reason", "TICKET_REQUIRED": "ticket", "LABEL_INVALID": "label", "ROLE_INVALID": "role", "ROLE_TOO_HIGH": "role",
 	"DASHBOARD_TITLE_INVALID": "title",
 	"USER_NAME_INVALID":       "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
+	"SUPPORT_ACCESS_INVALID": "access", "SUPPORT_MINUTES_INVALID": "minutes",
 }
 
 // problemOf puts an error in words, and says with which status. What is no fault is not

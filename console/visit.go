@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/support"
 )
 
 // visit is one request of somebody who is signed in.
@@ -19,7 +21,8 @@ type visit struct {
 	session     member.Session
 	person      user.User
 	memberships []member.Membership
-	staff       *member.Member // nil for people who are not of the staff
+	staff       *member.Member   // nil for people who are not of the staff
+	support     []support.Placed // where one of the staff has been let in, now
 	origin      scope.Origin
 	fresh       bool // a passkey was used recently enough for a sensitive act
 }
@@ -28,6 +31,11 @@ type visit struct {
 func (v *visit) in(tenant uuid.UUID) scope.Scope {
 	actor := scope.Actor{Kind: scope.ActorOperator, ID: v.person.ID.String(), Name: v.person.Name}
 	return scope.New(tenant, actor).WithOrigin(v.origin)
+}
+
+// worksIn reports whether the person is a member of a tenant.
+func (v *visit) worksIn(tenant uuid.UUID) bool {
+	return slices.ContainsFunc(v.memberships, func(m member.Membership) bool { return m.TenantID == tenant })
 }
 
 // platform is the reserved tenant, as the person acts in it.
@@ -73,6 +81,9 @@ func (c *Console) visit(r *http.Request) (*visit, error) {
 	switch {
 	case err == nil:
 		v.staff = &staff
+		if v.support, err = c.support.Running(ctx, found.PersonID); err != nil {
+			return nil, err
+		}
 	case !errors.Is(err, member.ErrNotFound):
 		return nil, err
 	}

@@ -25,7 +25,7 @@ var (
 // classify turns what says "Postgres is not there" into ErrUnavailable and
 // scrubs constraint violations, whose texts quote values of rows.
 func classify(err error) error {
-	if err == nil || errors.Is(err, ErrUnavailable) {
+	if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrSupportMayNot) {
 		return err
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -12,6 +12,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -163,8 +164,8 @@ func TestSupportWrites(t *testing.T) {
 		"read a contact": {func(tx *db.TenantTx) error { _, err := tx.AdmitKeys(t.Context(), nil); return err }, false},
 	}
 	for name, w := range writes {
-		if err := store.InTenant(t.Context(), viewer, w.do); !errors.Is(err, db.ErrSupportMayNot) {
-			t.Errorf("who may look: %s: error = %v, want %v", name, err, db.ErrSupportMayNot)
+		if f, ok := fault.As(store.InTenant(t.Context(), viewer, w.do)); !ok || f.Reason != db.ErrSupportMayNot.Reason {
+			t.Errorf("who may look: %s: error = %v, want %v", name, f, db.ErrSupportMayNot)
 		}
 		err := store.InTenant(t.Context(), actor, func(tx *db.TenantTx) error { return errors.Join(w.do(tx), context.Canceled) })
 		if may := !errors.Is(err, db.ErrSupportMayNot); may != w.helps {

@@ -35,11 +35,11 @@ var supportTables = map[string]supportMay{
 	"public.invitations":       {reads: "*", bytes: "email_sealed"},
 	"public.owner_recoveries":  {reads: "*"},
 	"public.support_grants":    {reads: "*"},
+	"public.api_keys":          {reads: "tenant_id id key_id kind name prefix scopes allowed_cidrs created_by created_at last_used_at expires_at revoked_at locked_at replaced_by"},
 	"public.stats_counts":      {reads: "*"},
 	"public.stats_gauges":      {reads: "*"},
 	"public.stats_marks":       {reads: "*"},
 	"public.dashboards":        {reads: "*"},
-	"public.api_keys":          {reads: "tenant_id id key_id kind name prefix scopes allowed_cidrs created_by created_at last_used_at expires_at revoked_at"},
 	"public.signing_keys": {
 		reads: "tenant_id kid algorithm state public_key created_at location activate_at activated_at retired_at revoke_at revoked_at revoke_reason due_at",
 		bytes: "public_key",

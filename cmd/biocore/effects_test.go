@@ -149,6 +149,22 @@ func effects() []effect {
 		{adminv1connect.AttestationRootServiceDeleteAttestationRootProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/attestationRoots/" + w.attestationRoot(t, c, "Fleet"), c.secret, nil
 		}, "attestationroot.delete", false, ""},
+		{adminv1connect.SupportServiceRequestSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/supportGrants:request", w.platformKey, map[string]any{
+				"tenantId": c.id, "personId": w.staffPerson(t, "Sam").String(), "reason": "why", "ticket": "T", "minutes": 5, "access": "VIEW",
+			}
+		}, "support.request", false, ""},
+		{adminv1connect.SupportServiceGrantSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/supportGrants/" + w.supportRequest(t, c) + ":grant", c.secret, map[string]any{"reason": "go on"}
+		}, "support.grant", false, ""},
+		{adminv1connect.SupportServiceRefuseSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/supportGrants/" + w.supportRequest(t, c) + ":refuse", c.secret, map[string]any{"reason": "not now"}
+		}, "support.refuse", false, ""},
+		{adminv1connect.SupportServiceRevokeSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			at := "/admin/v1/supportGrants/" + w.supportRequest(t, c)
+			w.must(t, "POST", at+":grant", c.secret, map[string]any{"reason": "go on"})
+			return "POST", at + ":revoke", c.secret, map[string]any{"reason": "enough"}
+		}, "support.revoke", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRotateApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/apiKeys/" + w.apiKey(t, c) + ":rotate", c.secret, map[string]any{"overlapSeconds": 60}

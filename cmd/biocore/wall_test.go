@@ -77,7 +77,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	key, _ := first["id"].(string)
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
-		"dispositionId": disposition.text("id"), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
+		"dispositionId": disposition.text("id"), "supportGrantId": w.supportRequest(t, c), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
 		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
 		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
@@ -213,6 +213,8 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			return out
 		}
 		return nil // makes a user of one's own: TestSameNamesInTwoTenants
+	case "/admin/v1/supportGrants", "/admin/v1/supportGrants:request": // lists one's own; the platform's own plane
+		return nil
 	case "/admin/v1/apiKeys", "/admin/v1/attestationRoots", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate":
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/evidence":

@@ -46,6 +46,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
+	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/oauth"
@@ -67,6 +68,7 @@ type operator struct {
 	members  *member.Service
 	mail     *mail.Service
 	stats    *stats.Service
+	support  *support.Service
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	mds      *mds.Service      // models of authenticators
 	roots    *attestation.Service
@@ -119,6 +121,10 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, fmt.Errorf("mail: %w", err)
 	}
 	o.members = member.New(member.Options{Store: store, Keys: o.keys, Mail: o.mail})
+	o.support = support.New(support.Options{Store: store, Keys: o.keys, Members: o.members, Name: func(ctx context.Context, person uuid.UUID) (string, error) {
+		u, err := o.users.Get(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "support"}), user.ID(person))
+		return u.Name, err
+	}})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
@@ -256,7 +262,7 @@ func (p *platform) wire(ctx context.Context) error {
 
 	boards := dashboard.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
-		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Parties: rp.New(rp.Options{Store: p.store}),
+		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		APIKeys: p.apiKeys, Stats: p.stats, Dashboards: boards,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
@@ -297,6 +303,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
+	adminv1connect.RegisterSupportServiceHandler(p.rpc, rpc.NewSupportHandler(p.support))
 	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))
 	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, models, faces, p.store.Now))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))

@@ -82,6 +82,19 @@ type Alert struct {
 	Left  string  // how long that is
 	Href  string
 	Label string
+
+	Icon     string  // empty for a warning's
+	Until    *Moment // when it ends; a countdown shows Left
+	Leaves   bool    // with that the page is over too
+	End      string  // where it is ended by a form; empty for nowhere
+	EndLabel string
+}
+
+func (a Alert) icon() string {
+	if a.Icon == "" {
+		return "warn"
+	}
+	return a.Icon
 }
 
 // Gate is a page without the shell.

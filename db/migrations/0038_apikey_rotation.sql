@@ -6,3 +6,4 @@ ALTER TABLE api_keys
   ADD COLUMN locked_at   timestamptz,
   ADD COLUMN replaced_by uuid; -- api_keys.id
 GRANT UPDATE (locked_at, replaced_by) ON api_keys TO bc_app, bc_control;
+GRANT SELECT (locked_at, replaced_by) ON api_keys TO bc_support;

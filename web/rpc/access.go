@@ -153,6 +153,14 @@ var methods = map[string]access{
 	adminv1connect.DashboardServiceUpdateDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
 	adminv1connect.DashboardServiceDeleteDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
 
+	adminv1connect.SupportServiceRequestSupportAccessProcedure: {platformKey, apikey.ScopeSupportRequest, replays},
+	adminv1connect.SupportServiceListSupportGrantsProcedure:    {serverKey, apikey.ScopeSupportRead, reads},
+	adminv1connect.SupportServiceGetSupportGrantProcedure:      {serverKey, apikey.ScopeSupportRead, reads},
+	adminv1connect.SupportServiceGrantSupportAccessProcedure:   {serverKey, apikey.ScopeSupportGrant, replays},
+	adminv1connect.SupportServiceRefuseSupportAccessProcedure:  {serverKey, apikey.ScopeSupportGrant, replays},
+	adminv1connect.SupportServiceRevokeSupportAccessProcedure:  {serverKey, apikey.ScopeSupportGrant, replays},
+	adminv1connect.SupportServiceListSupportActionsProcedure:   {serverKey, apikey.ScopeSupportRead, reads},
+
 	adminv1connect.ApiKeyServiceCreateApiKeyProcedure: {serverKey | platformKey, apikey.ScopeAPIKeysWrite, neverKept},
 	adminv1connect.ApiKeyServiceListApiKeysProcedure:  {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},
 	adminv1connect.ApiKeyServiceGetApiKeyProcedure:    {serverKey | platformKey, apikey.ScopeAPIKeysRead, reads},

@@ -91,6 +91,19 @@ if (add !== null) {
 // After a refusal the first field that is wrong has the focus; where none is, what is said of the form.
 document.querySelector("main [aria-invalid=true]")?.focus();
 
+// How long something still lasts, by the second. What is over goes, and so does a page that was only lent.
+for (const clock of document.querySelectorAll("[data-until]")) {
+  const end = Date.parse(clock.dataset.until);
+  const tick = () => {
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    clock.querySelector("[data-left]").textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (left > 0) return;
+    clearInterval(timer);
+    if ("leaves" in clock.dataset) location.reload();
+  };
+  const timer = setInterval(tick, 1000);
+}
+
 // A page that is slow to come shows that it does, once it is late.
 const late = 300;
 

@@ -1,0 +1,558 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/support"
+)
+
+// supportRoutes are a tenant's page of who of the staff looks into it.
+func (c *Console) supportRoutes(mux *http.ServeMux) {
+	const here = Path + "/t/{slug}/support"
+	mux.HandleFunc("GET "+here, c.inTenant(apikey.ScopeSupportRead, c.showSupport))
+	mux.HandleFunc("GET "+here+"/{id}", c.inTenant(apikey.ScopeSupportRead, c.showGrant))
+	mux.HandleFunc("POST "+here+"/{id}/grant", c.inTenant(apikey.ScopeSupportGrant, c.grantSupport))
+	mux.HandleFunc("POST "+here+"/{id}/refuse", c.inTenant(apikey.ScopeSupportGrant, c.refuseSupport))
+	mux.HandleFunc("POST "+here+"/{id}/revoke", c.inTenant(apikey.ScopeSupportGrant, c.revokeSupport))
+}
+
+// supportLabel is what somebody is called in a tenant that let them in.
+func supportLabel(a support.Access) string {
+	if a == support.Act {
+		return "Support, may help"
+	}
+	return "Support, may look"
+}
+
+// supportRole is whose rights somebody has whom the tenant let in. Postgres allows less of
+// them: nothing but what bc_support is granted.
+func supportRole(a support.Access) member.Role {
+	if a == support.Act {
+		return member.Support
+	}
+	return member.Viewer
+}
+
+// lookOf is the tenant of a grant that runs, as the person sees it by the grant.
+func (c *Console) lookOf(v *visit, slug string) *place {
+	for i := range v.support {
+		if g := &v.support[i]; g.Slug == slug {
+			return &place{
+				sc: g.Scope(v.origin), base: tenantBase(slug), name: g.TenantName, note: modeLabel(g.Mode), state: g.TenantState,
+				me: member.Member{PersonID: g.PersonID, Role: supportRole(g.Access)}, support: &g.Grant,
+			}
+		}
+	}
+	return nil
+}
+
+// sightings remembers which pages support was recorded to have seen, so that a page that
+// reads itself anew is one view. It only ever saves entries that say the same.
+type sightings struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+const (
+	// sameView is how long a page that is read again is still the same view.
+	sameView = time.Minute
+	// maxSightings bounds the memory; past it everything is recorded anew.
+	maxSightings = 4096
+	// maxSeen is how much of an address is recorded, in bytes.
+	maxSeen = 256
+)
+
+func (s *sightings) isNew(what string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.last[what]) < sameView {
+		return false
+	}
+	if s.last == nil || len(s.last) >= maxSightings {
+		s.last = map[string]time.Time{}
+	}
+	s.last[what] = now
+	return true
+}
+
+// seen records that support looks at a page, before it is shown: what cannot be recorded is
+// not shown. What was filtered by stays out of the record: it may be somebody's name.
+func (c *Console) seen(r *http.Request, p *place) error {
+	if p.support == nil || r.Method != http.MethodGet {
+		return nil
+	}
+	page := strings.TrimPrefix(r.URL.Path, p.base)
+	if page == "" {
+		page = "/"
+	}
+	if len(page) > maxSeen {
+		page = strings.ToValidUTF8(page[:maxSeen], "")
+	}
+	if !c.views.isNew(p.support.ID.String()+page, c.now()) {
+		return nil
+	}
+	return c.support.Viewed(r.Context(), p.sc, page)
+}
+
+// supportAlerts are what everybody in a tenant is told on every page: who of the staff is in
+// it, and, for who decides, who asks to be.
+func (c *Console) supportAlerts(ctx context.Context, p *place) ([]ui.Alert, error) {
+	if g := p.support; g != nil {
+		left := ui.At(*g.ExpiresAt)
+		return []ui.Alert{{
+			Name: "Support access", Icon: "buoy", Until: &left, Left: countdown(g.ExpiresAt.Sub(c.now())), Leaves: true,
+			Text: "You are in this tenant for support, ticket " + g.Ticket + ". " + does(g.Access) + " What you see and do is in its audit log.",
+			End:  endOf(slugOf(p), g.ID), EndLabel: "End access",
+		}}, nil
+	}
+	open, err := c.support.Open(ctx, p.sc)
+	if err != nil {
+		return nil, err
+	}
+	var all []ui.Alert
+	decides := p.may(apikey.ScopeSupportGrant)
+	for i := range open {
+		g := &open[i]
+		a := ui.Alert{Name: "Support access", Icon: "buoy", Href: p.base + "/support/" + g.ID.String()}
+		switch {
+		case g.Runs():
+			until := ui.At(*g.ExpiresAt)
+			a.Text = g.PersonName + " from support is in this tenant, ticket " + g.Ticket + ". " + may(g.Access) + " Everything they see and do is in the audit log."
+			a.Until, a.Left, a.Label = &until, countdown(g.ExpiresAt.Sub(c.now())), "See what they did"
+			if decides {
+				a.Label = "Look and end…"
+			}
+		case decides:
+			a.Text = g.PersonName + " from support asks to be let in for " + ui.Count(int(g.Wanted/time.Minute), "minute") + ", ticket " + g.Ticket + "."
+			a.Label = "Look and decide…"
+		default:
+			continue
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func does(a support.Access) string {
+	if a == support.Act {
+		return "You may look and help users."
+	}
+	return "You may look."
+}
+
+func may(a support.Access) string {
+	if a == support.Act {
+		return "They may look and help users."
+	}
+	return "They may look."
+}
+
+// countdown is how long d is, as a countdown shows it.
+func countdown(d time.Duration) string {
+	s := max(int(d.Seconds()), 0)
+	return strconv.Itoa(s/60) + ":" + string(rune('0'+s%60/10)) + string(rune('0'+s%10))
+}
+
+func slugOf(p *place) string { return strings.TrimPrefix(p.base, Path+"/t/") }
+
+// grantView is one request or grant.
+type grantView struct {
+	ID, Name, Ticket, Reason string
+	State                    support.State
+	Wants                    string // access and time
+	Access                   string // granted
+	AskedAt                  ui.Moment
+	Open                     ui.Moment
+	DecidedBy                string
+	DecidedAt                *ui.Moment
+	DecideReason             string
+	Until                    *ui.Moment
+	Left                     string
+	EndedBy, EndReason       string
+	EndedAt                  *ui.Moment
+	Href                     string
+	Waits, Runs              bool
+	Minutes                  int
+	Acts                     bool
+}
+
+func accessWords(a support.Access) string {
+	if a == support.Act {
+		return "Look and help users"
+	}
+	return "Look"
+}
+
+func (c *Console) grantView(g *support.Grant, base string) grantView {
+	v := grantView{
+		ID: g.ID.String(), Name: g.PersonName, Ticket: g.Ticket, Reason: g.Reason, State: g.State, AskedAt: ui.At(g.RequestedAt), Open: ui.At(g.OpenUntil),
+		Wants:     accessWords(g.WantedAccess) + ", for " + ui.Count(int(g.Wanted/time.Minute), "minute"),
+		DecidedBy: decider(g.DecidedBy, g.DecidedName), DecidedAt: at(g.DecidedAt), DecideReason: g.DecideReason,
+		EndedBy: decider(g.EndedBy, g.EndedName), EndedAt: at(g.EndedAt), EndReason: g.EndReason,
+		Href: base + "/" + g.ID.String(), Waits: g.Waits(), Runs: g.Runs(), Minutes: int(g.Wanted / time.Minute), Acts: g.WantedAccess == support.Act,
+	}
+	if g.ExpiresAt != nil && g.DecidedAt != nil {
+		v.Access = accessWords(g.Access) + ", for " + ui.Count(int(g.ExpiresAt.Sub(*g.DecidedAt)/time.Minute), "minute")
+		v.Until = at(g.ExpiresAt)
+		v.Left = countdown(g.ExpiresAt.Sub(c.now()))
+	}
+	return v
+}
+
+// decider is who acted, as they were called then.
+func decider(by, name string) string {
+	if by == "" || name != "" {
+		return name
+	}
+	return whoLabel(by, nil)
+}
+
+// badge is the state in a word, with its colour.
+func (v *grantView) badge() (class, text string) {
+	switch v.State {
+	case support.Requested:
+		return "warn", "Asks for access"
+	case support.Granted:
+		return "warn", "Is in"
+	case support.Refused:
+		return "idle", "Refused"
+	case support.Revoked:
+		return "bad", "Revoked"
+	case support.Ended:
+		return "ok", "Given back"
+	case support.Expired:
+		return "idle", "Over"
+	}
+	return "idle", string(v.State)
+}
+
+type supportView struct {
+	ui.Page
+
+	Open []grantView // waits or runs
+	Past []grantView
+	Next string // address of the older ones; empty for none
+	Slug string
+}
+
+func (c *Console) showSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	list, err := c.support.List(r.Context(), p.sc, listing.Request{PageToken: r.URL.Query().Get("after")})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	base := p.base + "/support"
+	view := supportView{Slug: slugOf(p)}
+	for i := range list.Items {
+		g := c.grantView(&list.Items[i], base)
+		if g.Waits || g.Runs {
+			view.Open = append(view.Open, g)
+		} else {
+			view.Past = append(view.Past, g)
+		}
+	}
+	if list.NextToken != "" {
+		view.Next = base + "?after=" + url.QueryEscape(list.NextToken)
+	}
+	view.Page = c.frame(w, r, v, p, "Support access", base)
+	c.render(w, r, http.StatusOK, c.supportPage(view))
+}
+
+// grantForm is what was typed to let somebody in.
+type grantForm struct {
+	actForm
+
+	Access, Minutes string
+}
+
+type grantPageView struct {
+	ui.Page
+
+	Grant   grantView
+	Actions []actionView
+	Next    string
+	Decides bool
+	Fresh   string
+	Base    string
+	Give    grantForm
+	Refuse  actForm
+	Revoke  actForm
+	Top     *ui.Problem // of a form that is not there any more
+}
+
+type actionView struct {
+	At           ui.Moment
+	Icon, What   string
+	Detail, Href string
+	Denied       bool
+}
+
+func (c *Console) showGrant(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.grant200(w, r, v, p, grantPageView{}, http.StatusOK)
+}
+
+func (c *Console) grant200(w http.ResponseWriter, r *http.Request, v *visit, p *place, view grantPageView, status int) {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, v, support.ErrNotFound)
+		return
+	}
+	g, err := c.support.Get(r.Context(), p.sc, id)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	base := p.base + "/support"
+	view.Grant, view.Base = c.grantView(&g, base), base
+	view.Decides = p.may(apikey.ScopeSupportGrant) && p.support == nil && g.PersonID != v.session.PersonID
+	view.Fresh = freshUntil(v)
+	if view.Give.Minutes == "" {
+		view.Give.Minutes, view.Give.Access = strconv.Itoa(view.Grant.Minutes), string(g.WantedAccess)
+	}
+	for _, form := range []struct {
+		there   bool
+		problem *ui.Problem
+	}{{g.Waits(), view.Give.Problem}, {g.Waits(), view.Refuse.Problem}, {g.Runs(), view.Revoke.Problem}} {
+		if !form.there && form.problem != nil {
+			view.Top = form.problem
+		}
+	}
+	if g.DecidedAt != nil {
+		actions, err := c.support.Actions(r.Context(), p.sc, id, listing.Request{PageToken: r.URL.Query().Get("after")})
+		if err != nil {
+			c.fail(w, r, v, err)
+			return
+		}
+		for _, a := range actions.Items {
+			view.Actions = append(view.Actions, newActionView(a, p.base))
+		}
+		if actions.NextToken != "" {
+			view.Next = view.Grant.Href + "?after=" + url.QueryEscape(actions.NextToken)
+		}
+	}
+	view.Page = c.frame(w, r, v, p, g.PersonName, base, ui.Link{Href: base, Label: "Support access"})
+	view.Page.Here = view.Grant.Href
+	c.render(w, r, status, c.grantPage(view))
+}
+
+func newActionView(a support.Action, base string) actionView {
+	v := actionView{At: ui.At(a.At), Icon: "pen", What: a.Action, Detail: a.Target.Kind + " " + a.Target.ID, Denied: a.Outcome != "success"}
+	if a.Reason != "" {
+		v.Detail += ", " + a.Reason
+	}
+	if a.Action == support.ActionView {
+		v.Icon, v.What, v.Detail, v.Href = "eye", "Looked at", a.Page, local(base+a.Page)
+	}
+	return v
+}
+
+// act lets a member decide, with a fresh passkey.
+func (c *Console) decideSupport(r *http.Request, v *visit, decide func(ctx context.Context, id uuid.UUID) (support.Grant, error)) error {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		return support.ErrNotFound
+	}
+	if !v.fresh {
+		return errStale
+	}
+	_, err = decide(r.Context(), id)
+	return err
+}
+
+func (c *Console) grantSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := grantForm{Access: r.PostFormValue("access"), Minutes: clean(r.PostFormValue("minutes"))}
+	form.Reason = clean(r.PostFormValue("reason"))
+	err := c.decideSupport(r, v, func(ctx context.Context, id uuid.UUID) (support.Grant, error) {
+		minutes, err := strconv.Atoi(form.Minutes)
+		if err != nil || minutes < 1 || minutes > 60 {
+			return support.Grant{}, support.ErrMinutes
+		}
+		if form.Access == "" {
+			return support.Grant{}, support.ErrAccess
+		}
+		return c.support.Grant(ctx, p.sc, support.GrantRequest{
+			ID: id, Access: support.Access(form.Access), For: time.Duration(minutes) * time.Minute, Reason: form.Reason,
+		})
+	})
+	if problem, code := c.inForm(r, err); problem != nil {
+		form.Problem = problem
+		c.grant200(w, r, v, p, grantPageView{Give: form}, code)
+		return
+	}
+	c.done(w, r, "letin", p.base+"/support/"+r.PathValue("id"))
+}
+
+func (c *Console) refuseSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := actForm{Reason: clean(r.PostFormValue("reason"))}
+	err := c.decideSupport(r, v, func(ctx context.Context, id uuid.UUID) (support.Grant, error) {
+		return c.support.Refuse(ctx, p.sc, id, form.Reason)
+	})
+	if problem, code := c.inForm(r, err); problem != nil {
+		form.Problem = problem
+		c.grant200(w, r, v, p, grantPageView{Refuse: form}, code)
+		return
+	}
+	c.done(w, r, "refused", p.base+"/support")
+}
+
+func (c *Console) revokeSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := actForm{Reason: clean(r.PostFormValue("reason"))}
+	err := c.decideSupport(r, v, func(ctx context.Context, id uuid.UUID) (support.Grant, error) {
+		return c.support.Revoke(ctx, p.sc, id, form.Reason)
+	})
+	if problem, code := c.inForm(r, err); problem != nil {
+		form.Problem = problem
+		c.grant200(w, r, v, p, grantPageView{Revoke: form}, code)
+		return
+	}
+	c.done(w, r, "putout", p.base+"/support/"+r.PathValue("id"))
+}
+
+// staffSupportRoutes are the staff's side: asking, what became of it, giving it back.
+func (c *Console) staffSupportRoutes(mux *http.ServeMux) {
+	const ask = platformBase + "/tenants/{slug}/support"
+	mux.HandleFunc("GET "+platformBase+"/support", c.inPlatform(apikey.ScopeSupportRequest, c.showAsked))
+	mux.HandleFunc("POST "+platformBase+"/support/{slug}/{id}/end", c.inPlatform(apikey.ScopeSupportRequest, c.endSupport))
+	mux.HandleFunc("GET "+ask, c.inPlatform(apikey.ScopeSupportRequest, c.showAsk))
+	mux.HandleFunc("POST "+ask, c.inPlatform(apikey.ScopeSupportRequest, c.askSupport))
+}
+
+func endOf(slug string, id uuid.UUID) string {
+	return platformBase + "/support/" + slug + "/" + id.String() + "/end"
+}
+
+type askedRow struct {
+	grantView
+
+	Tenant string
+	Opens  string // address of the tenant, while the grant runs
+	Ends   string // where it is given or taken back
+	End    string // what that is called
+}
+
+type askedView struct {
+	ui.Page
+
+	Rows []askedRow
+}
+
+func (c *Console) showAsked(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	all, err := c.support.OfPerson(r.Context(), v.session.PersonID)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	var view askedView
+	for i := range all {
+		g := &all[i]
+		row := askedRow{grantView: c.grantView(&g.Grant, ""), Tenant: g.TenantName}
+		switch {
+		case g.Runs():
+			row.Opens, row.Ends, row.End = tenantBase(g.Slug), endOf(g.Slug, g.ID), "End access"
+		case g.Waits():
+			row.Ends, row.End = endOf(g.Slug, g.ID), "Take back"
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	view.Page = c.frame(w, r, v, p, "Support access", platformBase+"/support")
+	c.render(w, r, http.StatusOK, c.askedPage(view))
+}
+
+// endSupport takes no fresh passkey: what it does is always safe.
+func (c *Console) endSupport(w http.ResponseWriter, r *http.Request, v *visit, _ *place) {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, v, support.ErrNotFound)
+		return
+	}
+	all, err := c.support.OfPerson(r.Context(), v.session.PersonID)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	for i := range all {
+		if all[i].ID == id && all[i].Slug == r.PathValue("slug") {
+			if _, err := c.support.End(r.Context(), v.in(all[i].TenantID), id); err != nil {
+				c.fail(w, r, v, err)
+				return
+			}
+			c.done(w, r, "givenback", platformBase+"/support")
+			return
+		}
+	}
+	c.fail(w, r, v, support.ErrNotFound)
+}
+
+type askView struct {
+	ui.Page
+
+	Tenant tenantRow
+	Href   string
+	Fresh  string
+	Form   grantForm
+}
+
+func (c *Console) showAsk(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.ask200(w, r, v, p, grantForm{Access: string(support.View), Minutes: "30"}, http.StatusOK)
+}
+
+func (c *Console) ask200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form grantForm, status int) {
+	t, err := c.customer(r, v, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	view := askView{Tenant: tenantRow{Name: t.Name, Href: t.href()}, Href: t.href() + "/support", Fresh: freshUntil(v), Form: form}
+	view.Page = c.frame(w, r, v, p, "Ask for access", tenantsPath, ui.Link{Href: tenantsPath, Label: "Tenants"}, ui.Link{Href: t.href(), Label: t.Name})
+	view.Page.Here = view.Href
+	c.render(w, r, status, c.askPage(view))
+}
+
+func (c *Console) askSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := grantForm{Access: r.PostFormValue("access"), Minutes: clean(r.PostFormValue("minutes"))}
+	form.Reason, form.Ticket = clean(r.PostFormValue("reason")), clean(r.PostFormValue("ticket"))
+	t, err := c.customer(r, v, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	minutes, bad := strconv.Atoi(form.Minutes)
+	switch {
+	case !v.fresh:
+		err = errStale
+	case bad != nil || minutes < 1 || minutes > 60:
+		err = support.ErrMinutes
+	default:
+		_, err = c.support.Request(r.Context(), v.platform(), support.Request{
+			TenantID: t.ID, PersonID: v.session.PersonID, Reason: form.Reason, Ticket: form.Ticket,
+			For: time.Duration(minutes) * time.Minute, Access: support.Access(form.Access),
+		})
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		form.Problem = problem
+		c.ask200(w, r, v, p, form, code)
+		return
+	}
+	c.done(w, r, "asked", platformBase+"/support")
+}
+
+// accessChoices are what may be asked for, or granted of it.
+func accessChoices(acts bool) []ui.Choice {
+	all := []ui.Choice{{Value: string(support.View), Label: accessWords(support.View)}}
+	if acts {
+		all = append(all, ui.Choice{Value: string(support.Act), Label: accessWords(support.Act)})
+	}
+	return all
+}

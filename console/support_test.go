@@ -1,0 +1,301 @@
+package console_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/support"
+)
+
+// visitor is somebody of the staff who has asked to be let in.
+type visitor struct {
+	*site
+
+	acme              scope.Scope
+	base, page        string // the tenant's address, and the request's below it
+	owner, vic, staff *browser
+}
+
+// askAccess lets one of the staff ask for access.
+func askAccess(t *testing.T, access string) *visitor {
+	t.Helper()
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	v := &visitor{site: s, acme: acme, base: "/console/t/" + slug}
+	v.owner, v.vic = s.person(t, "Oda Owner", acme, member.Owner), s.person(t, "Vic Viewer", acme, member.Viewer)
+	v.staff = s.person(t, "Sam Staff", s.home, member.StaffSupport)
+	ask := "/console/platform/tenants/" + slug + "/support"
+	if res := v.staff.get(t, "/console/platform/tenants/"+slug); !strings.Contains(res.body, ask) {
+		t.Fatalf("the tenant's page does not offer to ask: %d", res.StatusCode)
+	}
+	if res := v.staff.get(t, v.base+"/members"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("without a grant = %d, want 404", res.StatusCode)
+	}
+	for _, bad := range [][]string{
+		{"reason", "", "ticket", "SUP-1", "minutes", "30", "access", access}, {"reason", "why", "ticket", "", "minutes", "30", "access", access},
+		{"reason", "why", "ticket", "SUP-1", "minutes", "61", "access", access}, {"reason", "why", "ticket", "SUP-1", "minutes", "x", "access", access},
+		{"reason", "why", "ticket", "SUP-1", "minutes", "30", "access", "ALL"},
+	} {
+		if res := v.staff.form(t, ask, bad...); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, bad[5]) || !strings.Contains(res.body, `aria-invalid`) {
+			t.Errorf("ask with %v = %d, want 422 with what was typed", bad, res.StatusCode)
+		}
+	}
+	if res := v.staff.form(t, ask, "reason", "sign-ins fail", "ticket", "SUP-20418", "minutes", "30", "access", access); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("ask = %d", res.StatusCode)
+	}
+	body := v.owner.get(t, v.base+"/members").body
+	v.page = regexp.MustCompile(v.base + `/support/[0-9a-f-]{36}`).FindString(body)
+	if v.page == "" || !strings.Contains(body, "Sam Staff from support asks to be let in for 30 minutes, ticket SUP-20418") {
+		t.Fatalf("an owner is not told on every page:\n%s", body)
+	}
+	if body := v.vic.get(t, v.base+"/members").body; strings.Contains(body, "asks to be let in") {
+		t.Error("who cannot decide is asked to")
+	}
+	return v
+}
+
+func (v *visitor) letIn(t *testing.T, access string) {
+	t.Helper()
+	if res := v.owner.form(t, v.page+"/grant", "access", access, "minutes", "20", "reason", "go on"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("grant = %d %s", res.StatusCode, res.body)
+	}
+}
+
+// A whole story in pages: asked, refused without a fresh passkey, narrowed, looked at with
+// banners on both sides, ended.
+func TestSupportAccess(t *testing.T) {
+	v := askAccess(t, "ACT")
+	if res := v.vic.get(t, v.page); res.StatusCode != http.StatusOK || strings.Contains(res.body, "/grant") {
+		t.Errorf("a viewer sees the form: %d", res.StatusCode)
+	}
+	for _, path := range []string{"/grant", "/refuse", "/revoke"} {
+		if res := v.vic.form(t, v.page+path, "access", "VIEW", "minutes", "5", "reason", "x"); res.StatusCode != http.StatusForbidden {
+			t.Errorf("a viewer posts %s = %d, want 403", path, res.StatusCode)
+		}
+		if res := v.staff.form(t, v.page+path, "access", "ACT", "minutes", "5", "reason", "x"); res.StatusCode != http.StatusNotFound {
+			t.Errorf("the staff posts %s = %d, want 404", path, res.StatusCode)
+		}
+	}
+	if res := v.owner.form(t, v.page+"/grant", "access", "VIEW", "minutes", "31", "reason", "kept"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "kept") {
+		t.Errorf("more than was asked for = %d, want 422", res.StatusCode)
+	}
+	v.grow(t)
+	if res := v.owner.form(t, v.page+"/grant", "access", "VIEW", "minutes", "20", "reason", "x"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("without a fresh passkey = %d, want 403", res.StatusCode)
+	}
+	v.owner.signIn(t)
+	v.letIn(t, "VIEW")
+
+	in := v.staff.get(t, v.base+"/members")
+	if in.StatusCode != http.StatusOK || !strings.Contains(in.body, "You are in this tenant for support") || !strings.Contains(in.body, "End access") || !strings.Contains(in.body, "Vic Viewer") {
+		t.Fatalf("the tenant by the grant = %d\n%s", in.StatusCode, in.body)
+	}
+	if strings.Contains(in.body, v.base+`/invitations"`) {
+		t.Error("who may look sees a form to invite")
+	}
+	for _, who := range []*browser{v.owner, v.vic} {
+		if body := who.get(t, v.base+"/members").body; !strings.Contains(body, "Sam Staff from support is in this tenant") || !strings.Contains(body, "data-until=") {
+			t.Errorf("%s is not told who is in", who.name)
+		}
+	}
+	if body := v.owner.get(t, v.page).body; !strings.Contains(body, "Looked at") || !strings.Contains(body, "/members</a>") {
+		t.Errorf("the owner does not see what was looked at:\n%s", body)
+	}
+	// Each page view is one entry, though the page reads itself anew.
+	v.staff.get(t, v.base+"/members")
+	if n := v.store.AuditCount(t, v.acme, "support.view"); n != 1 {
+		t.Errorf("%d views recorded, want 1", n)
+	}
+	list := v.staff.get(t, "/console/platform/support")
+	end := regexp.MustCompile(`/console/platform/support/[0-9a-z/-]+/end`).FindString(list.body)
+	if end == "" || !strings.Contains(list.body, "Open the tenant") {
+		t.Fatalf("own grants = %d", list.StatusCode)
+	}
+	other := v.person(t, "Mia Staff", v.home, member.StaffSupport)
+	if res := other.form(t, end); res.StatusCode != http.StatusNotFound {
+		t.Errorf("another of the staff ends it = %d, want 404", res.StatusCode)
+	}
+	if res := other.get(t, v.base+"/members"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("another of the staff = %d, want 404", res.StatusCode)
+	}
+	if res := v.owner.form(t, v.page+"/revoke", "reason", "enough"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("revoke = %d %s", res.StatusCode, res.body)
+	}
+	if res := v.staff.get(t, v.base+"/members"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("after the revocation = %d, want 404", res.StatusCode)
+	}
+	if res := v.staff.form(t, end); res.StatusCode != http.StatusConflict {
+		t.Errorf("ending what is over = %d, want 409", res.StatusCode)
+	}
+	if body := v.staff.get(t, "/console/platform/support").body; !strings.Contains(body, "enough") {
+		t.Error("the staff does not read why")
+	}
+}
+
+func TestSupportIsGivenBack(t *testing.T) {
+	v := askAccess(t, "VIEW")
+	v.letIn(t, "VIEW")
+	end := regexp.MustCompile(`/console/platform/support/[0-9a-z/-]+/end`).FindString(v.staff.get(t, v.base+"/members").body)
+	if res := v.staff.form(t, end); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("end = %d", res.StatusCode)
+	}
+	if res := v.staff.get(t, v.base+"/members"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("after giving back = %d, want 404", res.StatusCode)
+	}
+	if body := v.owner.get(t, v.base+"/members").body; strings.Contains(body, "is in this tenant") {
+		t.Error("the banner stays")
+	}
+}
+
+// Every route of a tenant, in support mode: pages work through bc_support or say no, and
+// nothing that is posted by who may look changes anything, whatever a handler thinks.
+func TestSupportModeOnEveryRoute(t *testing.T) {
+	for _, access := range []string{"VIEW", "ACT"} {
+		t.Run(access, func(t *testing.T) {
+			v := askAccess(t, "ACT")
+			v.letIn(t, access)
+			known, err := v.users.Create(t.Context(), v.acme, user.Profile{ExternalID: "ext-1", Name: "Uma User"}, user.Contact{Email: "uma@example.com"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := v.views(t); n != 0 {
+				t.Fatalf("%d entries of support before", n)
+			}
+			shown := 0
+			for _, route := range routes(t) {
+				method, pattern, _ := strings.Cut(route, " ")
+				if !strings.HasPrefix(pattern, "/console/t/{slug}") {
+					continue
+				}
+				path := strings.Replace(pattern, "/console/t/{slug}", v.base, 1)
+				path = strings.ReplaceAll(path, "{$}", "")
+				for _, id := range []string{known.ID.String(), uuid.NewString()} {
+					path := regexp.MustCompile(`\{[a-z]+(\.\.\.)?\}`).ReplaceAllString(path, id)
+					if method == http.MethodGet {
+						res := v.staff.get(t, path)
+						if res.StatusCode >= http.StatusInternalServerError {
+							t.Errorf("GET %s = %d", path, res.StatusCode)
+						}
+						if res.StatusCode == http.StatusOK {
+							shown++
+						}
+						continue
+					}
+					before := v.views(t)
+					res := v.staff.form(t, path, "reason", "because", "name", "x", "label", "x", "role", "viewer", "access", "VIEW", "minutes", "5")
+					if res.StatusCode >= http.StatusInternalServerError {
+						t.Errorf("POST %s = %d", path, res.StatusCode)
+					}
+					if after := v.views(t); access == "VIEW" && after != before {
+						t.Errorf("POST %s = %d left %d entries of a change", path, res.StatusCode, after-before)
+					}
+				}
+			}
+			if shown < 3 {
+				t.Errorf("%d pages were shown", shown)
+			}
+			grants, err := v.site.support.Open(t.Context(), v.acme)
+			if err != nil || len(grants) != 1 {
+				t.Fatalf("Open = %v, %v", grants, err)
+			}
+			_, err = v.users.Block(t.Context(), grants[0].Scope(scope.Origin{}), user.BlockRequest{ID: known.ID, Reason: "x"})
+			if f, ok := fault.As(err); (access == "VIEW") != (ok && f.Reason == "SUPPORT_MAY_NOT") || access == "ACT" && err != nil {
+				t.Errorf("Block error = %v", err)
+			}
+			seen, err := v.users.Get(t.Context(), grants[0].Scope(scope.Origin{}), known.ID)
+			if err != nil || seen.Name != "Uma User" || seen.Contact != (user.Contact{}) {
+				t.Errorf("Get = %+v, %v", seen, err)
+			}
+			_, err = v.users.Update(t.Context(), grants[0].Scope(scope.Origin{}), user.UpdateRequest{ID: known.ID, Name: ptr("Mallory")})
+			if f, ok := fault.As(err); !ok || f.Reason != "SUPPORT_MAY_NOT" {
+				t.Errorf("Update error = %v", err)
+			}
+			if grants[0].Access != support.Access(access) {
+				t.Errorf("access = %s", grants[0].Access)
+			}
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// views counts what support has left in the audit trail but page views.
+func (v *visitor) views(t *testing.T) int {
+	t.Helper()
+	var n int
+	if err := v.store.Superuser(t).QueryRow(t.Context(),
+		"SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND support_grant_id IS NOT NULL AND action <> 'support.view'", v.acme.Tenant()).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// routes are all that the package's files hand to a mux, as METHOD and pattern.
+func routes(t *testing.T) []string {
+	t.Helper()
+	files, err := parser.ParseDir(token.NewFileSet(), ".", func(f os.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // one package without build tags
+	if err != nil {
+		t.Fatal(err)
+	}
+	consts := map[string]string{"ui.Path": "/console"}
+	eval := func(e ast.Expr) (string, bool) { return "", false }
+	eval = func(e ast.Expr) (string, bool) {
+		switch e := e.(type) {
+		case *ast.BasicLit:
+			s, err := strconv.Unquote(e.Value)
+			return s, err == nil
+		case *ast.Ident:
+			s, ok := consts[e.Name]
+			return s, ok
+		case *ast.SelectorExpr:
+			return "/console", e.Sel.Name == "Path"
+		case *ast.BinaryExpr:
+			l, a := eval(e.X)
+			r, b := eval(e.Y)
+			return l + r, a && b
+		}
+		return "", false
+	}
+	var found []string
+	for range 3 { // constants of constants
+		found = nil
+		for _, file := range files["console"].Files {
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.ValueSpec:
+					for i, name := range n.Names {
+						if i < len(n.Values) {
+							if s, ok := eval(n.Values[i]); ok {
+								consts[name.Name] = s
+							}
+						}
+					}
+				case *ast.CallExpr:
+					if f, ok := n.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "HandleFunc" && len(n.Args) == 2 {
+						if s, ok := eval(n.Args[0]); ok {
+							found = append(found, s)
+						}
+					}
+				}
+				return true
+			})
+		}
+	}
+	if len(found) < 20 {
+		t.Fatalf("only %d routes found: %v", len(found), found)
+	}
+	return found
+}
