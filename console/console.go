@@ -23,15 +23,21 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/biocore-id/biocore/authcore/attestation"
+	"github.com/biocore-id/biocore/authcore/authenticator"
+	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
@@ -67,6 +73,13 @@ type Options struct {
 	Stats       *stats.Service
 	Dashboards  *dashboard.Service
 	Support     *support.Service
+	APIKeys     *apikey.Service
+	Keys        *keys.Service
+	Simulations *simulation.Service
+	Trail       *trail.Reader
+	Blast       *blastradius.Service
+	Models      *authenticator.Catalogue
+	Roots       *attestation.Service
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -103,6 +116,13 @@ type Console struct {
 	dashboards  *dashboard.Service
 	support     *support.Service
 	views       sightings
+	apiKeys     *apikey.Service
+	keys        *keys.Service
+	simulations *simulation.Service
+	trail       *trail.Reader
+	blast       *blastradius.Service
+	models      *authenticator.Catalogue
+	roots       *attestation.Service
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -120,6 +140,8 @@ func New(o Options) (*Console, error) {
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil, "Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
 		"APIKeys": o.APIKeys == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
+		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil,
+		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil,
 	} {
 		if missing {
 			return nil, errors.New("console: Options." + name + " is required")
@@ -133,6 +155,8 @@ func New(o Options) (*Console, error) {
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, tenants: o.Tenants, support: o.Support, parties: o.Parties, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards,
+		apiKeys: o.APIKeys, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
+		blast: o.Blast, models: o.Models, roots: o.Roots,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
 	if c.origin == nil {
@@ -173,6 +197,10 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.foundingRoutes(mux)
 	c.supportRoutes(mux)
 	c.staffSupportRoutes(mux)
+	c.apiKeyRoutes(mux)
+	c.signingKeyRoutes(mux)
+	c.policyRoutes(mux)
+	c.authenticatorRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

@@ -17,17 +17,23 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/attestation"
+	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/db/jobs"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
@@ -58,10 +64,12 @@ type site struct {
 	credentials *credential.Service
 	stats       *stats.Service
 	dashboards  *dashboard.Service
+	apiKeys     *apikey.Service
 	home        scope.Scope
 	at          string // the public URL
 	metadata    *mds.Snapshot
-	net         *fetchtest.Internet // on which tenants' domains are
+	net         *fetchtest.Internet  // on which tenants' domains are
+	reports     []blastradius.Report // of the metadata
 }
 
 func newSite(t *testing.T) *site { return newSiteAt(t, publicURL, nil) }
@@ -114,9 +122,26 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	if err := s.tenants.PlaceConsole(t.Context(), s.home, at); err != nil {
 		t.Fatal(err)
 	}
+	models, err := authenticator.NewCatalogue(authenticator.Options{Keys: s.keys, Metadata: func() *mds.Snapshot { return s.metadata }, Now: store.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue, err := jobs.NewQueue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	blast, err := blastradius.New(blastradius.Options{
+		Store: store, Keys: s.keys, Tenants: s.tenants, Queue: queue, Reports: func() (int, []blastradius.Report) { return 42, s.reports },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.apiKeys = apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		APIKeys: apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials}), Stats: s.stats, Dashboards: s.dashboards,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys),
+		Blast: blast, Models: models, Roots: attestation.New(store),
 		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})
 	if err != nil {

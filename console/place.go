@@ -89,9 +89,14 @@ var (
 			entry("", "home", "Overview", apikey.ScopeStatsRead),
 			entry("/dashboards", "columns", "Dashboards", apikey.ScopeDashboardsRead),
 		}},
-		{"Security", []page{}},
+		{"Security", []page{
+			entry(policiesPath, "shield", "Policies", apikey.ScopePolicyRead),
+			entry(modelsPath, "finger", "Authenticators", apikey.ScopeAuthenticatorsRead),
+		}},
 		{"Developers", []page{
 			entry(partyPath, "rp", "Relying party", apikey.ScopeSettingsRead),
+			entry(keysPath, "api", "API keys", apikey.ScopeAPIKeysRead),
+			entry(signingPath, "sign", "Signing keys", apikey.ScopeSigningKeysRead),
 		}},
 		{"Organisation", []page{
 			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),

@@ -50,6 +50,7 @@ const (
 	// pause, which keeps one connection and most of a core busy. Of one tenant one runs.
 	maxAtOnce = 2
 	maxListed = 20
+	maxWho    = 1_000
 )
 
 // Kinds of ceremonies, as they stand in rows.
@@ -111,6 +112,12 @@ type Result struct {
 	Credentials    []Affected[credential.ID]
 	Authenticators []Affected[uuid.UUID] // AAGUIDs
 
+	// Who are the users of those, each with each model that they used, the hardest hit
+	// first: at most 1,000. Reached counts all of these users, and Denied those of them who
+	// would have been refused.
+	Who             []Who
+	Reached, Denied int
+
 	Standing Standing
 }
 
@@ -120,6 +127,15 @@ type Change struct {
 	Before, After policy.Outcome
 	Count         int
 	Reasons       []Affected[string] // of After, the most frequent first; a ceremony may have several
+}
+
+// Who is a user whom a draft would have refused or stepped up, with one model.
+type Who struct {
+	User          uuid.UUID
+	Authenticator uuid.UUID // AAGUID
+	Count         int       // ceremonies
+	Before, After policy.Outcome
+	Reasons       []string // of the hardest of them, as Before and After
 }
 
 // Affected is somebody or something with a count.
@@ -177,7 +193,7 @@ func (s *Service) Simulate(ctx context.Context, sc scope.Scope, req Request) (Re
 	}
 	defer leave()
 	started := s.store.Now()
-	r := replay{draft: &draft, tallies: map[change]*tally{}, users: counts[uuid.UUID]{}, credentials: counts[credential.ID]{}, models: counts[uuid.UUID]{}}
+	r := replay{draft: &draft, tallies: map[change]*tally{}, users: counts[uuid.UUID]{}, who: map[userModel]*Who{}, credentials: counts[credential.ID]{}, models: counts[uuid.UUID]{}}
 	since, all, err := s.ceremonies(ctx, sc, &r, started.AddDate(0, 0, -req.Days), started.Add(timeLimit*3/4))
 	if err != nil {
 		return Result{}, err
@@ -186,7 +202,9 @@ func (s *Service) Simulate(ctx context.Context, sc scope.Scope, req Request) (Re
 	if err != nil {
 		return Result{}, err
 	}
+	who, denied := r.hit()
 	return Result{
+		Who: who, Reached: len(r.users), Denied: denied,
 		Since: since, Ceremonies: r.decided, All: all, Incomplete: r.incomplete, Apart: r.apart, Changes: r.changes(),
 		Users: r.users.top(cmpUUID), Credentials: r.credentials.top(cmp.Compare), Authenticators: r.models.top(cmpUUID),
 		Standing: standing,
@@ -296,6 +314,7 @@ type replay struct {
 	decided, incomplete, apart int
 	tallies                    map[change]*tally
 	users                      counts[uuid.UUID]
+	who                        map[userModel]*Who
 	credentials                counts[credential.ID]
 	models                     counts[uuid.UUID]
 }
@@ -347,10 +366,42 @@ func (r *replay) ceremony(row *tenantq.ListCeremoniesRow) error {
 	}
 	if row.UserID != nil {
 		r.users[*row.UserID]++
+		r.hits(userModel{*row.UserID, model}, before, after)
 	}
 	r.credentials[credential.ID(row.CredentialID)]++
 	r.models[model]++
 	return nil
+}
+
+// userModel is a user with a model of authenticators.
+type userModel struct{ user, model uuid.UUID }
+
+func (r *replay) hits(key userModel, before policy.Outcome, after policy.Decision) {
+	w := r.who[key]
+	if w == nil {
+		w = &Who{User: key.user, Authenticator: key.model}
+		r.who[key] = w
+	}
+	w.Count++
+	if severity(after.Outcome) > severity(w.After) {
+		w.Before, w.After, w.Reasons = before, after.Outcome, after.Reasons
+	}
+}
+
+// hit are those of whom ceremonies were decided harder, the refused first, and how many
+// users would have been refused.
+func (r *replay) hit() (list []Who, denied int) {
+	refused := map[uuid.UUID]bool{}
+	for _, w := range r.who {
+		list = append(list, *w)
+		if w.After == policy.Deny {
+			refused[w.User] = true
+		}
+	}
+	slices.SortFunc(list, func(a, b Who) int {
+		return cmp.Or(cmp.Compare(severity(b.After), severity(a.After)), cmp.Compare(b.Count, a.Count), cmpUUID(a.User, b.User), cmpUUID(a.Authenticator, b.Authenticator))
+	})
+	return slices.Clip(list[:min(len(list), maxWho)]), len(refused)
 }
 
 // decide is what a policy says of a ceremony, with the authenticator's model. complete is

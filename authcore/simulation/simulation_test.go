@@ -106,6 +106,12 @@ func TestSimulate(t *testing.T) {
 		Users:          []simulation.Affected[uuid.UUID]{{bob, 3}, {ada, 2}},
 		Credentials:    []simulation.Affected[credential.ID]{{credential.ID(his[0]), 3}, {credential.ID(theirs[1]), 2}},
 		Authenticators: []simulation.Affected[uuid.UUID]{{phone, 4}, {yubikey, 1}},
+		Who: []simulation.Who{
+			{bob, phone, 2, policy.Allow, policy.Deny, []string{"ATTESTATION_UNTRUSTED"}}, // of a registration and a sign-in the harder
+			{bob, yubikey, 1, policy.Allow, policy.Deny, []string{"SIGN_COUNT_ROLLBACK"}},
+			{ada, phone, 2, policy.Allow, policy.StepUp, []string{"ASSURANCE_INSUFFICIENT"}},
+		},
+		Reached: 2, Denied: 1,
 		Standing: simulation.Standing{
 			Credentials: 3, All: true, Refused: 3, Reasons: reasons(simulation.Affected[string]{"ATTESTATION_UNTRUSTED", 3}),
 			Authenticators: got.Standing.Authenticators, Users: 2,

@@ -34,6 +34,7 @@ import (
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
@@ -260,10 +261,16 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
+	models, err := authenticator.NewCatalogue(authenticator.Options{Keys: p.keys, Metadata: p.mds.Current, Now: p.store.Now})
+	if err != nil {
+		return err
+	}
+	simulations := simulation.New(simulation.Options{Store: p.store}) // one for both: a tenant runs one at a time
 	boards := dashboard.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
-		APIKeys: p.apiKeys, Stats: p.stats, Dashboards: boards,
+		Stats: p.stats, Dashboards: boards,
+		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Blast: p.blast, Models: models, Roots: p.roots,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {
@@ -288,10 +295,6 @@ func (p *platform) wire(ctx context.Context) error {
 		validate,
 		rpc.Idempotency(p.claim, p.keys),
 	)
-	models, err := authenticator.NewCatalogue(authenticator.Options{Keys: p.keys, Metadata: p.mds.Current, Now: p.store.Now})
-	if err != nil {
-		return err
-	}
 	faces := rpc.Faces{Metadata: p.mds.Current, PublicURL: p.cfg.PublicURL}
 	authv1connect.RegisterRegistrationServiceHandler(p.rpc, rpc.NewRegistrationHandler(ceremonies, faces))
 	authv1connect.RegisterAuthenticationServiceHandler(p.rpc, rpc.NewAuthenticationHandler(ceremonies, faces))
@@ -301,7 +304,7 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants, p.members, p.joinLink))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
-	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulation.New(simulation.Options{Store: p.store})))
+	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulations))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
 	adminv1connect.RegisterSupportServiceHandler(p.rpc, rpc.NewSupportHandler(p.support))
 	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))

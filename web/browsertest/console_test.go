@@ -40,7 +40,7 @@ func TestConsole(t *testing.T) {
 	ben.Open(link)
 	ben.See("#invitations", "Viewer")
 	ben.joinAs("Ben Okafor")
-	ben.SeeURL("/console/t/acme")
+	ben.See(".toast", "You are a member now")
 	ben.Open(ben.url + "/t/acme/members")
 	ben.See("main", "You can look here")
 	ben.SeeNothing("#invite")
