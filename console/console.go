@@ -28,7 +28,9 @@ import (
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -67,6 +69,8 @@ type Options struct {
 	Users       *user.Service
 	Credentials *credential.Service
 	Sessions    *session.Service
+	Recovery    *recovery.Service
+	Evidence    *evidence.Service
 	Tenants     *tenant.Service
 	Parties     *rp.Service
 	APIKeys     *apikey.Service
@@ -109,6 +113,8 @@ type Console struct {
 	users       *user.Service
 	credentials *credential.Service
 	sessions    *session.Service
+	recovery    *recovery.Service
+	evidence    *evidence.Service
 	tenants     *tenant.Service
 	parties     *rp.Service
 	apiKeys     *apikey.Service
@@ -138,8 +144,8 @@ type Console struct {
 func New(o Options) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
-		"Sessions": o.Sessions == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil, "Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil,
-		"APIKeys": o.APIKeys == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
+		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
+		"Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil,
 	} {
@@ -153,9 +159,8 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, tenants: o.Tenants, support: o.Support, parties: o.Parties, metadata: o.Metadata,
-		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards,
-		apiKeys: o.APIKeys, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
+		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, tenants: o.Tenants, support: o.Support, parties: o.Parties, metadata: o.Metadata,
+		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
 		blast: o.Blast, models: o.Models, roots: o.Roots,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
@@ -192,6 +197,9 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.dashboardRoutes(mux)
 	c.memberRoutes(mux)
 	c.accountRoutes(mux)
+	c.userRoutes(mux)
+	c.credentialRoutes(mux)
+	c.sessionRoutes(mux)
 	c.platformRoutes(mux)
 	c.partyRoutes(mux)
 	c.foundingRoutes(mux)

@@ -104,6 +104,19 @@ var toasts = map[string]string{
 	"signingRevoked": "Signing key revoked",
 	"activated":      "The policy is in force",
 	"rolledBack":     "Rolled back by a new version",
+
+	"useradded":    "User added",
+	"usersaved":    "User saved",
+	"usersessions": "Sessions revoked",
+	"blocked":      "Blocked",
+	"unblocked":    "Unblocked",
+	"erased":       "User erased",
+	"keyrenamed":   "Nickname saved",
+	"keysuspended": "Passkey suspended",
+	"keyresumed":   "Passkey resumed",
+	"keyrevoked":   "Passkey revoked",
+	"keyvouched":   "You have vouched for this passkey",
+	"sessrevoked":  "Sessions revoked",
 }
 
 // done sends the browser on, with a toast.

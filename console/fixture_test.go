@@ -23,7 +23,9 @@ import (
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -65,6 +67,8 @@ type site struct {
 	stats       *stats.Service
 	dashboards  *dashboard.Service
 	apiKeys     *apikey.Service
+	sessions    *session.Service
+	evidence    *evidence.Service
 	home        scope.Scope
 	at          string // the public URL
 	metadata    *mds.Snapshot
@@ -137,11 +141,17 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		t.Fatal(err)
 	}
 	s.apiKeys = apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
+	s.sessions, s.evidence = sessions, evidence.New(evidence.Options{Store: store, Keys: s.keys})
+	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		APIKeys: apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials}), Stats: s.stats, Dashboards: s.dashboards,
 		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys),
 		Blast: blast, Models: models, Roots: attestation.New(store),
+		Recovery: recoveries, Evidence: s.evidence,
 		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})
 	if err != nil {

@@ -263,6 +263,7 @@ type memberView struct {
 // actForm is what was typed into the form of a sensitive act.
 type actForm struct {
 	Role, Reason, Ticket string
+	Typed                string // the name of what is to be destroyed
 	Problem              *ui.Problem
 }
 

@@ -88,6 +88,9 @@ var (
 		{"", []page{
 			entry("", "home", "Overview", apikey.ScopeStatsRead),
 			entry("/dashboards", "columns", "Dashboards", apikey.ScopeDashboardsRead),
+			entry("/users", "users", "Users", apikey.ScopeUsersRead),
+			entry("/credentials", "key", "Credentials", apikey.ScopeUsersRead),
+			entry("/sessions", "devices", "Sessions", apikey.ScopeSessions),
 		}},
 		{"Security", []page{
 			entry(policiesPath, "shield", "Policies", apikey.ScopePolicyRead),

@@ -34,6 +34,7 @@ var (
 	errMalformed = &refusal{http.StatusBadRequest, "REQUEST_MALFORMED"}
 	errDenied    = &refusal{http.StatusForbidden, "SIGN_IN_DENIED"}
 	errNotYou    = &refusal{http.StatusForbidden, "OTHER_ACCOUNT"}
+	errTyped     = &refusal{http.StatusUnprocessableEntity, "TYPED_DIFFERENTLY"}
 	errNewName   = &refusal{http.StatusUnprocessableEntity, "NAME_NEEDED"}
 )
 
@@ -148,6 +149,17 @@ var explained = map[string]words{
 	"STORE_UNAVAILABLE":          {"The console cannot read its data right now", "Nothing has changed. Try again in a moment."},
 	"REDIS_UNAVAILABLE":          {"No passkey can be made right now", "Nothing has changed. Try again in a moment."},
 	"REQUEST_MALFORMED":          {"The console did not understand this", "Reload the page, then try again."},
+	"TYPED_DIFFERENTLY":          {"That is not it", "Type it exactly as it stands above the field."},
+	"USER_UNKNOWN":               {"There is no such user", "Somebody may have erased them. Go back to the list."},
+	"USER_EXISTS":                {"This external id is taken", "Another user of this tenant has it."},
+	"EXTERNAL_ID_INVALID":        {"An external id is needed", "In 1 to 256 characters, without invisible ones."},
+	"EMAIL_INVALID":              {"That is no e-mail address", "Write it as name@example.com, or leave it empty."},
+	"SESSION_UNKNOWN":            {"There is no such session", "Reload the list: its user may have been erased."},
+	"EVIDENCE_UNKNOWN":           {"There is no evidence", "It has expired, or none was kept at this registration."},
+	"EVIDENCE_MISSING":           {"The evidence is gone", "Object storage does not have it any more. Somebody may have removed it there."},
+	"RECOVERY_CODES_DISABLED":    {"The policy has no recovery codes", "Allow them in the policy first (recoveryCodes)."},
+	"PAGE_TOKEN_INVALID":         {"This page of the list is gone", "The list is another one by now. Begin at its first page."},
+	"FILTER_INVALID":             {"The list cannot be narrowed so", "Clear the filters and choose again."},
 	"CROSS_ORIGIN":               {"This was sent by another site", "Nothing was done. Go to the console and do it there."},
 	"TENANT_SUSPENDED":           {"The console is not set up", "Its tenant does not work. Ask the operator of this installation."},
 }
@@ -161,6 +173,7 @@ var fields = map[string]string{
 	"SUPPORT_ACCESS_INVALID": "access", "SUPPORT_MINUTES_INVALID": "minutes",
 	"KEY_NAME_NEEDED": "name", "API_KEY_OVERLAP_INVALID": "overlap", "API_KEY_EXPIRY_INVALID": "expires", "SCOPE_UNKNOWN": "scopes", "SCOPE_EXCEEDS_OWN": "scopes",
 	"AAGUID_INVALID": "aaguids", "ATTESTATION_ROOT_AAGUIDS_INVALID": "aaguids", "ATTESTATION_ROOT_NAME_INVALID": "name", "DISPOSITION_INVALID": "disposition", "CIDR_INVALID": "networks", "NOT_CONFIRMED": "confirm",
+	"TYPED_DIFFERENTLY": "confirm", "USER_EXISTS": "externalId", "EXTERNAL_ID_INVALID": "externalId", "EMAIL_INVALID": "email",
 }
 
 // problemOf puts an error in words, and says with which status. What is no fault is not

@@ -3,6 +3,8 @@ package console
 import (
 	"net/http"
 	"strings"
+
+	"github.com/biocore-id/biocore/tenancy/apikey"
 )
 
 // hit is something that a search found.
@@ -36,7 +38,10 @@ const minFind = 2
 // finders are the kinds of objects that a tenant's search knows, in the order in which
 // they are shown.
 func (c *Console) finders() []finder {
-	return []finder{}
+	return []finder{
+		{"Users", apikey.ScopeUsersRead, c.findUsers},
+		{"Credentials", apikey.ScopeUsersRead, c.findCredentials},
+	}
 }
 
 // search answers the palette as JSON, and everybody else as a page.

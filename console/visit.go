@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 
@@ -111,37 +110,26 @@ func (c *Console) toSignIn(w http.ResponseWriter, r *http.Request) {
 // removedPerson is what somebody is called who is a user no more.
 const removedPerson = "Removed person"
 
-// nameReaders is how many names are read at once: people's rows are sealed one by one.
-const nameReaders = 8
-
 // names returns what people are called. Whoever is gone is a removed person.
 func (c *Console) names(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error) {
 	names := map[uuid.UUID]string{}
-	var open []uuid.UUID
+	var asked []user.ID
 	for _, id := range people {
 		if _, twice := names[id]; !twice && id != uuid.Nil {
 			names[id] = removedPerson
-			open = append(open, id)
+			asked = append(asked, user.ID(id))
 		}
 	}
-	var mu sync.Mutex
-	var failed error
-	var wg sync.WaitGroup
-	for n := range min(nameReaders, len(open)) {
-		wg.Go(func() {
-			for i := n; i < len(open); i += nameReaders {
-				u, err := c.users.Get(ctx, c.platformScope(ctx), user.ID(open[i]))
-				mu.Lock()
-				switch {
-				case err == nil:
-					names[open[i]] = u.Name
-				case !errors.Is(err, user.ErrNotFound):
-					failed = err
-				}
-				mu.Unlock()
+	for some := range slices.Chunk(asked, user.MaxProfiles) {
+		found, err := c.users.Profiles(ctx, c.platformScope(ctx), some)
+		if err != nil {
+			return nil, err
+		}
+		for id, p := range found {
+			if p.Name != "" {
+				names[id.UUID()] = p.Name
 			}
-		})
+		}
 	}
-	wg.Wait()
-	return names, failed
+	return names, nil
 }

@@ -33,7 +33,7 @@ func seesUsers(t *testing.T, store *dbtest.Store, sc scope.Scope) int {
 	t.Helper()
 	var n int
 	if err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListUsers(t.Context(), tenantq.ListUsersParams{MaxRows: 100})
+		rows, err := tx.ListUserFactsNewest(t.Context(), tenantq.ListUserFactsNewestParams{MaxRows: 100})
 		n = len(rows)
 		return err
 	}); err != nil {
@@ -84,7 +84,7 @@ func TestSupportSeesWhileItsGrantRuns(t *testing.T) {
 	for _, end := range []string{"state = 'REVOKED'", "decided_at = now() - interval '30 minutes', expires_at = now() - interval '1 second'"} {
 		if err := store.ReadTenant(t.Context(), sam, func(tx *db.TenantTx) error {
 			for i, want := range []int{1, 0} {
-				rows, err := tx.ListUsers(t.Context(), tenantq.ListUsersParams{MaxRows: 10})
+				rows, err := tx.ListUserFactsNewest(t.Context(), tenantq.ListUserFactsNewestParams{MaxRows: 10})
 				if err != nil || len(rows) != want {
 					t.Errorf("statement %d around %s: %d users, %v, want %d", i, end, len(rows), err, want)
 				}

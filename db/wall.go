@@ -39,6 +39,10 @@ var extraPolicies = map[string]string{
 var definers = map[string]string{
 	"public.make_partitions": "takes a time, answers a count",
 	"public.drop_partitions": "takes a time, answers a count",
+
+	"public.note_user":          "counts a user's passkeys anew; only the triggers below may call it",
+	"public.user_written":       "a trigger on users: writes of the row's own user",
+	"public.credential_written": "a trigger on credentials: writes of the row's own user",
 }
 
 // extensions are what is installed beside plpgsql, and the schema that it is in.

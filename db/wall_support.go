@@ -20,6 +20,8 @@ var supportTables = map[string]supportMay{
 	"public.policies":          {reads: "*"},
 	"public.domain_proofs":     {reads: "*"},
 	"public.users":             {reads: "*", bytes: "handle external_index profile_sealed", updates: "state updated_at version"},
+	"public.user_facts":        {reads: "*"},
+	"public.user_terms":        {reads: "*"},
 	"public.credentials":       {reads: "*", bytes: "id public_key", updates: "state user_blocked updated_at revoked_at version"},
 	"public.sessions":          {reads: "*", bytes: "credential_id", updates: "revoked_at revoke_reason"},
 	"public.ceremonies":        {reads: "*", bytes: "credential_id"},
@@ -56,6 +58,7 @@ var supportBlind = map[string]string{
 	"public.idempotency_keys":      "answers, which may hold anything",
 	"public.recovery_attempts":     "says nothing to a person",
 	"public.evidence":              "opens pieces of evidence",
+	"public.sign_in_marks":         "says nothing to a person",
 	"public.import_marks":          "says nothing to a person",
 }
 

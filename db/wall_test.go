@@ -248,8 +248,8 @@ func TestTenantsShareAConnection(t *testing.T) {
 			errs <- func() error {
 				for n := range rounds {
 					err := one.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-						rows, err := tx.ListUsers(t.Context(), tenantq.ListUsersParams{MaxRows: 10})
-						if err == nil && (len(rows) != 1 || rows[0].ID != users[i]) {
+						rows, err := tx.ListUserFactsNewest(t.Context(), tenantq.ListUserFactsNewestParams{MaxRows: 10})
+						if err == nil && (len(rows) != 1 || rows[0].UserID != users[i]) {
 							return fmt.Errorf("round %d: tenant %d sees %d users", n, i, len(rows))
 						}
 						if n%7 == 0 {

@@ -10,6 +10,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
@@ -38,6 +40,10 @@ type Options struct {
 	Keys  *keys.Service // required: names are sealed, page tokens too
 
 	Tenants *tenant.Service // required by Vouch: the policy says how recent a sign-in must be
+
+	// Reported returns the models that the FIDO Metadata Service speaks against now, for List
+	// to filter by. Nil: none is known.
+	Reported func() []uuid.UUID
 }
 
 // Service keeps credentials. It is safe for concurrent use.
@@ -45,10 +51,18 @@ type Service struct {
 	store   *db.Store
 	keys    *keys.Service
 	tenants *tenant.Service
+
+	reported func() []uuid.UUID
 }
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{store: o.Store, keys: o.Keys, tenants: o.Tenants} }
+func New(o Options) *Service {
+	s := &Service{store: o.Store, keys: o.Keys, tenants: o.Tenants, reported: o.Reported}
+	if s.reported == nil {
+		s.reported = func() []uuid.UUID { return nil }
+	}
+	return s
+}
 
 // Get returns one credential, in any state. ErrNotFound also for another tenant's.
 func (s *Service) Get(ctx context.Context, sc scope.Scope, id ID) (Credential, error) {

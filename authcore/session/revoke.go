@@ -1,8 +1,12 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
@@ -103,6 +107,77 @@ func (s *Service) RevokeAllOfUser(ctx context.Context, sc scope.Scope, req Revok
 		s.standing.Forget(sc.Tenant(), id.String())
 	}
 	return len(ended), nil
+}
+
+// MaxBatch is how many sessions BatchRevoke ends at most.
+const MaxBatch = 200
+
+// BatchRevokeRequest names sessions to end together.
+type BatchRevokeRequest struct {
+	IDs    []ID   // 1 to MaxBatch; one that comes twice counts once
+	Reason string // for the audit log; may be empty
+}
+
+// BatchRevoke ends sessions, all of them or none, and returns them as they are then, by id.
+// Each that was not revoked before has an audit entry and an event of its own. ErrNotFound,
+// with the id in its metadata, when there is no such session; ErrBatch.
+func (s *Service) BatchRevoke(ctx context.Context, sc scope.Scope, req BatchRevokeRequest) ([]Session, error) {
+	if len(req.IDs) == 0 || len(req.IDs) > MaxBatch {
+		return nil, ErrBatch
+	}
+	ids := make([]uuid.UUID, len(req.IDs))
+	for i, id := range req.IDs {
+		ids[i] = id.UUID()
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.Compact(ids)
+	var ended []Session
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		// As in Revoke. In the order of ids: two batches that share sessions do not each
+		// wait for the other.
+		rows, err := tx.LockSessions(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("lock sessions: %w", err)
+		}
+		ended = make([]Session, len(rows))
+		for i, row := range rows {
+			ended[i] = FromRow(row)
+		}
+		for i, id := range ids {
+			if i >= len(ended) || ended[i].ID != ID(id) {
+				return ErrNotFound.With("sessionId", id.String())
+			}
+		}
+		if err := tx.RevokeSessions(ctx, tenantq.RevokeSessionsParams{Ids: ids, Now: tx.Now(), Reason: "revoked"}); err != nil {
+			return fmt.Errorf("revoke sessions: %w", err)
+		}
+		now := tx.Now()
+		for i := range ended {
+			one := &ended[i]
+			if one.RevokedAt != nil {
+				continue
+			}
+			if err := tx.Changed(ctx, db.NounSession, one.ID.String()); err != nil {
+				return err
+			}
+			if err := audit.Append(ctx, tx, entry(*one, audit.Entry{Action: actionRevoke, Reason: req.Reason})); err != nil {
+				return err
+			}
+			if err := event.Append(ctx, tx, happened(*one, event.SessionRevoked)); err != nil {
+				return err
+			}
+			one.RevokedAt, one.RevokeReason = &now, "revoked"
+		}
+		tx.Result(ended)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range ended {
+		s.standing.Forget(sc.Tenant(), one.ID.String())
+	}
+	return ended, nil
 }
 
 // end revokes a session for a reason of ours and tells every server. Under LockSession.

@@ -32,6 +32,7 @@ var (
 	ErrNotFound     = fault.New(fault.NotFound, "SESSION_UNKNOWN", "no such session")
 	ErrRefreshToken = fault.New(fault.Invalid, "REFRESH_TOKEN_INVALID", "this is no refresh token of this tenant")
 	ErrRevoked      = fault.New(fault.Precondition, "SESSION_REVOKED", "this session was revoked: sign in again")
+	ErrBatch        = fault.New(fault.Invalid, "BATCH_SIZE_INVALID", "a batch holds 1 to 200 ids")
 	ErrExpired      = fault.New(fault.Precondition, "SESSION_EXPIRED", "this session has expired: sign in again")
 )
 

@@ -218,13 +218,14 @@ func (s *Service) setState(ctx context.Context, sc scope.Scope, req BlockRequest
 
 // write stores u's profile, and tells every server.
 func (s *Service) write(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, u User) (User, error) {
-	sealed, err := Profile{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName}.seal(ring, u.ID)
+	p := Profile{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName}
+	sealed, err := p.seal(ring, u.ID)
 	if err != nil {
 		return User{}, err
 	}
 	row, err := tx.UpdateUser(ctx, tenantq.UpdateUserParams{
 		ID: u.ID.UUID(), ExternalIndex: ring.Index(externalID, u.ExternalID), ProfileSealed: sealed,
-		State: string(u.State), Now: tx.Now(),
+		Terms: termsOf(ring, p), State: string(u.State), Now: tx.Now(),
 	})
 	if db.IsConstraint(err, "users_tenant_id_external_index_key") {
 		return User{}, ErrExists

@@ -51,7 +51,7 @@ func TestContactIndexes(t *testing.T) {
 	for _, tt := range []struct {
 		name, sql, args, index string
 	}{
-		{"search", tenantq.ListUsersOfContact, "'EMAIL', 'a@b', '\\x01', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 51", "contacts_match"},
+		{"search", tenantq.ListUsersOfContact, "'EMAIL', 'a@b', '\\x01', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 51", "contacts_match"},
 		{"reseal of contacts", tenantq.ResealContacts, "'{\"\\\\x01\"}', '{1}', 1, 0, '00000000-0000-0000-0000-000000000000', '', 250, '\\x01'", "contacts_version"},
 		{"reseal of profiles", tenantq.ListStaleProfiles, "1, 0, '00000000-0000-0000-0000-000000000000', 250", "users_profile_version"},
 		{"profiles from before", tenantq.FillProfileVersions, "250", "users_profile_version"},

@@ -16,6 +16,7 @@ import (
 type DeleteRequest struct {
 	ID      ID
 	IfMatch string // an etag that must still be current; empty for any
+	Reason  string // for the audit log; may be empty
 }
 
 // Erasure says what an erasure deleted.
@@ -68,7 +69,7 @@ func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest)
 			return fmt.Errorf("delete user: %w", err)
 		}
 		tx.Result(erased)
-		return record(ctx, tx, req.ID, audit.Entry{Action: "user.delete", Detail: []attr.Attr{
+		return record(ctx, tx, req.ID, audit.Entry{Action: "user.delete", Reason: req.Reason, Detail: []attr.Attr{
 			attr.Int("credentials", erased.Credentials), attr.Int("sessions", erased.Sessions), attr.Int("contacts", erased.Contacts),
 		}}, event.Event{Type: event.UserDeleted})
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,6 +99,7 @@ func InsertIncoming(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, list 
 		p.Handles = append(p.Handles, in.Handle)
 		p.ExternalIndexes = append(p.ExternalIndexes, ring.Index(externalID, in.Profile.ExternalID))
 		p.Profiles = append(p.Profiles, sealed)
+		p.Terms = append(p.Terms, joined(termsOf(ring, in.Profile)))
 		p.States = append(p.States, string(in.State))
 		p.Created = append(p.Created, in.CreatedAt)
 	}
@@ -114,6 +116,18 @@ func InsertIncoming(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, list 
 		}
 	}
 	return nil
+}
+
+// joined is terms in a text: an array of arrays has the same length everywhere.
+func joined(terms []int32) string {
+	var b []byte
+	for i, t := range terms {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(t), 10)
+	}
+	return string(b)
 }
 
 // ListExported returns up to limit users after one, in the order in which they were

@@ -99,7 +99,7 @@ func TestListFilters(t *testing.T) {
 		})
 	}
 	for _, filter := range []string{
-		"name = Ada", "displayName = Ada", "lastSignInAt > 2030-01-01T00:00:00Z", "state = ASLEEP", "state > ACTIVE",
+		"displayName = Ada", "name != Ada", `name = " "`, `search = x AND name = y`, `name = x AND email = "a@b.example"`, "hasPasskey = maybe", "state = ASLEEP", "state > ACTIVE",
 		"externalId != x", "externalId > x", "createdAt = today", "createdAt != 2030-01-01T00:00:00Z", "state",
 	} {
 		if _, err := w.Users.List(t.Context(), acme, listing.Request{Filter: filter}); !errors.Is(err, listing.ErrFilter) {

@@ -78,8 +78,8 @@ func (s *Service) ResealContacts(ctx context.Context, sc scope.Scope, limit int)
 
 // ResealProfiles is ResealContacts for the profiles, which are opened and sealed here.
 // Etags and times of change stay: nothing that anybody sees has changed. Rows from before
-// the schema noted which key sealed a profile are noted first, and count as done. The
-// error that remains is a *DamagedError.
+// the schema noted which key sealed a profile, or had terms, get them first, and count as
+// done. The error that remains is a *DamagedError.
 func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int) (done int, err error) {
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
@@ -89,6 +89,9 @@ func (s *Service) ResealProfiles(ctx context.Context, sc scope.Scope, limit int)
 	err = s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
 		damaged = nil // this may be the second run
 		if done, err = fillVersions(ctx, tx, limit); err != nil {
+			return err
+		}
+		if done, err = fillTerms(ctx, tx, ring, done, limit); err != nil {
 			return err
 		}
 		q := tenantq.ListStaleProfilesParams{ProfileVersion: int64(ring.SealingVersion())}
@@ -136,6 +139,31 @@ func fillVersions(ctx context.Context, tx *db.TenantTx, limit int) (done int, er
 		}
 		if done += int(n); n == 0 { // and not below the batch: a row may have been written meanwhile
 			break
+		}
+	}
+	return done, nil
+}
+
+// fillTerms makes the terms of users from before there were any, until limit is reached.
+func fillTerms(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, done, limit int) (int, error) {
+	for done < limit {
+		rows, err := tx.ListTermlessUsers(ctx, int32(min(limit-done, resealBatch))) //nolint:gosec // at most resealBatch
+		if err != nil {
+			return done, fmt.Errorf("list users without terms: %w", err)
+		}
+		if len(rows) == 0 {
+			return done, nil
+		}
+		for _, row := range rows {
+			p, err := OpenProfile(ring, ID(row.ID), row.ProfileSealed)
+			terms := []int32{} // of what does not open: nothing finds it, and it does not come again
+			if err == nil {
+				terms = termsOf(ring, p)
+			}
+			if err := tx.SetUserTerms(ctx, tenantq.SetUserTermsParams{ID: row.ID, Terms: terms}); err != nil {
+				return done, fmt.Errorf("set terms: %w", err)
+			}
+			done++
 		}
 	}
 	return done, nil

@@ -44,6 +44,17 @@ const (
 	Blocked State = "BLOCKED" // sign-ins are refused
 )
 
+// PasskeyKind is what a credential is kept in, as far as the authenticator tells.
+type PasskeyKind string
+
+// The kinds, spelled as in the API.
+const (
+	Synced   PasskeyKind = "SYNCED"   // in an account, on several devices
+	Platform PasskeyKind = "PLATFORM" // in the device that is used
+	PhoneKey PasskeyKind = "PHONE"    // in another device that is near
+	Key      PasskeyKind = "KEY"      // in a security key
+)
+
 // User is an account that an end user of the tenant signs in to.
 type User struct {
 	ID     ID
@@ -52,6 +63,10 @@ type User struct {
 	ExternalID  string // the tenant's own id; unique in the tenant
 	Name        string
 	DisplayName string // may be empty
+
+	// Passkeys are what the credentials that can sign in are kept in, the oldest first. Only
+	// List fills them.
+	Passkeys []PasskeyKind
 
 	Contact Contact // empty in what ceremonies, Find and FromRow return
 

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/jobs"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
@@ -44,6 +45,7 @@ var (
 type Options struct {
 	Store *db.Store     // required
 	Keys  *keys.Service // required
+	Queue *jobs.Queue   // takes what a list by sign-ins leaves; nil: the next list goes on
 	Rand  io.Reader     // of user handles and ids; nil means crypto/rand
 }
 
@@ -51,12 +53,13 @@ type Options struct {
 type Service struct {
 	store *db.Store
 	keys  *keys.Service
+	queue *jobs.Queue
 	rand  io.Reader
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, rand: o.Rand}
+	s := &Service{store: o.Store, keys: o.Keys, queue: o.Queue, rand: o.Rand}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -160,7 +163,7 @@ func Insert(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, n Newcomer) (
 	}
 	row, err := tx.InsertUser(ctx, tenantq.InsertUserParams{
 		ID: n.ID.UUID(), Handle: n.Handle, ExternalIndex: ring.Index(externalID, n.Profile.ExternalID),
-		ProfileSealed: sealed, Now: tx.Now(),
+		ProfileSealed: sealed, Terms: termsOf(ring, n.Profile), Now: tx.Now(),
 	})
 	if db.IsNoRows(err) {
 		return User{}, ErrExists

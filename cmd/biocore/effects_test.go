@@ -84,6 +84,9 @@ func effects() []effect {
 			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":revoke", c.secret, map[string]any{"reason": "a mistake"}
 		}, "recovery.revoke", false, ""},
 		{authv1connect.SessionServiceRevokeSessionProcedure, post("/v1/sessions/{session}:revoke", map[string]any{}), "session.revoke", false, ""},
+		{authv1connect.SessionServiceBatchRevokeSessionsProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", "/v1/sessions:batchRevoke", c.secret, map[string]any{"sessionIds": []string{c.session}, "reason": "lost"}
+		}, "session.revoke", false, ""},
 		{authv1connect.SessionServiceRevokeAllSessionsProcedure, post("/v1/users/{user}/sessions:revoke", map[string]any{}), "session.revoke_all", false, ""},
 		{authv1connect.SessionServiceRefreshSessionProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "POST", "/v1/sessions:refresh", c.secret, map[string]any{"refreshToken": c.refresh}

@@ -318,3 +318,18 @@ func runMDSSync(ctx context.Context, env *environment, args []string) error {
 	}
 	return table(env.out, rows)
 }
+
+// reportedModels are those that the metadata speaks against now.
+func (p *platform) reportedModels() []uuid.UUID {
+	snap := p.mds.Current()
+	if snap == nil {
+		return nil
+	}
+	var models []uuid.UUID
+	for e := range snap.Entries() {
+		if e.AAGUID != uuid.Nil && len(e.Against(p.store.Now())) > 0 {
+			models = append(models, e.AAGUID)
+		}
+	}
+	return models
+}

@@ -186,9 +186,12 @@ func tell(t *testing.T, c api, who *customer) []string {
 	ask(on, c.session.RefreshSession, &authv1.RefreshSessionRequest{RefreshToken: traded.GetSession().GetRefreshToken()})
 	ask(on, c.session.ListSessions, &authv1.ListSessionsRequest{UserId: user, PageSize: proto.Uint32(1)})
 	ask(on, c.session.RevokeSession, &authv1.RevokeSessionRequest{SessionId: done.GetSession().GetId(), Reason: "lost phone"})
+	ask(on, c.session.ListSessions, &authv1.ListSessionsRequest{UserId: "-", Filter: "active = true AND userId = " + user})
+	ask(on, c.session.BatchRevokeSessions, &authv1.BatchRevokeSessionsRequest{SessionIds: []string{done.GetSession().GetId()}, Reason: "lost phone"})
 	ask(on, c.session.RevokeAllSessions, &authv1.RevokeAllSessionsRequest{UserId: user})
 
 	ask(on, c.credential.ListCredentials, &authv1.ListCredentialsRequest{UserId: user, Filter: `state = "ACTIVE"`})
+	ask(on, c.credential.ListCredentials, &authv1.ListCredentialsRequest{UserId: "-", Filter: "synced = false AND reported = false"})
 	ask(on, c.credential.GetCredential, &authv1.GetCredentialRequest{CredentialId: credential})
 	ask(on, c.credential.UpdateCredential, &authv1.UpdateCredentialRequest{CredentialId: credential, Nickname: new("Old phone")})
 	ask(on, c.credential.SuspendCredential, &authv1.SuspendCredentialRequest{CredentialId: credential, Reason: "odd"})

@@ -186,6 +186,10 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		add("code", body(map[string]any{"code": "@code"}))
 	case "/v1/sessions:verify":
 		add("token", body(map[string]any{"accessToken": "@accessToken"}))
+	case "/v1/sessions:batchRevoke":
+		add("session", func(ids map[string]string) request {
+			return request{"/v1/sessions:batchRevoke", map[string]any{"sessionIds": []string{ids["sessionId"]}}}
+		})
 	case "/v1/sessions:refresh":
 		add("token", body(map[string]any{"refreshToken": "@refreshToken"}))
 	case "/v1/recoveries:redeem":

@@ -101,7 +101,12 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 			return users + records, errors.Join(err, more)
 		},
 	})
-	o.users = user.New(user.Options{Store: store, Keys: o.keys})
+	queue, err := jobs.NewQueue()
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	o.users = user.New(user.Options{Store: store, Keys: o.keys, Queue: queue})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.roots = attestation.New(store)
 	o.stats = stats.New(store)
@@ -233,6 +238,7 @@ func (p *platform) wire(ctx context.Context) error {
 		_, err := p.tenants.VerifyDomain(ctx, sc)
 		return err
 	})
+	p.users.Handle(p.runner)
 	p.evidence = evidence.New(evidence.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Policy: p.policyOf, Log: p.tel.Log})
 	if err := p.tel.ObserveEvidence(p.evidence.Stats); err != nil {
 		return err
@@ -243,7 +249,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
-	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants})
+	credentials := credential.New(credential.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, Reported: p.reportedModels})
 	sessions, err := session.New(session.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, PublicURL: p.cfg.PublicURL, Denials: p.denials})
 	if err != nil {
 		return err
@@ -271,6 +277,7 @@ func (p *platform) wire(ctx context.Context) error {
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards,
 		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Blast: p.blast, Models: models, Roots: p.roots,
+		Recovery: recoveries, Evidence: p.evidence,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {

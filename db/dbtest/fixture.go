@@ -96,7 +96,7 @@ func (s *Store) User(t testing.TB, sc scope.Scope, credentials int) (id uuid.UUI
 	err := s.InTenant(t.Context(), sc, func(tx *db.TenantTx) error {
 		credentialIDs = nil // this may be the second run
 		_, err := tx.InsertUser(t.Context(), tenantq.InsertUserParams{
-			ID: id, Handle: bytesByChance(64), ExternalIndex: bytesByChance(32), ProfileSealed: bytesByChance(80), Now: tx.Now(),
+			ID: id, Handle: bytesByChance(64), ExternalIndex: bytesByChance(32), ProfileSealed: bytesByChance(80), Terms: []int32{}, Now: tx.Now(),
 		})
 		if err != nil {
 			return err

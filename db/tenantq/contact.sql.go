@@ -143,21 +143,21 @@ func (q *Queries) ListStaleProfiles(ctx context.Context, arg ListStaleProfilesPa
 }
 
 const ListUsersOfContact = `-- name: ListUsersOfContact :many
-SELECT u.id, u.handle, u.external_index, u.profile_sealed, u.state, u.created_at, u.updated_at, u.version,
-  l.last_used_at AS last_sign_in_at
+SELECT f.user_id, f.last_sign_in_at
 FROM contacts c
-JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
-LEFT JOIN LATERAL (SELECT s.last_used_at FROM credentials s WHERE s.user_id = u.id ORDER BY s.last_used_at DESC NULLS LAST LIMIT 1) l ON true
+JOIN user_facts f ON f.tenant_id = c.tenant_id AND f.user_id = c.user_id
 WHERE c.kind = $1 AND c.match_index = sealing.hmac(convert_to($2::text, 'UTF8'), $3::bytea, 'sha256')
   AND ($4::text IS NULL OR EXISTS (
     SELECT FROM contacts o WHERE o.user_id = c.user_id AND o.kind = $4::text
       AND o.match_index = sealing.hmac(convert_to($5::text, 'UTF8'), $3::bytea, 'sha256')))
   AND ($6::uuid IS NULL OR c.user_id < $6::uuid)
-  AND ($7::text IS NULL OR u.state = $7::text)
-  AND ($8::bytea IS NULL OR u.external_index = $8::bytea)
-  AND ($9::timestamptz IS NULL OR u.created_at >= $9::timestamptz)
-  AND ($10::timestamptz IS NULL OR u.created_at < $10::timestamptz)
-ORDER BY c.user_id DESC LIMIT $11
+  AND ($7::text IS NULL OR f.state = $7::text)
+  AND ($8::boolean IS NULL OR f.bare = $8::boolean)
+  AND ($9::timestamptz IS NULL OR f.created_at >= $9::timestamptz)
+  AND ($10::timestamptz IS NULL OR f.created_at < $10::timestamptz)
+  AND ($11::timestamptz IS NULL OR f.last_sign_in_at >= $11::timestamptz)
+  AND ($12::timestamptz IS NULL OR f.last_sign_in_at < $12::timestamptz)
+ORDER BY c.user_id DESC LIMIT $13
 `
 
 type ListUsersOfContactParams struct {
@@ -166,28 +166,23 @@ type ListUsersOfContactParams struct {
 	IndexKey      []byte
 	OtherKind     *string
 	OtherCompared *string
-	BeforeID      *uuid.UUID
+	AfterID       *uuid.UUID
 	State         *string
-	ExternalIndex []byte
+	Bare          *bool
 	CreatedFrom   *time.Time
 	CreatedBefore *time.Time
+	SignInFrom    *time.Time
+	SignInBefore  *time.Time
 	MaxRows       int32
 }
 
 type ListUsersOfContactRow struct {
-	ID            uuid.UUID
-	Handle        []byte
-	ExternalIndex []byte
-	ProfileSealed []byte
-	State         string
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	Version       int32
-	LastSignInAt  *time.Time
+	UserID       uuid.UUID
+	LastSignInAt time.Time
 }
 
-// ListUsers for those who have one address: keyset by user, newest first. A second
-// address of the other kind narrows it. Index: contacts_match, backwards; users_pkey.
+// Who has one address: keyset by user, newest first. A second address of the other kind
+// narrows it. Index: contacts_match, backwards; user_facts_pkey.
 func (q *Queries) ListUsersOfContact(ctx context.Context, arg ListUsersOfContactParams) ([]ListUsersOfContactRow, error) {
 	rows, err := q.db.Query(ctx, ListUsersOfContact,
 		arg.Kind,
@@ -195,11 +190,13 @@ func (q *Queries) ListUsersOfContact(ctx context.Context, arg ListUsersOfContact
 		arg.IndexKey,
 		arg.OtherKind,
 		arg.OtherCompared,
-		arg.BeforeID,
+		arg.AfterID,
 		arg.State,
-		arg.ExternalIndex,
+		arg.Bare,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
+		arg.SignInFrom,
+		arg.SignInBefore,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -209,17 +206,7 @@ func (q *Queries) ListUsersOfContact(ctx context.Context, arg ListUsersOfContact
 	items := []ListUsersOfContactRow{}
 	for rows.Next() {
 		var i ListUsersOfContactRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Handle,
-			&i.ExternalIndex,
-			&i.ProfileSealed,
-			&i.State,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.Version,
-			&i.LastSignInAt,
-		); err != nil {
+		if err := rows.Scan(&i.UserID, &i.LastSignInAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -12,6 +12,24 @@ import (
 	"github.com/google/uuid"
 )
 
+const CountCredentialsOfTenant = `-- name: CountCredentialsOfTenant :one
+SELECT count(*)::integer AS credentials, (count(*) FILTER (WHERE c.backup_eligible))::integer AS synced
+FROM (SELECT backup_eligible FROM credentials WHERE state = 'ACTIVE' LIMIT $1) c
+`
+
+type CountCredentialsOfTenantRow struct {
+	Credentials int32
+	Synced      int32
+}
+
+// How many there are that may sign in, and how many of them are synced, of the first max_rows. Index: credentials_created.
+func (q *Queries) CountCredentialsOfTenant(ctx context.Context, maxRows int32) (CountCredentialsOfTenantRow, error) {
+	row := q.db.QueryRow(ctx, CountCredentialsOfTenant, maxRows)
+	var i CountCredentialsOfTenantRow
+	err := row.Scan(&i.Credentials, &i.Synced)
+	return i, err
+}
+
 const CountKeptCredentials = `-- name: CountKeptCredentials :one
 SELECT count(*)::integer FROM credentials WHERE user_id = $1 AND state <> 'REVOKED'
 `
@@ -338,6 +356,113 @@ func (q *Queries) ListCredentials(ctx context.Context, arg ListCredentialsParams
 		arg.BeforeID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Credential{}
+	for rows.Next() {
+		var i Credential
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.UserID,
+			&i.State,
+			&i.UserBlocked,
+			&i.SignCount,
+			&i.BackedUp,
+			&i.BackupEligible,
+			&i.LastUsedAt,
+			&i.PublicKey,
+			&i.Algorithm,
+			&i.Aaguid,
+			&i.AttestationFormat,
+			&i.AttestationType,
+			&i.Transports,
+			&i.Attachment,
+			&i.Discoverable,
+			&i.Nickname,
+			&i.RegisteredVia,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.RevokedAt,
+			&i.Version,
+			&i.Trust,
+			&i.Certification,
+			&i.RegisteredAal,
+			&i.Lowered,
+			&i.VouchedAt,
+			&i.VouchedBy,
+			&i.Disposition,
+			&i.Extensions,
+			&i.EvidenceID,
+			&i.RpID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListCredentialsOfTenant = `-- name: ListCredentialsOfTenant :many
+SELECT tenant_id, id, user_id, state, user_blocked, sign_count, backed_up, backup_eligible, last_used_at, public_key, algorithm, aaguid, attestation_format, attestation_type, transports, attachment, discoverable, nickname, registered_via, created_at, updated_at, revoked_at, version, trust, certification, registered_aal, lowered, vouched_at, vouched_by, disposition, extensions, evidence_id, rp_id FROM credentials
+WHERE state = ANY($1::text[])
+  AND ($2::timestamptz IS NULL OR (created_at, id) < ($2::timestamptz, $3::bytea))
+  AND ($4::timestamptz IS NULL OR created_at >= $4::timestamptz)
+  AND ($5::timestamptz IS NULL OR created_at < $5::timestamptz)
+  AND ($6::uuid IS NULL OR aaguid = $6::uuid)
+  AND (NOT $7::boolean OR aaguid = ANY($8::uuid[]))
+  AND (NOT $9::boolean OR NOT aaguid = ANY($8::uuid[]))
+  AND ($10::boolean IS NULL OR backup_eligible = $10::boolean)
+  AND ($11::boolean IS NULL OR lowered = $11::boolean)
+  AND trust = ANY($12::text[])
+  AND ($13::timestamptz IS NULL OR last_used_at >= $13::timestamptz)
+  AND ($14::timestamptz IS NULL OR COALESCE(last_used_at, created_at) < $14::timestamptz)
+ORDER BY created_at DESC, id DESC LIMIT $15
+`
+
+type ListCredentialsOfTenantParams struct {
+	States        []string
+	BeforeAt      *time.Time
+	BeforeID      []byte
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	Aaguid        *uuid.UUID
+	SomeModels    bool
+	Models        []uuid.UUID
+	OtherModels   bool
+	Synced        *bool
+	Lowered       *bool
+	Trusts        []string
+	UsedFrom      *time.Time
+	UsedBefore    *time.Time
+	MaxRows       int32
+}
+
+// ListCredentials of all users, and more to narrow by. Under PlanByValue. Index: credentials_created or
+// credentials_model_created, backwards; what is neither created nor of a model is looked at row by row.
+func (q *Queries) ListCredentialsOfTenant(ctx context.Context, arg ListCredentialsOfTenantParams) ([]Credential, error) {
+	rows, err := q.db.Query(ctx, ListCredentialsOfTenant,
+		arg.States,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Aaguid,
+		arg.SomeModels,
+		arg.Models,
+		arg.OtherModels,
+		arg.Synced,
+		arg.Lowered,
+		arg.Trusts,
+		arg.UsedFrom,
+		arg.UsedBefore,
 		arg.MaxRows,
 	)
 	if err != nil {

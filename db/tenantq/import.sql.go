@@ -416,9 +416,9 @@ func (q *Queries) InsertImportedCredentials(ctx context.Context, arg InsertImpor
 }
 
 const InsertImportedUsers = `-- name: InsertImportedUsers :execrows
-INSERT INTO users (id, handle, external_index, profile_sealed, state, created_at, updated_at)
+INSERT INTO users (id, handle, external_index, profile_sealed, terms, state, created_at, updated_at)
 SELECT unnest($1::uuid[]), unnest($2::bytea[]), unnest($3::bytea[]),
-  unnest($4::bytea[]), unnest($5::text[]), unnest($6::timestamptz[]), $7
+  unnest($4::bytea[]), string_to_array(unnest($5::text[]), ',')::integer[], unnest($6::text[]), unnest($7::timestamptz[]), $8
 ON CONFLICT DO NOTHING
 `
 
@@ -427,6 +427,7 @@ type InsertImportedUsersParams struct {
 	Handles         [][]byte
 	ExternalIndexes [][]byte
 	Profiles        [][]byte
+	Terms           []string
 	States          []string
 	Created         []time.Time
 	Now             time.Time
@@ -439,6 +440,7 @@ func (q *Queries) InsertImportedUsers(ctx context.Context, arg InsertImportedUse
 		arg.Handles,
 		arg.ExternalIndexes,
 		arg.Profiles,
+		arg.Terms,
 		arg.States,
 		arg.Created,
 		arg.Now,

@@ -105,6 +105,89 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) er
 	return err
 }
 
+const ListSessionsOfTenant = `-- name: ListSessionsOfTenant :many
+SELECT tenant_id, id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at, revoked_at, revoke_reason, refresh_generation FROM sessions
+WHERE ($1::uuid IS NULL OR id < $1::uuid)
+  AND ($2::uuid IS NULL OR id >= $2::uuid)
+  AND ($3::uuid IS NULL OR id < $3::uuid)
+  AND ($4::uuid IS NULL OR user_id = $4::uuid)
+  AND ($5::bytea IS NULL OR credential_id = $5::bytea)
+  AND ($6::smallint IS NULL OR aal = $6::smallint)
+  AND ($7::boolean IS NULL OR (revoked_at IS NULL AND expires_at > $8::timestamptz) = $7::boolean)
+  AND ($9::timestamptz IS NULL OR created_at >= $9::timestamptz)
+  AND ($10::timestamptz IS NULL OR created_at < $10::timestamptz)
+  AND ($11::timestamptz IS NULL OR expires_at >= $11::timestamptz)
+  AND ($12::timestamptz IS NULL OR expires_at < $12::timestamptz)
+ORDER BY id DESC LIMIT $13
+`
+
+type ListSessionsOfTenantParams struct {
+	BeforeID      *uuid.UUID
+	FromID        *uuid.UUID
+	UntilID       *uuid.UUID
+	UserID        *uuid.UUID
+	CredentialID  []byte
+	Aal           *int16
+	Active        *bool
+	Now           time.Time
+	CreatedFrom   *time.Time
+	CreatedBefore *time.Time
+	ExpiresFrom   *time.Time
+	ExpiresBefore *time.Time
+	MaxRows       int32
+}
+
+// Sessions of all users. Keyset by id, newest first; from_id and until_id bound the walk to times.
+// Under PlanByValue. Index: sessions_pkey or sessions_user, backwards.
+func (q *Queries) ListSessionsOfTenant(ctx context.Context, arg ListSessionsOfTenantParams) ([]Session, error) {
+	rows, err := q.db.Query(ctx, ListSessionsOfTenant,
+		arg.BeforeID,
+		arg.FromID,
+		arg.UntilID,
+		arg.UserID,
+		arg.CredentialID,
+		arg.Aal,
+		arg.Active,
+		arg.Now,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.ExpiresFrom,
+		arg.ExpiresBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Session{}
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.UserID,
+			&i.CredentialID,
+			&i.Aal,
+			&i.UserVerified,
+			&i.Address,
+			&i.UserAgent,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+			&i.RefreshGeneration,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListSessionsOfUser = `-- name: ListSessionsOfUser :many
 SELECT tenant_id, id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at, revoked_at, revoke_reason, refresh_generation FROM sessions
 WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2::uuid)
@@ -199,6 +282,46 @@ func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error
 	return i, err
 }
 
+const LockSessions = `-- name: LockSessions :many
+SELECT tenant_id, id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at, revoked_at, revoke_reason, refresh_generation FROM sessions WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+`
+
+// FOR UPDATE, in the order of ids: refreshes under way end first. Index: sessions_pkey.
+func (q *Queries) LockSessions(ctx context.Context, ids []uuid.UUID) ([]Session, error) {
+	rows, err := q.db.Query(ctx, LockSessions, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Session{}
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.UserID,
+			&i.CredentialID,
+			&i.Aal,
+			&i.UserVerified,
+			&i.Address,
+			&i.UserAgent,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.RevokeReason,
+			&i.RefreshGeneration,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const RevokeSession = `-- name: RevokeSession :one
 UPDATE sessions SET revoked_at = COALESCE(revoked_at, $1::timestamptz), revoke_reason = COALESCE(revoke_reason, $2::text)
 WHERE id = $3 RETURNING tenant_id, id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at, revoked_at, revoke_reason, refresh_generation
@@ -231,6 +354,23 @@ func (q *Queries) RevokeSession(ctx context.Context, arg RevokeSessionParams) (S
 		&i.RefreshGeneration,
 	)
 	return i, err
+}
+
+const RevokeSessions = `-- name: RevokeSessions :exec
+UPDATE sessions SET revoked_at = $1::timestamptz, revoke_reason = $2::text
+WHERE id = ANY($3::uuid[]) AND revoked_at IS NULL
+`
+
+type RevokeSessionsParams struct {
+	Now    time.Time
+	Reason string
+	Ids    []uuid.UUID
+}
+
+// Under LockSessions. Index: sessions_pkey.
+func (q *Queries) RevokeSessions(ctx context.Context, arg RevokeSessionsParams) error {
+	_, err := q.db.Exec(ctx, RevokeSessions, arg.Now, arg.Reason, arg.Ids)
+	return err
 }
 
 const RevokeSessionsOfCredential = `-- name: RevokeSessionsOfCredential :many

@@ -123,8 +123,8 @@ func (q *Queries) GetUserByExternalIndex(ctx context.Context, externalIndex []by
 }
 
 const InsertUser = `-- name: InsertUser :one
-INSERT INTO users (id, handle, external_index, profile_sealed, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $5)
+INSERT INTO users (id, handle, external_index, profile_sealed, terms, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5::integer[], $6, $6)
 ON CONFLICT (tenant_id, external_index) DO NOTHING
 RETURNING id, handle, external_index, profile_sealed, state, created_at, updated_at, version
 `
@@ -134,6 +134,7 @@ type InsertUserParams struct {
 	Handle        []byte
 	ExternalIndex []byte
 	ProfileSealed []byte
+	Terms         []int32
 	Now           time.Time
 }
 
@@ -155,6 +156,7 @@ func (q *Queries) InsertUser(ctx context.Context, arg InsertUserParams) (InsertU
 		arg.Handle,
 		arg.ExternalIndex,
 		arg.ProfileSealed,
+		arg.Terms,
 		arg.Now,
 	)
 	var i InsertUserRow
@@ -169,78 +171,6 @@ func (q *Queries) InsertUser(ctx context.Context, arg InsertUserParams) (InsertU
 		&i.Version,
 	)
 	return i, err
-}
-
-const ListUsers = `-- name: ListUsers :many
-SELECT u.id, u.handle, u.external_index, u.profile_sealed, u.state, u.created_at, u.updated_at, u.version,
-  l.last_used_at AS last_sign_in_at
-FROM users u
-LEFT JOIN LATERAL (SELECT c.last_used_at FROM credentials c WHERE c.user_id = u.id ORDER BY c.last_used_at DESC NULLS LAST LIMIT 1) l ON true
-WHERE ($1::uuid IS NULL OR u.id < $1::uuid)
-  AND ($2::text IS NULL OR u.state = $2::text)
-  AND ($3::bytea IS NULL OR u.external_index = $3::bytea)
-  AND ($4::timestamptz IS NULL OR u.created_at >= $4::timestamptz)
-  AND ($5::timestamptz IS NULL OR u.created_at < $5::timestamptz)
-ORDER BY u.id DESC LIMIT $6
-`
-
-type ListUsersParams struct {
-	BeforeID      *uuid.UUID
-	State         *string
-	ExternalIndex []byte
-	CreatedFrom   *time.Time
-	CreatedBefore *time.Time
-	MaxRows       int32
-}
-
-type ListUsersRow struct {
-	ID            uuid.UUID
-	Handle        []byte
-	ExternalIndex []byte
-	ProfileSealed []byte
-	State         string
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	Version       int32
-	LastSignInAt  *time.Time
-}
-
-// Keyset by id, newest first; the filters are exact. Index: users_pkey, backwards.
-func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUsersRow, error) {
-	rows, err := q.db.Query(ctx, ListUsers,
-		arg.BeforeID,
-		arg.State,
-		arg.ExternalIndex,
-		arg.CreatedFrom,
-		arg.CreatedBefore,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListUsersRow{}
-	for rows.Next() {
-		var i ListUsersRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Handle,
-			&i.ExternalIndex,
-			&i.ProfileSealed,
-			&i.State,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.Version,
-			&i.LastSignInAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const LockUser = `-- name: LockUser :one
@@ -303,14 +233,15 @@ func (q *Queries) SetUserState(ctx context.Context, arg SetUserStateParams) (Set
 
 const UpdateUser = `-- name: UpdateUser :one
 UPDATE users SET external_index = $1, profile_sealed = $2,
-  state = $3, updated_at = $4, version = version + 1
-WHERE id = $5
+  terms = $3::integer[], state = $4, updated_at = $5, version = version + 1
+WHERE id = $6
 RETURNING id, handle, external_index, profile_sealed, state, created_at, updated_at, version
 `
 
 type UpdateUserParams struct {
 	ExternalIndex []byte
 	ProfileSealed []byte
+	Terms         []int32
 	State         string
 	Now           time.Time
 	ID            uuid.UUID
@@ -332,6 +263,7 @@ func (q *Queries) UpdateUser(ctx context.Context, arg UpdateUserParams) (UpdateU
 	row := q.db.QueryRow(ctx, UpdateUser,
 		arg.ExternalIndex,
 		arg.ProfileSealed,
+		arg.Terms,
 		arg.State,
 		arg.Now,
 		arg.ID,

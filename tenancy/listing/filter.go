@@ -215,6 +215,11 @@ func (s *Span) Narrow(t Term) error {
 	return nil
 }
 
+// Holds reports whether t is within s.
+func (s *Span) Holds(t time.Time) bool {
+	return (s.From == nil || !t.Before(*s.From)) && (s.Before == nil || t.Before(*s.Before))
+}
+
 func (s *Span) from(t time.Time) {
 	if s.From == nil || t.After(*s.From) {
 		s.From = &t

@@ -11,6 +11,8 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
+	"strings"
 
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -20,6 +22,9 @@ import (
 // tenant's.
 var ErrPageToken = fault.New(fault.Invalid, "PAGE_TOKEN_INVALID",
 	"the page token does not belong to this list and filter: begin at the first page")
+
+// ErrOrderBy refuses an order that the list cannot be read in. Its message says which it can.
+var ErrOrderBy = fault.New(fault.Invalid, "ORDER_BY_INVALID", "the list cannot be read in this order")
 
 // Bounds of a page, in items.
 const (
@@ -32,6 +37,7 @@ type Request struct {
 	PageSize  int    // 0 means DefaultPageSize; more than MaxPageSize means that
 	PageToken string // NextToken of the page before, under the same filter; empty for the first
 	Filter    string // see Parse; empty for all
+	OrderBy   string // a field, or a field and "desc"; empty for the list's own order
 }
 
 // Limit returns how many items the page may hold: 1 to MaxPageSize.
@@ -54,6 +60,7 @@ type Query struct {
 	List   string // a constant of the listing package: its noun in the plural
 	Parent string // the id of the resource whose items are listed; empty for the tenant
 	Filter string // as the client wrote it
+	Order  string // as the client wrote it; empty for the list's own
 }
 
 const pageToken keys.Purpose = "page token"
@@ -64,7 +71,11 @@ const hashBytes = 16
 
 func (q Query) hash() [hashBytes]byte {
 	buf := make([]byte, 0, 128)
-	for _, s := range []string{q.List, q.Parent, q.Filter} {
+	parts := []string{q.List, q.Parent, q.Filter}
+	if q.Order != "" { // apart, so that tokens of lists without an order stay good
+		parts = append(parts, q.Order)
+	}
+	for _, s := range parts {
 		buf = binary.BigEndian.AppendUint32(buf, uint32(len(s))) //nolint:gosec // requests are at most 64 KiB
 		buf = append(buf, s...)
 	}
@@ -97,4 +108,24 @@ func Open(ring *keys.Ring, q Query, token string) ([]byte, error) {
 		return nil, ErrPageToken
 	}
 	return plain[hashBytes:], nil
+}
+
+// Order is how a list is read: by one of its fields, upwards or downwards.
+type Order struct {
+	Field string
+	Down  bool
+}
+
+// ParseOrder reads an order as clients write it (AIP-132): a field, followed by "desc" or
+// "asc" or nothing. Empty is the first of allowed, downwards. ErrOrderBy.
+func ParseOrder(by string, allowed ...string) (Order, error) {
+	words := strings.Fields(by)
+	if len(words) == 0 {
+		return Order{Field: allowed[0], Down: true}, nil
+	}
+	o := Order{Field: words[0], Down: len(words) == 2 && words[1] == "desc"}
+	if !slices.Contains(allowed, o.Field) || len(words) > 2 || len(words) == 2 && words[1] != "desc" && words[1] != "asc" {
+		return Order{}, ErrOrderBy.WithMessage("orderBy: expected one of " + strings.Join(allowed, ", ") + ", and desc or asc after it")
+	}
+	return o, nil
 }

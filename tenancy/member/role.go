@@ -93,7 +93,7 @@ var permissions = []Permission{
 	{apikey.ScopeSessions, "See and revoke sessions of users", []Role{Owner, Admin, Security, Support}},
 	{apikey.ScopeCredentialsVouch, "Vouch for a recovered passkey", []Role{Owner, Admin, Security}},
 	{apikey.ScopeRecoveriesRead, "See recoveries", []Role{Owner, Admin, Security, Auditor, Support}},
-	{apikey.ScopeRecoveryLinks, "Make enrollment links", []Role{Owner, Admin, Security, Support}},
+	{apikey.ScopeRecoveryLinks, "Make enrollment links and recovery codes", []Role{Owner, Admin, Security, Support}},
 	{apikey.ScopeRecoveriesDecide, "Approve and refuse recoveries", []Role{Owner, Admin, Security}},
 	{apikey.ScopePolicyRead, "See the policy and simulate", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopePolicyWrite, "Change the policy", []Role{Owner, Admin, Security}},

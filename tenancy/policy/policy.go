@@ -361,6 +361,9 @@ func (d *Document) AuthenticationTimeout() time.Duration {
 	return time.Duration(d.AuthenticationTimeoutSeconds) * time.Second
 }
 
+// MaxSessionLifetime is the longest that a policy lets a session live.
+const MaxSessionLifetime = 90 * 24 * time.Hour
+
 // SessionLifetime is SessionLifetimeSeconds as a duration.
 func (d *Document) SessionLifetime() time.Duration {
 	return time.Duration(d.SessionLifetimeSeconds) * time.Second

@@ -33,6 +33,7 @@ func TestConsole(t *testing.T) {
 		t.Errorf("the authenticator holds %d passkeys, want one, discoverable", len(passkeys))
 	}
 
+	ana.Open(ana.url + "/t/acme/members")
 	link := ana.invite("Ben, help desk", "viewer")
 	ana.Inspect("console-members")
 	ben := colleague{Visitor: chromium.Visitor(t), url: biocore.ConsoleURL}

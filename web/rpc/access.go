@@ -68,11 +68,12 @@ var methods = map[string]access{
 	authv1connect.RecoveryServiceRedeemRecoveryCodeProcedure:  {serverKey, apikey.ScopeRecoveries, neverKept},
 	authv1connect.RecoveryServiceGetRecoveryProcedure:         {serverKey, apikey.ScopeRecoveries, reads},
 
-	authv1connect.SessionServiceVerifySessionProcedure:     {serverKey, apikey.ScopeSessions, reads},
-	authv1connect.SessionServiceRefreshSessionProcedure:    {serverKey, apikey.ScopeSessions, neverKept},
-	authv1connect.SessionServiceListSessionsProcedure:      {serverKey, apikey.ScopeSessions, reads},
-	authv1connect.SessionServiceRevokeSessionProcedure:     {serverKey, apikey.ScopeSessions, replays},
-	authv1connect.SessionServiceRevokeAllSessionsProcedure: {serverKey, apikey.ScopeSessions, replays},
+	authv1connect.SessionServiceVerifySessionProcedure:       {serverKey, apikey.ScopeSessions, reads},
+	authv1connect.SessionServiceRefreshSessionProcedure:      {serverKey, apikey.ScopeSessions, neverKept},
+	authv1connect.SessionServiceListSessionsProcedure:        {serverKey, apikey.ScopeSessions, reads},
+	authv1connect.SessionServiceRevokeSessionProcedure:       {serverKey, apikey.ScopeSessions, replays},
+	authv1connect.SessionServiceBatchRevokeSessionsProcedure: {serverKey, apikey.ScopeSessions, replays},
+	authv1connect.SessionServiceRevokeAllSessionsProcedure:   {serverKey, apikey.ScopeSessions, replays},
 
 	adminv1connect.TenantServiceCreateTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, neverKept},
 	adminv1connect.TenantServiceGetTenantProcedure:     {platformKey, apikey.ScopeTenantsRead, reads},

@@ -18,6 +18,7 @@ import (
 // credentials is what the handler needs of credential.Service.
 type credentials interface {
 	ListOfUser(ctx context.Context, sc scope.Scope, id user.ID, req listing.Request) (listing.Page[credential.Credential], error)
+	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[credential.Credential], error)
 	Get(ctx context.Context, sc scope.Scope, id credential.ID) (credential.Credential, error)
 	Rename(ctx context.Context, sc scope.Scope, req credential.RenameRequest) (credential.Credential, error)
 	Revoke(ctx context.Context, sc scope.Scope, req credential.RevokeRequest) (credential.Credential, error)
@@ -39,19 +40,23 @@ func NewCredentialHandler(s *credential.Service, faces Faces) *CredentialHandler
 	return &CredentialHandler{credentials: s, faces: faces}
 }
 
-// ListCredentials translates: one call, one answer.
+// ListCredentials translates: of one user, or of all for the user - (AIP-159).
 func (h *CredentialHandler) ListCredentials(ctx context.Context, req *authv1.ListCredentialsRequest) (*authv1.ListCredentialsResponse, error) {
 	sc, err := scope.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	id, err := user.ParseID(req.GetUserId())
-	if err != nil {
-		return nil, err
+	query := listing.Request{PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter()}
+	var page listing.Page[credential.Credential]
+	if req.GetUserId() == everyUser {
+		page, err = h.credentials.List(ctx, sc, query)
+	} else {
+		var id user.ID
+		if id, err = user.ParseID(req.GetUserId()); err != nil {
+			return nil, err
+		}
+		page, err = h.credentials.ListOfUser(ctx, sc, id, query)
 	}
-	page, err := h.credentials.ListOfUser(ctx, sc, id, listing.Request{
-		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(),
-	})
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +66,9 @@ func (h *CredentialHandler) ListCredentials(ctx context.Context, req *authv1.Lis
 	}
 	return res, nil
 }
+
+// everyUser stands for all users where a list is of one (AIP-159).
+const everyUser = "-"
 
 // GetCredential translates: one call, one answer.
 func (h *CredentialHandler) GetCredential(ctx context.Context, req *authv1.GetCredentialRequest) (*authv1.Credential, error) {

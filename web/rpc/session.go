@@ -22,6 +22,8 @@ type sessions interface {
 	Verify(ctx context.Context, sc scope.Scope, accessToken string) (session.Verification, error)
 	Refresh(ctx context.Context, sc scope.Scope, refreshToken string) (session.Refreshed, error)
 	ListOfUser(ctx context.Context, sc scope.Scope, id user.ID, req listing.Request) (listing.Page[session.Session], error)
+	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[session.Session], error)
+	BatchRevoke(ctx context.Context, sc scope.Scope, req session.BatchRevokeRequest) ([]session.Session, error)
 	Revoke(ctx context.Context, sc scope.Scope, req session.RevokeRequest) (session.Session, error)
 	RevokeAllOfUser(ctx context.Context, sc scope.Scope, req session.RevokeAllRequest) (int, error)
 }
@@ -69,19 +71,23 @@ func (h *SessionHandler) RefreshSession(ctx context.Context, req *authv1.Refresh
 	return &authv1.RefreshSessionResponse{Session: toSessionWithTokens(r.Session, r.Tokens)}, nil
 }
 
-// ListSessions translates: one call, one answer.
+// ListSessions translates: of one user, or of all for the user - (AIP-159).
 func (h *SessionHandler) ListSessions(ctx context.Context, req *authv1.ListSessionsRequest) (*authv1.ListSessionsResponse, error) {
 	sc, err := scope.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	id, err := user.ParseID(req.GetUserId())
-	if err != nil {
-		return nil, err
+	query := listing.Request{PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter()}
+	var page listing.Page[session.Session]
+	if req.GetUserId() == everyUser {
+		page, err = h.sessions.List(ctx, sc, query)
+	} else {
+		var id user.ID
+		if id, err = user.ParseID(req.GetUserId()); err != nil {
+			return nil, err
+		}
+		page, err = h.sessions.ListOfUser(ctx, sc, id, query)
 	}
-	page, err := h.sessions.ListOfUser(ctx, sc, id, listing.Request{
-		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(),
-	})
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +116,38 @@ func (h *SessionHandler) RevokeSession(ctx context.Context, req *authv1.RevokeSe
 		return nil, err
 	}
 	return &authv1.RevokeSessionResponse{Session: toSession(s)}, nil
+}
+
+// BatchRevokeSessions translates: one call, one answer.
+func (h *SessionHandler) BatchRevokeSessions(
+	ctx context.Context, req *authv1.BatchRevokeSessionsRequest,
+) (*authv1.BatchRevokeSessionsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := session.BatchRevokeRequest{Reason: req.GetReason()}
+	for _, text := range req.GetSessionIds() {
+		id, err := session.ParseID(text)
+		if err != nil {
+			return nil, err
+		}
+		in.IDs = append(in.IDs, id)
+	}
+	answers(ctx, func(list []session.Session) proto.Message { return toBatch(list) })
+	list, err := h.sessions.BatchRevoke(ctx, sc, in)
+	if err != nil {
+		return nil, err
+	}
+	return toBatch(list), nil
+}
+
+func toBatch(list []session.Session) *authv1.BatchRevokeSessionsResponse {
+	res := new(authv1.BatchRevokeSessionsResponse)
+	for _, s := range list {
+		res.Sessions = append(res.Sessions, toSession(s))
+	}
+	return res
 }
 
 // RevokeAllSessions translates: one call, one answer.

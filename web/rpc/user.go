@@ -88,14 +88,19 @@ func (h *UserHandler) ListUsers(ctx context.Context, req *authv1.ListUsersReques
 		return nil, err
 	}
 	page, err := h.users.List(ctx, sc, listing.Request{
-		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(),
+		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	res := &authv1.ListUsersResponse{NextPageToken: page.NextToken}
 	for _, u := range page.Items {
-		res.Users = append(res.Users, toUser(u))
+		one := toUser(u)
+		one.Passkeys = new(authv1.User_Passkeys)
+		for _, kind := range u.Passkeys {
+			one.Passkeys.Kinds = append(one.Passkeys.Kinds, authv1.User_Passkeys_Kind(authv1.User_Passkeys_Kind_value[string(kind)]))
+		}
+		res.Users = append(res.Users, one)
 	}
 	return res, nil
 }

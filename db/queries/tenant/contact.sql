@@ -42,22 +42,22 @@ SELECT c.user_id, c.kind, c.match_index, coalesce(contact_open(c.sealed, contact
 FROM contacts c WHERE c.user_id = ANY (sqlc.arg(user_ids)::uuid[]);
 
 -- name: ListUsersOfContact :many
--- ListUsers for those who have one address: keyset by user, newest first. A second
--- address of the other kind narrows it. Index: contacts_match, backwards; users_pkey.
-SELECT u.id, u.handle, u.external_index, u.profile_sealed, u.state, u.created_at, u.updated_at, u.version,
-  l.last_used_at AS last_sign_in_at
+-- Who has one address: keyset by user, newest first. A second address of the other kind
+-- narrows it. Index: contacts_match, backwards; user_facts_pkey.
+SELECT f.user_id, f.last_sign_in_at
 FROM contacts c
-JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
-LEFT JOIN LATERAL (SELECT s.last_used_at FROM credentials s WHERE s.user_id = u.id ORDER BY s.last_used_at DESC NULLS LAST LIMIT 1) l ON true
+JOIN user_facts f ON f.tenant_id = c.tenant_id AND f.user_id = c.user_id
 WHERE c.kind = sqlc.arg(kind) AND c.match_index = sealing.hmac(convert_to(sqlc.arg(compared)::text, 'UTF8'), sqlc.arg(index_key)::bytea, 'sha256')
   AND (sqlc.narg(other_kind)::text IS NULL OR EXISTS (
     SELECT FROM contacts o WHERE o.user_id = c.user_id AND o.kind = sqlc.narg(other_kind)::text
       AND o.match_index = sealing.hmac(convert_to(sqlc.narg(other_compared)::text, 'UTF8'), sqlc.arg(index_key)::bytea, 'sha256')))
-  AND (sqlc.narg(before_id)::uuid IS NULL OR c.user_id < sqlc.narg(before_id)::uuid)
-  AND (sqlc.narg(state)::text IS NULL OR u.state = sqlc.narg(state)::text)
-  AND (sqlc.narg(external_index)::bytea IS NULL OR u.external_index = sqlc.narg(external_index)::bytea)
-  AND (sqlc.narg(created_from)::timestamptz IS NULL OR u.created_at >= sqlc.narg(created_from)::timestamptz)
-  AND (sqlc.narg(created_before)::timestamptz IS NULL OR u.created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(after_id)::uuid IS NULL OR c.user_id < sqlc.narg(after_id)::uuid)
+  AND (sqlc.narg(state)::text IS NULL OR f.state = sqlc.narg(state)::text)
+  AND (sqlc.narg(bare)::boolean IS NULL OR f.bare = sqlc.narg(bare)::boolean)
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR f.created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR f.created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(sign_in_from)::timestamptz IS NULL OR f.last_sign_in_at >= sqlc.narg(sign_in_from)::timestamptz)
+  AND (sqlc.narg(sign_in_before)::timestamptz IS NULL OR f.last_sign_in_at < sqlc.narg(sign_in_before)::timestamptz)
 ORDER BY c.user_id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: SummarizeContacts :many

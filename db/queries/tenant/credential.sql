@@ -96,3 +96,26 @@ WHERE id = sqlc.arg(id) RETURNING *;
 SELECT id, user_id, state, aaguid, trust, certification, backup_eligible, algorithm, attachment, discoverable, disposition, registered_aal, lowered FROM credentials
 WHERE state <> 'REVOKED' AND (sqlc.narg(after_id)::bytea IS NULL OR id > sqlc.narg(after_id)::bytea)
 ORDER BY id LIMIT sqlc.arg(max_rows);
+
+-- name: ListCredentialsOfTenant :many
+-- ListCredentials of all users, and more to narrow by. Under PlanByValue. Index: credentials_created or
+-- credentials_model_created, backwards; what is neither created nor of a model is looked at row by row.
+SELECT * FROM credentials
+WHERE state = ANY(sqlc.arg(states)::text[])
+  AND (sqlc.narg(before_at)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before_at)::timestamptz, sqlc.narg(before_id)::bytea))
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(aaguid)::uuid IS NULL OR aaguid = sqlc.narg(aaguid)::uuid)
+  AND (NOT sqlc.arg(some_models)::boolean OR aaguid = ANY(sqlc.arg(models)::uuid[]))
+  AND (NOT sqlc.arg(other_models)::boolean OR NOT aaguid = ANY(sqlc.arg(models)::uuid[]))
+  AND (sqlc.narg(synced)::boolean IS NULL OR backup_eligible = sqlc.narg(synced)::boolean)
+  AND (sqlc.narg(lowered)::boolean IS NULL OR lowered = sqlc.narg(lowered)::boolean)
+  AND trust = ANY(sqlc.arg(trusts)::text[])
+  AND (sqlc.narg(used_from)::timestamptz IS NULL OR last_used_at >= sqlc.narg(used_from)::timestamptz)
+  AND (sqlc.narg(used_before)::timestamptz IS NULL OR COALESCE(last_used_at, created_at) < sqlc.narg(used_before)::timestamptz)
+ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: CountCredentialsOfTenant :one
+-- How many there are that may sign in, and how many of them are synced, of the first max_rows. Index: credentials_created.
+SELECT count(*)::integer AS credentials, (count(*) FILTER (WHERE c.backup_eligible))::integer AS synced
+FROM (SELECT backup_eligible FROM credentials WHERE state = 'ACTIVE' LIMIT sqlc.arg(max_rows)) c;

@@ -85,9 +85,9 @@ SELECT user_id, count(*)::integer AS kept FROM credentials WHERE user_id = ANY(s
 
 -- name: InsertImportedUsers :execrows
 -- Fewer rows than were given: somebody else was first with one. Index: users_pkey and both unique keys.
-INSERT INTO users (id, handle, external_index, profile_sealed, state, created_at, updated_at)
+INSERT INTO users (id, handle, external_index, profile_sealed, terms, state, created_at, updated_at)
 SELECT unnest(sqlc.arg(ids)::uuid[]), unnest(sqlc.arg(handles)::bytea[]), unnest(sqlc.arg(external_indexes)::bytea[]),
-  unnest(sqlc.arg(profiles)::bytea[]), unnest(sqlc.arg(states)::text[]), unnest(sqlc.arg(created)::timestamptz[]), sqlc.arg(now)
+  unnest(sqlc.arg(profiles)::bytea[]), string_to_array(unnest(sqlc.arg(terms)::text[]), ',')::integer[], unnest(sqlc.arg(states)::text[]), unnest(sqlc.arg(created)::timestamptz[]), sqlc.arg(now)
 ON CONFLICT DO NOTHING;
 
 -- name: InsertImportedCredentials :execrows

@@ -52,3 +52,29 @@ RETURNING id;
 -- name: DeleteSessionsOfUser :execrows
 -- Erasure. Index: sessions_user.
 DELETE FROM sessions WHERE user_id = $1;
+
+-- name: ListSessionsOfTenant :many
+-- Sessions of all users. Keyset by id, newest first; from_id and until_id bound the walk to times.
+-- Under PlanByValue. Index: sessions_pkey or sessions_user, backwards.
+SELECT * FROM sessions
+WHERE (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
+  AND (sqlc.narg(from_id)::uuid IS NULL OR id >= sqlc.narg(from_id)::uuid)
+  AND (sqlc.narg(until_id)::uuid IS NULL OR id < sqlc.narg(until_id)::uuid)
+  AND (sqlc.narg(user_id)::uuid IS NULL OR user_id = sqlc.narg(user_id)::uuid)
+  AND (sqlc.narg(credential_id)::bytea IS NULL OR credential_id = sqlc.narg(credential_id)::bytea)
+  AND (sqlc.narg(aal)::smallint IS NULL OR aal = sqlc.narg(aal)::smallint)
+  AND (sqlc.narg(active)::boolean IS NULL OR (revoked_at IS NULL AND expires_at > sqlc.arg(now)::timestamptz) = sqlc.narg(active)::boolean)
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(expires_from)::timestamptz IS NULL OR expires_at >= sqlc.narg(expires_from)::timestamptz)
+  AND (sqlc.narg(expires_before)::timestamptz IS NULL OR expires_at < sqlc.narg(expires_before)::timestamptz)
+ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: LockSessions :many
+-- FOR UPDATE, in the order of ids: refreshes under way end first. Index: sessions_pkey.
+SELECT * FROM sessions WHERE id = ANY(sqlc.arg(ids)::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: RevokeSessions :exec
+-- Under LockSessions. Index: sessions_pkey.
+UPDATE sessions SET revoked_at = sqlc.arg(now)::timestamptz, revoke_reason = sqlc.arg(reason)::text
+WHERE id = ANY(sqlc.arg(ids)::uuid[]) AND revoked_at IS NULL;

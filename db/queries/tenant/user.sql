@@ -1,7 +1,7 @@
 -- name: InsertUser :one
 -- Answers no row when the external id is taken. Index: users_pkey, users_tenant_id_external_index_key.
-INSERT INTO users (id, handle, external_index, profile_sealed, created_at, updated_at)
-VALUES (sqlc.arg(id), sqlc.arg(handle), sqlc.arg(external_index), sqlc.arg(profile_sealed), sqlc.arg(now), sqlc.arg(now))
+INSERT INTO users (id, handle, external_index, profile_sealed, terms, created_at, updated_at)
+VALUES (sqlc.arg(id), sqlc.arg(handle), sqlc.arg(external_index), sqlc.arg(profile_sealed), sqlc.arg(terms)::integer[], sqlc.arg(now), sqlc.arg(now))
 ON CONFLICT (tenant_id, external_index) DO NOTHING
 RETURNING id, handle, external_index, profile_sealed, state, created_at, updated_at, version;
 
@@ -34,23 +34,10 @@ SELECT id FROM users WHERE external_index = sqlc.narg(external_index)::bytea;
 SELECT id, handle, external_index, profile_sealed, state, created_at, updated_at, version
 FROM users WHERE id = $1 FOR UPDATE;
 
--- name: ListUsers :many
--- Keyset by id, newest first; the filters are exact. Index: users_pkey, backwards.
-SELECT u.id, u.handle, u.external_index, u.profile_sealed, u.state, u.created_at, u.updated_at, u.version,
-  l.last_used_at AS last_sign_in_at
-FROM users u
-LEFT JOIN LATERAL (SELECT c.last_used_at FROM credentials c WHERE c.user_id = u.id ORDER BY c.last_used_at DESC NULLS LAST LIMIT 1) l ON true
-WHERE (sqlc.narg(before_id)::uuid IS NULL OR u.id < sqlc.narg(before_id)::uuid)
-  AND (sqlc.narg(state)::text IS NULL OR u.state = sqlc.narg(state)::text)
-  AND (sqlc.narg(external_index)::bytea IS NULL OR u.external_index = sqlc.narg(external_index)::bytea)
-  AND (sqlc.narg(created_from)::timestamptz IS NULL OR u.created_at >= sqlc.narg(created_from)::timestamptz)
-  AND (sqlc.narg(created_before)::timestamptz IS NULL OR u.created_at < sqlc.narg(created_before)::timestamptz)
-ORDER BY u.id DESC LIMIT sqlc.arg(max_rows);
-
 -- name: UpdateUser :one
 -- Under LockUser. Index: users_pkey.
 UPDATE users SET external_index = sqlc.arg(external_index), profile_sealed = sqlc.arg(profile_sealed),
-  state = sqlc.arg(state), updated_at = sqlc.arg(now), version = version + 1
+  terms = sqlc.arg(terms)::integer[], state = sqlc.arg(state), updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id)
 RETURNING id, handle, external_index, profile_sealed, state, created_at, updated_at, version;
 

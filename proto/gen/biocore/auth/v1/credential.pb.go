@@ -464,17 +464,20 @@ func (x *CredentialExtensions) GetCredProtect() string {
 	return ""
 }
 
-// ListCredentialsRequest asks for one page of a user's credentials.
+// ListCredentialsRequest asks for one page of credentials.
 type ListCredentialsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id of the user; `-` for all users.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Credentials a page: 1 to 200; 50 if absent.
 	PageSize *uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
 	// The `nextPageToken` of the page before; absent for the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
-	// `<=`, `>`, `>=`. Fields: `state`, `createdAt`.
+	// `<=`, `>`, `>=`. Fields: `state`, `createdAt`; of all users' also `aaguid`,
+	// `trust`, `synced`, `lowered` and `reported` (`true` or `false`; reported: of
+	// a model that the FIDO Metadata Service speaks against), and `lastUsedAt`, by
+	// which one that was never used counts as used when it was made.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -374,17 +374,19 @@ func (x *RefreshSessionResponse) GetSession() *Session {
 	return nil
 }
 
-// ListSessionsRequest asks for one page of a user's sessions.
+// ListSessionsRequest asks for one page of sessions.
 type ListSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id of the user; `-` for all users.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Sessions a page: 1 to 200; 50 if absent.
 	PageSize *uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
 	// The `nextPageToken` of the page before; absent for the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
-	// `<=`, `>`, `>=`. Fields: `credentialId`, `createdAt`, `expiresAt`.
+	// `<=`, `>`, `>=`. Fields: `credentialId`, `createdAt`, `expiresAt`; of all
+	// users' also `userId`, `aal` (`AAL1` to `AAL3`), and `active` (`true`: not
+	// revoked and not expired).
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -705,6 +707,107 @@ func (x *RevokeAllSessionsResponse) GetRevokedCount() uint32 {
 	return 0
 }
 
+// BatchRevokeSessionsRequest names the sessions to end.
+type BatchRevokeSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of the sessions: 1 to 200.
+	SessionIds []string `protobuf:"bytes,1,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchRevokeSessionsRequest) Reset() {
+	*x = BatchRevokeSessionsRequest{}
+	mi := &file_biocore_auth_v1_session_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchRevokeSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchRevokeSessionsRequest) ProtoMessage() {}
+
+func (x *BatchRevokeSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_session_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchRevokeSessionsRequest.ProtoReflect.Descriptor instead.
+func (*BatchRevokeSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_session_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *BatchRevokeSessionsRequest) GetSessionIds() []string {
+	if x != nil {
+		return x.SessionIds
+	}
+	return nil
+}
+
+func (x *BatchRevokeSessionsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// BatchRevokeSessionsResponse holds the ended sessions.
+type BatchRevokeSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sessions as they are now, in the order of their ids, without tokens.
+	Sessions      []*Session `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchRevokeSessionsResponse) Reset() {
+	*x = BatchRevokeSessionsResponse{}
+	mi := &file_biocore_auth_v1_session_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchRevokeSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchRevokeSessionsResponse) ProtoMessage() {}
+
+func (x *BatchRevokeSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_session_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchRevokeSessionsResponse.ProtoReflect.Descriptor instead.
+func (*BatchRevokeSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_session_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BatchRevokeSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
 var File_biocore_auth_v1_session_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_session_proto_rawDesc = "" +
@@ -767,12 +870,19 @@ const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"@\n" +
 	"\x19RevokeAllSessionsResponse\x12#\n" +
-	"\rrevoked_count\x18\x01 \x01(\rR\frevokedCount2\xcd\x05\n" +
+	"\rrevoked_count\x18\x01 \x01(\rR\frevokedCount\"t\n" +
+	"\x1aBatchRevokeSessionsRequest\x124\n" +
+	"\vsession_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10\xc8\x01\"\x06r\x04\x10\x01\x18@R\n" +
+	"sessionIds\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"S\n" +
+	"\x1bBatchRevokeSessionsResponse\x124\n" +
+	"\bsessions\x18\x01 \x03(\v2\x18.biocore.auth.v1.SessionR\bsessions2\xe8\x06\n" +
 	"\x0eSessionService\x12~\n" +
 	"\rVerifySession\x12%.biocore.auth.v1.VerifySessionRequest\x1a&.biocore.auth.v1.VerifySessionResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/sessions:verify\x12\x82\x01\n" +
 	"\x0eRefreshSession\x12&.biocore.auth.v1.RefreshSessionRequest\x1a'.biocore.auth.v1.RefreshSessionResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:refresh\x12\x84\x01\n" +
 	"\fListSessions\x12$.biocore.auth.v1.ListSessionsRequest\x1a%.biocore.auth.v1.ListSessionsResponse\"'\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/users/{user_id}/sessions\x90\x02\x01\x12\x8e\x01\n" +
-	"\rRevokeSession\x12%.biocore.auth.v1.RevokeSessionRequest\x1a&.biocore.auth.v1.RevokeSessionResponse\".\x82\xd3\xe4\x93\x02%:\x01*\" /v1/sessions/{session_id}:revoke\x90\x02\x02\x12\x9d\x01\n" +
+	"\rRevokeSession\x12%.biocore.auth.v1.RevokeSessionRequest\x1a&.biocore.auth.v1.RevokeSessionResponse\".\x82\xd3\xe4\x93\x02%:\x01*\" /v1/sessions/{session_id}:revoke\x90\x02\x02\x12\x98\x01\n" +
+	"\x13BatchRevokeSessions\x12+.biocore.auth.v1.BatchRevokeSessionsRequest\x1a,.biocore.auth.v1.BatchRevokeSessionsResponse\"&\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/sessions:batchRevoke\x90\x02\x02\x12\x9d\x01\n" +
 	"\x11RevokeAllSessions\x12).biocore.auth.v1.RevokeAllSessionsRequest\x1a*.biocore.auth.v1.RevokeAllSessionsResponse\"1\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/users/{user_id}/sessions:revoke\x90\x02\x02B@Z>github.com/biocore-id/biocore/proto/gen/biocore/auth/v1;authv1b\x06proto3"
 
 var (
@@ -787,49 +897,54 @@ func file_biocore_auth_v1_session_proto_rawDescGZIP() []byte {
 	return file_biocore_auth_v1_session_proto_rawDescData
 }
 
-var file_biocore_auth_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_biocore_auth_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_biocore_auth_v1_session_proto_goTypes = []any{
-	(*Session)(nil),                   // 0: biocore.auth.v1.Session
-	(*VerifySessionRequest)(nil),      // 1: biocore.auth.v1.VerifySessionRequest
-	(*VerifySessionResponse)(nil),     // 2: biocore.auth.v1.VerifySessionResponse
-	(*RefreshSessionRequest)(nil),     // 3: biocore.auth.v1.RefreshSessionRequest
-	(*RefreshSessionResponse)(nil),    // 4: biocore.auth.v1.RefreshSessionResponse
-	(*ListSessionsRequest)(nil),       // 5: biocore.auth.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),      // 6: biocore.auth.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),      // 7: biocore.auth.v1.RevokeSessionRequest
-	(*RevokeSessionResponse)(nil),     // 8: biocore.auth.v1.RevokeSessionResponse
-	(*RevokeAllSessionsRequest)(nil),  // 9: biocore.auth.v1.RevokeAllSessionsRequest
-	(*RevokeAllSessionsResponse)(nil), // 10: biocore.auth.v1.RevokeAllSessionsResponse
-	(Assurance_Aal)(0),                // 11: biocore.auth.v1.Assurance.Aal
-	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),           // 13: google.protobuf.Struct
+	(*Session)(nil),                     // 0: biocore.auth.v1.Session
+	(*VerifySessionRequest)(nil),        // 1: biocore.auth.v1.VerifySessionRequest
+	(*VerifySessionResponse)(nil),       // 2: biocore.auth.v1.VerifySessionResponse
+	(*RefreshSessionRequest)(nil),       // 3: biocore.auth.v1.RefreshSessionRequest
+	(*RefreshSessionResponse)(nil),      // 4: biocore.auth.v1.RefreshSessionResponse
+	(*ListSessionsRequest)(nil),         // 5: biocore.auth.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),        // 6: biocore.auth.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),        // 7: biocore.auth.v1.RevokeSessionRequest
+	(*RevokeSessionResponse)(nil),       // 8: biocore.auth.v1.RevokeSessionResponse
+	(*RevokeAllSessionsRequest)(nil),    // 9: biocore.auth.v1.RevokeAllSessionsRequest
+	(*RevokeAllSessionsResponse)(nil),   // 10: biocore.auth.v1.RevokeAllSessionsResponse
+	(*BatchRevokeSessionsRequest)(nil),  // 11: biocore.auth.v1.BatchRevokeSessionsRequest
+	(*BatchRevokeSessionsResponse)(nil), // 12: biocore.auth.v1.BatchRevokeSessionsResponse
+	(Assurance_Aal)(0),                  // 13: biocore.auth.v1.Assurance.Aal
+	(*timestamppb.Timestamp)(nil),       // 14: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),             // 15: google.protobuf.Struct
 }
 var file_biocore_auth_v1_session_proto_depIdxs = []int32{
-	11, // 0: biocore.auth.v1.Session.aal:type_name -> biocore.auth.v1.Assurance.Aal
-	12, // 1: biocore.auth.v1.Session.created_at:type_name -> google.protobuf.Timestamp
-	12, // 2: biocore.auth.v1.Session.last_used_at:type_name -> google.protobuf.Timestamp
-	12, // 3: biocore.auth.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
-	12, // 4: biocore.auth.v1.Session.revoked_at:type_name -> google.protobuf.Timestamp
-	12, // 5: biocore.auth.v1.Session.access_token_expires_at:type_name -> google.protobuf.Timestamp
-	13, // 6: biocore.auth.v1.VerifySessionResponse.claims:type_name -> google.protobuf.Struct
+	13, // 0: biocore.auth.v1.Session.aal:type_name -> biocore.auth.v1.Assurance.Aal
+	14, // 1: biocore.auth.v1.Session.created_at:type_name -> google.protobuf.Timestamp
+	14, // 2: biocore.auth.v1.Session.last_used_at:type_name -> google.protobuf.Timestamp
+	14, // 3: biocore.auth.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	14, // 4: biocore.auth.v1.Session.revoked_at:type_name -> google.protobuf.Timestamp
+	14, // 5: biocore.auth.v1.Session.access_token_expires_at:type_name -> google.protobuf.Timestamp
+	15, // 6: biocore.auth.v1.VerifySessionResponse.claims:type_name -> google.protobuf.Struct
 	0,  // 7: biocore.auth.v1.RefreshSessionResponse.session:type_name -> biocore.auth.v1.Session
 	0,  // 8: biocore.auth.v1.ListSessionsResponse.sessions:type_name -> biocore.auth.v1.Session
 	0,  // 9: biocore.auth.v1.RevokeSessionResponse.session:type_name -> biocore.auth.v1.Session
-	1,  // 10: biocore.auth.v1.SessionService.VerifySession:input_type -> biocore.auth.v1.VerifySessionRequest
-	3,  // 11: biocore.auth.v1.SessionService.RefreshSession:input_type -> biocore.auth.v1.RefreshSessionRequest
-	5,  // 12: biocore.auth.v1.SessionService.ListSessions:input_type -> biocore.auth.v1.ListSessionsRequest
-	7,  // 13: biocore.auth.v1.SessionService.RevokeSession:input_type -> biocore.auth.v1.RevokeSessionRequest
-	9,  // 14: biocore.auth.v1.SessionService.RevokeAllSessions:input_type -> biocore.auth.v1.RevokeAllSessionsRequest
-	2,  // 15: biocore.auth.v1.SessionService.VerifySession:output_type -> biocore.auth.v1.VerifySessionResponse
-	4,  // 16: biocore.auth.v1.SessionService.RefreshSession:output_type -> biocore.auth.v1.RefreshSessionResponse
-	6,  // 17: biocore.auth.v1.SessionService.ListSessions:output_type -> biocore.auth.v1.ListSessionsResponse
-	8,  // 18: biocore.auth.v1.SessionService.RevokeSession:output_type -> biocore.auth.v1.RevokeSessionResponse
-	10, // 19: biocore.auth.v1.SessionService.RevokeAllSessions:output_type -> biocore.auth.v1.RevokeAllSessionsResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	0,  // 10: biocore.auth.v1.BatchRevokeSessionsResponse.sessions:type_name -> biocore.auth.v1.Session
+	1,  // 11: biocore.auth.v1.SessionService.VerifySession:input_type -> biocore.auth.v1.VerifySessionRequest
+	3,  // 12: biocore.auth.v1.SessionService.RefreshSession:input_type -> biocore.auth.v1.RefreshSessionRequest
+	5,  // 13: biocore.auth.v1.SessionService.ListSessions:input_type -> biocore.auth.v1.ListSessionsRequest
+	7,  // 14: biocore.auth.v1.SessionService.RevokeSession:input_type -> biocore.auth.v1.RevokeSessionRequest
+	11, // 15: biocore.auth.v1.SessionService.BatchRevokeSessions:input_type -> biocore.auth.v1.BatchRevokeSessionsRequest
+	9,  // 16: biocore.auth.v1.SessionService.RevokeAllSessions:input_type -> biocore.auth.v1.RevokeAllSessionsRequest
+	2,  // 17: biocore.auth.v1.SessionService.VerifySession:output_type -> biocore.auth.v1.VerifySessionResponse
+	4,  // 18: biocore.auth.v1.SessionService.RefreshSession:output_type -> biocore.auth.v1.RefreshSessionResponse
+	6,  // 19: biocore.auth.v1.SessionService.ListSessions:output_type -> biocore.auth.v1.ListSessionsResponse
+	8,  // 20: biocore.auth.v1.SessionService.RevokeSession:output_type -> biocore.auth.v1.RevokeSessionResponse
+	12, // 21: biocore.auth.v1.SessionService.BatchRevokeSessions:output_type -> biocore.auth.v1.BatchRevokeSessionsResponse
+	10, // 22: biocore.auth.v1.SessionService.RevokeAllSessions:output_type -> biocore.auth.v1.RevokeAllSessionsResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_session_proto_init() }
@@ -847,7 +962,7 @@ func file_biocore_auth_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_auth_v1_session_proto_rawDesc), len(file_biocore_auth_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

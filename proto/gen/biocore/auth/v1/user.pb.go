@@ -77,6 +77,67 @@ func (User_State) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// What a passkey is kept in, as far as its authenticator tells.
+type User_Passkeys_Kind int32
+
+const (
+	// Not said; never sent.
+	User_Passkeys_KIND_UNSPECIFIED User_Passkeys_Kind = 0
+	// An account that is on several devices.
+	User_Passkeys_SYNCED User_Passkeys_Kind = 1
+	// The device that is used.
+	User_Passkeys_PLATFORM User_Passkeys_Kind = 2
+	// Another device that is near, a phone mostly.
+	User_Passkeys_PHONE User_Passkeys_Kind = 3
+	// A security key.
+	User_Passkeys_KEY User_Passkeys_Kind = 4
+)
+
+// Enum value maps for User_Passkeys_Kind.
+var (
+	User_Passkeys_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "SYNCED",
+		2: "PLATFORM",
+		3: "PHONE",
+		4: "KEY",
+	}
+	User_Passkeys_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"SYNCED":           1,
+		"PLATFORM":         2,
+		"PHONE":            3,
+		"KEY":              4,
+	}
+)
+
+func (x User_Passkeys_Kind) Enum() *User_Passkeys_Kind {
+	p := new(User_Passkeys_Kind)
+	*p = x
+	return p
+}
+
+func (x User_Passkeys_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (User_Passkeys_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_auth_v1_user_proto_enumTypes[1].Descriptor()
+}
+
+func (User_Passkeys_Kind) Type() protoreflect.EnumType {
+	return &file_biocore_auth_v1_user_proto_enumTypes[1]
+}
+
+func (x User_Passkeys_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use User_Passkeys_Kind.Descriptor instead.
+func (User_Passkeys_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{0, 0, 0}
+}
+
 // User is an account that an end user of the tenant signs in to.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -105,7 +166,9 @@ type User struct {
 	Email *string `protobuf:"bytes,10,opt,name=email,proto3,oneof" json:"email,omitempty"`
 	// Where calls reach the user, as it is kept: `+` and digits (E.164). What is
 	// said of `email` holds for it, too.
-	Phone         *string `protobuf:"bytes,11,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
+	Phone *string `protobuf:"bytes,11,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
+	// What the user can sign in with. Only in lists of users.
+	Passkeys      *User_Passkeys `protobuf:"bytes,12,opt,name=passkeys,proto3,oneof" json:"passkeys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -215,6 +278,13 @@ func (x *User) GetPhone() string {
 		return *x.Phone
 	}
 	return ""
+}
+
+func (x *User) GetPasskeys() *User_Passkeys {
+	if x != nil {
+		return x.Passkeys
+	}
+	return nil
 }
 
 // UserDescriptor names a user by the tenant's own id. Where no user has that
@@ -469,9 +539,19 @@ type ListUsersRequest struct {
 	// The `nextPageToken` of the page before; absent for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
-	// `<=`, `>`, `>=`. Fields: `externalId`, `email`, `phone` (`=` alone),
-	// `state`, `createdAt`. E-mail addresses are compared without regard to case.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// `<=`, `>`, `>=`. Fields: `externalId`, `email`, `phone`, `name`,
+	// `externalIdPrefix`, `search`, `hasPasskey` (`=` alone), `state`,
+	// `createdAt`, `lastSignInAt`. Addresses and names are compared without regard
+	// to case. `name` finds users of whose names each word that is asked for
+	// begins a word; one of fewer than three letters is found whole.
+	// `externalIdPrefix` takes four characters or a whole id; `search` is either
+	// of the two. Who never signed in counts as before all others. A page of a
+	// search may hold fewer users than asked for, or none, beside a
+	// `nextPageToken`.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// `createdAt` or `lastSignInAt`, followed by `desc` or nothing; `createdAt
+	// desc` if absent, in which what a search finds is read always.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -527,10 +607,17 @@ func (x *ListUsersRequest) GetFilter() string {
 	return ""
 }
 
+func (x *ListUsersRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
 // ListUsersResponse is one page of users.
 type ListUsersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The users, the newest first.
+	// The users, in the order asked for, each with `passkeys`.
 	Users []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1198,6 +1285,52 @@ func (x *UnblockUserResponse) GetUser() *User {
 	return nil
 }
 
+// Passkeys says which a user has.
+type User_Passkeys struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of those that can sign in, the oldest first.
+	Kinds         []User_Passkeys_Kind `protobuf:"varint,1,rep,packed,name=kinds,proto3,enum=biocore.auth.v1.User_Passkeys_Kind" json:"kinds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *User_Passkeys) Reset() {
+	*x = User_Passkeys{}
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *User_Passkeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*User_Passkeys) ProtoMessage() {}
+
+func (x *User_Passkeys) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use User_Passkeys.ProtoReflect.Descriptor instead.
+func (*User_Passkeys) Descriptor() ([]byte, []int) {
+	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *User_Passkeys) GetKinds() []User_Passkeys_Kind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
 // A domain and how many users have an address in it.
 type EmailSummary_Domain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1211,7 +1344,7 @@ type EmailSummary_Domain struct {
 
 func (x *EmailSummary_Domain) Reset() {
 	*x = EmailSummary_Domain{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[18]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1356,7 @@ func (x *EmailSummary_Domain) String() string {
 func (*EmailSummary_Domain) ProtoMessage() {}
 
 func (x *EmailSummary_Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[18]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1399,7 @@ type PhoneSummary_CallingCode struct {
 
 func (x *PhoneSummary_CallingCode) Reset() {
 	*x = PhoneSummary_CallingCode{}
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[19]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1411,7 @@ func (x *PhoneSummary_CallingCode) String() string {
 func (*PhoneSummary_CallingCode) ProtoMessage() {}
 
 func (x *PhoneSummary_CallingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_auth_v1_user_proto_msgTypes[19]
+	mi := &file_biocore_auth_v1_user_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1445,7 @@ var File_biocore_auth_v1_user_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1abiocore/auth/v1/user.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x04\n" +
+	"\x1abiocore/auth/v1/user.proto\x12\x0fbiocore.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x06\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
@@ -1328,7 +1461,17 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\x04etag\x18\t \x01(\tR\x04etag\x12\x19\n" +
 	"\x05email\x18\n" +
 	" \x01(\tH\x02R\x05email\x88\x01\x01\x12\x19\n" +
-	"\x05phone\x18\v \x01(\tH\x03R\x05phone\x88\x01\x01\"7\n" +
+	"\x05phone\x18\v \x01(\tH\x03R\x05phone\x88\x01\x01\x12?\n" +
+	"\bpasskeys\x18\f \x01(\v2\x1e.biocore.auth.v1.User.PasskeysH\x04R\bpasskeys\x88\x01\x01\x1a\x91\x01\n" +
+	"\bPasskeys\x129\n" +
+	"\x05kinds\x18\x01 \x03(\x0e2#.biocore.auth.v1.User.Passkeys.KindR\x05kinds\"J\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06SYNCED\x10\x01\x12\f\n" +
+	"\bPLATFORM\x10\x02\x12\t\n" +
+	"\x05PHONE\x10\x03\x12\a\n" +
+	"\x03KEY\x10\x04\"7\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -1337,7 +1480,8 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\r_display_nameB\x12\n" +
 	"\x10_last_sign_in_atB\b\n" +
 	"\x06_emailB\b\n" +
-	"\x06_phone\"\xa0\x01\n" +
+	"\x06_phoneB\v\n" +
+	"\t_passkeys\"\xa0\x01\n" +
 	"\x0eUserDescriptor\x12+\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\n" +
@@ -1363,13 +1507,14 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\x11LookupUserRequest\x12+\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\n" +
-	"externalId\"\x99\x01\n" +
+	"externalId\"\xbd\x01\n" +
 	"\x10ListUsersRequest\x12,\n" +
 	"\tpage_size\x18\x01 \x01(\rB\n" +
 	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filterB\f\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderByB\f\n" +
 	"\n" +
 	"_page_size\"h\n" +
 	"\x11ListUsersResponse\x12+\n" +
@@ -1454,67 +1599,71 @@ func file_biocore_auth_v1_user_proto_rawDescGZIP() []byte {
 	return file_biocore_auth_v1_user_proto_rawDescData
 }
 
-var file_biocore_auth_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_auth_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_biocore_auth_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_biocore_auth_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_biocore_auth_v1_user_proto_goTypes = []any{
 	(User_State)(0),                   // 0: biocore.auth.v1.User.State
-	(*User)(nil),                      // 1: biocore.auth.v1.User
-	(*UserDescriptor)(nil),            // 2: biocore.auth.v1.UserDescriptor
-	(*CreateUserRequest)(nil),         // 3: biocore.auth.v1.CreateUserRequest
-	(*GetUserRequest)(nil),            // 4: biocore.auth.v1.GetUserRequest
-	(*LookupUserRequest)(nil),         // 5: biocore.auth.v1.LookupUserRequest
-	(*ListUsersRequest)(nil),          // 6: biocore.auth.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),         // 7: biocore.auth.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),         // 8: biocore.auth.v1.UpdateUserRequest
-	(*SummarizeContactsRequest)(nil),  // 9: biocore.auth.v1.SummarizeContactsRequest
-	(*SummarizeContactsResponse)(nil), // 10: biocore.auth.v1.SummarizeContactsResponse
-	(*EmailSummary)(nil),              // 11: biocore.auth.v1.EmailSummary
-	(*PhoneSummary)(nil),              // 12: biocore.auth.v1.PhoneSummary
-	(*DeleteUserRequest)(nil),         // 13: biocore.auth.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),        // 14: biocore.auth.v1.DeleteUserResponse
-	(*BlockUserRequest)(nil),          // 15: biocore.auth.v1.BlockUserRequest
-	(*BlockUserResponse)(nil),         // 16: biocore.auth.v1.BlockUserResponse
-	(*UnblockUserRequest)(nil),        // 17: biocore.auth.v1.UnblockUserRequest
-	(*UnblockUserResponse)(nil),       // 18: biocore.auth.v1.UnblockUserResponse
-	(*EmailSummary_Domain)(nil),       // 19: biocore.auth.v1.EmailSummary.Domain
-	(*PhoneSummary_CallingCode)(nil),  // 20: biocore.auth.v1.PhoneSummary.CallingCode
-	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
+	(User_Passkeys_Kind)(0),           // 1: biocore.auth.v1.User.Passkeys.Kind
+	(*User)(nil),                      // 2: biocore.auth.v1.User
+	(*UserDescriptor)(nil),            // 3: biocore.auth.v1.UserDescriptor
+	(*CreateUserRequest)(nil),         // 4: biocore.auth.v1.CreateUserRequest
+	(*GetUserRequest)(nil),            // 5: biocore.auth.v1.GetUserRequest
+	(*LookupUserRequest)(nil),         // 6: biocore.auth.v1.LookupUserRequest
+	(*ListUsersRequest)(nil),          // 7: biocore.auth.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),         // 8: biocore.auth.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),         // 9: biocore.auth.v1.UpdateUserRequest
+	(*SummarizeContactsRequest)(nil),  // 10: biocore.auth.v1.SummarizeContactsRequest
+	(*SummarizeContactsResponse)(nil), // 11: biocore.auth.v1.SummarizeContactsResponse
+	(*EmailSummary)(nil),              // 12: biocore.auth.v1.EmailSummary
+	(*PhoneSummary)(nil),              // 13: biocore.auth.v1.PhoneSummary
+	(*DeleteUserRequest)(nil),         // 14: biocore.auth.v1.DeleteUserRequest
+	(*DeleteUserResponse)(nil),        // 15: biocore.auth.v1.DeleteUserResponse
+	(*BlockUserRequest)(nil),          // 16: biocore.auth.v1.BlockUserRequest
+	(*BlockUserResponse)(nil),         // 17: biocore.auth.v1.BlockUserResponse
+	(*UnblockUserRequest)(nil),        // 18: biocore.auth.v1.UnblockUserRequest
+	(*UnblockUserResponse)(nil),       // 19: biocore.auth.v1.UnblockUserResponse
+	(*User_Passkeys)(nil),             // 20: biocore.auth.v1.User.Passkeys
+	(*EmailSummary_Domain)(nil),       // 21: biocore.auth.v1.EmailSummary.Domain
+	(*PhoneSummary_CallingCode)(nil),  // 22: biocore.auth.v1.PhoneSummary.CallingCode
+	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
 }
 var file_biocore_auth_v1_user_proto_depIdxs = []int32{
 	0,  // 0: biocore.auth.v1.User.state:type_name -> biocore.auth.v1.User.State
-	21, // 1: biocore.auth.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	21, // 2: biocore.auth.v1.User.updated_at:type_name -> google.protobuf.Timestamp
-	21, // 3: biocore.auth.v1.User.last_sign_in_at:type_name -> google.protobuf.Timestamp
-	1,  // 4: biocore.auth.v1.ListUsersResponse.users:type_name -> biocore.auth.v1.User
-	11, // 5: biocore.auth.v1.SummarizeContactsResponse.email:type_name -> biocore.auth.v1.EmailSummary
-	12, // 6: biocore.auth.v1.SummarizeContactsResponse.phone:type_name -> biocore.auth.v1.PhoneSummary
-	19, // 7: biocore.auth.v1.EmailSummary.domains:type_name -> biocore.auth.v1.EmailSummary.Domain
-	20, // 8: biocore.auth.v1.PhoneSummary.calling_codes:type_name -> biocore.auth.v1.PhoneSummary.CallingCode
-	1,  // 9: biocore.auth.v1.BlockUserResponse.user:type_name -> biocore.auth.v1.User
-	1,  // 10: biocore.auth.v1.UnblockUserResponse.user:type_name -> biocore.auth.v1.User
-	3,  // 11: biocore.auth.v1.UserService.CreateUser:input_type -> biocore.auth.v1.CreateUserRequest
-	4,  // 12: biocore.auth.v1.UserService.GetUser:input_type -> biocore.auth.v1.GetUserRequest
-	5,  // 13: biocore.auth.v1.UserService.LookupUser:input_type -> biocore.auth.v1.LookupUserRequest
-	6,  // 14: biocore.auth.v1.UserService.ListUsers:input_type -> biocore.auth.v1.ListUsersRequest
-	8,  // 15: biocore.auth.v1.UserService.UpdateUser:input_type -> biocore.auth.v1.UpdateUserRequest
-	9,  // 16: biocore.auth.v1.UserService.SummarizeContacts:input_type -> biocore.auth.v1.SummarizeContactsRequest
-	13, // 17: biocore.auth.v1.UserService.DeleteUser:input_type -> biocore.auth.v1.DeleteUserRequest
-	15, // 18: biocore.auth.v1.UserService.BlockUser:input_type -> biocore.auth.v1.BlockUserRequest
-	17, // 19: biocore.auth.v1.UserService.UnblockUser:input_type -> biocore.auth.v1.UnblockUserRequest
-	1,  // 20: biocore.auth.v1.UserService.CreateUser:output_type -> biocore.auth.v1.User
-	1,  // 21: biocore.auth.v1.UserService.GetUser:output_type -> biocore.auth.v1.User
-	1,  // 22: biocore.auth.v1.UserService.LookupUser:output_type -> biocore.auth.v1.User
-	7,  // 23: biocore.auth.v1.UserService.ListUsers:output_type -> biocore.auth.v1.ListUsersResponse
-	1,  // 24: biocore.auth.v1.UserService.UpdateUser:output_type -> biocore.auth.v1.User
-	10, // 25: biocore.auth.v1.UserService.SummarizeContacts:output_type -> biocore.auth.v1.SummarizeContactsResponse
-	14, // 26: biocore.auth.v1.UserService.DeleteUser:output_type -> biocore.auth.v1.DeleteUserResponse
-	16, // 27: biocore.auth.v1.UserService.BlockUser:output_type -> biocore.auth.v1.BlockUserResponse
-	18, // 28: biocore.auth.v1.UserService.UnblockUser:output_type -> biocore.auth.v1.UnblockUserResponse
-	20, // [20:29] is the sub-list for method output_type
-	11, // [11:20] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	23, // 1: biocore.auth.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	23, // 2: biocore.auth.v1.User.updated_at:type_name -> google.protobuf.Timestamp
+	23, // 3: biocore.auth.v1.User.last_sign_in_at:type_name -> google.protobuf.Timestamp
+	20, // 4: biocore.auth.v1.User.passkeys:type_name -> biocore.auth.v1.User.Passkeys
+	2,  // 5: biocore.auth.v1.ListUsersResponse.users:type_name -> biocore.auth.v1.User
+	12, // 6: biocore.auth.v1.SummarizeContactsResponse.email:type_name -> biocore.auth.v1.EmailSummary
+	13, // 7: biocore.auth.v1.SummarizeContactsResponse.phone:type_name -> biocore.auth.v1.PhoneSummary
+	21, // 8: biocore.auth.v1.EmailSummary.domains:type_name -> biocore.auth.v1.EmailSummary.Domain
+	22, // 9: biocore.auth.v1.PhoneSummary.calling_codes:type_name -> biocore.auth.v1.PhoneSummary.CallingCode
+	2,  // 10: biocore.auth.v1.BlockUserResponse.user:type_name -> biocore.auth.v1.User
+	2,  // 11: biocore.auth.v1.UnblockUserResponse.user:type_name -> biocore.auth.v1.User
+	1,  // 12: biocore.auth.v1.User.Passkeys.kinds:type_name -> biocore.auth.v1.User.Passkeys.Kind
+	4,  // 13: biocore.auth.v1.UserService.CreateUser:input_type -> biocore.auth.v1.CreateUserRequest
+	5,  // 14: biocore.auth.v1.UserService.GetUser:input_type -> biocore.auth.v1.GetUserRequest
+	6,  // 15: biocore.auth.v1.UserService.LookupUser:input_type -> biocore.auth.v1.LookupUserRequest
+	7,  // 16: biocore.auth.v1.UserService.ListUsers:input_type -> biocore.auth.v1.ListUsersRequest
+	9,  // 17: biocore.auth.v1.UserService.UpdateUser:input_type -> biocore.auth.v1.UpdateUserRequest
+	10, // 18: biocore.auth.v1.UserService.SummarizeContacts:input_type -> biocore.auth.v1.SummarizeContactsRequest
+	14, // 19: biocore.auth.v1.UserService.DeleteUser:input_type -> biocore.auth.v1.DeleteUserRequest
+	16, // 20: biocore.auth.v1.UserService.BlockUser:input_type -> biocore.auth.v1.BlockUserRequest
+	18, // 21: biocore.auth.v1.UserService.UnblockUser:input_type -> biocore.auth.v1.UnblockUserRequest
+	2,  // 22: biocore.auth.v1.UserService.CreateUser:output_type -> biocore.auth.v1.User
+	2,  // 23: biocore.auth.v1.UserService.GetUser:output_type -> biocore.auth.v1.User
+	2,  // 24: biocore.auth.v1.UserService.LookupUser:output_type -> biocore.auth.v1.User
+	8,  // 25: biocore.auth.v1.UserService.ListUsers:output_type -> biocore.auth.v1.ListUsersResponse
+	2,  // 26: biocore.auth.v1.UserService.UpdateUser:output_type -> biocore.auth.v1.User
+	11, // 27: biocore.auth.v1.UserService.SummarizeContacts:output_type -> biocore.auth.v1.SummarizeContactsResponse
+	15, // 28: biocore.auth.v1.UserService.DeleteUser:output_type -> biocore.auth.v1.DeleteUserResponse
+	17, // 29: biocore.auth.v1.UserService.BlockUser:output_type -> biocore.auth.v1.BlockUserResponse
+	19, // 30: biocore.auth.v1.UserService.UnblockUser:output_type -> biocore.auth.v1.UnblockUserResponse
+	22, // [22:31] is the sub-list for method output_type
+	13, // [13:22] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_user_proto_init() }
@@ -1532,8 +1681,8 @@ func file_biocore_auth_v1_user_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_auth_v1_user_proto_rawDesc), len(file_biocore_auth_v1_user_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   20,
+			NumEnums:      2,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

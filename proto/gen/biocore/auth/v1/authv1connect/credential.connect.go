@@ -120,7 +120,8 @@ var (
 // CredentialServiceClient is a client for the biocore.auth.v1.CredentialService service.
 type CredentialServiceClient interface {
 	// ListCredentials answers a user's credentials, revoked ones included, the
-	// newest first, page by page.
+	// newest first, page by page. With `-` for the user's id it answers all
+	// users' (AIP-159), and knows more filters.
 	ListCredentials(context.Context, *v1.ListCredentialsRequest) (*v1.ListCredentialsResponse, error)
 	// GetCredential answers one credential by id.
 	GetCredential(context.Context, *v1.GetCredentialRequest) (*v1.Credential, error)
@@ -162,7 +163,8 @@ func NewCredentialServiceClient(client *connect.Client) CredentialServiceClient 
 // CredentialServiceHandler is an implementation of the biocore.auth.v1.CredentialService service.
 type CredentialServiceHandler interface {
 	// ListCredentials answers a user's credentials, revoked ones included, the
-	// newest first, page by page.
+	// newest first, page by page. With `-` for the user's id it answers all
+	// users' (AIP-159), and knows more filters.
 	ListCredentials(context.Context, *v1.ListCredentialsRequest) (*v1.ListCredentialsResponse, error)
 	// GetCredential answers one credential by id.
 	GetCredential(context.Context, *v1.GetCredentialRequest) (*v1.Credential, error)

@@ -36,6 +36,9 @@ const (
 	// SessionServiceRevokeSessionProcedure is the procedure name of the SessionService's RevokeSession
 	// RPC.
 	SessionServiceRevokeSessionProcedure = "/biocore.auth.v1.SessionService/RevokeSession"
+	// SessionServiceBatchRevokeSessionsProcedure is the procedure name of the SessionService's
+	// BatchRevokeSessions RPC.
+	SessionServiceBatchRevokeSessionsProcedure = "/biocore.auth.v1.SessionService/BatchRevokeSessions"
 	// SessionServiceRevokeAllSessionsProcedure is the procedure name of the SessionService's
 	// RevokeAllSessions RPC.
 	SessionServiceRevokeAllSessionsProcedure = "/biocore.auth.v1.SessionService/RevokeAllSessions"
@@ -72,6 +75,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	sessionServiceBatchRevokeSessionsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_auth_v1_session_proto.Services().ByName("SessionService").Methods().ByName("BatchRevokeSessions"),
+			Procedure:        SessionServiceBatchRevokeSessionsProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 	sessionServiceRevokeAllSessionsSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -94,11 +105,16 @@ type SessionServiceClient interface {
 	// (RFC 9700 §4.14.2).
 	RefreshSession(context.Context, *v1.RefreshSessionRequest) (*v1.RefreshSessionResponse, error)
 	// ListSessions answers a user's sessions, ended ones included, the newest
-	// first, page by page.
+	// first, page by page. With `-` for the user's id it answers all users'
+	// (AIP-159), and knows more filters.
 	ListSessions(context.Context, *v1.ListSessionsRequest) (*v1.ListSessionsResponse, error)
 	// RevokeSession ends one session. Its access tokens stop verifying here at
 	// once, and elsewhere when they expire. Revoking twice keeps the first time.
 	RevokeSession(context.Context, *v1.RevokeSessionRequest) (*v1.RevokeSessionResponse, error)
+	// BatchRevokeSessions ends up to 200 sessions, all of them or none. Each that
+	// was open has its own audit entry and event. An id that is no session's is
+	// refused with SESSION_UNKNOWN, and nothing is ended.
+	BatchRevokeSessions(context.Context, *v1.BatchRevokeSessionsRequest) (*v1.BatchRevokeSessionsResponse, error)
 	// RevokeAllSessions ends all open sessions of a user.
 	RevokeAllSessions(context.Context, *v1.RevokeAllSessionsRequest) (*v1.RevokeAllSessionsResponse, error)
 }
@@ -121,11 +137,16 @@ type SessionServiceHandler interface {
 	// (RFC 9700 §4.14.2).
 	RefreshSession(context.Context, *v1.RefreshSessionRequest) (*v1.RefreshSessionResponse, error)
 	// ListSessions answers a user's sessions, ended ones included, the newest
-	// first, page by page.
+	// first, page by page. With `-` for the user's id it answers all users'
+	// (AIP-159), and knows more filters.
 	ListSessions(context.Context, *v1.ListSessionsRequest) (*v1.ListSessionsResponse, error)
 	// RevokeSession ends one session. Its access tokens stop verifying here at
 	// once, and elsewhere when they expire. Revoking twice keeps the first time.
 	RevokeSession(context.Context, *v1.RevokeSessionRequest) (*v1.RevokeSessionResponse, error)
+	// BatchRevokeSessions ends up to 200 sessions, all of them or none. Each that
+	// was open has its own audit entry and event. An id that is no session's is
+	// refused with SESSION_UNKNOWN, and nothing is ended.
+	BatchRevokeSessions(context.Context, *v1.BatchRevokeSessionsRequest) (*v1.BatchRevokeSessionsResponse, error)
 	// RevokeAllSessions ends all open sessions of a user.
 	RevokeAllSessions(context.Context, *v1.RevokeAllSessionsRequest) (*v1.RevokeAllSessionsResponse, error)
 }
@@ -139,6 +160,7 @@ func RegisterSessionServiceHandler(server *connect.Server, svc SessionServiceHan
 		connect.Method{Spec: sessionServiceRefreshSessionSpec(), Handler: adapter.refreshSession},
 		connect.Method{Spec: sessionServiceListSessionsSpec(), Handler: adapter.listSessions},
 		connect.Method{Spec: sessionServiceRevokeSessionSpec(), Handler: adapter.revokeSession},
+		connect.Method{Spec: sessionServiceBatchRevokeSessionsSpec(), Handler: adapter.batchRevokeSessions},
 		connect.Method{Spec: sessionServiceRevokeAllSessionsSpec(), Handler: adapter.revokeAllSessions},
 	)
 }
@@ -160,6 +182,10 @@ func (UnimplementedSessionServiceHandler) ListSessions(context.Context, *v1.List
 
 func (UnimplementedSessionServiceHandler) RevokeSession(context.Context, *v1.RevokeSessionRequest) (*v1.RevokeSessionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.auth.v1.SessionService.RevokeSession is not implemented")
+}
+
+func (UnimplementedSessionServiceHandler) BatchRevokeSessions(context.Context, *v1.BatchRevokeSessionsRequest) (*v1.BatchRevokeSessionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.auth.v1.SessionService.BatchRevokeSessions is not implemented")
 }
 
 func (UnimplementedSessionServiceHandler) RevokeAllSessions(context.Context, *v1.RevokeAllSessionsRequest) (*v1.RevokeAllSessionsResponse, error) {
@@ -197,6 +223,14 @@ func (c *sessionServiceClient) ListSessions(ctx context.Context, req *v1.ListSes
 func (c *sessionServiceClient) RevokeSession(ctx context.Context, req *v1.RevokeSessionRequest) (*v1.RevokeSessionResponse, error) {
 	var res v1.RevokeSessionResponse
 	if err := c.client.CallUnary(ctx, sessionServiceRevokeSessionSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *sessionServiceClient) BatchRevokeSessions(ctx context.Context, req *v1.BatchRevokeSessionsRequest) (*v1.BatchRevokeSessionsResponse, error) {
+	var res v1.BatchRevokeSessionsResponse
+	if err := c.client.CallUnary(ctx, sessionServiceBatchRevokeSessionsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -254,6 +288,18 @@ func (h sessionServiceHandler) revokeSession(ctx context.Context, _ connect.Spec
 		return err
 	}
 	res, err := h.svc.RevokeSession(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h sessionServiceHandler) batchRevokeSessions(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.BatchRevokeSessionsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.BatchRevokeSessions(ctx, &req)
 	if err != nil {
 		return err
 	}

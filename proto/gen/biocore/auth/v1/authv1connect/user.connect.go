@@ -128,7 +128,7 @@ type UserServiceClient interface {
 	GetUser(context.Context, *v1.GetUserRequest) (*v1.User, error)
 	// LookupUser answers one user by the tenant's own id for it.
 	LookupUser(context.Context, *v1.LookupUserRequest) (*v1.User, error)
-	// ListUsers answers the tenant's users, the newest first, page by page.
+	// ListUsers answers the tenant's users, page by page, in one of two orders.
 	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
 	// UpdateUser changes the fields that are present and leaves the others, and
 	// answers the user. With an `If-Match` header it is refused with
@@ -163,7 +163,7 @@ type UserServiceHandler interface {
 	GetUser(context.Context, *v1.GetUserRequest) (*v1.User, error)
 	// LookupUser answers one user by the tenant's own id for it.
 	LookupUser(context.Context, *v1.LookupUserRequest) (*v1.User, error)
-	// ListUsers answers the tenant's users, the newest first, page by page.
+	// ListUsers answers the tenant's users, page by page, in one of two orders.
 	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
 	// UpdateUser changes the fields that are present and leaves the others, and
 	// answers the user. With an `If-Match` header it is refused with
