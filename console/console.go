@@ -28,6 +28,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/debugger"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
@@ -84,6 +85,7 @@ type Options struct {
 	Blast       *blastradius.Service
 	Models      *authenticator.Catalogue
 	Roots       *attestation.Service
+	Debugger    *debugger.Reader
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -129,6 +131,7 @@ type Console struct {
 	blast       *blastradius.Service
 	models      *authenticator.Catalogue
 	roots       *attestation.Service
+	debugger    *debugger.Reader
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -145,7 +148,7 @@ func New(o Options) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
-		"Parties": o.Parties == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
+		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil,
 	} {
@@ -159,7 +162,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, tenants: o.Tenants, support: o.Support, parties: o.Parties, metadata: o.Metadata,
+		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
 		blast: o.Blast, models: o.Models, roots: o.Roots,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
@@ -209,6 +212,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.signingKeyRoutes(mux)
 	c.policyRoutes(mux)
 	c.authenticatorRoutes(mux)
+	c.ceremonyRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

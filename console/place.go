@@ -93,6 +93,7 @@ var (
 			entry("/sessions", "devices", "Sessions", apikey.ScopeSessions),
 		}},
 		{"Security", []page{
+			entry("/ceremonies", "radio", "Ceremonies", apikey.ScopeCeremoniesRead),
 			entry(policiesPath, "shield", "Policies", apikey.ScopePolicyRead),
 			entry(modelsPath, "finger", "Authenticators", apikey.ScopeAuthenticatorsRead),
 		}},

@@ -87,6 +87,9 @@ func failure(seen webauthn.Seen, err error, l *laps, publishable bool) []byte {
 	if seen.AAGUID != uuid.Nil {
 		members = append(members, attr.UUID("aaguid", seen.AAGUID))
 	}
+	if seen.UserHandle {
+		members = append(members, attr.Bool("userHandle", true))
+	}
 	if publishable {
 		members = append(members, attr.Bool("publishable", true))
 	}

@@ -37,6 +37,7 @@ type Seen struct {
 	Flags             Flags
 	SignCount         uint32
 	AAGUID            uuid.UUID // of a registration
+	UserHandle        bool      // there was one
 }
 
 // InspectRegistration reads what can be read of a response that was refused.
@@ -52,6 +53,7 @@ func InspectRegistration(resp RegistrationResponse) Seen {
 func InspectAssertion(resp AssertionResponse) Seen {
 	s := inspectClient(resp.ClientDataJSON)
 	s.inspect(resp.AuthenticatorData)
+	s.UserHandle = len(resp.UserHandle) > 0
 	return s
 }
 

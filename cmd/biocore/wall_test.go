@@ -78,8 +78,9 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
 		"dispositionId": disposition.text("id"), "supportGrantId": w.supportRequest(t, c), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
-		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
-		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
+		"ceremonyId": w.ceremony(t, c),
+		"importId":   strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
+		"memberId":   w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"dashboardId":      w.dashboard(t, c),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
@@ -106,6 +107,18 @@ func (w *world) evidence(t *testing.T, c *customer) string {
 	return id
 }
 
+// ceremony is the id of the tenant's newest ceremony.
+func (w *world) ceremony(t *testing.T, c *customer) string {
+	t.Helper()
+	list, _ := w.must(t, "GET", "/admin/v1/ceremonies", c.secret, nil).at("ceremonies").([]any)
+	if len(list) == 0 {
+		t.Fatal("no ceremony")
+	}
+	newest, _ := list[0].(map[string]any)
+	id, _ := newest["id"].(string)
+	return id
+}
+
 // signingKey is the kid of the tenant's newest signing key.
 func (w *world) signingKey(t *testing.T, c *customer) string {
 	t.Helper()
@@ -125,6 +138,8 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 		switch name {
 		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId":
 			out[name] = uuid.NewString()
+		case "ceremonyId":
+			out[name] = uuid.Must(uuid.NewV7()).String()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
 			b := []byte(v)
@@ -237,6 +252,22 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // ask one's own domain, which nothing in a request names: TestDomainProof
 	case "/admin/v1/stats/overview", "/admin/v1/stats/timeseries", "/admin/v1/dashboards":
 		return nil // of one's own: TestSeries and TestLife cross tenants
+	case "/admin/v1/ceremonies":
+		add("user filter", func(ids map[string]string) request {
+			return request{"/admin/v1/ceremonies?filter=userId%3D" + ids["userId"], nil}
+		})
+		add("credential filter", func(ids map[string]string) request {
+			return request{"/admin/v1/ceremonies?filter=" + url.QueryEscape(`credentialId = "`+ids["credentialId"]+`"`), nil}
+		})
+		return out
+	case "/admin/v1/auditEvents":
+		add("target filter", func(ids map[string]string) request {
+			return request{"/admin/v1/auditEvents?filter=" + url.QueryEscape(`target = "credential/`+ids["credentialId"]+`"`), nil}
+		})
+		add("actor filter", func(ids map[string]string) request {
+			return request{"/admin/v1/auditEvents?filter=" + url.QueryEscape(`actor = "`+ids["userId"]+`"`), nil}
+		})
+		return out
 	case "/admin/v1/imports", "/admin/v1/relyingParty:check", "/admin/v1/relyingParty:plan":
 		return nil // make and ask one's own: TestExportAndImport
 	case "/admin/v1/imports/{import_id}:append":

@@ -18,6 +18,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/debugger"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/importer"
 	"github.com/biocore-id/biocore/authcore/mds"
@@ -70,6 +71,8 @@ type operator struct {
 	mail     *mail.Service
 	stats    *stats.Service
 	support  *support.Service
+	debugger *debugger.Reader
+	trail    *trail.Reader
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	mds      *mds.Service      // models of authenticators
 	roots    *attestation.Service
@@ -131,6 +134,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		u, err := o.users.Get(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "support"}), user.ID(person))
 		return u.Name, err
 	}})
+	o.debugger, o.trail = debugger.NewReader(store, o.keys), trail.NewReader(store, o.keys)
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
@@ -278,6 +282,7 @@ func (p *platform) wire(ctx context.Context) error {
 		Stats: p.stats, Dashboards: boards,
 		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence,
+		Debugger: p.debugger,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {
@@ -326,6 +331,8 @@ func (p *platform) wire(ctx context.Context) error {
 		Link: p.joinLink,
 	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
+	adminv1connect.RegisterCeremonyServiceHandler(p.rpc, rpc.NewCeremonyHandler(p.debugger))
+	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,

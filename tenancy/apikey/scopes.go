@@ -29,6 +29,8 @@ const (
 	ScopeRecoveryLinks    = "admin:recoveries:link" // apart from deciding: a second person's key may not have it
 	ScopeRecoveriesDecide = "admin:recoveries:decide"
 	ScopeEvidenceRead     = "admin:evidence:read"
+	ScopeCeremoniesRead   = "admin:ceremonies:read"
+	ScopeAuditRead        = "admin:audit:read"
 
 	ScopeAuthenticatorsRead  = "admin:authenticators:read"  // of a platform key: how far models reach among all tenants
 	ScopeAuthenticatorsWrite = "admin:authenticators:write" // what is to become of the credentials of a model
@@ -66,7 +68,7 @@ func Scopes(kind Kind) []string {
 			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
-			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
+			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeCeremoniesRead, ScopeAuditRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,

@@ -102,6 +102,8 @@ var permissions = []Permission{
 	{apikey.ScopeAttestationRootsRead, "See trusted roots of authenticators", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeAttestationRootsWrite, "Trust and distrust roots", []Role{Owner, Admin, Security}},
 	{apikey.ScopeEvidenceRead, "Read and download evidence", []Role{Owner, Admin, Security, Auditor}},
+	{apikey.ScopeCeremoniesRead, "See ceremonies, and why they failed", []Role{Owner, Admin, Security, Developer, Auditor, Support}},
+	{apikey.ScopeAuditRead, "Read the audit log", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeSettingsRead, "See settings", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeSettingsWrite, "Change settings", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeAPIKeysRead, "See API keys", []Role{Owner, Admin, Security, Developer, Auditor}},

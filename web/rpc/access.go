@@ -117,6 +117,10 @@ var methods = map[string]access{
 	adminv1connect.RelyingPartyServiceFetchRelyingPartyProcedure: {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.RelyingPartyServiceVerifyDomainProcedure:      {serverKey, apikey.ScopeSettingsWrite, replays},
 
+	adminv1connect.CeremonyServiceListCeremoniesProcedure: {serverKey, apikey.ScopeCeremoniesRead, reads},
+	adminv1connect.CeremonyServiceGetCeremonyProcedure:    {serverKey, apikey.ScopeCeremoniesRead, reads},
+	adminv1connect.AuditServiceListAuditEventsProcedure:   {serverKey, apikey.ScopeAuditRead, reads},
+
 	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceDownloadEvidenceProcedure: {serverKey, apikey.ScopeEvidenceRead, reads},
