@@ -48,6 +48,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/tenancy/usage"
 	"github.com/biocore-id/biocore/web/static"
 )
 
@@ -86,6 +87,7 @@ type Options struct {
 	Models      *authenticator.Catalogue
 	Roots       *attestation.Service
 	Debugger    *debugger.Reader
+	Usage       *usage.Service
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -132,6 +134,7 @@ type Console struct {
 	models      *authenticator.Catalogue
 	roots       *attestation.Service
 	debugger    *debugger.Reader
+	usage       *usage.Service
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -150,7 +153,7 @@ func New(o Options) (*Console, error) {
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil,
-		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil,
+		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil,
 	} {
 		if missing {
 			return nil, errors.New("console: Options." + name + " is required")
@@ -164,7 +167,7 @@ func New(o Options) (*Console, error) {
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
-		blast: o.Blast, models: o.Models, roots: o.Roots,
+		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
 	if c.origin == nil {
@@ -213,6 +216,8 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.policyRoutes(mux)
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)
+	c.usageRoutes(mux)
+	c.settingsRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

@@ -117,6 +117,12 @@ var toasts = map[string]string{
 	"keyrevoked":   "Passkey revoked",
 	"keyvouched":   "You have vouched for this passkey",
 	"sessrevoked":  "Sessions revoked",
+	"saved":        "Saved",
+	"quotas":       "Quotas settled",
+	"suspended":    "The tenant is suspended",
+	"resumed":      "The tenant works again",
+	"deleting":     "The tenant is being deleted. It can be restored for 30 days",
+	"restored":     "The tenant works again",
 }
 
 // done sends the browser on, with a toast.

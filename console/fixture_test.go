@@ -49,6 +49,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/tenancy/usage"
 	"github.com/biocore-id/biocore/web/static"
 )
 
@@ -61,6 +62,7 @@ type site struct {
 	store       *dbtest.Store
 	keys        *keys.Service
 	tenants     *tenant.Service
+	usage       *usage.Service
 	members     *member.Service
 	support     *support.Service
 	users       *user.Service
@@ -103,6 +105,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.tenants = tenant.New(tenant.Options{
 		Store: store, Keys: s.keys, FirstKeys: apikey.First, Fetch: fetcher, Prober: rp.NewProber(rp.ProberOptions{Fetch: fetcher, Resolver: s.net.Resolver()}),
 	})
+	s.usage = usage.New(usage.Options{Store: store})
 	s.members = member.New(member.Options{Store: store, Keys: s.keys})
 	s.stats, s.dashboards = stats.New(store), dashboard.New(store)
 	s.users = user.New(user.Options{Store: store, Keys: s.keys})
@@ -149,7 +152,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
-		APIKeys: apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials}), Stats: s.stats, Dashboards: s.dashboards,
+		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
 		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys),
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence,

@@ -19,7 +19,7 @@ type inPlace func(needs string, next func(http.ResponseWriter, *http.Request, *v
 // memberRoutes are who works where, of tenants and of the staff.
 func (c *Console) memberRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+Path+"/t/{slug}/recoveries/{id}", c.inTenant("", c.showOwnRecovery))
-	mux.HandleFunc("POST "+Path+"/t/{slug}/recoveries/{id}/cancel", c.inTenant("", c.cancelOwnRecovery))
+	mux.HandleFunc("POST "+Path+"/t/{slug}/recoveries/{id}/cancel", c.inStopped("", c.cancelOwnRecovery))
 	c.membersUnder(mux, Path+"/t/{slug}", c.inTenant, apikey.ScopeMembersRead, apikey.ScopeMembersWrite)
 	c.membersUnder(mux, platformBase, c.inPlatform, member.ScopeStaffRead, member.ScopeStaffWrite)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/support"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // platformName is what the staff's part is called.
@@ -22,13 +24,13 @@ const platformName = "Platform"
 // place is where a page is: a tenant that the person is a member of, or the platform for
 // who is of the staff.
 type place struct {
-	sc    scope.Scope
-	base  string // address of what is in it
-	name  string
-	note  string
-	state string // SUSPENDED is told
-	me    member.Member
-	staff bool // the platform
+	sc     scope.Scope
+	base   string // address of what is in it
+	name   string
+	note   string
+	tenant *tenant.Snapshot // nil for the platform
+	me     member.Member
+	staff  bool // the platform
 
 	support *support.Grant // by which one of the staff is in it; nil for members
 
@@ -105,6 +107,8 @@ var (
 		{"Organisation", []page{
 			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),
 			entry("/support", "buoy", "Support access", apikey.ScopeSupportRead),
+			entry("/usage", "usage", "Usage", apikey.ScopeUsageRead),
+			entry("/settings", "gear", "Settings", apikey.ScopeSettingsRead),
 		}},
 	}
 	platformParts = []part{
@@ -158,7 +162,19 @@ func modeLabel(mode string) string {
 
 // inTenant wraps what is in the tenant that the path names, for members whose role allows
 // needs; it is empty for what each member may.
+// What is stopped, suspended or being deleted, is looked at and not changed.
 func (c *Console) inTenant(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc {
+	return c.inStopped(needs, func(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+		if err := p.tenant.Usable(); err != nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			c.fail(w, r, v, err)
+			return
+		}
+		next(w, r, v, p)
+	})
+}
+
+// inStopped is inTenant for what may be done in a stopped tenant too.
+func (c *Console) inStopped(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) {
 		p, err := c.tenantPlace(r.Context(), v, r.PathValue("slug"))
 		r = in(r, p)
@@ -188,13 +204,21 @@ func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*plac
 		}
 	} else {
 		m := v.memberships[i]
-		p = &place{sc: v.in(m.TenantID), base: tenantBase(m.Slug), name: m.Name, note: modeLabel(m.Mode), state: m.State}
+		p = &place{sc: v.in(m.TenantID), base: tenantBase(m.Slug), name: m.Name, note: modeLabel(m.Mode)}
 		// Behind the tenant's own wall: what the list says is for the menu.
 		if p.me, err = c.members.Of(ctx, p.sc, v.session.PersonID); errors.Is(err, member.ErrNotFound) {
 			return nil, errNowhere
 		} else if err != nil {
 			return nil, err
 		}
+	}
+	// The snapshot is this server's own: support's role does not read it.
+	own := scope.New(p.sc.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "console"})
+	if p.tenant, err = c.tenants.Current(ctx, own); err != nil {
+		return nil, err
+	}
+	if p.tenant.Readable(c.now()) != nil { // its grace is over
+		return nil, errNowhere
 	}
 	if p.recoveries, err = c.members.OwnerRecoveries(ctx, p.sc); err != nil {
 		return nil, err
@@ -203,8 +227,34 @@ func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*plac
 		return nil, err
 	}
 	about, err := c.supportAlerts(ctx, p)
-	p.alerts = append(about, p.alerts...)
+	if err != nil {
+		return nil, err
+	}
+	used, err := c.usageAlerts(ctx, p)
+	p.alerts = slices.Concat(about, p.stopped(c.now()), p.alerts, used)
 	return p, err
+}
+
+// stopped tells every member on every page that the tenant does not work, and until when
+// that can be mended.
+func (p *place) stopped(now time.Time) []ui.Alert {
+	a := ui.Alert{Name: "State of the tenant", Href: p.base + "/settings", Label: "See settings"}
+	if !p.may(apikey.ScopeSettingsRead) {
+		a.Href, a.Label = "", ""
+	}
+	switch p.tenant.State {
+	case tenant.Suspended:
+		a.Text = "This tenant is suspended: its keys, sign-ins and sessions are refused. Look at everything; nothing can be changed until the staff of this installation resume it."
+		if p.tenant.SuspendReason != "" {
+			a.Text += " Their reason: " + p.tenant.SuspendReason
+		}
+	case tenant.Deleting:
+		a.Text = "This tenant is being deleted: its keys, sign-ins and sessions are refused, and nothing can be changed. All of it is destroyed on"
+		a.Ready, a.Left = at(p.tenant.DeleteAfter), "in "+ui.Left(p.tenant.DeleteAfter.Sub(now))
+	case tenant.Active:
+		return nil
+	}
+	return []ui.Alert{a}
 }
 
 // inPlatform wraps what is for the staff whose role allows needs. For everybody else it

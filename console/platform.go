@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,6 +23,7 @@ func (c *Console) platformRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+platformBase, c.inPlatform("", c.showPlace))
 	mux.HandleFunc("GET "+platformBase+"/tenants", c.inPlatform(apikey.ScopeTenantsRead, c.showTenants))
 	mux.HandleFunc("GET "+one, c.inPlatform(apikey.ScopeTenantsRead, c.showTenant))
+	c.tenantActRoutes(mux)
 	mux.HandleFunc("GET "+one+"/owners/{member}", c.inPlatform(member.ScopeOwnerRecoveries, c.showRequest))
 	mux.HandleFunc("POST "+one+"/owners/{member}/recover", c.inPlatform(member.ScopeOwnerRecoveries, c.requestRecovery))
 	mux.HandleFunc("GET "+one+"/recoveries/{id}", c.inPlatform(member.ScopeOwnerRecoveries, c.showStaffRecovery))
@@ -35,40 +37,59 @@ const tenantsPath = platformBase + "/tenants"
 type tenantsView struct {
 	ui.Page
 
-	Rows   []tenantRow
-	Slug   string // looked for
-	Next   string // address of the older ones; empty for none
-	Newest string // address of the first page; empty on it
+	Rows      []tenantRow
+	Filters   ui.Filters
+	Pager     ui.Pager
+	MayCreate bool
 }
 
 type tenantRow struct {
 	Name, Slug, Mode, State, Href string
+	Plan, Region, Users           string
+	Active                        *ui.Moment // nil: never
 	Created                       ui.Moment
 }
 
 func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	view := tenantsView{Slug: strings.ToLower(clean(r.URL.Query().Get("slug")))}
-	req := listing.Request{PageToken: r.URL.Query().Get("after")}
-	if view.Slug != "" {
-		req.Filter = "slug = " + strconv.Quote(view.Slug)
+	here := ui.Address{Path: tenantsPath, Query: r.URL.Query()}
+	slug := strings.ToLower(clean(here.Get("slug")))
+	filters := []ui.Filter{
+		{Name: "state", Label: "State", Value: here.Get("state"), Choices: []ui.Choice{{Label: "Any"}, {Value: "ACTIVE", Label: "Active"}, {Value: "SUSPENDED", Label: "Suspended"}, {Value: "DELETING", Label: "Being deleted"}}},
+		{Name: "mode", Label: "Mode", Value: here.Get("mode"), Choices: []ui.Choice{{Label: "Any"}, {Value: "LIVE", Label: "Live"}, {Value: "TEST", Label: "Test"}}},
 	}
-	list, err := c.tenants.List(r.Context(), p.sc, req)
+	view := tenantsView{
+		MayCreate: p.may(apikey.ScopeTenantsWrite),
+		Filters:   ui.Filters{At: here, Search: &ui.Search{Name: "slug", Label: "Find by slug", Value: slug}, Chips: ui.ChipsOf(filters), Add: filters},
+	}
+	var terms []string
+	for _, term := range [][2]string{{"slug", slug}, {"state", here.Get("state")}, {"mode", here.Get("mode")}} {
+		if term[1] != "" {
+			terms = append(terms, term[0]+" = "+strconv.Quote(term[1]))
+		}
+	}
+	list, err := c.tenants.List(r.Context(), p.sc, listing.Request{Filter: strings.Join(terms, " AND "), PageToken: here.Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
 	for i := range list.Items {
 		t := &list.Items[i]
-		view.Rows = append(view.Rows, tenantRow{
+		row := tenantRow{
 			Name: t.Name, Slug: t.Slug, Mode: modeLabel(string(t.Mode)), State: string(t.State), Href: tenantsPath + "/" + t.Slug,
-			Created: ui.Ago(t.CreatedAt, c.now()),
-		})
+			Plan: t.Plan, Region: t.Region, Users: ui.Thousands(t.Users), Created: ui.Ago(t.CreatedAt, c.now()),
+		}
+		if t.LastActiveAt != nil {
+			active := ui.Ago(*t.LastActiveAt, c.now())
+			row.Active = &active
+		}
+		view.Rows = append(view.Rows, row)
 	}
+	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), NextLabel: "Older"}
 	if list.NextToken != "" {
-		view.Next = tenantsPath + "?after=" + list.NextToken
+		view.Pager.Next = here.After(list.NextToken)
 	}
-	if req.PageToken != "" {
-		view.Newest = tenantsPath
+	if here.Get("after") != "" {
+		view.Pager.First = here.Without("after")
 	}
 	view.Page = c.frame(w, r, v, p, "Tenants", tenantsPath)
 	c.render(w, r, http.StatusOK, c.tenantsPage(view))
@@ -122,6 +143,16 @@ func (c *Console) customer(r *http.Request, v *visit, p *place) (*customer, erro
 type tenantView struct {
 	ui.Page
 
+	Acts     []ui.Link // what may be done to it now
+	Meters   []meterView
+	Plan     string
+	Region   string
+	Users    string
+	Active   *ui.Moment
+	Deletes  *ui.Moment
+	Left     string
+	DeleteBy string
+
 	Tenant     tenantRow
 	ID         string
 	RPID       string
@@ -155,6 +186,31 @@ func (c *Console) showTenant(w http.ResponseWriter, r *http.Request, v *visit, p
 		view.Opens = look.base
 	} else if p.may(apikey.ScopeSupportRequest) && !v.worksIn(t.ID) {
 		view.Asks = t.href() + "/support"
+	}
+	view.Plan, view.Region, view.Users, view.Active = t.Plan, t.Region, ui.Thousands(t.Users), at(t.LastActiveAt)
+	if t.Restorable(now) {
+		view.Deletes, view.Left, view.DeleteBy = at(t.DeleteAfter), "in "+ui.Left(t.DeleteAfter.Sub(now)), "The platform deletes it"
+		if t.DeletedByTenant {
+			view.DeleteBy = "An owner deletes it"
+		}
+		if t.DeleteReason != "" {
+			view.DeleteBy += ": " + t.DeleteReason
+		}
+	}
+	if p.may(apikey.ScopeTenantsWrite) {
+		for _, act := range tenantActs {
+			if act.fits(&t.Tenant, now) {
+				view.Acts = append(view.Acts, ui.Link{Href: t.href() + "/" + act.name, Label: act.label})
+			}
+		}
+	}
+	report, err := c.usage.Report(r.Context(), t.sc, time.Time{}, time.Time{})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	for _, m := range report.Meters {
+		view.Meters = append(view.Meters, newMeter(m))
 	}
 	for _, m := range t.owners {
 		row := ownerRow{Name: t.names[m.PersonID], Since: ui.Ago(m.CreatedAt, now)}

@@ -161,7 +161,14 @@ var explained = map[string]words{
 	"PAGE_TOKEN_INVALID":         {"This page of the list is gone", "The list is another one by now. Begin at its first page."},
 	"FILTER_INVALID":             {"The list cannot be narrowed so", "Clear the filters and choose again."},
 	"CROSS_ORIGIN":               {"This was sent by another site", "Nothing was done. Go to the console and do it there."},
-	"TENANT_SUSPENDED":           {"The console is not set up", "Its tenant does not work. Ask the operator of this installation."},
+	"TENANT_SUSPENDED":           {"This tenant is suspended", "It can be looked at, and nothing in it can be changed until the staff of this installation resume it."},
+	"TENANT_DELETING":            {"This tenant is being deleted", "It can be looked at, and nothing in it can be changed. While there is time, it can be restored under Settings."},
+	"TENANT_SLUG_MISMATCH":       {"Type the slug", "It is not the one that stands above."},
+	"TENANT_DELETED_BY_PLATFORM": {"The staff delete this tenant", "Only they restore it. Ask the staff of this installation."},
+	"TENANT_GRACE_OVER":          {"It is too late", "The tenant is being destroyed, and nothing brings it back."},
+	"TENANT_NOT_DELETING":        {"This tenant is not being deleted", "Somebody has restored it already. Reload the page."},
+	"TENANT_EXISTS":              {"Choose another slug", "It is, or once was, another tenant’s. Slugs are never given twice."},
+	"QUOTA_INVALID":              {"A quota is a whole number", "From 1 on; leave it empty for none."},
 }
 
 // fields are the inputs that a reason is about.
@@ -174,6 +181,7 @@ var fields = map[string]string{
 	"KEY_NAME_NEEDED": "name", "API_KEY_OVERLAP_INVALID": "overlap", "API_KEY_EXPIRY_INVALID": "expires", "SCOPE_UNKNOWN": "scopes", "SCOPE_EXCEEDS_OWN": "scopes",
 	"AAGUID_INVALID": "aaguids", "ATTESTATION_ROOT_AAGUIDS_INVALID": "aaguids", "ATTESTATION_ROOT_NAME_INVALID": "name", "DISPOSITION_INVALID": "disposition", "CIDR_INVALID": "networks", "NOT_CONFIRMED": "confirm",
 	"TYPED_DIFFERENTLY": "confirm", "USER_EXISTS": "externalId", "EXTERNAL_ID_INVALID": "externalId", "EMAIL_INVALID": "email",
+	"TENANT_SLUG_MISMATCH": "confirm", "TENANT_EXISTS": "slug",
 }
 
 // problemOf puts an error in words, and says with which status. What is no fault is not

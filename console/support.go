@@ -50,7 +50,7 @@ func (c *Console) lookOf(v *visit, slug string) *place {
 	for i := range v.support {
 		if g := &v.support[i]; g.Slug == slug {
 			return &place{
-				sc: g.Scope(v.origin), base: tenantBase(slug), name: g.TenantName, note: modeLabel(g.Mode), state: g.TenantState,
+				sc: g.Scope(v.origin), base: tenantBase(slug), name: g.TenantName, note: modeLabel(g.Mode),
 				me: member.Member{PersonID: g.PersonID, Role: supportRole(g.Access)}, support: &g.Grant,
 			}
 		}

@@ -31,6 +31,7 @@ var extraPolicies = map[string]string{
 	"public.signing_keys due":         "as data_keys",
 	"public.domain_proofs proven":     "bc_control asks whose a domain is, for documents below /.well-known/; it sees proven rows alone",
 	"public.domain_proofs due":        "bc_jobs asks which tenants' domains to look at again; it sees tenant and time",
+	"public.tenants due":              "bc_jobs asks which tenants are to be destroyed; it sees id and times",
 	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
 	"public.support_grants staff":     "bc_control asks which grants a person of the staff has",
 }
@@ -43,6 +44,7 @@ var definers = map[string]string{
 	"public.note_user":          "counts a user's passkeys anew; only the triggers below may call it",
 	"public.user_written":       "a trigger on users: writes of the row's own user",
 	"public.credential_written": "a trigger on credentials: writes of the row's own user",
+	"public.destroy_rows":       "takes a tenant, judges by its row whether it is to be destroyed, answers a count",
 }
 
 // extensions are what is installed beside plpgsql, and the schema that it is in.

@@ -20,11 +20,14 @@ import (
 // credentials; people who do not exist or have none are shown made-up ones, in an
 // answer of the same form and from the same work.
 //
-// tenant.ErrSuspended; ErrPolicy when the request asks for less than the policy;
+// tenant.ErrSuspended, tenant.ErrQuotaExceeded; ErrPolicy when the request asks for less than the policy;
 // ErrPurpose; webauthn.ErrExtension; ErrSubject when it names the user twice; ErrStepUpToken; with a user,
 // db.ErrUnavailable.
 func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req BeginAuthenticationRequest) (BegunAuthentication, error) {
 	ring, snap, err := s.tenant(ctx, sc)
+	if err == nil {
+		err = snap.Exceeds(tenant.SigningIn)
+	}
 	if err != nil {
 		return BegunAuthentication{}, err
 	}

@@ -73,9 +73,12 @@ func (r *registration) hash() [32]byte { return sha256.Sum256(r.Challenge) }
 // ErrRegistrationToken, ErrRegistrationExpired, ErrRegistrationSpent; ErrRecoveryPending,
 // ErrRecoveryClosed; ErrPolicy; webauthn.ErrExtension;
 // ErrTooManyCredentials; user.ErrNotFound, user.ErrBlocked, user.ErrExternalID,
-// user.ErrName; tenant.ErrSuspended; db.ErrUnavailable, ephemeral.ErrUnavailable.
+// user.ErrName; tenant.ErrSuspended, tenant.ErrQuotaExceeded; db.ErrUnavailable, ephemeral.ErrUnavailable.
 func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req BeginRegistrationRequest) (BegunRegistration, error) {
 	ring, snap, err := s.tenant(ctx, sc)
+	if err == nil {
+		err = snap.Exceeds(tenant.Enrolling)
+	}
 	if err != nil {
 		return BegunRegistration{}, err
 	}

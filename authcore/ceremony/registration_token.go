@@ -49,9 +49,12 @@ func (t *registrationToken) hash() [32]byte {
 // CreateRegistrationToken makes a token that lets a browser with only the publishable
 // key enroll one credential for one user. For callers with a server key, which vouch
 // for the person. ErrSubject, ErrLife, user.ErrNotFound, user.ErrBlocked,
-// user.ErrExternalID, user.ErrName, tenant.ErrSuspended, db.ErrUnavailable.
+// user.ErrExternalID, user.ErrName, tenant.ErrSuspended, tenant.ErrQuotaExceeded, db.ErrUnavailable.
 func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, req RegistrationTokenRequest) (RegistrationToken, error) {
 	ring, snap, err := s.tenant(ctx, sc)
+	if err == nil {
+		err = snap.Exceeds(tenant.Enrolling)
+	}
 	if err != nil {
 		return RegistrationToken{}, err
 	}

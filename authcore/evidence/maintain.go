@@ -155,6 +155,18 @@ func (s *Service) clear(ctx context.Context, sc scope.Scope) error {
 	}
 }
 
+// Destroy removes all of the tenant's evidence, keys, objects and rows, whatever was
+// promised: the tenant itself is being destroyed. It may be run again after a failure.
+// blob.ErrUnavailable.
+func (s *Service) Destroy(ctx context.Context, sc scope.Scope) error {
+	if err := s.each(ctx, sc, "shred evidence", deleteBatch, func(tx *db.TenantTx) (int64, error) {
+		return tx.ShredEvidence(ctx, tenantq.ShredEvidenceParams{Now: tx.Now(), MaxRows: deleteBatch})
+	}); err != nil {
+		return err
+	}
+	return s.clear(ctx, sc)
+}
+
 // remove deletes the object, also of a row that says it was never put: the note may
 // have been lost.
 func (s *Service) remove(ctx context.Context, sc scope.Scope, row tenantq.ListShreddedEvidenceRow) error {

@@ -171,6 +171,9 @@ func (s *Service) admit(ctx context.Context, sc scope.Scope, rpID string, duplic
 	if err != nil {
 		return nil, err
 	}
+	if err := snap.Exceeds(tenant.Importing); err != nil {
+		return nil, err
+	}
 	if rpID != snap.RPID {
 		return nil, ErrRPID.With("rpId", snap.RPID)
 	}

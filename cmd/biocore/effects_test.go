@@ -220,6 +220,16 @@ func effects() []effect {
 			w.must(t, "POST", "/admin/v1/tenants/"+c.id+":suspend", w.platformKey, map[string]any{})
 			return "POST", "/admin/v1/tenants/" + c.id + ":resume", w.platformKey, map[string]any{}
 		}, "tenant.resume", false, ""},
+		{adminv1connect.TenantServiceDeleteTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/admin/v1/tenants/" + c.id + "?reason=over", w.platformKey, nil
+		}, "tenant.delete", false, ""},
+		{adminv1connect.TenantServiceRestoreTenantProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "DELETE", "/admin/v1/tenants/"+c.id, w.platformKey, nil)
+			return "POST", "/admin/v1/tenants/" + c.id + ":restore", w.platformKey, map[string]any{"reason": "not over"}
+		}, "tenant.restore", false, ""},
+		{adminv1connect.UsageServiceUpdateTenantQuotasProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/tenants/" + c.id + "/quotas", w.platformKey, map[string]any{"set": []map[string]any{{"kind": "CEREMONIES", "most": 1000}}}
+		}, "quota.set", false, ""},
 	}
 }
 

@@ -45,6 +45,10 @@ func commands() []command {
 		{"ceremonies list", "", "list what happened in a tenant's registrations and sign-ins", "biocore ceremonies list --tenant acme --filter 'outcome = FAILED'", runCeremoniesList},
 		{"ceremonies show", "ID", "print a ceremony's steps, why it failed and how to mend it", "biocore ceremonies show --tenant acme 0199f3a4-5b6c-7d8e-9f01-23456789abcd", runCeremoniesShow},
 		{"audit list", "", "list who did what in a tenant", "biocore audit list --tenant acme --filter 'action = credential.revoke'", runAuditList},
+		{"tenant delete", "SLUG", "destroy a tenant in 30 days", "biocore tenant delete globex --confirm globex --reason 'contract ended'", runTenantDelete},
+		{"tenant restore", "SLUG", "take a deletion back, within the 30 days", "biocore tenant restore globex --reason 'contract renewed'", runTenantRestore},
+		{"tenant quotas", "SLUG", "show and settle what a tenant may use", "biocore tenant quotas acme --mau 10000 --ceremonies 1000000:hard --storage none", runTenantQuotas},
+		{"usage", "", "show what a tenant uses, day by day", "biocore usage --tenant acme --from 2026-11-01", runUsage},
 		{"evidence list", "", "list what is kept of a tenant's registrations", "biocore evidence list --tenant acme --filter 'outcome = FAILED'", runEvidenceList},
 		{"evidence download", "ID", "print one piece of evidence as a signed file", "biocore evidence download --tenant acme 0199f3a4-5b6c-7d8e-9f01-23456789abcd > evidence.json", runEvidenceDownload},
 		{"evidence verify", "FILE", "verify a file of evidence by itself, without a network", "biocore evidence verify evidence.json --jwks keys.json", runEvidenceVerify},
@@ -131,10 +135,10 @@ func run(ctx context.Context, env *environment, args []string) int {
 	switch {
 	case ok:
 	case asksHelp(args), len(args) == 1 && args[0] == "help":
-		usage(env.out)
+		overview(env.out)
 		return 0
 	default:
-		usage(env.err)
+		overview(env.err)
 		return 2
 	}
 	if asksHelp(rest) { // then help is the answer, and no complaint
@@ -165,7 +169,7 @@ func find(args []string) (command, []string, bool) {
 	return command{}, nil, false
 }
 
-func usage(w io.Writer) {
+func overview(w io.Writer) {
 	fmt.Fprint(w, "Biocore: passkey authentication on your own infrastructure.\n\nUsage: biocore COMMAND [FLAGS]\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)

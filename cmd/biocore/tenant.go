@@ -24,6 +24,8 @@ type tenantJSON struct {
 	SuspendReason string       `json:"suspendReason,omitempty"`
 	RPID          string       `json:"rpId"`
 	Origins       []string     `json:"origins"`
+	Plan          string       `json:"plan"`
+	Region        string       `json:"region"`
 	CreatedAt     time.Time    `json:"createdAt"`
 	DeleteAfter   *time.Time   `json:"deleteAfter,omitempty"`
 	ETag          string       `json:"etag"`
@@ -32,7 +34,7 @@ type tenantJSON struct {
 func toTenantJSON(t tenant.Tenant) tenantJSON {
 	return tenantJSON{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, Mode: t.Mode, State: t.State, SuspendReason: t.SuspendReason,
-		RPID: t.RPID, Origins: t.Origins, CreatedAt: t.CreatedAt, DeleteAfter: t.DeleteAfter, ETag: t.ETag,
+		RPID: t.RPID, Origins: t.Origins, Plan: t.Plan, Region: t.Region, CreatedAt: t.CreatedAt, DeleteAfter: t.DeleteAfter, ETag: t.ETag,
 	}
 }
 
@@ -153,6 +155,57 @@ func runTenantVouchDomain(ctx context.Context, env *environment, args []string) 
 			return printJSON(env.out, toTenantJSON(t))
 		}
 		_, err = fmt.Fprintf(env.out, "tenant %s runs ceremonies for %s\n", t.Slug, t.RPID)
+		return err
+	})
+}
+
+func runTenantDelete(ctx context.Context, env *environment, args []string) error {
+	const command = "tenant delete"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	confirm := fs.String("confirm", "", "the tenant's `slug` once more")
+	reason := reasonFlag(fs, "`text` for the audit log and the deletion certificate; required")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	switch {
+	case *confirm != fs.Arg(0):
+		return misuse(env, command, "--confirm %s is required: after 30 days all of the tenant is destroyed", fs.Arg(0))
+	case *reason == "":
+		return misuse(env, command, "--reason is required: it stands in the certificate for ever")
+	}
+	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
+		t, err := c.tenants.Delete(ctx, c.home, tenant.DeleteRequest{ID: sc.Tenant(), Reason: *reason})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, toTenantJSON(t))
+		}
+		_, err = fmt.Fprintf(env.out, "tenant %s is deleting: destroyed after %s, until then `biocore tenant restore %s` takes it back\n",
+			t.Slug, moment(t.DeleteAfter), t.Slug)
+		return err
+	})
+}
+
+func runTenantRestore(ctx context.Context, env *environment, args []string) error {
+	var asJSON bool
+	fs := flags(env, "tenant restore", &asJSON)
+	config := configFlag(fs)
+	reason := reasonFlag(fs, "`text` for the audit log")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
+		t, err := c.tenants.Restore(ctx, c.home, tenant.DeleteRequest{ID: sc.Tenant(), Reason: *reason})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, toTenantJSON(t))
+		}
+		_, err = fmt.Fprintf(env.out, "tenant %s is %s\n", t.Slug, strings.ToLower(string(t.State)))
 		return err
 	})
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
+	"github.com/biocore-id/biocore/authcore/token"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console"
 	"github.com/biocore-id/biocore/db"
@@ -50,6 +51,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/tenancy/usage"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/oauth"
 	"github.com/biocore-id/biocore/web/rest"
@@ -66,6 +68,7 @@ type operator struct {
 	keys     *keys.Service
 	users    *user.Service
 	tenants  *tenant.Service
+	usage    *usage.Service
 	apiKeys  *apikey.Service
 	members  *member.Service
 	mail     *mail.Service
@@ -135,6 +138,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return u.Name, err
 	}})
 	o.debugger, o.trail = debugger.NewReader(store, o.keys), trail.NewReader(store, o.keys)
+	o.usage = usage.New(usage.Options{Store: store})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil
@@ -249,6 +253,13 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	p.runner.MaintainEvidence(p.evidence.Maintain)
 	p.runner.MaintainStats(p.stats.Maintain)
+	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
+	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
+		home := scope.New(scope.PlatformTenant, sc.Actor())
+		return p.tenants.Destroy(ctx, home, tenant.DestroyRequest{
+			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.evidence},
+		})
+	})
 	if err := p.followMDS(); err != nil {
 		return err
 	}
@@ -279,7 +290,7 @@ func (p *platform) wire(ctx context.Context) error {
 	boards := dashboard.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
-		Stats: p.stats, Dashboards: boards,
+		Stats: p.stats, Dashboards: boards, Usage: p.usage,
 		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence,
 		Debugger: p.debugger,
@@ -315,6 +326,7 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryHandler(recoveries))
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants, p.members, p.joinLink))
+	adminv1connect.RegisterUsageServiceHandler(p.rpc, rpc.NewUsageHandler(p.usage, p.tenants))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulations))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))

@@ -95,6 +95,12 @@ type Runner struct {
 	maintainsDomains  bool
 	maintainsStats    bool
 	periodic          []*river.PeriodicJob
+	sweepers          []func(*platformq.Queries) // added when there is a connection
+}
+
+// sweep adds a periodic job of the platform's, with the worker that add adds.
+func (r *Runner) sweep(job *river.PeriodicJob, add func(*platformq.Queries)) {
+	r.periodic, r.sweepers = append(r.periodic, job), append(r.sweepers, add)
 }
 
 // NewRunner returns a runner that does the platform's own housekeeping and nothing
@@ -164,14 +170,19 @@ func (r *Runner) Run(ctx context.Context) error {
 		river.AddWorker(r.workers, &statsSweeper{queries: platformq.New(pool), now: r.now, log: r.log})
 		periodic = append(periodic, statsSweepJob())
 	}
+	for _, add := range r.sweepers {
+		add(platformq.New(pool))
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema:       db.JobSchema,
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
-		Workers:      r.workers,
-		MaxAttempts:  maxAttempts,
-		JobTimeout:   time.Minute,
-		Logger:       r.log,
-		ErrorHandler: failures{r.log},
+		Schema:      db.JobSchema,
+		Queues:      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Workers:     r.workers,
+		MaxAttempts: maxAttempts,
+		JobTimeout:  time.Minute,
+		// What a killed server has left behind is tried again soon: nothing runs that long.
+		RescueStuckJobsAfter: 2 * time.Minute,
+		Logger:               r.log,
+		ErrorHandler:         failures{r.log},
 		// River would reindex its tables at midnight, which only their owner may do.
 		ReindexerIndexNames: []string{},
 		PeriodicJobs:        periodic,

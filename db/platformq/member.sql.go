@@ -14,7 +14,7 @@ import (
 const ListMembershipsOfPerson = `-- name: ListMembershipsOfPerson :many
 SELECT t.id, t.slug, t.name, t.mode, t.state, m.role
 FROM members m JOIN tenants t ON t.id = m.tenant_id
-WHERE m.person_id = $1 AND t.slug <> 'platform' AND t.state <> 'DELETING'
+WHERE m.person_id = $1 AND t.slug <> 'platform' AND (t.state <> 'DELETING' OR t.delete_after > now() AND t.shredded_at IS NULL)
 ORDER BY t.name, t.id LIMIT 200
 `
 
@@ -27,7 +27,7 @@ type ListMembershipsOfPersonRow struct {
 	Role  string
 }
 
-// In which tenants a person works, by name. Index: members_person, tenants_pkey.
+// In which tenants a person works, by name: also those that can still be restored. Index: members_person, tenants_pkey.
 func (q *Queries) ListMembershipsOfPerson(ctx context.Context, personID uuid.UUID) ([]ListMembershipsOfPersonRow, error) {
 	rows, err := q.db.Query(ctx, ListMembershipsOfPerson, personID)
 	if err != nil {

@@ -12,8 +12,25 @@ import (
 	"github.com/google/uuid"
 )
 
+const DestroyTenantRows = `-- name: DestroyTenantRows :one
+SELECT destroy_rows($1, $2)
+`
+
+type DestroyTenantRowsParams struct {
+	ID      uuid.UUID
+	MaxRows int32
+}
+
+// The function judges by itself whether the tenant is to be destroyed.
+func (q *Queries) DestroyTenantRows(ctx context.Context, arg DestroyTenantRowsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, DestroyTenantRows, arg.ID, arg.MaxRows)
+	var destroy_rows int64
+	err := row.Scan(&destroy_rows)
+	return destroy_rows, err
+}
+
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE id = $1
 `
 
 // Index: tenants_pkey.
@@ -45,12 +62,22 @@ func (q *Queries) GetTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
 
 const GetTenantBySlug = `-- name: GetTenantBySlug :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE slug = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE slug = $1
 `
 
 // Index: tenants_slug_key.
@@ -82,6 +109,16 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
@@ -90,7 +127,7 @@ const InsertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 ON CONFLICT (slug) DO NOTHING
-RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
+RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
 `
 
 type InsertTenantParams struct {
@@ -142,12 +179,22 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
 
 const ListTenants = `-- name: ListTenants :many
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND ($2::text IS NULL OR slug = $2::text)
   AND ($3::text IS NULL OR mode = $3::text)
@@ -211,6 +258,16 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.PasskeyEnrollUrl,
 			&i.PasskeyManageUrl,
 			&i.PasskeyPrfUrl,
+			&i.Plan,
+			&i.Region,
+			&i.DeleteReason,
+			&i.DeleteAskedBy,
+			&i.DeleteByTenant,
+			&i.DestroyingAt,
+			&i.EmptiedAt,
+			&i.QuotasExceeded,
+			&i.UserCount,
+			&i.LastActiveAt,
 		); err != nil {
 			return nil, err
 		}
@@ -248,6 +305,31 @@ func (q *Queries) ListTenantsOfRPID(ctx context.Context, rpID string) ([]ListTen
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListTenantsToDestroy = `-- name: ListTenantsToDestroy :many
+SELECT id FROM tenants WHERE delete_after <= now() AND emptied_at IS NULL ORDER BY delete_after LIMIT $1
+`
+
+// As bc_jobs, whose policy admits only tenants that are due. Index: tenants_delete_after.
+func (q *Queries) ListTenantsToDestroy(ctx context.Context, maxRows int32) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, ListTenantsToDestroy, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -295,7 +377,7 @@ func (q *Queries) ListTenantsToMeasure(ctx context.Context, arg ListTenantsToMea
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
@@ -327,13 +409,236 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
 
+const RestoreTenant = `-- name: RestoreTenant :one
+UPDATE tenants SET state = CASE WHEN suspend_reason IS NULL THEN 'ACTIVE' ELSE 'SUSPENDED' END, delete_after = NULL, delete_reason = NULL,
+  delete_asked_by = '', delete_by_tenant = false, updated_at = $1, version = version + 1
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+`
+
+type RestoreTenantParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// Under LockTenant, within the grace. What was suspended is suspended again. Index: tenants_pkey.
+func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, RestoreTenant, arg.Now, arg.ID)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Mode,
+		&i.State,
+		&i.RpID,
+		&i.RpName,
+		&i.Origins,
+		&i.DirectTokens,
+		&i.PolicyVersion,
+		&i.SuspendReason,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeleteAfter,
+		&i.Version,
+		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
+	)
+	return i, err
+}
+
+const SetTenantDeleting = `-- name: SetTenantDeleting :one
+UPDATE tenants SET state = 'DELETING', delete_after = $1::timestamptz, delete_reason = $2::text,
+  delete_asked_by = $3, delete_by_tenant = $4, updated_at = $5, version = version + 1
+WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+`
+
+type SetTenantDeletingParams struct {
+	DeleteAfter time.Time
+	Reason      string
+	AskedBy     string
+	ByTenant    bool
+	Now         time.Time
+	ID          uuid.UUID
+}
+
+// Under LockTenant. Index: tenants_pkey.
+func (q *Queries) SetTenantDeleting(ctx context.Context, arg SetTenantDeletingParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, SetTenantDeleting,
+		arg.DeleteAfter,
+		arg.Reason,
+		arg.AskedBy,
+		arg.ByTenant,
+		arg.Now,
+		arg.ID,
+	)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Mode,
+		&i.State,
+		&i.RpID,
+		&i.RpName,
+		&i.Origins,
+		&i.DirectTokens,
+		&i.PolicyVersion,
+		&i.SuspendReason,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeleteAfter,
+		&i.Version,
+		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
+	)
+	return i, err
+}
+
+const SetTenantDestroying = `-- name: SetTenantDestroying :exec
+UPDATE tenants SET destroying_at = $1::timestamptz, updated_at = $1, version = version + 1
+WHERE id = $2 AND destroying_at IS NULL
+`
+
+type SetTenantDestroyingParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// Under LockTenant, after the grace. Index: tenants_pkey.
+func (q *Queries) SetTenantDestroying(ctx context.Context, arg SetTenantDestroyingParams) error {
+	_, err := q.db.Exec(ctx, SetTenantDestroying, arg.Now, arg.ID)
+	return err
+}
+
+const SetTenantEmptied = `-- name: SetTenantEmptied :one
+UPDATE tenants SET emptied_at = $1::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
+  android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
+  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, updated_at = $1, version = version + 1
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+`
+
+type SetTenantEmptiedParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// Under LockTenant, when DestroyTenantRows has answered 0: id and slug stay, so that they never come back. Index: tenants_pkey.
+func (q *Queries) SetTenantEmptied(ctx context.Context, arg SetTenantEmptiedParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, SetTenantEmptied, arg.Now, arg.ID)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Mode,
+		&i.State,
+		&i.RpID,
+		&i.RpName,
+		&i.Origins,
+		&i.DirectTokens,
+		&i.PolicyVersion,
+		&i.SuspendReason,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeleteAfter,
+		&i.Version,
+		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
+	)
+	return i, err
+}
+
+const SetTenantMeasured = `-- name: SetTenantMeasured :exec
+UPDATE tenants SET quotas_exceeded = $1, user_count = $2, last_active_at = $3
+WHERE id = $4
+`
+
+type SetTenantMeasuredParams struct {
+	QuotasExceeded []string
+	UserCount      int64
+	LastActiveAt   *time.Time
+	ID             uuid.UUID
+}
+
+// Under LockTenant. It is no change of what somebody has read: the etag stays. Index: tenants_pkey.
+func (q *Queries) SetTenantMeasured(ctx context.Context, arg SetTenantMeasuredParams) error {
+	_, err := q.db.Exec(ctx, SetTenantMeasured,
+		arg.QuotasExceeded,
+		arg.UserCount,
+		arg.LastActiveAt,
+		arg.ID,
+	)
+	return err
+}
+
 const SetTenantState = `-- name: SetTenantState :one
 UPDATE tenants SET state = $1, suspend_reason = $2, updated_at = $3, version = version + 1
-WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
+WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
 `
 
 type SetTenantStateParams struct {
@@ -377,14 +682,24 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
 
 const UpdateTenant = `-- name: UpdateTenant :one
 UPDATE tenants SET name = $1, rp_id = $2, rp_name = $3, origins = $4,
-  direct_tokens = $5, updated_at = $6, version = version + 1
-WHERE id = $7 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
+  direct_tokens = $5, plan = $6, region = $7, updated_at = $8, version = version + 1
+WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
 `
 
 type UpdateTenantParams struct {
@@ -393,6 +708,8 @@ type UpdateTenantParams struct {
 	RpName       string
 	Origins      []string
 	DirectTokens bool
+	Plan         string
+	Region       string
 	Now          time.Time
 	ID           uuid.UUID
 }
@@ -405,6 +722,8 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		arg.RpName,
 		arg.Origins,
 		arg.DirectTokens,
+		arg.Plan,
+		arg.Region,
 		arg.Now,
 		arg.ID,
 	)
@@ -434,6 +753,16 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }

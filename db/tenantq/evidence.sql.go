@@ -413,6 +413,25 @@ func (q *Queries) SetEvidenceStored(ctx context.Context, arg SetEvidenceStoredPa
 	return result.RowsAffected(), nil
 }
 
+const ShredEvidence = `-- name: ShredEvidence :execrows
+UPDATE evidence SET record_key = NULL, body = NULL, due_at = $1 WHERE id IN (
+  SELECT e.id FROM evidence e WHERE e.record_key IS NOT NULL OR e.due_at > $1 LIMIT $2)
+`
+
+type ShredEvidenceParams struct {
+	Now     time.Time
+	MaxRows int32
+}
+
+// All of the tenant's, and what was put off comes up at once. Index: evidence_pkey.
+func (q *Queries) ShredEvidence(ctx context.Context, arg ShredEvidenceParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ShredEvidence, arg.Now, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const ShredExpiredEvidence = `-- name: ShredExpiredEvidence :execrows
 UPDATE evidence SET record_key = NULL, body = NULL WHERE id IN (
   SELECT e.id FROM evidence e WHERE e.due_at <= $1 AND e.expires_at <= $1 AND e.record_key IS NOT NULL LIMIT $2)

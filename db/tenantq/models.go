@@ -299,4 +299,14 @@ type Tenant struct {
 	PasskeyEnrollUrl   *string
 	PasskeyManageUrl   *string
 	PasskeyPrfUrl      *string
+	Plan               string
+	Region             string
+	DeleteReason       *string
+	DeleteAskedBy      string
+	DeleteByTenant     bool
+	DestroyingAt       *time.Time
+	EmptiedAt          *time.Time
+	QuotasExceeded     []string
+	UserCount          int64
+	LastActiveAt       *time.Time
 }

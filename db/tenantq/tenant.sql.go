@@ -13,7 +13,7 @@ import (
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants
 `
 
 // The caller's own tenant: the wall leaves one row. Lock: none. Index: tenants_pkey.
@@ -45,12 +45,22 @@ func (q *Queries) GetTenant(ctx context.Context) (Tenant, error) {
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: changes of one's own settings, one after the other. Index: tenants_pkey.
@@ -82,6 +92,16 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }
@@ -109,7 +129,7 @@ UPDATE tenants SET rp_id = $1, rp_name = $2, origins = $3,
   related_origins = $7, android_apps = $8, ios_apps = $9,
   passkey_enroll_url = $10, passkey_manage_url = $11, passkey_prf_url = $12,
   updated_at = $13, version = version + 1
-WHERE id = $14 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url
+WHERE id = $14 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
 `
 
 type UpdateSettingsParams struct {
@@ -173,6 +193,16 @@ func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) 
 		&i.PasskeyEnrollUrl,
 		&i.PasskeyManageUrl,
 		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
 	)
 	return i, err
 }

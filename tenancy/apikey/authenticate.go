@@ -52,6 +52,17 @@ type record struct {
 // ErrKey. A suspended tenant's keys are tenant.ErrSuspended, and
 // those of one that is being deleted tenant.ErrKeysOfDeleting.
 func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Addr) (Caller, error) {
+	return s.authenticate(ctx, bearer, from, (*tenant.Snapshot).Usable)
+}
+
+// AuthenticateReader is Authenticate for calls that read the admin plane, and nothing else:
+// keys of a suspended tenant, and of one that can still be restored, are let in, so that
+// its people can see and fetch what is theirs.
+func (s *Service) AuthenticateReader(ctx context.Context, bearer string, from netip.Addr) (Caller, error) {
+	return s.authenticate(ctx, bearer, from, func(t *tenant.Snapshot) error { return t.Readable(s.store.Now()) })
+}
+
+func (s *Service) authenticate(ctx context.Context, bearer string, from netip.Addr, usable func(*tenant.Snapshot) error) (Caller, error) {
 	p, ok := parse(bearer)
 	if !ok {
 		return Caller{}, ErrKey
@@ -71,7 +82,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Ad
 		}
 		return Caller{}, ErrKey
 	}
-	c, err := s.admit(ctx, p, rec, from.Unmap())
+	c, err := s.admit(ctx, p, rec, from.Unmap(), usable)
 	if err != nil {
 		s.deny(ctx, p, rec, err)
 		return Caller{}, err
@@ -81,7 +92,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Ad
 }
 
 // admit judges a key whose holder knows its secret.
-func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.Addr) (Caller, error) {
+func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.Addr, usable func(*tenant.Snapshot) error) (Caller, error) {
 	switch {
 	case rec.revokedAt != nil:
 		return Caller{}, ErrRevoked
@@ -100,7 +111,7 @@ func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.A
 	if p.mode != word(t.Mode) { // the secret is the key's, but the key is not spelled so
 		return Caller{}, ErrKey
 	}
-	if err := t.Usable(); err != nil {
+	if err := usable(t); err != nil {
 		return Caller{}, err
 	}
 	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode, ExpiresAt: rec.expiresAt, AllowedCIDRs: rec.cidrs}, nil

@@ -43,6 +43,7 @@ const (
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
 	ScopeSupportRequest = "admin:support:request" // platform keys
+	ScopeUsageRead      = "admin:usage:read"
 
 	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite = "admin:tenants:write" // platform keys
@@ -72,6 +73,7 @@ func Scopes(kind Kind) []string {
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
+			ScopeUsageRead,
 		}
 	case Platform:
 		return []string{

@@ -9,7 +9,13 @@ const (
 	TenantUpdated   Type = "tenant.updated"
 	TenantSuspended Type = "tenant.suspended"
 	TenantResumed   Type = "tenant.resumed"
-	TenantShredded  Type = "tenant.shredded" // its keys are destroyed
+	TenantShredded  Type = "tenant.shredded"  // its keys are destroyed
+	TenantDeleting  Type = "tenant.deleting"  // it can be restored for 30 days
+	TenantRestored  Type = "tenant.restored"  // its deletion was taken back
+	TenantDestroyed Type = "tenant.destroyed" // of the platform's own: nothing of it is left
+
+	QuotaChanged Type = "quota.changed" // by the platform
+	QuotaReached Type = "quota.reached" // 80 or 100 percent of it, once a month
 
 	SettingsUpdated Type = "settings.updated" // by the tenant itself
 
@@ -98,7 +104,7 @@ const (
 // Types lists every type.
 func Types() []Type {
 	return []Type{
-		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded,
+		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded, TenantDeleting, TenantRestored, TenantDestroyed, QuotaChanged, QuotaReached,
 		SettingsUpdated,
 		DomainProven, DomainProofMissing, DomainProofFound,
 		PolicyChanged,

@@ -120,15 +120,18 @@ var permissions = []Permission{
 	{apikey.ScopeSupportRead, "See who of the staff asked for access, and what they did", []Role{Owner, Admin, Security, Developer, Auditor, Support, Viewer}},
 	{apikey.ScopeSupportGrant, "Let people of the staff in, and out", []Role{Owner, Admin}},
 	{apikey.ScopeSupportRequest, "Ask a tenant for access", []Role{StaffAdmin, StaffSupport}},
+	{apikey.ScopeUsageRead, "See usage and quotas", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
+	{ScopeTenantDelete, "Delete this tenant, and restore it", []Role{Owner}},
 	{apikey.ScopeTenantsRead, "See tenants", []Role{StaffAdmin, StaffSupport}},
-	{apikey.ScopeTenantsWrite, "Create, suspend and resume tenants", []Role{StaffAdmin}},
+	{apikey.ScopeTenantsWrite, "Create, suspend and delete tenants, settle quotas", []Role{StaffAdmin}},
 	{ScopeStaffRead, "See the staff", []Role{StaffAdmin, StaffSupport}},
 	{ScopeStaffWrite, "Invite, change and remove staff", []Role{StaffAdmin}},
 	{ScopeOwnerRecoveries, "Ask for and approve the recovery of a tenant's owner", []Role{StaffAdmin, StaffSupport}},
 }
 
-// What no API key may do: only people are members of the staff.
+// What no API key may do: only people are members.
 const (
+	ScopeTenantDelete    = "tenant:delete"
 	ScopeStaffRead       = "staff:members:read"
 	ScopeStaffWrite      = "staff:members:write"
 	ScopeOwnerRecoveries = "staff:ownerRecoveries"

@@ -24,7 +24,9 @@ type UpdateRequest struct {
 	RPID         *string  // ErrRPIDInUse once there are credentials
 	Origins      []string // replaces all of them
 	DirectTokens *bool
-	IfMatch      string // the ETag that the caller read; empty: whatever it is now
+	Plan         *string // as the contract calls it: up to 64 characters; empty: none
+	Region       *string // a label, where its data is said to live: as Plan
+	IfMatch      string  // the ETag that the caller read; empty: whatever it is now
 }
 
 // Update changes a tenant and returns it. An update that changes nothing leaves no
@@ -50,7 +52,7 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		}
 		row, err := tx.UpdateTenant(ctx, platformq.UpdateTenantParams{
 			ID: req.ID, Name: after.Name, RpID: after.RPID, RpName: after.RPName, Origins: after.Origins,
-			DirectTokens: after.DirectTokens, Now: own.Now(),
+			DirectTokens: after.DirectTokens, Plan: after.Plan, Region: after.Region, Now: own.Now(),
 		})
 		if err != nil {
 			return Tenant{}, fmt.Errorf("update tenant: %w", err)
@@ -100,6 +102,19 @@ func (r *UpdateRequest) apply(t Tenant) (Tenant, error) {
 	if r.DirectTokens != nil {
 		t.DirectTokens = *r.DirectTokens
 	}
+	for field, change := range map[string]struct{ to, in *string }{"plan": {&t.Plan, r.Plan}, "region": {&t.Region, r.Region}} {
+		if change.in == nil {
+			continue
+		}
+		*change.to = ""
+		if *change.in != "" {
+			label, err := CleanName(field, *change.in, maxLabelCharacters)
+			if err != nil {
+				return Tenant{}, err
+			}
+			*change.to = label
+		}
+	}
 	return t, t.checkPlaces()
 }
 
@@ -112,6 +127,8 @@ func differences(a, b Tenant) (before, after []attr.Attr) {
 	text("name", a.Name, b.Name)
 	text("rpId", a.RPID, b.RPID)
 	text("rpName", a.RPName, b.RPName)
+	text("plan", a.Plan, b.Plan)
+	text("region", a.Region, b.Region)
 	list := func(key string, was, is []string) {
 		if !slices.Equal(was, is) {
 			before, after = append(before, attr.Texts(key, was)), append(after, attr.Texts(key, is))
@@ -180,6 +197,19 @@ func (s *Service) change(
 	if err := platform(sc); err != nil {
 		return Tenant{}, err
 	}
+	return s.locked(ctx, sc, id, why, func(tx *db.PlatformTx, own *db.TenantTx, before Tenant) (Tenant, error) {
+		if before.State == Deleting {
+			return Tenant{}, ErrDeleting
+		}
+		return fn(tx, own, before)
+	})
+}
+
+// locked is change for tenants in every state, by whoever is let in already.
+func (s *Service) locked(
+	ctx context.Context, sc scope.Scope, id uuid.UUID, why string,
+	fn func(tx *db.PlatformTx, own *db.TenantTx, before Tenant) (Tenant, error),
+) (Tenant, error) {
 	if id == scope.PlatformTenant || id == uuid.Nil {
 		return Tenant{}, ErrNotFound
 	}
@@ -193,15 +223,11 @@ func (s *Service) change(
 		} else if err != nil {
 			return fmt.Errorf("lock tenant: %w", err)
 		}
-		before := fromRow(tenantq.Tenant(row))
-		if before.State == Deleting {
-			return ErrDeleting
-		}
 		own, err := within(ctx, tx, sc, id)
 		if err != nil {
 			return err
 		}
-		if changed, err = fn(tx, own, before); err != nil {
+		if changed, err = fn(tx, own, fromRow(tenantq.Tenant(row))); err != nil {
 			return err
 		}
 		tx.Result(changed)

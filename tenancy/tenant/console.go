@@ -60,7 +60,7 @@ func (s *Service) PlaceConsole(ctx context.Context, sc scope.Scope, publicURL st
 		}
 		if _, err := tx.UpdateTenant(ctx, platformq.UpdateTenantParams{
 			ID: before.ID, Name: before.Name, RpID: after.RPID, RpName: before.RPName, Origins: after.Origins,
-			DirectTokens: before.DirectTokens, Now: own.Now(),
+			DirectTokens: before.DirectTokens, Plan: before.Plan, Region: before.Region, Now: own.Now(),
 		}); err != nil {
 			return fmt.Errorf("update the reserved tenant: %w", err)
 		}

@@ -57,7 +57,7 @@ type State string
 const (
 	Active    State = "ACTIVE"
 	Suspended State = "SUSPENDED" // every call with its keys is ErrSuspended; nothing is deleted
-	Deleting  State = "DELETING"  // for good: its keys are ErrKeysOfDeleting
+	Deleting  State = "DELETING"  // its keys are ErrKeysOfDeleting; it can be restored until DeleteAfter, unless it was shredded
 )
 
 // Tenant is one customer.
@@ -81,10 +81,22 @@ type Tenant struct {
 	IOSApps          []string // team.bundle
 	PasskeyEndpoints PasskeyEndpoints
 
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
-	DeleteAfter *time.Time
-	ETag        string // changes with every change; without quotes
+	Plan   string // as the contract calls it; may be empty
+	Region string // a label of where its data lives; may be empty
+
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+	DeleteAfter     *time.Time // DELETING: when it is destroyed; nil: it was shredded, and its rows stay
+	DeleteReason    string
+	DeletedByTenant bool   // an owner asked for it, and so may restore it
+	ETag            string // changes with every change; without quotes
+
+	Users        int        // as the hourly metering counted them
+	LastActiveAt *time.Time // of the last ceremony that it found; nil: none
+
+	QuotasExceeded []string // kinds of hard quotas that are used up: see Exceeds
+
+	shredded, destroying, emptied bool
 }
 
 // Audience is the aud of the tenant's access tokens.
@@ -127,6 +139,15 @@ func (s *Snapshot) Usable() error {
 	case Suspended:
 	}
 	return ErrSuspended
+}
+
+// Readable returns nil if the tenant works, or if what it has may still be read by its own
+// people: it is suspended, or can be restored at now. ErrKeysOfDeleting.
+func (s *Snapshot) Readable(now time.Time) error {
+	if s.State == Suspended || s.Restorable(now) {
+		return nil
+	}
+	return s.Usable()
 }
 
 // States are all that there are.
@@ -185,8 +206,9 @@ func fromRow(row tenantq.Tenant) Tenant {
 		PasskeyEndpoints: PasskeyEndpoints{
 			Enroll: text(row.PasskeyEnrollUrl), Manage: text(row.PasskeyManageUrl), PRFUsageDetails: text(row.PasskeyPrfUrl),
 		},
-		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
-		DeleteAfter: row.DeleteAfter, ETag: etag.Of("tenant", row.ID[:], row.Version),
+		Plan: row.Plan, Region: row.Region, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		DeleteAfter: row.DeleteAfter, DeleteReason: text(row.DeleteReason), DeletedByTenant: row.DeleteByTenant,
+		QuotasExceeded: row.QuotasExceeded, Users: int(row.UserCount), LastActiveAt: row.LastActiveAt, shredded: row.ShreddedAt != nil, destroying: row.DestroyingAt != nil, emptied: row.EmptiedAt != nil, ETag: etag.Of("tenant", row.ID[:], row.Version),
 	}
 }
 

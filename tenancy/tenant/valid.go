@@ -19,6 +19,7 @@ const (
 	maxOrigins        = 64
 
 	maxReasonCharacters = 256
+	maxLabelCharacters  = 64
 )
 
 func invalid(field, why string) error {

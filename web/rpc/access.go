@@ -83,6 +83,12 @@ var methods = map[string]access{
 	adminv1connect.TenantServiceResumeTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceVouchDomainProcedure:   {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceInviteTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, neverKept},
+	adminv1connect.TenantServiceDeleteTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
+	adminv1connect.TenantServiceRestoreTenantProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
+
+	adminv1connect.UsageServiceGetUsageProcedure:           {serverKey, apikey.ScopeUsageRead, reads},
+	adminv1connect.UsageServiceGetTenantUsageProcedure:     {platformKey, apikey.ScopeTenantsRead, reads},
+	adminv1connect.UsageServiceUpdateTenantQuotasProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 
 	adminv1connect.SettingsServiceGetSettingsProcedure:    {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.SettingsServiceUpdateSettingsProcedure: {serverKey, apikey.ScopeSettingsWrite, replays},

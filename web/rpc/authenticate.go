@@ -22,6 +22,7 @@ var (
 // keyAuthenticator knows API keys.
 type keyAuthenticator interface {
 	Authenticate(ctx context.Context, bearer string, from netip.Addr) (apikey.Caller, error)
+	AuthenticateReader(ctx context.Context, bearer string, from netip.Addr) (apikey.Caller, error)
 }
 
 // tenants knows the tenant that a scope names.
@@ -50,7 +51,11 @@ func Authenticate(keys keyAuthenticator, ten tenants) connect.ServerInterceptor 
 			if !ok {
 				return scope.ErrMissing
 			}
-			caller, err := keys.Authenticate(ctx, bearer, origin.Address)
+			authenticate := keys.Authenticate
+			if method.readsAdmin(spec) {
+				authenticate = keys.AuthenticateReader
+			}
+			caller, err := authenticate(ctx, bearer, origin.Address)
 			if err != nil {
 				return err
 			}
@@ -67,6 +72,12 @@ func Authenticate(keys keyAuthenticator, ten tenants) connect.ServerInterceptor 
 			return next(context.WithValue(ctx, callerKey{}, caller), spec, stream)
 		}
 	}
+}
+
+// readsAdmin reports whether the method reads the admin plane and changes nothing. What
+// streams is none of it: a suspended tenant's streams end.
+func (a access) readsAdmin(spec connect.Spec) bool {
+	return a.repeat == reads && spec.StreamType == connect.StreamTypeUnary && strings.HasPrefix(spec.Procedure, "/biocore.admin.v1.")
 }
 
 // admits refuses a key of a kind that may not call the method, or without its scope.

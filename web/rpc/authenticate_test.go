@@ -26,11 +26,17 @@ type keyring struct {
 	err    error
 	asked  []string
 	from   netip.Addr
+	reader bool
 }
 
 func (k *keyring) Authenticate(_ context.Context, bearer string, from netip.Addr) (apikey.Caller, error) {
 	k.asked, k.from = append(k.asked, bearer), from
 	return k.caller, k.err
+}
+
+func (k *keyring) AuthenticateReader(ctx context.Context, bearer string, from netip.Addr) (apikey.Caller, error) {
+	k.reader = true
+	return k.Authenticate(ctx, bearer, from)
 }
 
 // registry knows one tenant.

@@ -19,6 +19,10 @@ type (
 	full     struct{ asked []ratelimit.Limit }
 )
 
+func (k gateKeys) AuthenticateReader(context.Context, string, netip.Addr) (apikey.Caller, error) {
+	return apikey.Caller{}, errors.New("the gate lets in nobody who only reads")
+}
+
 func (k gateKeys) Authenticate(context.Context, string, netip.Addr) (apikey.Caller, error) {
 	return k.caller, nil
 }

@@ -24,6 +24,8 @@ type tenantAdmin interface {
 	Suspend(ctx context.Context, sc scope.Scope, req tenant.SuspendRequest) (tenant.Tenant, error)
 	Resume(ctx context.Context, sc scope.Scope, req tenant.SuspendRequest) (tenant.Tenant, error)
 	VouchDomain(ctx context.Context, sc scope.Scope, req tenant.VouchRequest) (tenant.Tenant, error)
+	Delete(ctx context.Context, sc scope.Scope, req tenant.DeleteRequest) (tenant.Tenant, error)
+	Restore(ctx context.Context, sc scope.Scope, req tenant.DeleteRequest) (tenant.Tenant, error)
 }
 
 // TenantHandler serves TenantService.
@@ -125,7 +127,7 @@ func (h *TenantHandler) UpdateTenant(ctx context.Context, req *adminv1.UpdateTen
 	}
 	answers(ctx, func(t tenant.Tenant) proto.Message { return toTenant(t) })
 	t, err := h.tenants.Update(ctx, sc, tenant.UpdateRequest{
-		ID: id, Name: req.Name, RPID: req.RpId, Origins: req.GetOrigins(), IfMatch: etag,
+		ID: id, Name: req.Name, RPID: req.RpId, Origins: req.GetOrigins(), Plan: req.Plan, Region: req.Region, IfMatch: etag,
 	})
 	if err != nil {
 		return nil, err
@@ -175,6 +177,34 @@ func (h *TenantHandler) VouchDomain(ctx context.Context, req *adminv1.VouchDomai
 	return &adminv1.VouchDomainResponse{Tenant: toTenant(t)}, nil
 }
 
+// DeleteTenant translates: one call, one answer.
+func (h *TenantHandler) DeleteTenant(ctx context.Context, req *adminv1.DeleteTenantRequest) (*adminv1.DeleteTenantResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message { return &adminv1.DeleteTenantResponse{Tenant: toTenant(t)} })
+	t, err := h.tenants.Delete(ctx, sc, tenant.DeleteRequest{ID: id, Reason: req.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.DeleteTenantResponse{Tenant: toTenant(t)}, nil
+}
+
+// RestoreTenant translates: one call, one answer.
+func (h *TenantHandler) RestoreTenant(ctx context.Context, req *adminv1.RestoreTenantRequest) (*adminv1.RestoreTenantResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message { return &adminv1.RestoreTenantResponse{Tenant: toTenant(t)} })
+	t, err := h.tenants.Restore(ctx, sc, tenant.DeleteRequest{ID: id, Reason: req.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RestoreTenantResponse{Tenant: toTenant(t)}, nil
+}
+
 // tenantCall reads what every call about one tenant has: who asks, and about whom.
 func tenantCall(ctx context.Context, tenantID string) (scope.Scope, uuid.UUID, error) {
 	sc, err := scope.FromContext(ctx)
@@ -194,5 +224,6 @@ func toTenant(t tenant.Tenant) *adminv1.Tenant {
 		Mode:  adminv1.Tenant_Mode(adminv1.Tenant_Mode_value[string(t.Mode)]),
 		State: adminv1.Tenant_State(adminv1.Tenant_State_value[string(t.State)]),
 		RpId:  t.RPID, Origins: t.Origins, CreatedAt: timestamp(t.CreatedAt), Etag: t.ETag,
+		Plan: t.Plan, Region: t.Region, SuspendReason: t.SuspendReason, DeleteAfter: timestampOf(t.DeleteAfter),
 	}
 }

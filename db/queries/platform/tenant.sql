@@ -39,7 +39,7 @@ ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 -- name: UpdateTenant :one
 -- Under LockTenant. Index: tenants_pkey.
 UPDATE tenants SET name = sqlc.arg(name), rp_id = sqlc.arg(rp_id), rp_name = sqlc.arg(rp_name), origins = sqlc.arg(origins),
-  direct_tokens = sqlc.arg(direct_tokens), updated_at = sqlc.arg(now), version = version + 1
+  direct_tokens = sqlc.arg(direct_tokens), plan = sqlc.arg(plan), region = sqlc.arg(region), updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: SetTenantState :one
@@ -53,3 +53,40 @@ SELECT id, slug FROM tenants
 WHERE id > sqlc.arg(after_id)::uuid AND (sqlc.narg(tenant_id)::uuid IS NULL OR id = sqlc.narg(tenant_id)::uuid)
   AND slug <> 'platform' AND state <> 'DELETING'
 ORDER BY id LIMIT sqlc.arg(max_rows);
+
+-- name: SetTenantDeleting :one
+-- Under LockTenant. Index: tenants_pkey.
+UPDATE tenants SET state = 'DELETING', delete_after = sqlc.arg(delete_after)::timestamptz, delete_reason = sqlc.arg(reason)::text,
+  delete_asked_by = sqlc.arg(asked_by), delete_by_tenant = sqlc.arg(by_tenant), updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: RestoreTenant :one
+-- Under LockTenant, within the grace. What was suspended is suspended again. Index: tenants_pkey.
+UPDATE tenants SET state = CASE WHEN suspend_reason IS NULL THEN 'ACTIVE' ELSE 'SUSPENDED' END, delete_after = NULL, delete_reason = NULL,
+  delete_asked_by = '', delete_by_tenant = false, updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: SetTenantDestroying :exec
+-- Under LockTenant, after the grace. Index: tenants_pkey.
+UPDATE tenants SET destroying_at = sqlc.arg(now)::timestamptz, updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) AND destroying_at IS NULL;
+
+-- name: DestroyTenantRows :one
+-- The function judges by itself whether the tenant is to be destroyed.
+SELECT destroy_rows(sqlc.arg(id), sqlc.arg(max_rows));
+
+-- name: SetTenantEmptied :one
+-- Under LockTenant, when DestroyTenantRows has answered 0: id and slug stay, so that they never come back. Index: tenants_pkey.
+UPDATE tenants SET emptied_at = sqlc.arg(now)::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
+  android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
+  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, updated_at = sqlc.arg(now), version = version + 1
+WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: ListTenantsToDestroy :many
+-- As bc_jobs, whose policy admits only tenants that are due. Index: tenants_delete_after.
+SELECT id FROM tenants WHERE delete_after <= now() AND emptied_at IS NULL ORDER BY delete_after LIMIT sqlc.arg(max_rows);
+
+-- name: SetTenantMeasured :exec
+-- Under LockTenant. It is no change of what somebody has read: the etag stays. Index: tenants_pkey.
+UPDATE tenants SET quotas_exceeded = sqlc.arg(quotas_exceeded), user_count = sqlc.arg(user_count), last_active_at = sqlc.narg(last_active_at)
+WHERE id = sqlc.arg(id);

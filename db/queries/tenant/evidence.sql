@@ -46,6 +46,11 @@ WHERE id IN (SELECT e.id FROM evidence e WHERE e.retention_days <> sqlc.arg(days
 UPDATE evidence SET record_key = NULL, body = NULL WHERE id IN (
   SELECT e.id FROM evidence e WHERE e.due_at <= sqlc.arg(now) AND e.expires_at <= sqlc.arg(now) AND e.record_key IS NOT NULL LIMIT sqlc.arg(max_rows));
 
+-- name: ShredEvidence :execrows
+-- All of the tenant's, and what was put off comes up at once. Index: evidence_pkey.
+UPDATE evidence SET record_key = NULL, body = NULL, due_at = sqlc.arg(now) WHERE id IN (
+  SELECT e.id FROM evidence e WHERE e.record_key IS NOT NULL OR e.due_at > sqlc.arg(now) LIMIT sqlc.arg(max_rows));
+
 -- name: ListShreddedEvidence :many
 -- What nothing opens any more, and whose object is to go. Index: evidence_due.
 SELECT id, stored_at FROM evidence WHERE due_at <= sqlc.arg(now) AND record_key IS NULL ORDER BY due_at LIMIT sqlc.arg(max_rows);

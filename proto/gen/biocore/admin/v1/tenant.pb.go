@@ -85,10 +85,11 @@ const (
 	Tenant_STATE_UNSPECIFIED Tenant_State = 0
 	// It does.
 	Tenant_ACTIVE Tenant_State = 1
-	// Calls with its keys are refused.
+	// Calls with its keys are refused, but those that read the admin plane.
 	Tenant_SUSPENDED Tenant_State = 2
-	// It is being deleted, which nobody takes back: its keys are destroyed, or
-	// about to be. Calls with its keys are refused with TENANT_DELETING.
+	// It is being deleted: calls with its keys are refused with TENANT_DELETING,
+	// but those that read the admin plane. It can be restored until
+	// `deleteAfter`; without that its keys are destroyed already.
 	Tenant_DELETING Tenant_State = 3
 )
 
@@ -156,7 +157,15 @@ type Tenant struct {
 	// When the tenant was created.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Changes with every change of the tenant; goes into `If-Match`.
-	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What the contract calls it; may be empty.
+	Plan string `protobuf:"bytes,10,opt,name=plan,proto3" json:"plan,omitempty"`
+	// A label of where its data lives; may be empty.
+	Region string `protobuf:"bytes,11,opt,name=region,proto3" json:"region,omitempty"`
+	// Why it is suspended; empty when it is not.
+	SuspendReason string `protobuf:"bytes,12,opt,name=suspend_reason,json=suspendReason,proto3" json:"suspend_reason,omitempty"`
+	// When a tenant that is DELETING is destroyed.
+	DeleteAfter   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delete_after,json=deleteAfter,proto3,oneof" json:"delete_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -252,6 +261,34 @@ func (x *Tenant) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Tenant) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *Tenant) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *Tenant) GetSuspendReason() string {
+	if x != nil {
+		return x.SuspendReason
+	}
+	return ""
+}
+
+func (x *Tenant) GetDeleteAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteAfter
+	}
+	return nil
 }
 
 // CreateTenantRequest describes a new tenant.
@@ -590,7 +627,11 @@ type UpdateTenantRequest struct {
 	// tenant has credentials, which would be orphaned.
 	RpId *string `protobuf:"bytes,3,opt,name=rp_id,json=rpId,proto3,oneof" json:"rp_id,omitempty"`
 	// Replaces the origins: up to 64. An empty list leaves them as they are.
-	Origins       []string `protobuf:"bytes,4,rep,name=origins,proto3" json:"origins,omitempty"`
+	Origins []string `protobuf:"bytes,4,rep,name=origins,proto3" json:"origins,omitempty"`
+	// What the contract calls it: up to 64 characters; empty: none.
+	Plan *string `protobuf:"bytes,5,opt,name=plan,proto3,oneof" json:"plan,omitempty"`
+	// A label of where its data lives: up to 64 characters; empty: none.
+	Region        *string `protobuf:"bytes,6,opt,name=region,proto3,oneof" json:"region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +694,222 @@ func (x *UpdateTenantRequest) GetOrigins() []string {
 	return nil
 }
 
+func (x *UpdateTenantRequest) GetPlan() string {
+	if x != nil && x.Plan != nil {
+		return *x.Plan
+	}
+	return ""
+}
+
+func (x *UpdateTenantRequest) GetRegion() string {
+	if x != nil && x.Region != nil {
+		return *x.Region
+	}
+	return ""
+}
+
+// DeleteTenantRequest names the tenant to delete.
+type DeleteTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tenant.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTenantRequest) Reset() {
+	*x = DeleteTenantRequest{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTenantRequest) ProtoMessage() {}
+
+func (x *DeleteTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTenantRequest.ProtoReflect.Descriptor instead.
+func (*DeleteTenantRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeleteTenantRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *DeleteTenantRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DeleteTenantResponse holds the tenant that is being deleted.
+type DeleteTenantResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant as it is now.
+	Tenant        *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTenantResponse) Reset() {
+	*x = DeleteTenantResponse{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTenantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTenantResponse) ProtoMessage() {}
+
+func (x *DeleteTenantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTenantResponse.ProtoReflect.Descriptor instead.
+func (*DeleteTenantResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteTenantResponse) GetTenant() *Tenant {
+	if x != nil {
+		return x.Tenant
+	}
+	return nil
+}
+
+// RestoreTenantRequest names the tenant to restore.
+type RestoreTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tenant.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreTenantRequest) Reset() {
+	*x = RestoreTenantRequest{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreTenantRequest) ProtoMessage() {}
+
+func (x *RestoreTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreTenantRequest.ProtoReflect.Descriptor instead.
+func (*RestoreTenantRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RestoreTenantRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *RestoreTenantRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RestoreTenantResponse holds the tenant.
+type RestoreTenantResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant as it is now.
+	Tenant        *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreTenantResponse) Reset() {
+	*x = RestoreTenantResponse{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreTenantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreTenantResponse) ProtoMessage() {}
+
+func (x *RestoreTenantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreTenantResponse.ProtoReflect.Descriptor instead.
+func (*RestoreTenantResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RestoreTenantResponse) GetTenant() *Tenant {
+	if x != nil {
+		return x.Tenant
+	}
+	return nil
+}
+
 // SuspendTenantRequest names the tenant to suspend.
 type SuspendTenantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -666,7 +923,7 @@ type SuspendTenantRequest struct {
 
 func (x *SuspendTenantRequest) Reset() {
 	*x = SuspendTenantRequest{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +935,7 @@ func (x *SuspendTenantRequest) String() string {
 func (*SuspendTenantRequest) ProtoMessage() {}
 
 func (x *SuspendTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +948,7 @@ func (x *SuspendTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendTenantRequest.ProtoReflect.Descriptor instead.
 func (*SuspendTenantRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SuspendTenantRequest) GetTenantId() string {
@@ -719,7 +976,7 @@ type SuspendTenantResponse struct {
 
 func (x *SuspendTenantResponse) Reset() {
 	*x = SuspendTenantResponse{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +988,7 @@ func (x *SuspendTenantResponse) String() string {
 func (*SuspendTenantResponse) ProtoMessage() {}
 
 func (x *SuspendTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +1001,7 @@ func (x *SuspendTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendTenantResponse.ProtoReflect.Descriptor instead.
 func (*SuspendTenantResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{8}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SuspendTenantResponse) GetTenant() *Tenant {
@@ -767,7 +1024,7 @@ type ResumeTenantRequest struct {
 
 func (x *ResumeTenantRequest) Reset() {
 	*x = ResumeTenantRequest{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +1036,7 @@ func (x *ResumeTenantRequest) String() string {
 func (*ResumeTenantRequest) ProtoMessage() {}
 
 func (x *ResumeTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +1049,7 @@ func (x *ResumeTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTenantRequest.ProtoReflect.Descriptor instead.
 func (*ResumeTenantRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeTenantRequest) GetTenantId() string {
@@ -820,7 +1077,7 @@ type ResumeTenantResponse struct {
 
 func (x *ResumeTenantResponse) Reset() {
 	*x = ResumeTenantResponse{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +1089,7 @@ func (x *ResumeTenantResponse) String() string {
 func (*ResumeTenantResponse) ProtoMessage() {}
 
 func (x *ResumeTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1102,7 @@ func (x *ResumeTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTenantResponse.ProtoReflect.Descriptor instead.
 func (*ResumeTenantResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResumeTenantResponse) GetTenant() *Tenant {
@@ -868,7 +1125,7 @@ type VouchDomainRequest struct {
 
 func (x *VouchDomainRequest) Reset() {
 	*x = VouchDomainRequest{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1137,7 @@ func (x *VouchDomainRequest) String() string {
 func (*VouchDomainRequest) ProtoMessage() {}
 
 func (x *VouchDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1150,7 @@ func (x *VouchDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VouchDomainRequest.ProtoReflect.Descriptor instead.
 func (*VouchDomainRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *VouchDomainRequest) GetTenantId() string {
@@ -921,7 +1178,7 @@ type VouchDomainResponse struct {
 
 func (x *VouchDomainResponse) Reset() {
 	*x = VouchDomainResponse{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1190,7 @@ func (x *VouchDomainResponse) String() string {
 func (*VouchDomainResponse) ProtoMessage() {}
 
 func (x *VouchDomainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1203,7 @@ func (x *VouchDomainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VouchDomainResponse.ProtoReflect.Descriptor instead.
 func (*VouchDomainResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{12}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VouchDomainResponse) GetTenant() *Tenant {
@@ -956,158 +1213,11 @@ func (x *VouchDomainResponse) GetTenant() *Tenant {
 	return nil
 }
 
-// InviteTenantRequest says who is invited to make a tenant.
-type InviteTenantRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whom it is for, so that people know the invitation again: 1 to 100 characters.
-	Label string `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
-	// What the tenant will be for: LIVE or TEST.
-	Mode Tenant_Mode `protobuf:"varint,2,opt,name=mode,proto3,enum=biocore.admin.v1.Tenant_Mode" json:"mode,omitempty"`
-	// How long the link works: an hour to 14 days; three days if absent.
-	ExpiresInSeconds *int32 `protobuf:"varint,3,opt,name=expires_in_seconds,json=expiresInSeconds,proto3,oneof" json:"expires_in_seconds,omitempty"`
-	// Where the link is sent. Refused with MAIL_NOT_CONFIGURED where this installation
-	// sends no mail. It is forgotten once it is sent.
-	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
-	// Why, for the audit log: up to 256 characters.
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *InviteTenantRequest) Reset() {
-	*x = InviteTenantRequest{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *InviteTenantRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*InviteTenantRequest) ProtoMessage() {}
-
-func (x *InviteTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use InviteTenantRequest.ProtoReflect.Descriptor instead.
-func (*InviteTenantRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *InviteTenantRequest) GetLabel() string {
-	if x != nil {
-		return x.Label
-	}
-	return ""
-}
-
-func (x *InviteTenantRequest) GetMode() Tenant_Mode {
-	if x != nil {
-		return x.Mode
-	}
-	return Tenant_MODE_UNSPECIFIED
-}
-
-func (x *InviteTenantRequest) GetExpiresInSeconds() int32 {
-	if x != nil && x.ExpiresInSeconds != nil {
-		return *x.ExpiresInSeconds
-	}
-	return 0
-}
-
-func (x *InviteTenantRequest) GetEmail() string {
-	if x != nil {
-		return x.Email
-	}
-	return ""
-}
-
-func (x *InviteTenantRequest) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-// InviteTenantResponse holds the invitation and its link.
-type InviteTenantResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the invitation.
-	InvitationId string `protobuf:"bytes,1,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
-	// When it ends by itself.
-	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// Whoever opens it first makes the tenant. Shown this once.
-	Url           string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *InviteTenantResponse) Reset() {
-	*x = InviteTenantResponse{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *InviteTenantResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*InviteTenantResponse) ProtoMessage() {}
-
-func (x *InviteTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use InviteTenantResponse.ProtoReflect.Descriptor instead.
-func (*InviteTenantResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *InviteTenantResponse) GetInvitationId() string {
-	if x != nil {
-		return x.InvitationId
-	}
-	return ""
-}
-
-func (x *InviteTenantResponse) GetExpiresAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ExpiresAt
-	}
-	return nil
-}
-
-func (x *InviteTenantResponse) GetUrl() string {
-	if x != nil {
-		return x.Url
-	}
-	return ""
-}
-
 var File_biocore_admin_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x03\n" +
+	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x04\n" +
 	"\x06Tenant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +
@@ -1118,7 +1228,12 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\aorigins\x18\a \x03(\tR\aorigins\x129\n" +
 	"\n" +
 	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x12\n" +
-	"\x04etag\x18\t \x01(\tR\x04etag\"0\n" +
+	"\x04etag\x18\t \x01(\tR\x04etag\x12\x12\n" +
+	"\x04plan\x18\n" +
+	" \x01(\tR\x04plan\x12\x16\n" +
+	"\x06region\x18\v \x01(\tR\x06region\x12%\n" +
+	"\x0esuspend_reason\x18\f \x01(\tR\rsuspendReason\x12B\n" +
+	"\fdelete_after\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vdeleteAfter\x88\x01\x01\"0\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04LIVE\x10\x01\x12\b\n" +
@@ -1128,7 +1243,8 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\r\n" +
 	"\tSUSPENDED\x10\x02\x12\f\n" +
-	"\bDELETING\x10\x03\"\xb5\x02\n" +
+	"\bDELETING\x10\x03B\x0f\n" +
+	"\r_delete_after\"\xb5\x02\n" +
 	"\x13CreateTenantRequest\x123\n" +
 	"\x04slug\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x02\x18(2\x14^[a-z](-?[a-z0-9])*$R\x04slug\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -1156,16 +1272,30 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"_page_size\"q\n" +
 	"\x13ListTenantsResponse\x122\n" +
 	"\atenants\x18\x01 \x03(\v2\x18.biocore.admin.v1.TenantR\atenants\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xca\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa6\x02\n" +
 	"\x13UpdateTenantRequest\x12&\n" +
 	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12#\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x00R\x04name\x88\x01\x01\x12$\n" +
 	"\x05rp_id\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01H\x01R\x04rpId\x88\x01\x01\x12-\n" +
-	"\aorigins\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aoriginsB\a\n" +
+	"\aorigins\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aorigins\x12 \n" +
+	"\x04plan\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@H\x02R\x04plan\x88\x01\x01\x12$\n" +
+	"\x06region\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@H\x03R\x06region\x88\x01\x01B\a\n" +
 	"\x05_nameB\b\n" +
-	"\x06_rp_id\"`\n" +
+	"\x06_rp_idB\a\n" +
+	"\x05_planB\t\n" +
+	"\a_region\"_\n" +
+	"\x13DeleteTenantRequest\x12&\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"H\n" +
+	"\x14DeleteTenantResponse\x120\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"`\n" +
+	"\x14RestoreTenantRequest\x12&\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"I\n" +
+	"\x15RestoreTenantResponse\x120\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"`\n" +
 	"\x14SuspendTenantRequest\x12&\n" +
 	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"I\n" +
@@ -1181,29 +1311,17 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x06reason\"G\n" +
 	"\x13VouchDomainResponse\x120\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"\x8f\x02\n" +
-	"\x13InviteTenantRequest\x12\x1f\n" +
-	"\x05label\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05label\x12=\n" +
-	"\x04mode\x18\x02 \x01(\x0e2\x1d.biocore.admin.v1.Tenant.ModeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04mode\x12?\n" +
-	"\x12expires_in_seconds\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xeaI(\x90\x1cH\x00R\x10expiresInSeconds\x88\x01\x01\x12\x1e\n" +
-	"\x05email\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12 \n" +
-	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\x15\n" +
-	"\x13_expires_in_seconds\"\x88\x01\n" +
-	"\x14InviteTenantResponse\x12#\n" +
-	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x129\n" +
-	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x10\n" +
-	"\x03url\x18\x03 \x01(\tR\x03url2\xc0\b\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant2\xdd\t\n" +
 	"\rTenantService\x12{\n" +
 	"\fCreateTenant\x12%.biocore.admin.v1.CreateTenantRequest\x1a&.biocore.admin.v1.CreateTenantResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/tenants\x12s\n" +
 	"\tGetTenant\x12\".biocore.admin.v1.GetTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"(\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x01\x12x\n" +
 	"\vListTenants\x12$.biocore.admin.v1.ListTenantsRequest\x1a%.biocore.admin.v1.ListTenantsResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/tenants\x90\x02\x01\x12|\n" +
 	"\fUpdateTenant\x12%.biocore.admin.v1.UpdateTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"+\x82\xd3\xe4\x93\x02\":\x01*2\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
 	"\rSuspendTenant\x12&.biocore.admin.v1.SuspendTenantRequest\x1a'.biocore.admin.v1.SuspendTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:suspend\x90\x02\x02\x12\x91\x01\n" +
-	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02\x12\x82\x01\n" +
-	"\fInviteTenant\x12%.biocore.admin.v1.InviteTenantRequest\x1a&.biocore.admin.v1.InviteTenantResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/tenants:invite\x12\x93\x01\n" +
-	"\vVouchDomain\x12$.biocore.admin.v1.VouchDomainRequest\x1a%.biocore.admin.v1.VouchDomainResponse\"7\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/tenants/{tenant_id}:vouchDomain\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02\x12\x93\x01\n" +
+	"\vVouchDomain\x12$.biocore.admin.v1.VouchDomainRequest\x1a%.biocore.admin.v1.VouchDomainResponse\"7\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/tenants/{tenant_id}:vouchDomain\x90\x02\x02\x12\x87\x01\n" +
+	"\fDeleteTenant\x12%.biocore.admin.v1.DeleteTenantRequest\x1a&.biocore.admin.v1.DeleteTenantResponse\"(\x82\xd3\xe4\x93\x02\x1f*\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
+	"\rRestoreTenant\x12&.biocore.admin.v1.RestoreTenantRequest\x1a'.biocore.admin.v1.RestoreTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:restore\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_tenant_proto_rawDescOnce sync.Once
@@ -1218,7 +1336,7 @@ func file_biocore_admin_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(Tenant_Mode)(0),              // 0: biocore.admin.v1.Tenant.Mode
 	(Tenant_State)(0),             // 1: biocore.admin.v1.Tenant.State
@@ -1229,49 +1347,54 @@ var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(*ListTenantsRequest)(nil),    // 6: biocore.admin.v1.ListTenantsRequest
 	(*ListTenantsResponse)(nil),   // 7: biocore.admin.v1.ListTenantsResponse
 	(*UpdateTenantRequest)(nil),   // 8: biocore.admin.v1.UpdateTenantRequest
-	(*SuspendTenantRequest)(nil),  // 9: biocore.admin.v1.SuspendTenantRequest
-	(*SuspendTenantResponse)(nil), // 10: biocore.admin.v1.SuspendTenantResponse
-	(*ResumeTenantRequest)(nil),   // 11: biocore.admin.v1.ResumeTenantRequest
-	(*ResumeTenantResponse)(nil),  // 12: biocore.admin.v1.ResumeTenantResponse
-	(*VouchDomainRequest)(nil),    // 13: biocore.admin.v1.VouchDomainRequest
-	(*VouchDomainResponse)(nil),   // 14: biocore.admin.v1.VouchDomainResponse
-	(*InviteTenantRequest)(nil),   // 15: biocore.admin.v1.InviteTenantRequest
-	(*InviteTenantResponse)(nil),  // 16: biocore.admin.v1.InviteTenantResponse
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*DeleteTenantRequest)(nil),   // 9: biocore.admin.v1.DeleteTenantRequest
+	(*DeleteTenantResponse)(nil),  // 10: biocore.admin.v1.DeleteTenantResponse
+	(*RestoreTenantRequest)(nil),  // 11: biocore.admin.v1.RestoreTenantRequest
+	(*RestoreTenantResponse)(nil), // 12: biocore.admin.v1.RestoreTenantResponse
+	(*SuspendTenantRequest)(nil),  // 13: biocore.admin.v1.SuspendTenantRequest
+	(*SuspendTenantResponse)(nil), // 14: biocore.admin.v1.SuspendTenantResponse
+	(*ResumeTenantRequest)(nil),   // 15: biocore.admin.v1.ResumeTenantRequest
+	(*ResumeTenantResponse)(nil),  // 16: biocore.admin.v1.ResumeTenantResponse
+	(*VouchDomainRequest)(nil),    // 17: biocore.admin.v1.VouchDomainRequest
+	(*VouchDomainResponse)(nil),   // 18: biocore.admin.v1.VouchDomainResponse
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Tenant.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	1,  // 1: biocore.admin.v1.Tenant.state:type_name -> biocore.admin.v1.Tenant.State
-	17, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	0,  // 3: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
-	2,  // 4: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 5: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
-	2,  // 6: biocore.admin.v1.SuspendTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 7: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 8: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	0,  // 9: biocore.admin.v1.InviteTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
-	17, // 10: biocore.admin.v1.InviteTenantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 11: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
-	5,  // 12: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
-	6,  // 13: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
-	8,  // 14: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
-	9,  // 15: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
-	11, // 16: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
-	15, // 17: biocore.admin.v1.TenantService.InviteTenant:input_type -> biocore.admin.v1.InviteTenantRequest
-	13, // 18: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
-	4,  // 19: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
-	2,  // 20: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
-	7,  // 21: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
-	2,  // 22: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
-	10, // 23: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
-	12, // 24: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
-	16, // 25: biocore.admin.v1.TenantService.InviteTenant:output_type -> biocore.admin.v1.InviteTenantResponse
-	14, // 26: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	19, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	19, // 3: biocore.admin.v1.Tenant.delete_after:type_name -> google.protobuf.Timestamp
+	0,  // 4: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
+	2,  // 5: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 6: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
+	2,  // 7: biocore.admin.v1.DeleteTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 8: biocore.admin.v1.RestoreTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 9: biocore.admin.v1.SuspendTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 10: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 11: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	3,  // 12: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
+	5,  // 13: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
+	6,  // 14: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
+	8,  // 15: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
+	13, // 16: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
+	15, // 17: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
+	17, // 18: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
+	9,  // 19: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
+	11, // 20: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
+	4,  // 21: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
+	2,  // 22: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
+	7,  // 23: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
+	2,  // 24: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
+	14, // 25: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
+	16, // 26: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
+	18, // 27: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
+	10, // 28: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
+	12, // 29: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
+	21, // [21:30] is the sub-list for method output_type
+	12, // [12:21] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_tenant_proto_init() }
@@ -1279,16 +1402,16 @@ func file_biocore_admin_v1_tenant_proto_init() {
 	if File_biocore_admin_v1_tenant_proto != nil {
 		return
 	}
+	file_biocore_admin_v1_tenant_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[4].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[6].OneofWrappers = []any{}
-	file_biocore_admin_v1_tenant_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_tenant_proto_rawDesc), len(file_biocore_admin_v1_tenant_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

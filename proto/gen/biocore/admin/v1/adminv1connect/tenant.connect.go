@@ -41,6 +41,11 @@ const (
 	TenantServiceInviteTenantProcedure = "/biocore.admin.v1.TenantService/InviteTenant"
 	// TenantServiceVouchDomainProcedure is the procedure name of the TenantService's VouchDomain RPC.
 	TenantServiceVouchDomainProcedure = "/biocore.admin.v1.TenantService/VouchDomain"
+	// TenantServiceDeleteTenantProcedure is the procedure name of the TenantService's DeleteTenant RPC.
+	TenantServiceDeleteTenantProcedure = "/biocore.admin.v1.TenantService/DeleteTenant"
+	// TenantServiceRestoreTenantProcedure is the procedure name of the TenantService's RestoreTenant
+	// RPC.
+	TenantServiceRestoreTenantProcedure = "/biocore.admin.v1.TenantService/RestoreTenant"
 )
 
 var (
@@ -106,6 +111,22 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	tenantServiceDeleteTenantSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_tenant_proto.Services().ByName("TenantService").Methods().ByName("DeleteTenant"),
+			Procedure:        TenantServiceDeleteTenantProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	tenantServiceRestoreTenantSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_tenant_proto.Services().ByName("TenantService").Methods().ByName("RestoreTenant"),
+			Procedure:        TenantServiceRestoreTenantProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // TenantServiceClient is a client for the biocore.admin.v1.TenantService service.
@@ -123,8 +144,9 @@ type TenantServiceClient interface {
 	// answers the tenant. Slug and mode never change. With an `If-Match` header
 	// it is refused with ETAG_MISMATCH when the tenant has changed since.
 	UpdateTenant(context.Context, *v1.UpdateTenantRequest) (*v1.Tenant, error)
-	// SuspendTenant refuses all calls with the tenant's keys with
-	// TENANT_SUSPENDED. Nothing is deleted. Suspending twice changes nothing.
+	// SuspendTenant refuses calls with the tenant's keys with TENANT_SUSPENDED,
+	// but those that read the admin plane. Nothing is deleted. Suspending twice
+	// changes nothing.
 	SuspendTenant(context.Context, *v1.SuspendTenantRequest) (*v1.SuspendTenantResponse, error)
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
@@ -136,6 +158,14 @@ type TenantServiceClient interface {
 	// domain's web server can be asked from here. The reason stands in the audit log of
 	// the tenant.
 	VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error)
+	// DeleteTenant makes a tenant DELETING, which is refused as a suspended one
+	// is. 30 days later all of it is destroyed: its data, its keys, its objects.
+	// Id and slug never come back. Deleting twice keeps the first time.
+	DeleteTenant(context.Context, *v1.DeleteTenantRequest) (*v1.DeleteTenantResponse, error)
+	// RestoreTenant takes a deletion back, within the 30 days: the tenant is
+	// ACTIVE or SUSPENDED again, as it was. Refused with TENANT_NOT_DELETING, and
+	// with TENANT_GRACE_OVER when it is too late.
+	RestoreTenant(context.Context, *v1.RestoreTenantRequest) (*v1.RestoreTenantResponse, error)
 }
 
 // NewTenantServiceClient constructs a client for the biocore.admin.v1.TenantService service.
@@ -159,8 +189,9 @@ type TenantServiceHandler interface {
 	// answers the tenant. Slug and mode never change. With an `If-Match` header
 	// it is refused with ETAG_MISMATCH when the tenant has changed since.
 	UpdateTenant(context.Context, *v1.UpdateTenantRequest) (*v1.Tenant, error)
-	// SuspendTenant refuses all calls with the tenant's keys with
-	// TENANT_SUSPENDED. Nothing is deleted. Suspending twice changes nothing.
+	// SuspendTenant refuses calls with the tenant's keys with TENANT_SUSPENDED,
+	// but those that read the admin plane. Nothing is deleted. Suspending twice
+	// changes nothing.
 	SuspendTenant(context.Context, *v1.SuspendTenantRequest) (*v1.SuspendTenantResponse, error)
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
@@ -172,6 +203,14 @@ type TenantServiceHandler interface {
 	// domain's web server can be asked from here. The reason stands in the audit log of
 	// the tenant.
 	VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error)
+	// DeleteTenant makes a tenant DELETING, which is refused as a suspended one
+	// is. 30 days later all of it is destroyed: its data, its keys, its objects.
+	// Id and slug never come back. Deleting twice keeps the first time.
+	DeleteTenant(context.Context, *v1.DeleteTenantRequest) (*v1.DeleteTenantResponse, error)
+	// RestoreTenant takes a deletion back, within the 30 days: the tenant is
+	// ACTIVE or SUSPENDED again, as it was. Refused with TENANT_NOT_DELETING, and
+	// with TENANT_GRACE_OVER when it is too late.
+	RestoreTenant(context.Context, *v1.RestoreTenantRequest) (*v1.RestoreTenantResponse, error)
 }
 
 // RegisterTenantServiceHandler registers svc as the biocore.admin.v1.TenantService implementation
@@ -187,6 +226,8 @@ func RegisterTenantServiceHandler(server *connect.Server, svc TenantServiceHandl
 		connect.Method{Spec: tenantServiceResumeTenantSpec(), Handler: adapter.resumeTenant},
 		connect.Method{Spec: tenantServiceInviteTenantSpec(), Handler: adapter.inviteTenant},
 		connect.Method{Spec: tenantServiceVouchDomainSpec(), Handler: adapter.vouchDomain},
+		connect.Method{Spec: tenantServiceDeleteTenantSpec(), Handler: adapter.deleteTenant},
+		connect.Method{Spec: tenantServiceRestoreTenantSpec(), Handler: adapter.restoreTenant},
 	)
 }
 
@@ -223,6 +264,14 @@ func (UnimplementedTenantServiceHandler) InviteTenant(context.Context, *v1.Invit
 
 func (UnimplementedTenantServiceHandler) VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.VouchDomain is not implemented")
+}
+
+func (UnimplementedTenantServiceHandler) DeleteTenant(context.Context, *v1.DeleteTenantRequest) (*v1.DeleteTenantResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.DeleteTenant is not implemented")
+}
+
+func (UnimplementedTenantServiceHandler) RestoreTenant(context.Context, *v1.RestoreTenantRequest) (*v1.RestoreTenantResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.RestoreTenant is not implemented")
 }
 
 type tenantServiceClient struct {
@@ -288,6 +337,22 @@ func (c *tenantServiceClient) InviteTenant(ctx context.Context, req *v1.InviteTe
 func (c *tenantServiceClient) VouchDomain(ctx context.Context, req *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error) {
 	var res v1.VouchDomainResponse
 	if err := c.client.CallUnary(ctx, tenantServiceVouchDomainSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *tenantServiceClient) DeleteTenant(ctx context.Context, req *v1.DeleteTenantRequest) (*v1.DeleteTenantResponse, error) {
+	var res v1.DeleteTenantResponse
+	if err := c.client.CallUnary(ctx, tenantServiceDeleteTenantSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *tenantServiceClient) RestoreTenant(ctx context.Context, req *v1.RestoreTenantRequest) (*v1.RestoreTenantResponse, error) {
+	var res v1.RestoreTenantResponse
+	if err := c.client.CallUnary(ctx, tenantServiceRestoreTenantSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -385,6 +450,30 @@ func (h tenantServiceHandler) vouchDomain(ctx context.Context, _ connect.Spec, s
 		return err
 	}
 	res, err := h.svc.VouchDomain(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h tenantServiceHandler) deleteTenant(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeleteTenantRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeleteTenant(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h tenantServiceHandler) restoreTenant(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RestoreTenantRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RestoreTenant(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,147 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
+	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/tenancy/usage"
+)
+
+// meter is what the handler needs of usage.Service.
+type meter interface {
+	Report(ctx context.Context, sc scope.Scope, from, to time.Time) (usage.Report, error)
+	SetQuotas(ctx context.Context, sc scope.Scope, req usage.QuotasRequest) ([]usage.Quota, error)
+}
+
+// tenantReader is what the handler needs of tenant.Service.
+type tenantReader interface {
+	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (tenant.Tenant, error)
+}
+
+// UsageHandler serves UsageService.
+type UsageHandler struct {
+	adminv1connect.UnimplementedUsageServiceHandler
+	usage   meter
+	tenants tenantReader
+}
+
+// NewUsageHandler returns a handler over s and the tenants of t.
+func NewUsageHandler(s *usage.Service, t *tenant.Service) *UsageHandler {
+	return &UsageHandler{usage: s, tenants: t}
+}
+
+// GetUsage translates: one call, one answer.
+func (h *UsageHandler) GetUsage(ctx context.Context, req *adminv1.GetUsageRequest) (*adminv1.Usage, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return h.report(ctx, sc, req.GetFrom(), req.GetTo())
+}
+
+// GetTenantUsage opens the tenant that a platform key names.
+func (h *UsageHandler) GetTenantUsage(ctx context.Context, req *adminv1.GetTenantUsageRequest) (*adminv1.Usage, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.tenants.Get(ctx, sc, id); err != nil { // the platform's alone, and there is one
+		return nil, err
+	}
+	return h.report(ctx, scope.New(id, sc.Actor()).WithOrigin(sc.Origin()), req.GetFrom(), req.GetTo())
+}
+
+func (h *UsageHandler) report(ctx context.Context, sc scope.Scope, from, to string) (*adminv1.Usage, error) {
+	since, err := day(from)
+	if err != nil {
+		return nil, err
+	}
+	until, err := day(to)
+	if err != nil {
+		return nil, err
+	}
+	r, err := h.usage.Report(ctx, sc, since, until)
+	if err != nil {
+		return nil, err
+	}
+	return toUsage(r), nil
+}
+
+// UpdateTenantQuotas translates: one call, one answer.
+func (h *UsageHandler) UpdateTenantQuotas(ctx context.Context, req *adminv1.UpdateTenantQuotasRequest) (*adminv1.UpdateTenantQuotasResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(q []usage.Quota) proto.Message { return toQuotas(q) })
+	in := usage.QuotasRequest{Tenant: id, Reason: req.GetReason()}
+	for _, q := range req.GetSet() {
+		in.Set = append(in.Set, usage.Quota{Kind: usage.Kind(q.GetKind().String()), Most: int64(q.GetMost()), Hard: q.GetHard()})
+	}
+	for _, k := range req.GetRemove() {
+		in.Remove = append(in.Remove, usage.Kind(k.String()))
+	}
+	quotas, err := h.usage.SetQuotas(ctx, sc, in)
+	if err != nil {
+		return nil, err
+	}
+	return toQuotas(quotas), nil
+}
+
+// day reads a date; the zero time for none. usage.ErrSpan.
+func day(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}, usage.ErrSpan
+	}
+	return t, nil
+}
+
+func kindOfQuota(k usage.Kind) adminv1.Quota_Kind {
+	return adminv1.Quota_Kind(adminv1.Quota_Kind_value[string(k)])
+}
+
+func toQuota(q usage.Quota) *adminv1.Quota {
+	return &adminv1.Quota{Kind: kindOfQuota(q.Kind), Most: float64(q.Most), Hard: q.Hard}
+}
+
+func toQuotas(quotas []usage.Quota) *adminv1.UpdateTenantQuotasResponse {
+	out := &adminv1.UpdateTenantQuotasResponse{}
+	for _, q := range quotas {
+		out.Quotas = append(out.Quotas, toQuota(q))
+	}
+	return out
+}
+
+func toUsage(r usage.Report) *adminv1.Usage {
+	out := &adminv1.Usage{}
+	for _, d := range r.Days {
+		out.Days = append(out.Days, &adminv1.Usage_Day{
+			Day: d.Day.Format(time.DateOnly), Ceremonies: float64(d.Ceremonies), SignIns: float64(d.SignIns),
+			MonthlyActiveUsers: float64(d.MonthlyActiveUsers), StoredBytes: float64(d.StoredBytes), MeasuredAt: timestamp(d.MeasuredAt),
+		})
+	}
+	for _, m := range r.Meters {
+		meter := &adminv1.Usage_Meter{Kind: kindOfQuota(m.Kind), Used: float64(m.Used), Forecast: float64(m.Forecast)}
+		if m.Quota != nil {
+			meter.Quota = toQuota(*m.Quota)
+		}
+		out.Meters = append(out.Meters, meter)
+	}
+	for _, a := range r.Alerts {
+		out.Alerts = append(out.Alerts, &adminv1.Usage_Alert{
+			Kind: kindOfQuota(a.Kind), Percent: uint32(a.Percent), Used: float64(a.Used), Most: float64(a.Most), At: timestamp(a.At), //nolint:gosec // 80 or 100
+		})
+	}
+	return out
+}
