@@ -47,6 +47,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
+	"github.com/biocore-id/biocore/tenancy/system"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
 	"github.com/biocore-id/biocore/web/static"
@@ -88,6 +89,7 @@ type Options struct {
 	Roots       *attestation.Service
 	Debugger    *debugger.Reader
 	Usage       *usage.Service
+	System      *system.Service
 	Static      *static.Files
 
 	// Metadata returns what authenticators are named by, nil while there is none.
@@ -135,6 +137,7 @@ type Console struct {
 	roots       *attestation.Service
 	debugger    *debugger.Reader
 	usage       *usage.Service
+	system      *system.Service
 	metadata    func() *mds.Snapshot
 
 	publicURL string
@@ -153,7 +156,7 @@ func New(o Options) (*Console, error) {
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil,
-		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil,
+		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
 		if missing {
 			return nil, errors.New("console: Options." + name + " is required")
@@ -167,7 +170,7 @@ func New(o Options) (*Console, error) {
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
-		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage,
+		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
 	if c.origin == nil {
@@ -218,6 +221,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.ceremonyRoutes(mux)
 	c.usageRoutes(mux)
 	c.settingsRoutes(mux)
+	c.systemRoutes(mux)
 }
 
 // ServeHTTP answers a request for the console.

@@ -123,6 +123,7 @@ var toasts = map[string]string{
 	"resumed":      "The tenant works again",
 	"deleting":     "The tenant is being deleted. It can be restored for 30 days",
 	"restored":     "The tenant works again",
+	"retried":      "Job is in the queue again",
 }
 
 // done sends the browser on, with a toast.

@@ -48,6 +48,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
+	"github.com/biocore-id/biocore/tenancy/system"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
 	"github.com/biocore-id/biocore/web/static"
@@ -157,6 +158,12 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence,
 		Debugger: debugger.NewReader(store, s.keys),
+		System: system.New(system.Options{
+			Store: store, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Ping, KMS: func() system.KMS { return system.KMS{} },
+			Metadata: func(context.Context) (system.Dependency, error) {
+				return system.Dependency{Name: "metadata", Health: system.Absent}, nil
+			},
+		}),
 		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
 	})
 	if err != nil {

@@ -116,6 +116,7 @@ var (
 			entry("/tenants", "tenants", "Tenants", apikey.ScopeTenantsRead),
 			entry(foundersPath, "userplus", "Tenant invitations", apikey.ScopeTenantsRead),
 			entry("/support", "buoy", "Support access", apikey.ScopeSupportRequest),
+			entry("/system", "server", "System", apikey.ScopeSystemRead),
 			entry("/members", "members", "Staff", member.ScopeStaffRead),
 		}},
 	}

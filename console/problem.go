@@ -145,6 +145,7 @@ var explained = map[string]words{
 	"AAGUID_INVALID":             {"An AAGUID cannot be read", "It is a UUID, such as 2fc0579f-8113-47ea-b116-bb5a8db9202a."},
 	"DISPOSITION_INVALID":        {"Choose what becomes of them", "One of the list."},
 	"SIMULATION_BUSY":            {"Another simulation is running", "Wait until it has ended, at most some seconds, then run this one."},
+	"JOB_UNKNOWN":                {"This job is not waiting for you", "It was tried again already, or it never was given up. The list shows what is left."},
 	"RATE_LIMITED":               {"Too many tries", "Wait a moment, then go on."},
 	"STORE_UNAVAILABLE":          {"The console cannot read its data right now", "Nothing has changed. Try again in a moment."},
 	"REDIS_UNAVAILABLE":          {"No passkey can be made right now", "Nothing has changed. Try again in a moment."},

@@ -57,6 +57,9 @@ const (
 	maxSilence = time.Second
 )
 
+// feedName is what the connection calls itself: servers are told by it.
+const feedName = "biocore feed"
+
 // feed listens for changes on a connection of its own. It must reach Postgres
 // directly: a transaction pooler loses LISTEN.
 type feed struct {
@@ -70,7 +73,7 @@ type feed struct {
 
 func newFeed(cfg *pgx.ConnConfig, log *slog.Logger) *feed {
 	cfg = cfg.Copy()
-	cfg.RuntimeParams["application_name"] = "biocore feed"
+	cfg.RuntimeParams["application_name"] = feedName
 	cfg.RuntimeParams["statement_timeout"] = "1s"
 	return &feed{cfg: cfg, log: log}
 }

@@ -102,6 +102,8 @@ func commands() []command {
 		{"mds models", "", "list the models that the metadata describes", "biocore mds models --filter 'certification >= FIDO_CERTIFIED_L2 AND name = \"*key*\"'", runMDSModels},
 		{"mds show", "AAGUID", "tell what is known of a model", "biocore mds show --tenant acme ee882879-721c-4913-9775-3dfcce97072a", runMDSShow},
 		{"mds blast-radius", "", "count tenants, credentials and users of the models that are revoked or compromised", "biocore mds blast-radius --aaguid ee882879-721c-4913-9775-3dfcce97072a", runMDSBlastRadius},
+		{"jobs list", "", "list the jobs that were given up", "biocore jobs list", runJobsList},
+		{"jobs retry", "ID", "have a job that was given up done once more", "biocore jobs retry --reason 'the mail server is back' 4711", runJobsRetry},
 		{"loadtest", "", "measure sign-ins against a server on this machine", "biocore loadtest --workers 1,16,64 --duration 10s", runLoadtest},
 		{"version", "", "print the version", "biocore version --json", runVersion},
 	}

@@ -50,6 +50,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
+	"github.com/biocore-id/biocore/tenancy/system"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
 	"github.com/biocore-id/biocore/web/edge"
@@ -194,6 +195,7 @@ type platform struct {
 	objects *blob.Bucket // nil: none is configured
 	blast   *blastradius.Service
 	limits  *ratelimit.Limiter
+	system  *system.Service
 	runner  *jobs.Runner
 	rpc     *connect.Server
 	open    *connect.Server // what takes no key
@@ -277,6 +279,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
+	p.system = p.newSystem()
 	recoveries, err := recovery.New(recovery.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, Denials: p.denials})
 	if err != nil {
 		return err
@@ -290,10 +293,9 @@ func (p *platform) wire(ctx context.Context) error {
 	boards := dashboard.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
-		Stats: p.stats, Dashboards: boards, Usage: p.usage,
+		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
 		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Blast: p.blast, Models: models, Roots: p.roots,
-		Recovery: recoveries, Evidence: p.evidence,
-		Debugger: p.debugger,
+		Recovery: recoveries, Evidence: p.evidence, Debugger: p.debugger,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {
@@ -352,6 +354,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store}), p.tenants))
 	adminv1connect.RegisterStatsServiceHandler(p.rpc, rpc.NewStatsHandler(p.stats))
 	adminv1connect.RegisterDashboardServiceHandler(p.rpc, rpc.NewDashboardHandler(boards))
+	adminv1connect.RegisterSystemServiceHandler(p.rpc, rpc.NewSystemHandler(p.system))
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -65,19 +64,16 @@ func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) erro
 // KeepPartitions makes the partitions that are needed from now on and drops those that
 // nobody needs any more, as the housekeeping does: for who writes rows of the past.
 func KeepPartitions(ctx context.Context, url string, now time.Time) error {
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return errors.New("connect as the role of jobs") // the error of pgx may hold the URL
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	queries := platformq.New(conn)
-	if _, err := queries.MakePartitions(ctx, now); err != nil {
-		return fmt.Errorf("make partitions: %w", err)
-	}
-	if _, err := queries.DropPartitions(ctx, now); err != nil {
-		return fmt.Errorf("drop partitions: %w", err)
-	}
-	return nil
+	return visit(ctx, url, func(conn *pgx.Conn) error {
+		queries := platformq.New(conn)
+		if _, err := queries.MakePartitions(ctx, now); err != nil {
+			return fmt.Errorf("make partitions: %w", err)
+		}
+		if _, err := queries.DropPartitions(ctx, now); err != nil {
+			return fmt.Errorf("drop partitions: %w", err)
+		}
+		return nil
+	})
 }
 
 // expiredPerStatement: some 20 ms of deleting. One statement for a day's keys would

@@ -47,6 +47,8 @@ const (
 
 	ScopeTenantsRead  = "admin:tenants:read"  // platform keys
 	ScopeTenantsWrite = "admin:tenants:write" // platform keys
+	ScopeSystemRead   = "admin:system:read"   // platform keys
+	ScopeSystemWrite  = "admin:system:write"  // platform keys
 
 	ScopeStatsRead       = "admin:stats:read"
 	ScopeDashboardsRead  = "admin:dashboards:read"
@@ -77,7 +79,7 @@ func Scopes(kind Kind) []string {
 		}
 	case Platform:
 		return []string{
-			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite,
+			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite, ScopeSystemRead, ScopeSystemWrite,
 			ScopeAuthenticatorsRead, ScopeSupportRequest,
 		}
 	default: // what a publishable key may call is fixed

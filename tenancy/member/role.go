@@ -124,6 +124,8 @@ var permissions = []Permission{
 	{ScopeTenantDelete, "Delete this tenant, and restore it", []Role{Owner}},
 	{apikey.ScopeTenantsRead, "See tenants", []Role{StaffAdmin, StaffSupport}},
 	{apikey.ScopeTenantsWrite, "Create, suspend and delete tenants, settle quotas", []Role{StaffAdmin}},
+	{apikey.ScopeSystemRead, "See how the installation is", []Role{StaffAdmin, StaffSupport}},
+	{apikey.ScopeSystemWrite, "Retry jobs that were given up", []Role{StaffAdmin}},
 	{ScopeStaffRead, "See the staff", []Role{StaffAdmin, StaffSupport}},
 	{ScopeStaffWrite, "Invite, change and remove staff", []Role{StaffAdmin}},
 	{ScopeOwnerRecoveries, "Ask for and approve the recovery of a tenant's owner", []Role{StaffAdmin, StaffSupport}},

@@ -90,6 +90,9 @@ var methods = map[string]access{
 	adminv1connect.UsageServiceGetTenantUsageProcedure:     {platformKey, apikey.ScopeTenantsRead, reads},
 	adminv1connect.UsageServiceUpdateTenantQuotasProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 
+	adminv1connect.SystemServiceGetSystemProcedure: {platformKey, apikey.ScopeSystemRead, reads},
+	adminv1connect.SystemServiceRetryJobProcedure:  {platformKey, apikey.ScopeSystemWrite, replays},
+
 	adminv1connect.SettingsServiceGetSettingsProcedure:    {serverKey, apikey.ScopeSettingsRead, reads},
 	adminv1connect.SettingsServiceUpdateSettingsProcedure: {serverKey, apikey.ScopeSettingsWrite, replays},
 
