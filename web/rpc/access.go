@@ -187,3 +187,10 @@ var methods = map[string]access{
 	adminv1connect.SigningKeyServiceRotateSigningKeyProcedure: {serverKey | platformKey, apikey.ScopeSigningKeysWrite, replays},
 	adminv1connect.SigningKeyServiceRevokeSigningKeyProcedure: {serverKey | platformKey, apikey.ScopeSigningKeysWrite, replays},
 }
+
+// Scope returns the scope that a server key must have to call a procedure, and whether a
+// server key may call it at all.
+func Scope(procedure string) (scope string, server bool) {
+	m := methods[procedure]
+	return m.scope, m.kinds&serverKey != 0
+}
