@@ -69,7 +69,7 @@ var apiKeyStates = map[apikey.State]struct{ class, label string }{
 	apikey.Expired: {"idle", "Expired"}, apikey.Revoked: {"bad", "Revoked"},
 }
 
-func kindLabel(k apikey.Kind) string {
+func keyKindLabel(k apikey.Kind) string {
 	switch k {
 	case apikey.Publishable:
 		return "Publishable key"

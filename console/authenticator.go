@@ -188,11 +188,6 @@ func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit
 	c.render(w, r, http.StatusOK, c.modelsPage(view))
 }
 
-// quoted is a literal of a filter.
-func quoted(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-}
-
 type modelView struct {
 	ui.Page
 

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,9 +101,9 @@ type lapView struct {
 
 type bitView struct{ Value, Name, Title, Class string }
 
-// fact is a line, which may be copied.
+// fact is a line of what is known, which may be copied.
 type fact struct {
-	Name, Value string
+	Label, Text string
 	Copy        bool
 }
 
@@ -307,40 +307,28 @@ func owners(list []debugger.Ceremony) []user.ID {
 // erasedUser is what somebody is called whose row is gone.
 const erasedUser = "Erased user"
 
-// userNames returns what users of the tenant are called. Rows are sealed one by one.
+// userNames returns what users of the tenant are called.
 func (c *Console) userNames(ctx context.Context, p *place, ids []user.ID) (map[user.ID]string, error) {
 	names := map[user.ID]string{}
-	var open []user.ID
+	var asked []user.ID
 	for _, id := range ids {
 		if _, twice := names[id]; !twice {
 			names[id] = erasedUser
-			open = append(open, id)
+			asked = append(asked, id)
 		}
 	}
-	var mu sync.Mutex
-	var failed error
-	var wg sync.WaitGroup
-	for n := range min(nameReaders, len(open)) {
-		wg.Go(func() {
-			for i := n; i < len(open); i += nameReaders {
-				u, err := c.users.Get(ctx, p.sc, open[i])
-				name := u.DisplayName
-				if name == "" {
-					name = u.Name
-				}
-				mu.Lock()
-				switch {
-				case err == nil:
-					names[open[i]] = name
-				case !errors.Is(err, user.ErrNotFound):
-					failed = err
-				}
-				mu.Unlock()
+	for some := range slices.Chunk(asked, user.MaxProfiles) {
+		found, err := c.users.Profiles(ctx, p.sc, some)
+		if err != nil {
+			return nil, err
+		}
+		for id, one := range found {
+			if names[id] = one.DisplayName; one.DisplayName == "" {
+				names[id] = one.Name
 			}
-		})
+		}
 	}
-	wg.Wait()
-	return names, failed
+	return names, nil
 }
 
 // kindWords are what a ceremony is called by how it ended.
@@ -535,7 +523,7 @@ func (c *Console) authenticatorFacts(one *debugger.Ceremony) []fact {
 	var out []fact
 	add := func(name, value string, copied bool) {
 		if value != "" {
-			out = append(out, fact{Name: name, Value: value, Copy: copied})
+			out = append(out, fact{Label: name, Text: value, Copy: copied})
 		}
 	}
 	if one.Facts.Flags != nil {
@@ -589,7 +577,7 @@ func contextFacts(one *debugger.Ceremony) []fact {
 	var out []fact
 	add := func(name, value string, copied bool) {
 		if value != "" {
-			out = append(out, fact{Name: name, Value: value, Copy: copied})
+			out = append(out, fact{Label: name, Text: value, Copy: copied})
 		}
 	}
 	if one.PolicyVersion > 0 {

@@ -76,7 +76,6 @@ type Options struct {
 	Evidence    *evidence.Service
 	Tenants     *tenant.Service
 	Parties     *rp.Service
-	APIKeys     *apikey.Service
 	Stats       *stats.Service
 	Dashboards  *dashboard.Service
 	Support     *support.Service
@@ -123,7 +122,6 @@ type Console struct {
 	evidence    *evidence.Service
 	tenants     *tenant.Service
 	parties     *rp.Service
-	apiKeys     *apikey.Service
 	stats       *stats.Service
 	dashboards  *dashboard.Service
 	support     *support.Service

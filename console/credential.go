@@ -16,8 +16,6 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-type fact struct{ Label, Text string }
-
 type credentialPageView struct {
 	ui.Page
 
@@ -100,9 +98,9 @@ func (c *Console) factsOf(r *http.Request, k *credential.Credential) ([]fact, er
 		discoverable = map[bool]string{true: "Yes: signs in without a name", false: "No: needs a name first"}[*k.Discoverable]
 	}
 	facts := []fact{
-		{"Synced", sync}, {"Discoverable", discoverable}, {"Attachment", orElse(k.Attachment, "Not said")}, {"Algorithm", algorithmOf(k.Algorithm)},
-		{"Certification", orElse(strings.ReplaceAll(k.Certification, "_", " "), "None proven")}, {"Registered by", viaOf(k.RegisteredVia)},
-		{"Statement", orElse(k.AttestationFormat, "none")},
+		{Label: "Synced", Text: sync}, {Label: "Discoverable", Text: discoverable}, {Label: "Attachment", Text: orElse(k.Attachment, "Not said")}, {Label: "Algorithm", Text: algorithmOf(k.Algorithm)},
+		{Label: "Certification", Text: orElse(strings.ReplaceAll(k.Certification, "_", " "), "None proven")}, {Label: "Registered by", Text: viaOf(k.RegisteredVia)},
+		{Label: "Statement", Text: orElse(k.AttestationFormat, "none")},
 	}
 	if k.VouchedAt != nil {
 		by, err := c.operator(r, k.VouchedBy)
@@ -112,10 +110,10 @@ func (c *Console) factsOf(r *http.Request, k *credential.Credential) ([]fact, er
 		if strings.HasPrefix(k.VouchedBy, "credential:") {
 			by = "another passkey of the user’s"
 		}
-		facts = append(facts, fact{"Vouched for by", by + ", " + ui.Ago(*k.VouchedAt, c.now()).Text})
+		facts = append(facts, fact{Label: "Vouched for by", Text: by + ", " + ui.Ago(*k.VouchedAt, c.now()).Text})
 	}
 	if k.Disposition != "" {
-		facts = append(facts, fact{"Ordered of its model", strings.ToLower(strings.ReplaceAll(k.Disposition, "_", " "))})
+		facts = append(facts, fact{Label: "Ordered of its model", Text: strings.ToLower(strings.ReplaceAll(k.Disposition, "_", " "))})
 	}
 	return facts, nil
 }
@@ -217,7 +215,7 @@ type keyAct struct {
 	run                               func(ctx context.Context, c *Console, sc scope.Scope, id credential.ID, reason string, last bool) error
 }
 
-var keyActs = []keyAct{
+var credentialActs = []keyAct{
 	{
 		name: "suspend", needs: apikey.ScopeUsersWrite, title: "Suspend this passkey", button: "suspend", toast: "keysuspended",
 		effects: []ui.Effect{{Icon: "pause", Text: "It signs nobody in until somebody resumes it"}, {Icon: "devices", Text: "Sessions that it began stay open: revoke them where that is wanted"}},
@@ -263,14 +261,14 @@ type keyActView struct {
 
 // keyAct is the act that the path names.
 func keyActOf(r *http.Request, p *place) (*keyAct, error) {
-	i := slices.IndexFunc(keyActs, func(a keyAct) bool { return a.name == r.PathValue("act") })
+	i := slices.IndexFunc(credentialActs, func(a keyAct) bool { return a.name == r.PathValue("act") })
 	if i < 0 {
 		return nil, errNowhere
 	}
-	if !p.may(keyActs[i].needs) {
+	if !p.may(credentialActs[i].needs) {
 		return nil, errMayNot
 	}
-	return &keyActs[i], nil
+	return &credentialActs[i], nil
 }
 
 func (c *Console) showCredentialAct(w http.ResponseWriter, r *http.Request, v *visit, p *place) {

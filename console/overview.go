@@ -161,7 +161,7 @@ func (c *Console) newOverview(o *stats.Overview) overviewView {
 	v.Latency = chartOf("latency", "Sign-in latency", "ms", o, false,
 		ui.Series{Name: "p50", Class: "c2", Values: latency[0].Values}, ui.Series{Name: "p95", Class: "c1", Values: latency[1].Values}, ui.Series{Name: "p99", Class: "c3", Values: latency[2].Values})
 	v.Funnel = funnel(o)
-	v.Models, v.ModelsAll = c.models(o)
+	v.Models, v.ModelsAll = c.modelShares(o)
 	return v
 }
 
@@ -282,8 +282,8 @@ func funnel(o *stats.Overview) []rankView {
 	return out
 }
 
-// models are the five models that signed in most, and how many there are.
-func (c *Console) models(o *stats.Overview) ([]rankView, string) {
+// modelShares are the five models that signed in most, and how many there are.
+func (c *Console) modelShares(o *stats.Overview) ([]rankView, string) {
 	list := o.Now.ByModel()
 	var all int64
 	for _, m := range list {

@@ -154,7 +154,6 @@ var explained = map[string]words{
 	"USER_UNKNOWN":               {"There is no such user", "Somebody may have erased them. Go back to the list."},
 	"USER_EXISTS":                {"This external id is taken", "Another user of this tenant has it."},
 	"EXTERNAL_ID_INVALID":        {"An external id is needed", "In 1 to 256 characters, without invisible ones."},
-	"EMAIL_INVALID":              {"That is no e-mail address", "Write it as name@example.com, or leave it empty."},
 	"SESSION_UNKNOWN":            {"There is no such session", "Reload the list: its user may have been erased."},
 	"EVIDENCE_UNKNOWN":           {"There is no evidence", "It has expired, or none was kept at this registration."},
 	"EVIDENCE_MISSING":           {"The evidence is gone", "Object storage does not have it any more. Somebody may have removed it there."},
@@ -168,7 +167,6 @@ var explained = map[string]words{
 	"TENANT_DELETED_BY_PLATFORM": {"The staff delete this tenant", "Only they restore it. Ask the staff of this installation."},
 	"TENANT_GRACE_OVER":          {"It is too late", "The tenant is being destroyed, and nothing brings it back."},
 	"TENANT_NOT_DELETING":        {"This tenant is not being deleted", "Somebody has restored it already. Reload the page."},
-	"TENANT_EXISTS":              {"Choose another slug", "It is, or once was, another tenant’s. Slugs are never given twice."},
 	"QUOTA_INVALID":              {"A quota is a whole number", "From 1 on; leave it empty for none."},
 }
 
@@ -181,7 +179,7 @@ var fields = map[string]string{
 	"SUPPORT_ACCESS_INVALID": "access", "SUPPORT_MINUTES_INVALID": "minutes",
 	"KEY_NAME_NEEDED": "name", "API_KEY_OVERLAP_INVALID": "overlap", "API_KEY_EXPIRY_INVALID": "expires", "SCOPE_UNKNOWN": "scopes", "SCOPE_EXCEEDS_OWN": "scopes",
 	"AAGUID_INVALID": "aaguids", "ATTESTATION_ROOT_AAGUIDS_INVALID": "aaguids", "ATTESTATION_ROOT_NAME_INVALID": "name", "DISPOSITION_INVALID": "disposition", "CIDR_INVALID": "networks", "NOT_CONFIRMED": "confirm",
-	"TYPED_DIFFERENTLY": "confirm", "USER_EXISTS": "externalId", "EXTERNAL_ID_INVALID": "externalId", "EMAIL_INVALID": "email",
+	"TYPED_DIFFERENTLY": "confirm", "USER_EXISTS": "externalId", "EXTERNAL_ID_INVALID": "externalId",
 	"TENANT_SLUG_MISMATCH": "confirm", "TENANT_EXISTS": "slug",
 }
 

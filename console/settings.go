@@ -52,8 +52,6 @@ type settingsView struct {
 	Restore    ui.Act
 }
 
-type fact struct{ Label, Text string }
-
 // settingField is one that can be changed: what it was when the page was drawn, and what
 // was typed.
 type settingField struct {
@@ -116,7 +114,7 @@ func settingFields(values, was map[string]string, rpID string, problem *ui.Probl
 		f := &fields[i]
 		f.ID, f.Value, f.Was, f.Problem = "set-"+f.Name, values[f.Name], was[f.Name], problem
 		if f.Value != f.Was {
-			f.Changed = "Changed from " + quoted(f.label(f.Was))
+			f.Changed = "Changed from " + inQuotes(f.label(f.Was))
 		}
 	}
 	return fields
@@ -132,8 +130,8 @@ func (f *settingField) label(value string) string {
 	return value
 }
 
-// quoted is a value in a sentence.
-func quoted(value string) string {
+// inQuotes is a value in a sentence.
+func inQuotes(value string) string {
 	switch {
 	case value == "":
 		return "nothing"
@@ -170,9 +168,9 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 		MayDelete: p.may(member.ScopeTenantDelete) && now.State == tenant.Active,
 		Retention: ui.Count(now.Policy.EvidenceRetentionDays, "day"),
 		Lifetimes: []fact{
-			{"Access token", secondsText(now.Policy.AccessTokenSeconds)},
-			{"Session, unused", secondsText(now.Policy.RefreshIdleSeconds)},
-			{"Session, at most", secondsText(now.Policy.SessionLifetimeSeconds)},
+			{Label: "Access token", Text: secondsText(now.Policy.AccessTokenSeconds)},
+			{Label: "Session, unused", Text: secondsText(now.Policy.RefreshIdleSeconds)},
+			{Label: "Session, at most", Text: secondsText(now.Policy.SessionLifetimeSeconds)},
 		},
 		Imports: []ui.Snippet{
 			{Title: "Import users and passkeys", Text: "biocore import --tenant " + now.Slug + " --rp-id " + now.RPID + " --dry-run users.jsonl"},
@@ -189,7 +187,7 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 	if form.conflict {
 		for _, f := range settingFields(current, form.was, now.RPID, nil) {
 			if f.Changed != "" {
-				view.Conflict = append(view.Conflict, f.Label+" was "+quoted(f.label(f.Was))+" and is now "+quoted(f.label(f.Value)))
+				view.Conflict = append(view.Conflict, f.Label+" was "+inQuotes(f.label(f.Was))+" and is now "+inQuotes(f.label(f.Value)))
 			}
 		}
 	}

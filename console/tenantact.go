@@ -84,7 +84,7 @@ var tenantActs = []tenantAct{
 			var inputs []ui.Input
 			for _, kind := range usage.Kinds() {
 				input := ui.Input{
-					Name: string(kind), Label: kindLabel(kind), Max: 24, May: true,
+					Name: string(kind), Label: meterLabel(kind), Max: 24, May: true,
 					Hint: "A month. A whole number; with :hard, more are refused; empty: any.",
 				}
 				if kind == usage.Storage {

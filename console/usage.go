@@ -55,8 +55,8 @@ type usageAlertView struct {
 
 type usageDayView struct{ Day, Ceremonies, SignIns, Users, Stored string }
 
-// kindLabel is what is metered, in words.
-func kindLabel(k usage.Kind) string {
+// meterLabel is what is metered, in words.
+func meterLabel(k usage.Kind) string {
 	switch k {
 	case usage.MonthlyActiveUsers:
 		return "Monthly active users"
@@ -102,7 +102,7 @@ func stops(k usage.Kind) string {
 }
 
 func newMeter(m usage.Meter) meterView {
-	v := meterView{Label: kindLabel(m.Kind), Used: amount(m.Kind, m.Used), Forecast: amount(m.Kind, m.Forecast), Class: "c1"}
+	v := meterView{Label: meterLabel(m.Kind), Used: amount(m.Kind, m.Used), Forecast: amount(m.Kind, m.Forecast), Class: "c1"}
 	if m.Quota == nil {
 		v.Note = "No quota"
 		return v
@@ -166,7 +166,7 @@ func (c *Console) showUsage(w http.ResponseWriter, r *http.Request, v *visit, p 
 	}
 	for _, a := range report.Alerts {
 		view.Alerts = append(view.Alerts, usageAlertView{
-			Text: fmt.Sprintf("%s reached %d%% of the quota: %s of %s", kindLabel(a.Kind), a.Percent, amount(a.Kind, a.Used), amount(a.Kind, a.Most)),
+			Text: fmt.Sprintf("%s reached %d%% of the quota: %s of %s", meterLabel(a.Kind), a.Percent, amount(a.Kind, a.Used), amount(a.Kind, a.Most)),
 			Full: a.Percent >= 100, At: ui.Ago(a.At, now),
 		})
 	}
@@ -254,11 +254,11 @@ func (c *Console) usageAlerts(ctx context.Context, p *place) ([]ui.Alert, error)
 		if !ok {
 			continue
 		}
-		text := fmt.Sprintf("%s: %d%% of this month’s quota is used.", kindLabel(kind), a.Percent)
+		text := fmt.Sprintf("%s: %d%% of this month’s quota is used.", meterLabel(kind), a.Percent)
 		if kind == usage.Storage {
-			text = fmt.Sprintf("%s: %d%% of the quota is used.", kindLabel(kind), a.Percent)
+			text = fmt.Sprintf("%s: %d%% of the quota is used.", meterLabel(kind), a.Percent)
 		}
-		all = append(all, ui.Alert{Name: kindLabel(kind) + " quota", Text: text, Href: p.base + "/usage", Label: "See usage"})
+		all = append(all, ui.Alert{Name: meterLabel(kind) + " quota", Text: text, Href: p.base + "/usage", Label: "See usage"})
 	}
 	return all, nil
 }

@@ -347,8 +347,8 @@ var userActs = []userAct{
 	},
 }
 
-// actOf is the act that the path names. errNowhere, errMayNot.
-func actOf(r *http.Request, p *place) (*userAct, error) {
+// userActOf is the act that the path names. errNowhere, errMayNot.
+func userActOf(r *http.Request, p *place) (*userAct, error) {
 	i := slices.IndexFunc(userActs, func(a userAct) bool { return a.name == r.PathValue("act") })
 	if i < 0 {
 		return nil, errNowhere
@@ -374,7 +374,7 @@ type actView struct {
 
 // target is the act and the user that the path names.
 func (c *Console) target(r *http.Request, p *place) (*userAct, user.User, error) {
-	act, err := actOf(r, p)
+	act, err := userActOf(r, p)
 	if err != nil {
 		return nil, user.User{}, err
 	}
@@ -467,7 +467,7 @@ func (c *Console) secrets200(w http.ResponseWriter, r *http.Request, v *visit, p
 
 // actOnUsers asks before an act on those who were picked, and does it once it is confirmed.
 func (c *Console) actOnUsers(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	act, err := actOf(r, p)
+	act, err := userActOf(r, p)
 	if err == nil && act.bulk == "" {
 		err = errNowhere
 	}

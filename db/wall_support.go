@@ -42,6 +42,9 @@ var supportTables = map[string]supportMay{
 	"public.stats_gauges":      {reads: "*"},
 	"public.stats_marks":       {reads: "*"},
 	"public.dashboards":        {reads: "*"},
+	"public.quotas":            {reads: "*"},
+	"public.usage_days":        {reads: "*"},
+	"public.usage_alerts":      {reads: "*"},
 	"public.signing_keys": {
 		reads: "tenant_id kid algorithm state public_key created_at location activate_at activated_at retired_at revoke_at revoked_at revoke_reason due_at",
 		bytes: "public_key",
@@ -60,6 +63,7 @@ var supportBlind = map[string]string{
 	"public.evidence":              "opens pieces of evidence",
 	"public.sign_in_marks":         "says nothing to a person",
 	"public.import_marks":          "says nothing to a person",
+	"public.active_users":          "says nothing that the users do not",
 }
 
 // What each policy that admits bc_support says: command, USING, WITH CHECK. It is compared

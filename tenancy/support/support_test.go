@@ -101,7 +101,7 @@ func (w *world) sees(t *testing.T, sc scope.Scope) int {
 	t.Helper()
 	var n int
 	if err := w.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListUsers(t.Context(), tenantq.ListUsersParams{MaxRows: 10})
+		rows, err := tx.ListUserFactsNewest(t.Context(), tenantq.ListUserFactsNewestParams{MaxRows: 10})
 		n = len(rows)
 		return err
 	}); err != nil {

@@ -1213,6 +1213,153 @@ func (x *VouchDomainResponse) GetTenant() *Tenant {
 	return nil
 }
 
+// InviteTenantRequest says who is invited to make a tenant.
+type InviteTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whom it is for, so that people know the invitation again: 1 to 100 characters.
+	Label string `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	// What the tenant will be for: LIVE or TEST.
+	Mode Tenant_Mode `protobuf:"varint,2,opt,name=mode,proto3,enum=biocore.admin.v1.Tenant_Mode" json:"mode,omitempty"`
+	// How long the link works: an hour to 14 days; three days if absent.
+	ExpiresInSeconds *int32 `protobuf:"varint,3,opt,name=expires_in_seconds,json=expiresInSeconds,proto3,oneof" json:"expires_in_seconds,omitempty"`
+	// Where the link is sent. Refused with MAIL_NOT_CONFIGURED where this installation
+	// sends no mail. It is forgotten once it is sent.
+	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteTenantRequest) Reset() {
+	*x = InviteTenantRequest{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteTenantRequest) ProtoMessage() {}
+
+func (x *InviteTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteTenantRequest.ProtoReflect.Descriptor instead.
+func (*InviteTenantRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *InviteTenantRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *InviteTenantRequest) GetMode() Tenant_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Tenant_MODE_UNSPECIFIED
+}
+
+func (x *InviteTenantRequest) GetExpiresInSeconds() int32 {
+	if x != nil && x.ExpiresInSeconds != nil {
+		return *x.ExpiresInSeconds
+	}
+	return 0
+}
+
+func (x *InviteTenantRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *InviteTenantRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// InviteTenantResponse holds the invitation and its link.
+type InviteTenantResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the invitation.
+	InvitationId string `protobuf:"bytes,1,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
+	// When it ends by itself.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Whoever opens it first makes the tenant. Shown this once.
+	Url           string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteTenantResponse) Reset() {
+	*x = InviteTenantResponse{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteTenantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteTenantResponse) ProtoMessage() {}
+
+func (x *InviteTenantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteTenantResponse.ProtoReflect.Descriptor instead.
+func (*InviteTenantResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *InviteTenantResponse) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
+func (x *InviteTenantResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *InviteTenantResponse) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
 var File_biocore_admin_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
@@ -1311,14 +1458,29 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x06reason\"G\n" +
 	"\x13VouchDomainResponse\x120\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant2\xdd\t\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"\x8f\x02\n" +
+	"\x13InviteTenantRequest\x12\x1f\n" +
+	"\x05label\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05label\x12=\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x1d.biocore.admin.v1.Tenant.ModeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04mode\x12?\n" +
+	"\x12expires_in_seconds\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xeaI(\x90\x1cH\x00R\x10expiresInSeconds\x88\x01\x01\x12\x1e\n" +
+	"\x05email\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12 \n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\x15\n" +
+	"\x13_expires_in_seconds\"\x88\x01\n" +
+	"\x14InviteTenantResponse\x12#\n" +
+	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url2\xe2\n" +
+	"\n" +
 	"\rTenantService\x12{\n" +
 	"\fCreateTenant\x12%.biocore.admin.v1.CreateTenantRequest\x1a&.biocore.admin.v1.CreateTenantResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/tenants\x12s\n" +
 	"\tGetTenant\x12\".biocore.admin.v1.GetTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"(\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x01\x12x\n" +
 	"\vListTenants\x12$.biocore.admin.v1.ListTenantsRequest\x1a%.biocore.admin.v1.ListTenantsResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/tenants\x90\x02\x01\x12|\n" +
 	"\fUpdateTenant\x12%.biocore.admin.v1.UpdateTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"+\x82\xd3\xe4\x93\x02\":\x01*2\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
 	"\rSuspendTenant\x12&.biocore.admin.v1.SuspendTenantRequest\x1a'.biocore.admin.v1.SuspendTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:suspend\x90\x02\x02\x12\x91\x01\n" +
-	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02\x12\x93\x01\n" +
+	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02\x12\x82\x01\n" +
+	"\fInviteTenant\x12%.biocore.admin.v1.InviteTenantRequest\x1a&.biocore.admin.v1.InviteTenantResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/tenants:invite\x12\x93\x01\n" +
 	"\vVouchDomain\x12$.biocore.admin.v1.VouchDomainRequest\x1a%.biocore.admin.v1.VouchDomainResponse\"7\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/tenants/{tenant_id}:vouchDomain\x90\x02\x02\x12\x87\x01\n" +
 	"\fDeleteTenant\x12%.biocore.admin.v1.DeleteTenantRequest\x1a&.biocore.admin.v1.DeleteTenantResponse\"(\x82\xd3\xe4\x93\x02\x1f*\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
 	"\rRestoreTenant\x12&.biocore.admin.v1.RestoreTenantRequest\x1a'.biocore.admin.v1.RestoreTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:restore\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
@@ -1336,7 +1498,7 @@ func file_biocore_admin_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(Tenant_Mode)(0),              // 0: biocore.admin.v1.Tenant.Mode
 	(Tenant_State)(0),             // 1: biocore.admin.v1.Tenant.State
@@ -1357,13 +1519,15 @@ var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(*ResumeTenantResponse)(nil),  // 16: biocore.admin.v1.ResumeTenantResponse
 	(*VouchDomainRequest)(nil),    // 17: biocore.admin.v1.VouchDomainRequest
 	(*VouchDomainResponse)(nil),   // 18: biocore.admin.v1.VouchDomainResponse
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*InviteTenantRequest)(nil),   // 19: biocore.admin.v1.InviteTenantRequest
+	(*InviteTenantResponse)(nil),  // 20: biocore.admin.v1.InviteTenantResponse
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Tenant.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	1,  // 1: biocore.admin.v1.Tenant.state:type_name -> biocore.admin.v1.Tenant.State
-	19, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	19, // 3: biocore.admin.v1.Tenant.delete_after:type_name -> google.protobuf.Timestamp
+	21, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	21, // 3: biocore.admin.v1.Tenant.delete_after:type_name -> google.protobuf.Timestamp
 	0,  // 4: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	2,  // 5: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 6: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
@@ -1372,29 +1536,33 @@ var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	2,  // 9: biocore.admin.v1.SuspendTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 10: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 11: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	3,  // 12: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
-	5,  // 13: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
-	6,  // 14: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
-	8,  // 15: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
-	13, // 16: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
-	15, // 17: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
-	17, // 18: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
-	9,  // 19: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
-	11, // 20: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
-	4,  // 21: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
-	2,  // 22: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
-	7,  // 23: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
-	2,  // 24: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
-	14, // 25: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
-	16, // 26: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
-	18, // 27: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
-	10, // 28: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
-	12, // 29: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
-	21, // [21:30] is the sub-list for method output_type
-	12, // [12:21] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	0,  // 12: biocore.admin.v1.InviteTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
+	21, // 13: biocore.admin.v1.InviteTenantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 14: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
+	5,  // 15: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
+	6,  // 16: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
+	8,  // 17: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
+	13, // 18: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
+	15, // 19: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
+	19, // 20: biocore.admin.v1.TenantService.InviteTenant:input_type -> biocore.admin.v1.InviteTenantRequest
+	17, // 21: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
+	9,  // 22: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
+	11, // 23: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
+	4,  // 24: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
+	2,  // 25: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
+	7,  // 26: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
+	2,  // 27: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
+	14, // 28: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
+	16, // 29: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
+	20, // 30: biocore.admin.v1.TenantService.InviteTenant:output_type -> biocore.admin.v1.InviteTenantResponse
+	18, // 31: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
+	10, // 32: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
+	12, // 33: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
+	24, // [24:34] is the sub-list for method output_type
+	14, // [14:24] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_tenant_proto_init() }
@@ -1405,13 +1573,14 @@ func file_biocore_admin_v1_tenant_proto_init() {
 	file_biocore_admin_v1_tenant_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[4].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[6].OneofWrappers = []any{}
+	file_biocore_admin_v1_tenant_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_tenant_proto_rawDesc), len(file_biocore_admin_v1_tenant_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
