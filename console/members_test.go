@@ -42,7 +42,7 @@ func TestRoles(t *testing.T) {
 			if res := b.form(t, "/console/t/"+slug+"/invitations", "label", "New", "role", "viewer"); res.StatusCode != want {
 				t.Errorf("invite = %d, want %d", res.StatusCode, want)
 			}
-			open, err := s.members.Invitations(t.Context(), acme)
+			open, err := s.members.Invitations(t.Context(), scope.New(acme.Tenant(), s.home.Actor()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -329,7 +329,9 @@ func rowsOf(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, ids []uuid.UU
 			ID: row.ID, Handle: row.Handle, ExternalIndex: row.ExternalIndex, ProfileSealed: row.ProfileSealed, State: row.State,
 			CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, Version: row.Version, LastSignInAt: row.LastSignInAt,
 		}, p)
-		u.Passkeys = make([]PasskeyKind, len(row.Kinds))
+		if len(row.Kinds) > 0 {
+			u.Passkeys = make([]PasskeyKind, len(row.Kinds))
+		}
 		for i, kind := range row.Kinds {
 			u.Passkeys[i] = PasskeyKind(kind)
 		}

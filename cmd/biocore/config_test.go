@@ -467,8 +467,8 @@ func TestRolePasswords(t *testing.T) {
 	wantRefusal(t, err, "bc_migrator")
 	c.DatabaseMigratorURL = secret.New("postgres://bc_migrator:" + hunter + "@postgres/biocore")
 	passwords, err := c.rolePasswords()
-	if err != nil || len(passwords) != 5 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != hunter }) {
-		t.Errorf("rolePasswords = %d of 5, %v", len(passwords), err)
+	if err != nil || len(passwords) != 6 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != hunter }) {
+		t.Errorf("rolePasswords = %d of 6, %v", len(passwords), err)
 	}
 	c.DatabaseURL = secret.New("postgres://postgres:" + hunter + "@postgres/biocore")
 	_, err = c.rolePasswords()

@@ -389,7 +389,7 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 	for name, f := range found {
 		want := unchecked
 		switch name {
-		case "configuration", "redis", "object storage", "kms":
+		case "configuration", "redis", "object storage", "kms", "mail":
 			want = well
 		case "postgres":
 			want = unwell

@@ -123,6 +123,9 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	// The stores' passwords and the KMS's key are of no request, but nearer than any to
 	// what says why a store fails.
 	for what, text := range cfg.secrets() {
+		if text.Reveal() == "" { // not given: every text holds it
+			continue
+		}
 		u, err := url.Parse(text.Reveal())
 		if err != nil {
 			t.Fatal(err)

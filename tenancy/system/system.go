@@ -19,6 +19,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // The refusals.
@@ -71,6 +72,8 @@ type State struct {
 
 // Options is what a Service needs. All but Redis and Objects is required.
 type Options struct {
+	secret.Hidden // JobsURL holds a password
+
 	Store   *db.Store
 	JobsURL string // logs in as bc_jobs
 
@@ -90,10 +93,17 @@ type KMS struct {
 }
 
 // Service looks.
-type Service struct{ o Options }
+type Service struct {
+	o    Options // without the URL
+	jobs secret.Text
+}
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{o: o} }
+func New(o Options) *Service {
+	s := &Service{o: o, jobs: secret.New(o.JobsURL)}
+	s.o.JobsURL = ""
+	return s
+}
 
 // Bounds.
 const (
@@ -125,7 +135,7 @@ func (s *Service) Look(ctx context.Context) (State, error) {
 	if state.Servers, err = s.o.Store.Servers(ctx); err != nil {
 		return State{}, err
 	}
-	backlog, err := jobs.Inspect(ctx, s.o.JobsURL)
+	backlog, err := jobs.Inspect(ctx, s.jobs.Reveal())
 	if err != nil {
 		return State{}, err
 	}
@@ -162,7 +172,7 @@ func (s *State) Well() bool {
 
 // GivenUp returns the jobs that were given up, the latest first, at most 100.
 func (s *Service) GivenUp(ctx context.Context) ([]Job, error) {
-	list, err := jobs.ListDiscarded(ctx, s.o.JobsURL, maxShown)
+	list, err := jobs.ListDiscarded(ctx, s.jobs.Reveal(), maxShown)
 	for i := range list {
 		list[i].Error = clip(list[i].Error)
 	}
@@ -180,24 +190,24 @@ func (s *Service) Retry(ctx context.Context, sc scope.Scope, id, reason string) 
 	if reason == "" || utf8.RuneCountInString(reason) > maxReason {
 		return ErrReason
 	}
-	list, err := s.GivenUp(ctx)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(list, func(d Job) bool { return d.ID == n })
-	if i < 0 {
-		return ErrJobUnknown
-	}
-	detail := []audit.Attr{attr.Text("kind", list[i].Kind)}
-	if list[i].Tenant != uuid.Nil {
-		detail = append(detail, attr.UUID("tenantId", list[i].Tenant))
-	}
 	return s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		list, err := s.GivenUp(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(list, func(d Job) bool { return d.ID == n })
+		if i < 0 {
+			return ErrJobUnknown
+		}
+		detail := []audit.Attr{attr.Text("kind", list[i].Kind)}
+		if list[i].Tenant != uuid.Nil {
+			detail = append(detail, attr.UUID("tenantId", list[i].Tenant))
+		}
 		if err := audit.Append(ctx, tx, audit.Entry{Action: actionRetry, Target: audit.Target{Kind: "job", ID: id}, Reason: reason, Detail: detail}); err != nil {
 			return err
 		}
 		tx.Result(Retried{ID: id})
-		found, err := jobs.RetryDiscarded(ctx, s.o.JobsURL, n)
+		found, err := jobs.RetryDiscarded(ctx, s.jobs.Reveal(), n)
 		if err == nil && !found {
 			err = ErrJobUnknown
 		}
