@@ -182,7 +182,7 @@ func (c *Console) addressCard(v accountView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = c.Field(ui.Input{ID: "address-email", Name: "email", Label: "E-mail address", Hint: "Kept sealed. It signs nobody in. Empty: none.", Value: v.Address, Max: 254, Type: "email", May: true, Problem: v.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = c.Field(ui.Input{ID: "address-email", Name: "email", Label: "E-mail address", Hint: "Kept sealed. It signs nobody in. Empty: none.", Value: v.Address, Max: 254, Type: "email", Optional: true, Problem: v.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

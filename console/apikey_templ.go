@@ -621,7 +621,7 @@ func (c *Console) newAPIKeyPage(v newAPIKeyView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "key-networks", Name: "networks", Label: "Networks", Hint: "One to a line, such as 192.0.2.0/24. Empty: from anywhere.", Value: v.Form.Networks, Rows: 3, May: true, Max: 3000, Problem: v.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "key-networks", Name: "networks", Label: "Networks", Hint: "One to a line, such as 192.0.2.0/24. Empty: from anywhere.", Value: v.Form.Networks, Rows: 3, Optional: true, Max: 3000, Problem: v.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1253,7 +1253,7 @@ func (c *Console) rootsPage(v rootsView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = c.Field(ui.Input{ID: "root-aaguids", Name: "aaguids", Label: "Models", Hint: "AAGUIDs that it may attest, one to a line. Empty: any.", Value: v.Form.AAGUIDs, Rows: 3, May: true, Max: 3000, Problem: v.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = c.Field(ui.Input{ID: "root-aaguids", Name: "aaguids", Label: "Models", Hint: "AAGUIDs that it may attest, one to a line. Empty: any.", Value: v.Form.AAGUIDs, Rows: 3, Optional: true, Max: 3000, Problem: v.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

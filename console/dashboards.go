@@ -312,7 +312,7 @@ func (c *Console) showForm(w http.ResponseWriter, r *http.Request, v *visit, p *
 func newChartForm(i, n int, one dashboard.Chart) chartForm {
 	input := func(name, label, value string) ui.Input {
 		id := name + "-" + strconv.Itoa(i)
-		return ui.Input{ID: id, Name: id, Label: label, Value: value, May: name == "title" || name == "step"}
+		return ui.Input{ID: id, Name: id, Label: label, Value: value, Optional: name == "title" || name == "step"}
 	}
 	form := chartForm{
 		N: strconv.Itoa(i), Head: fmt.Sprintf("Chart %d", i+1), First: i == 0, Last: i == n-1,

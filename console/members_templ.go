@@ -558,12 +558,12 @@ func (c *Console) inviteCard(v membersView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.Form.Mails {
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "invite-email", Name: "email", Label: "Send the link to", Hint: "An e-mail address, or nothing. It is forgotten once the mail is sent.", Value: v.Form.Email, Max: 254, Type: "email", May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "invite-email", Name: "email", Label: "Send the link to", Hint: "An e-mail address, or nothing. It is forgotten once the mail is sent.", Value: v.Form.Email, Max: 254, Type: "email", Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = c.Field(ui.Input{ID: "invite-reason", Name: "reason", Label: "Reason", Hint: "May be empty. It stands in the audit log.", Value: v.Form.Reason, Max: 256, May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = c.Field(ui.Input{ID: "invite-reason", Name: "reason", Label: "Reason", Hint: "May be empty. It stands in the audit log.", Value: v.Form.Reason, Max: 256, Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

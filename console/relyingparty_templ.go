@@ -498,23 +498,23 @@ func (c *Console) partyCard(v partyView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-related", Name: "relatedOrigins", Label: partyLabels["relatedOrigins"], Hint: relatedHint(v.Labels), Value: v.Form.Related, Rows: 3, May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-related", Name: "relatedOrigins", Label: partyLabels["relatedOrigins"], Hint: relatedHint(v.Labels), Value: v.Form.Related, Rows: 3, Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-android", Name: "androidApps", Label: partyLabels["androidApps"], Hint: "One a line: package name, a space, SHA-256 of the signing certificate (14:6D:E9:…).", Value: v.Form.Android, Rows: 3, May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-android", Name: "androidApps", Label: partyLabels["androidApps"], Hint: "One a line: package name, a space, SHA-256 of the signing certificate (14:6D:E9:…).", Value: v.Form.Android, Rows: 3, Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-ios", Name: "iosAppIds", Label: partyLabels["iosAppIds"], Hint: "One a line: team id, a point, bundle id, such as A1B2C3D4E5.com.example.bank.", Value: v.Form.IOS, Rows: 2, May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-ios", Name: "iosAppIds", Label: partyLabels["iosAppIds"], Hint: "One a line: team id, a point, bundle id, such as A1B2C3D4E5.com.example.bank.", Value: v.Form.IOS, Rows: 2, Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-enroll", Name: "passkeyEndpoints.enroll", Label: partyLabels["passkeyEndpoints.enroll"], Hint: "Password managers link to it. At one of the origins.", Value: v.Form.Enroll, Max: 2048, May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-enroll", Name: "passkeyEndpoints.enroll", Label: partyLabels["passkeyEndpoints.enroll"], Hint: "Password managers link to it. At one of the origins.", Value: v.Form.Enroll, Max: 2048, Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-manage", Name: "passkeyEndpoints.manage", Label: partyLabels["passkeyEndpoints.manage"], Value: v.Form.Manage, Max: 2048, May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Field(ui.Input{ID: "party-manage", Name: "passkeyEndpoints.manage", Label: partyLabels["passkeyEndpoints.manage"], Value: v.Form.Manage, Max: 2048, Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -922,7 +922,7 @@ func (c *Console) planCard(v partyView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = c.Field(ui.Input{ID: "plan-at", Name: "at", Label: "Origins of then", Hint: "One a line. Empty: https:// and the RP ID.", Value: v.Plan.At, Rows: 2, May: true, Problem: v.Plan.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = c.Field(ui.Input{ID: "plan-at", Name: "at", Label: "Origins of then", Hint: "One a line. Empty: https:// and the RP ID.", Value: v.Plan.At, Rows: 2, Optional: true, Problem: v.Plan.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

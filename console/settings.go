@@ -100,12 +100,12 @@ func settingFields(values, was map[string]string, rpID string, problem *ui.Probl
 			},
 		},
 		{
-			Input: ui.Input{Name: settingAudience, Label: "Audience", Hint: "Empty: " + rpID + ". Tokens with the audience of before are not good from then on.", Max: 512, May: true},
+			Input: ui.Input{Name: settingAudience, Label: "Audience", Hint: "Empty: " + rpID + ". Tokens with the audience of before are not good from then on.", Max: 512, Optional: true},
 			Why:   "Whom access tokens are for (aud): the API that checks them.",
 			Mono:  true,
 		},
 		{
-			Input: ui.Input{Name: settingEncryption, Label: "Encryption key", Hint: "A public JWK. Empty: tokens are only signed.", Rows: 4, Max: 8192, May: true},
+			Input: ui.Input{Name: settingEncryption, Label: "Encryption key", Hint: "A public JWK. Empty: tokens are only signed.", Rows: 4, Max: 8192, Optional: true},
 			Why:   "Access tokens are encrypted to it (JWE), and only who has the private half reads them.",
 			Mono:  true,
 		},

@@ -63,8 +63,8 @@ var tenantActs = []tenantAct{
 		inputs: func(t *tenant.Tenant, _ []usage.Quota) []ui.Input {
 			return []ui.Input{
 				{Name: "name", Label: "Name", Value: t.Name, Max: 128},
-				{Name: "plan", Label: "Plan", Value: t.Plan, Max: 64, May: true, Hint: "As the contract calls it."},
-				{Name: "region", Label: "Region", Value: t.Region, Max: 64, May: true, Hint: "Where its data is said to live: a label, it moves nothing."},
+				{Name: "plan", Label: "Plan", Value: t.Plan, Max: 64, Optional: true, Hint: "As the contract calls it."},
+				{Name: "region", Label: "Region", Value: t.Region, Max: 64, Optional: true, Hint: "Where its data is said to live: a label, it moves nothing."},
 			}
 		},
 		fits: inState(tenant.Active, tenant.Suspended),
@@ -84,7 +84,7 @@ var tenantActs = []tenantAct{
 			var inputs []ui.Input
 			for _, kind := range usage.Kinds() {
 				input := ui.Input{
-					Name: string(kind), Label: meterLabel(kind), Max: 24, May: true,
+					Name: string(kind), Label: meterLabel(kind), Max: 24, Optional: true,
 					Hint: "A month. A whole number; with :hard, more are refused; empty: any.",
 				}
 				if kind == usage.Storage {
@@ -282,7 +282,7 @@ func (c *Console) newTenant200(w http.ResponseWriter, r *http.Request, v *visit,
 			{Name: "name", Label: "Name", Max: 128},
 			{Name: "slug", Label: "Slug", Max: 40, Hint: "In URLs: 2 to 40 of a–z, 0–9 and inner hyphens, a letter first."},
 			{Name: "rpId", Label: "RP ID", Max: 253, Hint: "The domain that its passkeys are for, such as acme.example. Another one later orphans them."},
-			{Name: "origins", Label: "Origins", Max: 4096, Rows: 3, May: true, Hint: "One a line, such as https://www.acme.example. Empty: https:// and the RP ID."},
+			{Name: "origins", Label: "Origins", Max: 4096, Rows: 3, Optional: true, Hint: "One a line, such as https://www.acme.example. Empty: https:// and the RP ID."},
 		},
 	}
 	for i := range view.Inputs {

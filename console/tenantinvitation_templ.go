@@ -247,7 +247,7 @@ func (c *Console) foundersPage(v foundersView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if v.Form.Mails {
-					templ_7745c5c3_Err = c.Field(ui.Input{ID: "founder-email", Name: "email", Label: "Send the link to", Hint: "An e-mail address, or nothing. It is forgotten once the mail is sent.", Value: v.Form.Email, Max: 254, Type: "email", May: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = c.Field(ui.Input{ID: "founder-email", Name: "email", Label: "Send the link to", Hint: "An e-mail address, or nothing. It is forgotten once the mail is sent.", Value: v.Form.Email, Max: 254, Type: "email", Optional: true, Problem: v.Form.Problem}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

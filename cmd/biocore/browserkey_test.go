@@ -182,6 +182,7 @@ func TestBadRegistrationToken(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.must(t, "PATCH", "/admin/v1/tenants/"+c.id, w.platformKey, map[string]any{"name": "Moved"})
+			w.must(t, "POST", "/admin/v1/tenants/"+c.id+":vouchDomain", w.platformKey, map[string]any{"reason": "a test's"})
 			return func() answer { return begin(t, w, c, tok) }
 		}, 400, "REGISTRATION_TOKEN_INVALID", nil},
 		{"by a browser", func(t *testing.T, w *world, c *customer) func() answer {

@@ -51,6 +51,9 @@ func TestServeSealsItsMemory(t *testing.T) {
 	p.await(t, p.errs, `"serving operations"`)
 	pid := p.Process.Pid
 	for name, text := range cfg.secrets() {
+		if text.Reveal() == "" {
+			continue // not given: every text holds it
+		}
 		if strings.Contains(procFile(t, pid, "cmdline"), text.Reveal()) || strings.Contains(p.out.String()+p.errs.String(), text.Reveal()) {
 			t.Errorf("%s is in the arguments or in the log", name)
 		}

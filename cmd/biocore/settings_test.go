@@ -132,7 +132,7 @@ func TestSettings(t *testing.T) {
 		"no key":       {map[string]any{"tokens": map[string]any{"encryptionKey": map[string]any{"kty": "EC"}}}, "TOKEN_ENCRYPTION_KEY_INVALID", "curve"},
 		"no audience":  {map[string]any{"tokens": map[string]any{"audience": "two words"}}, "TENANT_INVALID", ""},
 		"an origin":    {map[string]any{"relyingParty": map[string]any{"origins": []string{"https://evil.example"}}}, "TENANT_INVALID", ""},
-		"live RP ID":   {map[string]any{"relyingParty": map[string]any{"rpId": "bank.example", "origins": []string{"https://bank.example"}}}, "TENANT_INVALID", ""},
+		"live RP ID":   {map[string]any{"relyingParty": map[string]any{"rpId": "bank.example", "origins": []string{"https://bank.example"}}}, "RP_ID_IN_USE", ""},
 		"too many":     {map[string]any{"tokens": map[string]any{"audience": strings.Repeat("a", 513)}}, "REQUEST_INVALID", ""},
 		"wrong number": {map[string]any{"tokens": map[string]any{"directTokens": "perhaps"}}, "REQUEST_MALFORMED", ""},
 	} {

@@ -90,7 +90,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 }
 
 // movedByJobs are the tables that the server's own jobs work off meanwhile.
-var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_gauges", "stats_marks"}
+var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users"}
 
 // modelOfPossessions is a model that an order is given on.
 const modelOfPossessions = "ee882879-721c-4913-9775-3dfcce97072a"
@@ -338,16 +338,18 @@ func fingerprint(t *testing.T, conn *pgx.Conn, tenantID string, except ...string
 	}
 	var sums []string
 	for _, table := range tables {
-		if !slices.Contains(except, table) {
-			sums = append(sums, fmt.Sprintf(
-				"SELECT format('%[1]s:%%s:%%s', count(*), left(md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))), 8)) AS sum FROM %[1]s x WHERE tenant_id = $1", table))
+		if slices.Contains(except, table) {
+			continue
 		}
+		// One at a time: who locks them all at once waits for, and is waited for by, a job that makes partitions.
+		var sum string
+		if err := conn.QueryRow(t.Context(), fmt.Sprintf(
+			"SELECT format('%[1]s:%%s:%%s', count(*), left(md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))), 8)) FROM %[1]s x WHERE tenant_id = $1", table), tenantID).Scan(&sum); err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, sum)
 	}
-	var out string
-	if err := conn.QueryRow(t.Context(), "SELECT string_agg(sum, ' ') FROM ("+strings.Join(sums, " UNION ALL ")+") s", tenantID).Scan(&out); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return strings.Join(sums, " ")
 }
 
 // The platform's plane takes platform keys and nothing else.

@@ -64,7 +64,9 @@ func TestConsole(t *testing.T) {
 	ana.See(".toast", "Role changed")
 	ana.menus()
 	ana.account()
-	ana.recovery(ben)
+	cem := colleague{Visitor: chromium.Visitor(t), url: biocore.ConsoleURL}
+	cem.device = cem.PlatformAuthenticator()
+	ana.recovery(ben, cem)
 
 	ana.Open(ana.url + "/t/nobody/members")
 	ana.See("h1", "Nothing is here")
@@ -185,9 +187,15 @@ func (c colleague) account() {
 	key.Unplug()
 }
 
-// recovery asks for the recovery of an owner, which a member then cancels.
-func (c colleague) recovery(of colleague) {
-	// Who joins the staff for it cannot approve it.
+// recovery asks for the recovery of an owner, which second of the staff approves and the
+// member of then cancels: who is a member cannot approve.
+func (c colleague) recovery(of, second colleague) {
+	// Who joins the staff after it was asked for cannot approve it either.
+	c.Open(c.url + "/platform/members")
+	second.Open(c.invite("Cem, second", "staff_support"))
+	second.See("#invitations", "Staff support")
+	second.joinAs("Cem Demir")
+	second.SeeURL("/console/platform/tenants")
 	c.Open(c.url + "/platform/members")
 	link := c.invite("Ben, too", "staff_support")
 	of.Open(link)
@@ -211,13 +219,13 @@ func (c colleague) recovery(of colleague) {
 	of.Open(of.url + "/t/acme/members")
 	of.See(".banner", "Ana Sousa asked for it")
 
-	of.Open(of.url + "/platform/tenants/acme")
-	of.Click(`[aria-label="Look at the recovery of Ana Sousa"]`)
-	of.See("#approve-h", "Approve")
-	of.Inspect("console-recovery-approve")
-	of.Type("#approve-reason", "Called her on her desk phone")
-	of.confirm(`form[action$="/approve"]`)
-	of.See(".toast", "Recovery approved")
+	second.Open(second.url + "/platform/tenants/acme")
+	second.Click(`[aria-label="Look at the recovery of Ana Sousa"]`)
+	second.See("#approve-h", "Approve")
+	second.Inspect("console-recovery-approve")
+	second.Type("#approve-reason", "Called her on her desk phone")
+	second.confirm(`form[action$="/approve"]`)
+	second.See(".toast", "Recovery approved")
 	of.Open(of.url + "/t/acme/members")
 	of.See(".banner .clock", "in 2 days 23 h")
 	of.Inspect("console-banner")

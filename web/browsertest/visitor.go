@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -144,9 +145,9 @@ func (v *Visitor) Click(selector string) {
 // Type writes text into an input, in place of what is there.
 func (v *Visitor) Type(selector, text string) {
 	v.t.Helper()
-	v.do("type into "+selector,
-		chromedp.Clear(chromedp.CSS(selector), chromedp.NodeVisible),
-		chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+	v.do("type into "+selector, chromedp.WaitVisible(chromedp.CSS(selector)))
+	Eval[string](v, "document.querySelector("+strconv.Quote(selector)+`).value = ""`) // chromedp.Clear fails on an empty textarea
+	v.do("type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
 }
 
 // Press sends keys to whatever has the focus.
