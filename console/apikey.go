@@ -384,7 +384,7 @@ func (c *Console) makeAPIKey(ctx context.Context, v *visit, p *place, form apiKe
 	if req.Kind == apikey.Secret {
 		req.Scopes = form.Scopes
 	}
-	for _, text := range strings.Fields(strings.ReplaceAll(form.Networks, ",", " ")) {
+	for text := range strings.FieldsSeq(strings.ReplaceAll(form.Networks, ",", " ")) {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
 			return apikey.Created{}, apikey.ErrCIDR

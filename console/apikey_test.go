@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -105,9 +106,7 @@ func TestAPIKeyFormKeepsWhatWasTyped(t *testing.T) {
 		"a wrong kind":    {"kind", "PLATFORM", "Choose a kind"},
 	} {
 		form := url.Values{}
-		for k, v := range good {
-			form[k] = v
-		}
+		maps.Copy(form, good)
 		form.Set(tt.field, tt.value)
 		if tt.field == "scopes" {
 			form.Del("scopes")

@@ -263,7 +263,7 @@ func (c *Console) exportCredentials(w http.ResponseWriter, r *http.Request, v *v
 func (c *Console) findCredentials(r *http.Request, p *place, q string) ([]hit, error) {
 	id, err := credential.ParseID(q)
 	if err != nil || len(q) < 16 {
-		return nil, nil
+		return nil, nil //nolint:nilerr // what is no id finds nothing
 	}
 	k, err := c.credentials.Get(r.Context(), p.sc, id)
 	if err != nil {

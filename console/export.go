@@ -103,8 +103,14 @@ func jsonRows(w http.ResponseWriter, e exported) (write func([]string) error, en
 			if i > 0 {
 				line = append(line, ',')
 			}
-			name, _ := json.Marshal(e.Columns[i])
-			value, _ := json.Marshal(cell)
+			name, err := json.Marshal(e.Columns[i])
+			if err != nil {
+				return err
+			}
+			value, err := json.Marshal(cell)
+			if err != nil {
+				return err
+			}
 			line = append(append(append(line, name...), ':'), value...)
 		}
 		before = ",\n"

@@ -316,7 +316,7 @@ func (c *Console) modelName(id uuid.UUID) string {
 // it is done, or for who may not see it.
 func (c *Console) setup(r *http.Request, p *place, o *stats.Overview) (*setupView, error) {
 	if !p.may(apikey.ScopeMembersRead) || !p.may(apikey.ScopePolicyRead) || !p.may(apikey.ScopeAPIKeysRead) {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing to do
 	}
 	people, err := c.members.List(r.Context(), p.sc)
 	if err != nil {
@@ -354,7 +354,7 @@ func (c *Console) setup(r *http.Request, p *place, o *stats.Overview) (*setupVie
 		}
 	}
 	if v.Done == v.All {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing to do
 	}
 	return v, nil
 }

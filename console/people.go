@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,10 +25,8 @@ var pageRows = []int{25, 50, 100}
 // rowsOf is how many rows the address asks for.
 func rowsOf(q url.Values) int {
 	n, _ := strconv.Atoi(q.Get("rows"))
-	for _, allowed := range pageRows {
-		if n == allowed {
-			return n
-		}
+	if slices.Contains(pageRows, n) {
+		return n
 	}
 	return pageRows[0]
 }

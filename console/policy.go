@@ -129,29 +129,29 @@ func draftOf(r *http.Request) draft {
 	return d
 }
 
-// parse is the draft as a policy. Of a form, the settings that were changed go into the text.
-func (d *draft) parse() (policy.Document, error) {
+// parse reads the draft as a policy. Of a form, the settings that were changed go into the text.
+func (d *draft) parse() error {
 	if d.settings != nil {
 		text, err := applySettings(d.document, d.settings)
 		if err != nil {
-			return policy.Document{}, err
+			return err
 		}
 		d.document = text
 	}
 	doc, err := policy.Parse([]byte(d.document))
 	if err != nil {
-		return doc, err
+		return err
 	}
 	if d.settings != nil {
 		d.document, err = pretty(&doc)
 	}
-	return doc, err
+	return err
 }
 
 func (c *Console) draftPolicy(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	d := draftOf(r)
 	to := r.PostFormValue("to") // form, json, review or simulate
-	doc, err := d.parse()
+	err := d.parse()
 	if err != nil {
 		c.refusedDraft(w, r, v, p, d, err)
 		return
@@ -169,7 +169,6 @@ func (c *Console) draftPolicy(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 	}
 	d.settings = nil
-	_ = doc
 	c.policy200(w, r, v, p, d, view, http.StatusOK)
 }
 
@@ -404,7 +403,7 @@ func iconOf(aaguid uuid.UUID) string { return "/authenticators/" + aaguid.String
 // exportAffected is who a draft would have reached, as CSV: the draft comes in the form.
 func (c *Console) exportAffected(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	d := draftOf(r)
-	if _, err := d.parse(); err != nil {
+	if err := d.parse(); err != nil {
 		c.refusedDraft(w, r, v, p, d, err)
 		return
 	}
@@ -433,7 +432,7 @@ func (c *Console) exportAffected(w http.ResponseWriter, r *http.Request, v *visi
 
 func (c *Console) activatePolicy(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	d := draftOf(r)
-	if _, err := d.parse(); err != nil {
+	if err := d.parse(); err != nil {
 		c.refusedDraft(w, r, v, p, d, err)
 		return
 	}

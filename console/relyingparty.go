@@ -125,13 +125,13 @@ func (f *partyForm) request(now *tenant.Tenant) (tenant.UpdateSettingsRequest, e
 		return req, tenant.ErrInvalid.WithMessage("origins has 1 to 64 entries").With("field", "origins")
 	}
 	for _, line := range lines(f.Android) {
-		name, print, _ := strings.Cut(line, " ")
+		name, fingerprint, _ := strings.Cut(line, " ")
 		apps := *req.AndroidApps
 		i := slices.IndexFunc(apps, func(a tenant.AndroidApp) bool { return a.PackageName == name })
 		if i < 0 {
 			i, apps = len(apps), append(apps, tenant.AndroidApp{PackageName: name})
 		}
-		apps[i].Fingerprints = append(apps[i].Fingerprints, strings.TrimSpace(print))
+		apps[i].Fingerprints = append(apps[i].Fingerprints, strings.TrimSpace(fingerprint))
 		req.AndroidApps = &apps
 	}
 	return req, nil

@@ -287,7 +287,7 @@ func (c *Console) deletion200(w http.ResponseWriter, r *http.Request, v *visit, 
 
 func (c *Console) deleteTenant(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	act := ui.Act{Typed: clean(r.PostFormValue("confirm")), Reason: clean(r.PostFormValue("reason"))}
-	_, err := c.withReason(r.Context(), v, act.Reason, func(ctx context.Context) (tenant.Tenant, error) {
+	err := c.withReason(r.Context(), v, act.Reason, func(ctx context.Context) (tenant.Tenant, error) {
 		return c.tenants.DeleteOwn(ctx, p.sc, act.Typed, act.Reason)
 	})
 	if problem, code := c.inForm(r, err); problem != nil {
@@ -300,7 +300,7 @@ func (c *Console) deleteTenant(w http.ResponseWriter, r *http.Request, v *visit,
 
 func (c *Console) restoreTenant(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	form := settingsForm{restore: ui.Act{Reason: clean(r.PostFormValue("reason"))}}
-	_, err := c.withReason(r.Context(), v, form.restore.Reason, func(ctx context.Context) (tenant.Tenant, error) {
+	err := c.withReason(r.Context(), v, form.restore.Reason, func(ctx context.Context) (tenant.Tenant, error) {
 		return c.tenants.RestoreOwn(ctx, p.sc, form.restore.Reason)
 	})
 	if problem, code := c.inForm(r, err); problem != nil {
@@ -314,12 +314,13 @@ func (c *Console) restoreTenant(w http.ResponseWriter, r *http.Request, v *visit
 const maxReason = 256
 
 // withReason does what takes a reason and a fresh passkey.
-func (c *Console) withReason(ctx context.Context, v *visit, reason string, do func(context.Context) (tenant.Tenant, error)) (tenant.Tenant, error) {
+func (c *Console) withReason(ctx context.Context, v *visit, reason string, do func(context.Context) (tenant.Tenant, error)) error {
 	switch {
 	case reason == "" || len([]rune(reason)) > maxReason:
-		return tenant.Tenant{}, member.ErrReason
+		return member.ErrReason
 	case !v.fresh:
-		return tenant.Tenant{}, errStale
+		return errStale
 	}
-	return do(ctx)
+	_, err := do(ctx)
+	return err
 }

@@ -219,7 +219,7 @@ func TestSupportModeOnEveryRoute(t *testing.T) {
 			if err != nil || seen.Name != "Uma User" || seen.Contact != (user.Contact{}) {
 				t.Errorf("Get = %+v, %v", seen, err)
 			}
-			_, err = v.users.Update(t.Context(), grants[0].Scope(scope.Origin{}), user.UpdateRequest{ID: known.ID, Name: ptr("Mallory")})
+			_, err = v.users.Update(t.Context(), grants[0].Scope(scope.Origin{}), user.UpdateRequest{ID: known.ID, Name: new("Mallory")})
 			if f, ok := fault.As(err); !ok || f.Reason != "SUPPORT_MAY_NOT" {
 				t.Errorf("Update error = %v", err)
 			}
@@ -229,8 +229,6 @@ func TestSupportModeOnEveryRoute(t *testing.T) {
 		})
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // views counts what support has left in the audit trail but page views.
 func (v *visitor) views(t *testing.T) int {

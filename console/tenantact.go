@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,12 +48,7 @@ type tenantActForm struct {
 
 func inState(states ...tenant.State) func(*tenant.Tenant, time.Time) bool {
 	return func(t *tenant.Tenant, _ time.Time) bool {
-		for _, s := range states {
-			if t.State == s {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(states, t.State)
 	}
 }
 
@@ -231,7 +227,7 @@ func (c *Console) doTenantAct(w http.ResponseWriter, r *http.Request, v *visit, 
 			form.values[input.Name] = clean(r.PostFormValue(input.Name))
 		}
 	}
-	_, err = c.withReason(r.Context(), v, form.act.Reason, func(ctx context.Context) (tenant.Tenant, error) {
+	err = c.withReason(r.Context(), v, form.act.Reason, func(ctx context.Context) (tenant.Tenant, error) {
 		return tenant.Tenant{}, act.do(ctx, c, v, &t.Tenant, form)
 	})
 	if problem, code := c.inForm(r, err); problem != nil {

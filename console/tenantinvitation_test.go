@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -79,9 +80,7 @@ func TestFoundingATenant(t *testing.T) {
 	}
 	second := *ben // another tab, with the same cookies
 	second.cookies = map[string]*http.Cookie{}
-	for k, v := range ben.cookies {
-		second.cookies[k] = v
-	}
+	maps.Copy(second.cookies, ben.cookies)
 	made := send(ben, "bens", "bens.example")
 	if made.StatusCode != http.StatusOK || !strings.Contains(made.body, "bk_live_") || !strings.Contains(made.body, "pk_live_") {
 		t.Fatalf("make: %d %s", made.StatusCode, made.body)

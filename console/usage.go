@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -171,8 +172,7 @@ func (c *Console) showUsage(w http.ResponseWriter, r *http.Request, v *visit, p 
 		})
 	}
 	view.charts(report.Days, first, last, now)
-	for i := len(report.Days) - 1; i >= 0; i-- {
-		d := report.Days[i]
+	for _, d := range slices.Backward(report.Days) {
 		view.Days = append(view.Days, usageDayView{
 			Day: d.Day.Format("2 Jan 2006"), Ceremonies: ui.Thousands(int(d.Ceremonies)), SignIns: ui.Thousands(int(d.SignIns)),
 			Users: ui.Thousands(int(d.MonthlyActiveUsers)), Stored: bytesText(d.StoredBytes),

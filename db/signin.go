@@ -208,5 +208,5 @@ func cleanString(text string) string {
 
 // Micros is d in whole microseconds, as ceremonies.latency_us has it: 0 to 35 minutes.
 func Micros(d time.Duration) int32 {
-	return int32(min(max(d.Microseconds(), 0), math.MaxInt32)) //nolint:gosec // bounded
+	return int32(min(max(d.Microseconds(), 0), math.MaxInt32))
 }

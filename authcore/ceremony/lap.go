@@ -22,7 +22,10 @@ const (
 	lapVerify        // §7.1, §7.2
 	lapDecide        // of a sign-in: policy
 	lapCount
+)
 
+// Those of a registration share numbers with a sign-in's.
+const (
 	lapAttest = lapFind   // of a registration: whom its attestation is trusted by
 	lapStore  = lapDecide // of a registration: its transaction, until the ceremony's row
 )

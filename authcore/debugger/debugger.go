@@ -147,7 +147,7 @@ func fromRow(row tenantq.Ceremony) (Ceremony, error) {
 	if row.Repeats != nil {
 		c.Repeats = int(*row.Repeats)
 	}
-	if err := json.Unmarshal([]byte(row.Facts), &c.Facts); err != nil {
+	if err := json.Unmarshal([]byte(row.Facts), &c.Facts); err != nil { //nolint:musttag // names match whatever their case
 		return c, fmt.Errorf("facts of ceremony %s: %w", row.ID, err)
 	}
 	c.Facts.JSON = json.RawMessage(row.Facts)

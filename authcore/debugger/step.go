@@ -35,10 +35,10 @@ type definition struct {
 }
 
 func (d *definition) number() string {
-	switch {
-	case d.first == 0:
+	switch d.first {
+	case 0:
 		return ""
-	case d.first == d.last:
+	case d.last:
 		return strconv.Itoa(d.first)
 	}
 	return fmt.Sprintf("%d–%d", d.first, d.last)

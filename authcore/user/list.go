@@ -97,12 +97,12 @@ type mark struct {
 }
 
 func (m *mark) bytes() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(m.at.UnixMicro())), m.id[:]...) //nolint:gosec // read back the same way
+	return append(binary.BigEndian.AppendUint64(nil, uint64(m.at.UnixMicro())), m.id[:]...)
 }
 
 func parseCursor(cursor []byte) (*mark, error) {
 	if cursor == nil {
-		return nil, nil
+		return nil, nil //nolint:nilnil // the first page
 	}
 	if len(cursor) != 8+16 {
 		return nil, listing.ErrPageToken

@@ -86,7 +86,7 @@ func TestStoppedTenantOnTwoServers(t *testing.T) {
 			here.must(t, method, path, here.platformKey, map[string]any{})
 			deadline := time.Now().Add(seenWithin)
 			for _, w := range both {
-				for a := calls["a session that is verified"](w); a.at("active") != true; a = calls["a session that is verified"](w) {
+				for a := calls["a session that is verified"](w); !a.is("active"); a = calls["a session that is verified"](w) {
 					if time.Now().After(deadline) {
 						t.Fatalf("it works again, and the session is %s", a)
 					}

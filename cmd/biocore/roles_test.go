@@ -71,7 +71,7 @@ func TestRolesByMethods(t *testing.T) {
 	}
 	file := filepath.Join(top(t), "docs/roles.md")
 	if *update {
-		if err := os.WriteFile(file, doc.Bytes(), 0o644); err != nil { //nolint:gosec // documentation
+		if err := os.WriteFile(file, doc.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -177,7 +177,7 @@ type Act struct {
 
 func (a Act) label() string {
 	if a.NoPasskey {
-		return string(upper(a.Button))
+		return upper(a.Button)
 	}
 	return "Confirm with passkey and " + a.Button
 }

@@ -193,7 +193,7 @@ func (c cursor) bytes() []byte {
 		out = binary.BigEndian.AppendUint64(out, 0)
 	} else {
 		out = append(out, 1)
-		out = binary.BigEndian.AppendUint64(out, uint64(c.at.UnixMicro())) //nolint:gosec // the same 64 bits
+		out = binary.BigEndian.AppendUint64(out, uint64(c.at.UnixMicro()))
 	}
 	return append(out, c.name...)
 }

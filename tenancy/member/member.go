@@ -294,7 +294,7 @@ func roleOfKey(ctx context.Context, tx *db.TenantTx, rows []tenantq.Member, key 
 	for range maxKeyMakers {
 		id, err := uuid.Parse(key)
 		if err != nil {
-			return "", nil
+			return "", nil //nolint:nilerr // no key: it has no role
 		}
 		maker, err := tx.GetAPIKeyCreator(ctx, id)
 		if db.IsNoRows(err) {

@@ -85,8 +85,8 @@ type counted struct {
 	more       bool      // there may be more after it
 }
 
-// count counts the next stretch of time in which something happened, from the mark or from
-// from on, whichever is later, and within one hour. The mark moves up to settled at most:
+// count counts the next stretch of time in which something happened, since the mark or
+// since from, whichever is later, and within one hour. The mark moves up to settled at most:
 // what is after it is counted again next time.
 func count(ctx context.Context, tx *db.TenantTx, from, settled time.Time) (counted, error) {
 	if err := tx.EnsureStatsMark(ctx); err != nil {

@@ -70,7 +70,7 @@ func happen(t testing.TB, store *dbtest.Store, sc scope.Scope, list ...happened)
 			}
 			var latency, repeats *int32
 			if h.latency > 0 {
-				us := int32(h.latency.Microseconds()) //nolint:gosec // of a test
+				us := int32(h.latency.Microseconds())
 				latency = &us
 			}
 			if h.repeats > 0 {

@@ -232,7 +232,7 @@ func (s *Service) Overview(ctx context.Context, sc scope.Scope, r Range) (Overvi
 func usersAt(ctx context.Context, tx *db.TenantTx, at time.Time) (*Users, error) {
 	row, err := tx.GetStatsGauges(ctx, at)
 	if db.IsNoRows(err) || err == nil && at.Sub(row.At) > daily {
-		return nil, nil
+		return nil, nil //nolint:nilnil // not measured
 	} else if err != nil {
 		return nil, fmt.Errorf("get stats gauges: %w", err)
 	}
@@ -254,7 +254,7 @@ func kept(step time.Duration) time.Duration {
 	}
 }
 
-// points are the counts of every step from from to to.
+// points are the counts of every step between from and to.
 func points(ctx context.Context, tx *db.TenantTx, from, to time.Time, step time.Duration) ([]Point, error) {
 	out := make([]Point, 0, int(to.Sub(from)/step))
 	for at := from; at.Before(to); at = at.Add(step) {
@@ -266,7 +266,7 @@ func points(ctx context.Context, tx *db.TenantTx, from, to time.Time, step time.
 	return out, err
 }
 
-// sum is what there was from from to to, multiples of grain, from as few rows as do.
+// sum is what there was between from and to, multiples of grain, from as few rows as do.
 func sum(ctx context.Context, tx *db.TenantTx, from, to time.Time, grain time.Duration) (Counts, error) {
 	var all Counts
 	for _, part := range cover(from, to, grain) {

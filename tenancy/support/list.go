@@ -224,7 +224,7 @@ func read(row tenantq.ListSupportAuditEntriesRow) (Action, error) {
 			Page string `json:"page"`
 		} `json:"detail"`
 	}
-	if err := json.Unmarshal([]byte(row.Entry), &entry); err != nil {
+	if err := json.Unmarshal([]byte(row.Entry), &entry); err != nil { //nolint:musttag // names match whatever their case
 		return Action{}, fmt.Errorf("read audit entry %s: %w", row.ID, err)
 	}
 	a := Action{ID: row.ID, At: row.At, Action: row.Action, Outcome: entry.Outcome, Reason: entry.Reason, Target: entry.Target}

@@ -46,11 +46,11 @@ type Dependency struct {
 	Detail string // in words, for people; empty for nothing to say
 }
 
-// Job is one that was given up, and Server one of the installation's.
-type (
-	Job    = jobs.Discarded
-	Server = db.Server
-)
+// Job is one that was given up.
+type Job = jobs.Discarded
+
+// Server is one of the installation's.
+type Server = db.Server
 
 // Jobs is the queue.
 type Jobs struct {

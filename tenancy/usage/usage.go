@@ -1,5 +1,5 @@
-// Package usage is how much a tenant uses, and how much it may: users who were signed in
-// in the calendar month (MAU), ceremonies, bytes.
+// Package usage is how much a tenant uses, and how much it may: users with a sign-in
+// of the calendar month (MAU), ceremonies, bytes.
 //
 // An hourly job measures each tenant's day from indexes (Measure), and whoever looks reads
 // the days that it has written. Quotas are the platform's to settle. Reaching 80 % and
@@ -127,7 +127,7 @@ func monthOf(t time.Time) time.Time {
 	return time.Date(t.UTC().Year(), t.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
 }
 
-// Report returns the days from from to to, both included, and how the month stands. Zero
+// Report returns the days between from and to, both included, and how the month stands. Zero
 // times mean this month. ErrSpan.
 func (s *Service) Report(ctx context.Context, sc scope.Scope, from, to time.Time) (Report, error) {
 	now := s.store.Now()

@@ -389,7 +389,7 @@ type bytesOf struct{ *rand.Rand }
 // Read implements io.Reader.
 func (b bytesOf) Read(p []byte) (int, error) {
 	for i := range p {
-		p[i] = byte(b.Uint32())
+		p[i] = byte(b.Uint32() & 0xff)
 	}
 	return len(p), nil
 }

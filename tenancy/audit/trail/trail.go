@@ -251,7 +251,7 @@ func read(row tenantq.FindAuditEntriesRow) (Record, error) {
 		UserAgent, RequestID, TraceID string
 		Before, After, Detail         json.RawMessage
 	}
-	if err := json.Unmarshal([]byte(row.Entry), &e); err != nil {
+	if err := json.Unmarshal([]byte(row.Entry), &e); err != nil { //nolint:musttag // names match whatever their case
 		return rec, fmt.Errorf("audit entry %s: %w", row.ID, err)
 	}
 	if e.V > audit.Version {

@@ -45,7 +45,7 @@ func New(t testing.TB) *Internet {
 	t.Helper()
 	i := &Internet{txt: map[string][]string{}, hosts: map[string]netip.Addr{}, pages: map[string]http.HandlerFunc{}}
 	i.authority(t)
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("fetchtest: %v", err)
 	}

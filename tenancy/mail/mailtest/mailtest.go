@@ -43,10 +43,16 @@ type Server struct {
 }
 
 // New starts a server that offers STARTTLS, until the test ends.
-func New(t testing.TB) *Server { return start(t, false) }
+func New(t testing.TB) *Server {
+	t.Helper()
+	return start(t, false)
+}
 
 // NewImplicit is New for one that speaks TLS at once.
-func NewImplicit(t testing.TB) *Server { return start(t, true) }
+func NewImplicit(t testing.TB) *Server {
+	t.Helper()
+	return start(t, true)
+}
 
 func start(t testing.TB, implicit bool) *Server {
 	t.Helper()
@@ -69,7 +75,7 @@ func start(t testing.TB, implicit bool) *Server {
 	}
 	s.Roots.AddCert(leaf)
 	s.cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
