@@ -257,21 +257,22 @@ func ownerConfig(migratorURL string) (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
-// grantJobs gives bc_jobs River's tables, and bc_app what inserting a job in its
-// own transaction takes. Job arguments always name their tenant: the policy keeps
-// one tenant's session from seeing or making another's jobs.
+// grantJobs gives bc_jobs River's tables, and bc_app and bc_control what inserting a job
+// in their own transaction takes. Job arguments always name their tenant: the policy keeps
+// one tenant's session from seeing or making another's jobs, and bc_control to the tenant
+// that it has opened.
 var grantJobs = []string{
 	"GRANT SELECT ON goose_db_version TO bc_control", // a server asks at its start whether the schema is its own
-	"GRANT USAGE ON SCHEMA river TO bc_jobs, bc_app",
+	"GRANT USAGE ON SCHEMA river TO bc_jobs, bc_app, bc_control",
 	"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO bc_jobs",
 	"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO bc_jobs",
-	"GRANT SELECT, INSERT, UPDATE ON river.river_job TO bc_app", // River's insert is an upsert that returns the row
-	"GRANT USAGE ON SEQUENCE river.river_job_id_seq TO bc_app",
+	"GRANT SELECT, INSERT, UPDATE ON river.river_job TO bc_app, bc_control", // River's insert is an upsert that returns the row
+	"GRANT USAGE ON SEQUENCE river.river_job_id_seq TO bc_app, bc_control",
 	"ALTER TABLE river.river_job ENABLE ROW LEVEL SECURITY",
 	"DROP POLICY IF EXISTS jobs_all ON river.river_job",
 	"CREATE POLICY jobs_all ON river.river_job FOR ALL TO bc_jobs, bc_owner USING (true) WITH CHECK (true)",
 	"DROP POLICY IF EXISTS tenant_isolation ON river.river_job",
-	`CREATE POLICY tenant_isolation ON river.river_job FOR ALL TO bc_app
+	`CREATE POLICY tenant_isolation ON river.river_job FOR ALL TO bc_app, bc_control
 	   USING ((args->>'tenantId')::uuid = NULLIF(current_setting('app.tenant_id', true), '')::uuid)
 	   WITH CHECK ((args->>'tenantId')::uuid = NULLIF(current_setting('app.tenant_id', true), '')::uuid)`,
 }

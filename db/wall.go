@@ -12,7 +12,7 @@ import (
 var platformTables = map[string]string{
 	"public.goose_db_version":  "which migrations ran",
 	"public.metadata_blobs":    "what the FIDO Metadata Service publishes for everybody; no grant to bc_app",
-	"river.river_job":          "jobs of all tenants: bc_app sees and makes its own tenant's alone, by a policy on args (migrate.go)",
+	"river.river_job":          "jobs of all tenants: bc_app and bc_control see and make the opened tenant's alone, by a policy on args (migrate.go)",
 	"river.river_leader":       "which worker leads; no grant to bc_app",
 	"river.river_migration":    "which of River's migrations ran",
 	"river.river_notification": "wakes workers; no grant to bc_app",

@@ -134,12 +134,12 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, fmt.Errorf("mail: %w", err)
 	}
 	o.members = member.New(member.Options{Store: store, Keys: o.keys, Mail: o.mail})
-	o.support = support.New(support.Options{Store: store, Keys: o.keys, Members: o.members, Name: func(ctx context.Context, person uuid.UUID) (string, error) {
+	o.support = support.New(support.Options{Store: store, Keys: o.keys, Members: o.members, Mail: o.mail, Name: func(ctx context.Context, person uuid.UUID) (string, error) {
 		u, err := o.users.Get(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "support"}), user.ID(person))
 		return u.Name, err
 	}})
 	o.debugger, o.trail = debugger.NewReader(store, o.keys), trail.NewReader(store, o.keys)
-	o.usage = usage.New(usage.Options{Store: store})
+	o.usage = usage.New(usage.Options{Store: store, Mail: o.mail})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
 	return o, nil

@@ -62,10 +62,20 @@ func NewQueue() (*Queue, error) {
 // Insert makes args a job if tx commits. The job must be of tx's tenant; Postgres
 // refuses another's as well.
 func (q *Queue) Insert(ctx context.Context, tx *db.TenantTx, args Args) error {
+	return q.insert(ctx, tx, args, nil)
+}
+
+// InsertOnce is Insert, unless there is a job of the same kind and arguments that waits,
+// runs, or was done within a day.
+func (q *Queue) InsertOnce(ctx context.Context, tx *db.TenantTx, args Args) error {
+	return q.insert(ctx, tx, args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})
+}
+
+func (q *Queue) insert(ctx context.Context, tx *db.TenantTx, args Args, opts *river.InsertOpts) error {
 	if args.Tenant() != tx.Scope().Tenant() {
 		return errors.New("jobs: the arguments name another tenant")
 	}
-	if _, err := q.client.InsertTx(ctx, tx.Pgx(), args, nil); err != nil {
+	if _, err := q.client.InsertTx(ctx, tx.Pgx(), args, opts); err != nil {
 		return fmt.Errorf("insert job %s: %w", args.Kind(), err)
 	}
 	return nil

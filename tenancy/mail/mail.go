@@ -158,7 +158,7 @@ func (s *Service) Notify(ctx context.Context, tx *db.TenantTx, kind Kind, about 
 	if _, ok := notices[kind]; !ok {
 		return fmt.Errorf("mail: no notice %s", kind)
 	}
-	return s.o.Queue.Insert(ctx, tx, noticeJob{jobs.Of{TenantID: tx.Scope().Tenant()}, kind, about})
+	return s.o.Queue.InsertOnce(ctx, tx, noticeJob{jobs.Of{TenantID: tx.Scope().Tenant()}, kind, about})
 }
 
 // Handle registers what the jobs do.
@@ -194,8 +194,7 @@ func (s *Service) sendInvitation(ctx context.Context, sc scope.Scope, job invita
 	return s.o.Invited(ctx, sc, job.InvitationID)
 }
 
-// spread makes the jobs of a notice. Run twice after a failure it may make them twice: mail
-// programs show the two as one, by their Message-ID.
+// spread makes the jobs of a notice, once: it may run again after a failure.
 func (s *Service) spread(ctx context.Context, sc scope.Scope, job noticeJob) error {
 	return s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		people, err := tx.ListPeopleToNotify(ctx)
@@ -203,7 +202,7 @@ func (s *Service) spread(ctx context.Context, sc scope.Scope, job noticeJob) err
 			return fmt.Errorf("list people to notify: %w", err)
 		}
 		for _, person := range people {
-			if err := s.o.Queue.Insert(ctx, tx, personJob{job.Of, job.Notice, job.About, person}); err != nil {
+			if err := s.o.Queue.InsertOnce(ctx, tx, personJob{job.Of, job.Notice, job.About, person}); err != nil {
 				return err
 			}
 		}

@@ -28,6 +28,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -148,6 +149,7 @@ type Options struct {
 	Store   *db.Store       // required
 	Keys    *keys.Service   // required; seals page tokens
 	Members *member.Service // required
+	Mail    *mail.Service   // nil: nobody is told by mail
 
 	// Name returns what a person of the reserved tenant is called; required. The people of
 	// the console are users, of which this package knows nothing.
@@ -160,13 +162,14 @@ type Service struct {
 	store   *db.Store
 	keys    *keys.Service
 	members *member.Service
+	mail    *mail.Service
 	name    func(ctx context.Context, person uuid.UUID) (string, error)
 	rand    io.Reader
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, members: o.Members, name: o.Name, rand: o.Rand}
+	s := &Service{store: o.Store, keys: o.Keys, members: o.Members, mail: o.Mail, name: o.Name, rand: o.Rand}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -270,6 +273,10 @@ func (s *Service) insert(ctx context.Context, tx *db.TenantTx, id uuid.UUID, nam
 		return Grant{}, fmt.Errorf("insert support grant: %w", err)
 	}
 	g := fromRow(row, tx.Now())
+	// Owners and admins: who may grant it.
+	if err := s.mail.Notify(ctx, tx, mail.SupportAsked, g.ID); err != nil {
+		return Grant{}, err
+	}
 	return g, record(ctx, tx, &g, "support.request", event.SupportRequested, req.Reason)
 }
 

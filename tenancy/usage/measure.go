@@ -14,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -67,7 +68,7 @@ func (s *Service) Measure(ctx context.Context, sc scope.Scope) error {
 			return err
 		}
 		row.UserCount, row.LastActiveAt = users, active
-		return judge(ctx, tx, own, row)
+		return s.judge(ctx, tx, own, row)
 	})
 }
 
@@ -119,7 +120,7 @@ func firstOf(t time.Time) uuid.UUID {
 // judge compares what is used with the quotas: it tells what has been reached, once a
 // month, and notes on the tenant's row what was measured and which hard ones are exceeded. tx holds that row's
 // lock, so that two servers tell it once.
-func judge(ctx context.Context, tx *db.PlatformTx, own *db.TenantTx, row platformq.Tenant) error {
+func (s *Service) judge(ctx context.Context, tx *db.PlatformTx, own *db.TenantTx, row platformq.Tenant) error {
 	now := own.Now()
 	all, _, err := meters(ctx, own, now)
 	if err != nil {
@@ -133,13 +134,8 @@ func judge(ctx context.Context, tx *db.PlatformTx, own *db.TenantTx, row platfor
 		if m.Quota.Hard && m.Used >= m.Quota.Most {
 			exceeded = append(exceeded, string(m.Kind))
 		}
-		for _, share := range []int{alertAt, alertFull} {
-			if m.Percent() < share {
-				continue
-			}
-			if err := tell(ctx, own, m, share, monthOf(now)); err != nil {
-				return err
-			}
+		if err := s.tell(ctx, own, m, monthOf(now)); err != nil {
+			return err
 		}
 	}
 	if err := tx.SetTenantMeasured(ctx, platformq.SetTenantMeasuredParams{
@@ -153,13 +149,44 @@ func judge(ctx context.Context, tx *db.PlatformTx, own *db.TenantTx, row platfor
 	return own.Changed(ctx, db.NounTenant, "")
 }
 
-func tell(ctx context.Context, own *db.TenantTx, m Meter, share int, month time.Time) error {
-	n, err := own.InsertUsageAlert(ctx, tenantq.InsertUsageAlertParams{
-		Month: month, Kind: string(m.Kind), Percent: int16(share), Used: m.Used, Most: m.Quota.Most, Now: own.Now(), //nolint:gosec // 80 or 100
-	})
-	if err != nil || n == 0 {
-		return err
+// quotaMails are the shares that owners and admins are told of by mail, too.
+var quotaMails = map[int]mail.Kind{alertAt: mail.QuotaNear, alertFull: mail.QuotaReached}
+
+// tell notes which shares of its quota m has reached that were not told in this month. Of two
+// that are reached at once, a mail tells the larger.
+func (s *Service) tell(ctx context.Context, own *db.TenantTx, m Meter, month time.Time) error {
+	reached := 0
+	for _, share := range []int{alertAt, alertFull} {
+		if m.Percent() < share {
+			break
+		}
+		n, err := own.InsertUsageAlert(ctx, tenantq.InsertUsageAlertParams{
+			Month: month, Kind: string(m.Kind), Percent: int16(share), Used: m.Used, Most: m.Quota.Most, Now: own.Now(),
+		})
+		if err != nil {
+			return fmt.Errorf("insert alert: %w", err)
+		}
+		if n == 0 {
+			continue
+		}
+		reached = share
+		if err := record(ctx, own, m, share); err != nil {
+			return err
+		}
 	}
+	if reached == 0 {
+		return nil
+	}
+	// The alert's row is what keeps it from being told again; the id tells this mail from others.
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("mint id: %w", err)
+	}
+	return s.mail.Notify(ctx, own, quotaMails[reached], id)
+}
+
+// record appends the audit entry and the event of a share that is reached.
+func record(ctx context.Context, own *db.TenantTx, m Meter, share int) error {
 	said := []attr.Attr{
 		attr.Text("kind", string(m.Kind)), attr.Int("percent", int64(share)), attr.Int("used", m.Used), attr.Int("most", m.Quota.Most), attr.Bool("hard", m.Quota.Hard),
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -105,14 +106,18 @@ type Report struct {
 
 // Options configures a Service.
 type Options struct {
-	Store *db.Store // required
+	Store *db.Store     // required
+	Mail  *mail.Service // nil: nobody is told by mail
 }
 
 // Service meters tenants. It is safe for concurrent use.
-type Service struct{ store *db.Store }
+type Service struct {
+	store *db.Store
+	mail  *mail.Service
+}
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{store: o.Store} }
+func New(o Options) *Service { return &Service{store: o.Store, mail: o.Mail} }
 
 const (
 	maxSpan = 400 * 24 * time.Hour
@@ -351,7 +356,7 @@ func (s *Service) SetQuotas(ctx context.Context, sc scope.Scope, req QuotasReque
 		if err := event.Append(ctx, own, event.Event{Type: event.QuotaChanged}); err != nil {
 			return err
 		}
-		if err := judge(ctx, tx, own, row); err != nil {
+		if err := s.judge(ctx, tx, own, row); err != nil {
 			return err
 		}
 		tx.Result(out)
