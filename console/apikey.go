@@ -213,6 +213,10 @@ func mayBrief(k apiKeyRow) string {
 		return "Ceremonies"
 	case slices.Contains(k.Scopes, apikey.ScopeAuthPlane) && slices.Contains(k.Scopes, apikey.ScopeAdminPlane):
 		return "Everything"
+	case slices.Equal(k.Scopes, []string{apikey.ScopeAuthPlane}):
+		return "All of the auth API"
+	case slices.Equal(k.Scopes, []string{apikey.ScopeAdminPlane}):
+		return "All of the admin API"
 	}
 	return brief(k.Scopes, "")
 }

@@ -162,7 +162,7 @@ func (c *Console) showCeremonies(w http.ResponseWriter, r *http.Request, v *visi
 	for i := range page.Items {
 		row := c.ceremonyRow(&page.Items[i], names)
 		row.Href = (ui.Address{Path: base + "/" + page.Items[i].ID.String(), Query: v2.At.Query}).With()
-		row.Here = chosen != nil && page.Items[i].ID == chosen.ID && v2.Here
+		row.Here = chosen != nil && page.Items[i].ID == chosen.ID
 		v2.Rows = append(v2.Rows, row)
 	}
 	title := "Ceremonies"
@@ -392,6 +392,14 @@ func took(d *time.Duration) string {
 	return millis(*d)
 }
 
+// lapTook is millis with what a lap of microseconds needs.
+func lapTook(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
+	}
+	return millis(d)
+}
+
 func millis(d time.Duration) string {
 	ms := float64(d.Microseconds()) / 1000
 	if ms >= 10 {
@@ -473,7 +481,7 @@ func laps(one *debugger.Ceremony) []lapView {
 		}
 		share := min(100*float64(l.us)/total, 100-from)
 		all = append(all, lapView{
-			Name: l.name, Took: fmt.Sprintf("%.2f ms", float64(l.us)/1000), From: fmt.Sprintf("%.2f", from), Width: fmt.Sprintf("%.2f", max(share, 0.5)),
+			Name: l.name, Took: lapTook(time.Duration(l.us) * time.Microsecond), From: fmt.Sprintf("%.2f", from), Width: fmt.Sprintf("%.2f", max(share, 0.5)),
 		})
 		from += share
 	}

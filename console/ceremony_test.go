@@ -83,7 +83,7 @@ func TestCeremonies(t *testing.T) {
 
 	detail := dev.get(t, base+"/"+failed.String()+"?show=failed")
 	for _, want := range []string{
-		"Sign-in failed: user not verified", "step 17", "UV = 0", "Why, and how to fix it", "41 ms", "30.00 ms", "0x01", "4bf92f3577b34da6a3ce929d0e0e4736",
+		"Sign-in failed: user not verified", "step 17", "UV = 0", "Why, and how to fix it", "41 ms", "30 ms", "0x01", "4bf92f3577b34da6a3ce929d0e0e4736",
 		"Firefox 144 on Linux", "not reached", "https://login.example", "show=failed",
 	} {
 		if !strings.Contains(detail.body, want) {

@@ -133,10 +133,7 @@ func (c *Console) createDashboard(w http.ResponseWriter, r *http.Request, v *vis
 	title := r.PostFormValue("title")
 	var charts []dashboard.Chart
 	if r.PostFormValue("start") == "usual" {
-		charts = []dashboard.Chart{
-			{Metric: stats.SignIns, Range: stats.Week, Width: 2}, {Metric: stats.SignInSuccess, Range: stats.Week, Kind: dashboard.Number},
-			{Metric: stats.SignInLatency, Range: stats.Week}, {Metric: stats.Models, Range: stats.Week, Kind: dashboard.Column}, {Metric: stats.Reasons, Range: stats.Week, Kind: dashboard.Table},
-		}
+		charts = dashboard.Usual()
 	}
 	made, err := c.dashboards.Create(r.Context(), p.sc, title, charts)
 	if err != nil {

@@ -113,7 +113,6 @@ func (c *Console) showOverview(w http.ResponseWriter, r *http.Request, v *visit,
 		"  -H \"Authorization: Bearer $BIOCORE_SECRET_KEY\" \\\n  -H \"Content-Type: application/json\" \\\n" +
 		"  -d '{\"user\": {\"externalId\": \"u-1001\", \"name\": \"ana@example.com\"}}'"}
 	view.Page = c.frame(w, r, v, p, "Overview", p.base)
-	view.Page.Crumbs = view.Page.Crumbs[:0] // the page is the place itself
 	c.render(w, r, http.StatusOK, c.overviewPage(view))
 }
 

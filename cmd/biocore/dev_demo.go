@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/jobs"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -48,15 +51,16 @@ func (d *dev) demo(ctx context.Context, p *platform, cfg Config) error {
 		if err != nil {
 			return "", fmt.Errorf("demo data: %w", err)
 		}
-		if err := count(ctx, p); err != nil {
+		if err := settle(ctx, p, cfg); err != nil {
 			return "", err
 		}
 		return fmt.Sprintf("%d users, %d sign-ins, %d failures", made.Users, made.SignIns, made.Failures), nil
 	})
 }
 
-// count has the month counted at once: the job may have looked at acme while it was lived.
-func count(ctx context.Context, p *platform) error {
+// settle has the month counted at once, since the job may have looked at acme while it was lived, and puts what Postgres
+// has dated itself to where it belongs.
+func settle(ctx context.Context, p *platform, cfg Config) error {
 	id, err := p.tenants.Resolve(ctx, "acme", netip.Addr{})
 	if err != nil {
 		return fmt.Errorf("find acme: %w", err)
@@ -68,7 +72,14 @@ func count(ctx context.Context, p *platform) error {
 	if err := p.stats.Maintain(ctx, sc); err != nil {
 		return fmt.Errorf("count the demo data: %w", err)
 	}
-	return nil
+	if err := p.usage.Measure(ctx, sc); err != nil {
+		return fmt.Errorf("measure the demo data: %w", err)
+	}
+	if err := db.Backdate(ctx, cfg.DatabaseMigratorURL.Reveal(), id); err != nil {
+		return fmt.Errorf("backdate the demo data: %w", err)
+	}
+	_, err = dashboard.New(p.store).Create(ctx, sc, "Morning look", dashboard.Usual())
+	return err
 }
 
 // live makes acme on the first day, and lives through all of them.
@@ -105,8 +116,10 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	if err != nil {
 		return demodata.Made{}, err
 	}
+	// Refusals are of the past as well, and as many as there are: a minute of it passes in no time.
+	denials := audit.NewDenials(audit.DenialsOptions{Store: store, Log: p.tel.Log, PerMinute: math.MaxInt})
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: store, Keys: o.keys, Tenants: o.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials,
+		Store: store, Keys: o.keys, Tenants: o.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: denials,
 		Metadata: p.mds.Current, Roots: p.roots.Current,
 	})
 	if err != nil {
@@ -132,9 +145,19 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	if err != nil {
 		return demodata.Made{}, err
 	}
+	lessTime := begin.AddDate(0, 0, of.days*3/5)
 	return demodata.Make(ctx, demodata.Options{
 		Clock: &clock, Ceremonies: ceremonies, Users: o.users, Credentials: credentials, Recoveries: recoveries,
 		Scope:  scope.New(acme.ID, scope.Actor{Kind: scope.ActorAPIKey, ID: key.Key.ID.String(), Name: "login service"}),
-		Origin: cfg.PublicURL, NewDay: newDay, Days: of.days, People: of.people, PerDay: of.perDay, Seed: demoSeed,
+		Origin: cfg.PublicURL, NewDay: func(ctx context.Context, day time.Time) error {
+			if err := newDay(ctx, day); err != nil || !day.Equal(lessTime) {
+				return err
+			}
+			_, err := o.tenants.PutPolicy(ctx, scope.New(acme.ID, cliActor()), tenant.PutPolicyRequest{
+				Document: []byte(`{"authenticationTimeoutSeconds": 180}`), Reason: "Pen test NB-2026-31: sign-ins stay open too long",
+			})
+			return err
+		},
+		Days: of.days, People: of.people, PerDay: of.perDay, Seed: demoSeed,
 	})
 }

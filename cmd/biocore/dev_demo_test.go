@@ -26,6 +26,9 @@ func TestDemoData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := settle(t.Context(), p, cfg); err != nil {
+		t.Fatal(err)
+	}
 	if made.Users < 30 || made.SignIns < 200 || made.Failures < 5 {
 		t.Errorf("made %+v, want users, sign-ins and failures", made)
 	}
@@ -56,6 +59,18 @@ func TestDemoData(t *testing.T) {
 	}
 	if n := count(`SELECT count(*) FROM audit_inbox WHERE at < $1 AND `+acme, now.Add(-time.Hour)); n < made.SignIns {
 		t.Errorf("%d audit entries of the past, want one for each sign-in at least", n)
+	}
+	if n := count(`SELECT count(DISTINCT date_trunc('day', at)) FROM ceremonies WHERE outcome = 'FAILED' AND ` + acme); n < 3 {
+		t.Errorf("failures of %d days, want some each day", n)
+	}
+	if n := count(`SELECT count(*) FROM sessions s WHERE NOT EXISTS (SELECT FROM ceremonies c WHERE c.tenant_id = s.tenant_id AND c.id = s.id AND c.at = s.created_at) AND s.` + acme); n != 0 {
+		t.Errorf("%d sessions began at another time than their sign-in", n)
+	}
+	if n := count(`SELECT count(*) FROM user_facts WHERE last_sign_in_at > $1 AND `+acme, now.Add(-time.Minute)); n != 0 {
+		t.Errorf("%d users have signed in just now, want all in the past", n)
+	}
+	if n := count(`SELECT count(DISTINCT monthly_active_users) FROM usage_days WHERE ` + acme); n < 2 && now.UTC().Day() > 2 {
+		t.Error("active users do not grow from day to day")
 	}
 	// The tenant goes on from there: who signs in now is after them all.
 	if n := count(`SELECT count(*) FROM tenants WHERE slug = 'acme' AND created_at > $1`, now.AddDate(0, 0, -4).Add(24*time.Hour)); n != 0 {

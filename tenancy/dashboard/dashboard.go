@@ -79,6 +79,15 @@ type Service struct{ store *db.Store }
 // New returns a Service.
 func New(store *db.Store) *Service { return &Service{store: store} }
 
+// Usual returns the charts that a board begins with unless it begins empty: how sign-ins
+// went this week, by what, and why they did not.
+func Usual() []Chart {
+	return []Chart{
+		{Metric: stats.SignIns, Range: stats.Week, Width: 2}, {Metric: stats.SignInSuccess, Range: stats.Week, Kind: Number},
+		{Metric: stats.SignInLatency, Range: stats.Week}, {Metric: stats.Models, Range: stats.Week, Kind: Column}, {Metric: stats.Reasons, Range: stats.Week, Kind: Table},
+	}
+}
+
 // ParseID reads the id of a board; what is none is ErrNotFound.
 func ParseID(text string) (uuid.UUID, error) {
 	id, err := uuid.Parse(text)
