@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
@@ -21,6 +20,7 @@ func (c *Console) settingsRoutes(mux *http.ServeMux) {
 	const base = Path + "/t/{slug}/settings"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeSettingsRead, c.showSettings))
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeSettingsWrite, c.saveSettings))
+	c.lifetimeRoutes(mux)
 	mux.HandleFunc("GET "+base+"/delete", c.inTenant(member.ScopeTenantDelete, c.showDeletion))
 	mux.HandleFunc("POST "+base+"/delete", c.inTenant(member.ScopeTenantDelete, c.deleteTenant))
 	mux.HandleFunc("POST "+base+"/restore", c.inStopped(member.ScopeTenantDelete, c.restoreTenant))
@@ -36,10 +36,8 @@ type settingsView struct {
 	Region     string
 	Plan       string
 	Created    ui.Moment
-	Lifetimes  []fact
-	Retention  string
+	Lifetimes  lifetimesCard
 	MayWrite   bool
-	MayPolicy  bool
 	MayDelete  bool
 	MayRestore bool
 	Deletes    *ui.Moment // when it is destroyed; nil: it is not being deleted
@@ -164,21 +162,13 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 	view := settingsView{
 		Base: p.base, Path: path, Slug: now.Slug, ID: now.ID.String(), Mode: modeLabel(string(now.Mode)), State: string(now.State),
 		Region: now.Region, Plan: now.Plan, Created: ui.At(now.CreatedAt), ETag: now.ETag, Problem: form.problem,
-		MayWrite: p.may(apikey.ScopeSettingsWrite) && now.State == tenant.Active, MayPolicy: p.may(apikey.ScopePolicyRead),
+		MayWrite: p.may(apikey.ScopeSettingsWrite) && now.State == tenant.Active,
 		MayDelete: p.may(member.ScopeTenantDelete) && now.State == tenant.Active,
-		Retention: ui.Count(now.Policy.EvidenceRetentionDays, "day"),
-		Lifetimes: []fact{
-			{Label: "Access token", Text: secondsText(now.Policy.AccessTokenSeconds)},
-			{Label: "Session, unused", Text: secondsText(now.Policy.RefreshIdleSeconds)},
-			{Label: "Session, at most", Text: secondsText(now.Policy.SessionLifetimeSeconds)},
-		},
+		Lifetimes: newLifetimesCard(&now, p),
 		Imports: []ui.Snippet{
 			{Title: "Import users and passkeys", Text: "biocore import --tenant " + now.Slug + " --rp-id " + now.RPID + " --dry-run users.jsonl"},
 			{Title: "Export users and public keys", Text: "biocore export users --tenant " + now.Slug + " users.jsonl"},
 		},
-	}
-	if now.Policy.EvidenceRetentionDays == 0 {
-		view.Retention = "None is kept"
 	}
 	values, was := current, current
 	if form.values != nil {
@@ -206,9 +196,6 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 	view.Page = c.frame(w, r, v, p, "Settings", path)
 	c.render(w, r, status, c.settingsPage(view))
 }
-
-// secondsText is a length of time as people say it.
-func secondsText(seconds int) string { return ui.Left(time.Duration(seconds) * time.Second) }
 
 // saveSettings changes what differs from what the page had shown. Where somebody else was
 // quicker it changes nothing, says what they changed, and keeps what was typed.

@@ -25,6 +25,7 @@ var extraPolicies = map[string]string{
 	"public.tenants sweep":            "bc_jobs asks which tenants have statistics to count; it sees ids",
 	"public.stats_marks sweep":        "as tenants; it sees tenant and times",
 	"public.ceremonies sweep":         "as tenants; it sees tenant and time",
+	"public.ceremonies aged":          "restrictive: bc_app removes what is 30 days old, and nothing younger",
 	"public.members memberships":      "bc_control asks in which tenants a person of the console works; it sees tenant, person and role",
 	"public.idempotency_keys expired": "bc_jobs deletes what is over a day old",
 	"public.data_keys due":            "bc_jobs asks which tenants have keys to look after; it sees tenant and time",

@@ -38,6 +38,7 @@ func commands() []command {
 		{"tenant create", "SLUG", "make a tenant, and print its first keys", "biocore tenant create globex --name Globex --rp-id localhost --origin http://localhost:8080 --mode test", runTenantCreate},
 		{"tenant list", "", "list the tenants", "biocore tenant list --json", runTenantList},
 		{"tenant settings", "SLUG", "show a tenant's settings, and change those given", "biocore tenant settings acme --audience https://api.acme.example", runTenantSettings},
+		{"tenant lifetimes", "SLUG", "show how long tokens, sessions and records last, and change those given", "biocore tenant lifetimes acme --access-token 5m --keep-ceremonies 180 --reason contract", runTenantLifetimes},
 		{"tenant suspend", "SLUG", "refuse every call of a tenant", "biocore tenant suspend globex --reason 'unpaid invoice'", runTenantSuspend},
 		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
 		{"tenant vouch-domain", "SLUG", "let a live tenant work on your word that its RP ID is its own domain", "biocore tenant vouch-domain --reason 'contract 4711 names it' acme", runTenantVouchDomain},

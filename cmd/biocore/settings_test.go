@@ -205,3 +205,32 @@ session           720h0m0s
 	s.refused(t, 1, "TENANT_UNKNOWN", "tenant", "settings", "initech")
 	s.refused(t, 1, "TENANT_UNKNOWN", "tenant", "settings", platformSlug)
 }
+
+// How long things last is shown and changed by a command, as a version of the policy.
+func TestTenantLifetimesCommand(t *testing.T) {
+	w := newWorld(t)
+	s := newShell(t, w.cfg)
+	s.must(t, "tenant", "create", "globex", "--mode", "live", "--rp-id", "example.com")
+	was := s.read(t, "tenant", "lifetimes", "globex")
+	changed := s.read(t, "tenant", "lifetimes", "globex", "--access-token", "5m", "--step-up", "2m", "--keep-ceremonies", "180", "--reason", "contract", "--if-match", was.text("etag"))
+	if changed.at("version") != 2.0 || changed.at("accessTokenSeconds") != 300.0 || changed.at("ceremonyRetentionDays") != 180.0 || changed.text("etag") == was.text("etag") {
+		t.Errorf("tenant lifetimes --json = %s", changed.raw)
+	}
+	want := `policy          version 2
+access token    5m0s
+idle session    168h0m0s
+session         720h0m0s
+step-up         2m0s
+ceremonies      180 days
+ended sessions  as long as the tenant
+evidence        365 days
+audit log       as long as the tenant
+`
+	if got := s.must(t, "tenant", "lifetimes", "globex"); got != want {
+		t.Errorf("tenant lifetimes =\n%s\nwant\n%s", got, want)
+	}
+	s.refused(t, 1, "ETAG_MISMATCH", "tenant", "lifetimes", "globex", "--access-token", "6m", "--if-match", was.text("etag"))
+	s.refused(t, 1, "POLICY_INVALID", "tenant", "lifetimes", "globex", "--keep-sessions", "7")
+	s.refused(t, 1, "TENANT_UNKNOWN", "tenant", "lifetimes", "initech", "--access-token", "6m")
+	s.refused(t, 2, "", "tenant", "lifetimes", "globex", "--access-token", "1500ms")
+}

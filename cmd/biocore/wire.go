@@ -23,6 +23,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/importer"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/retention"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/token"
@@ -256,6 +257,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainEvidence(p.evidence.Maintain)
 	p.runner.MaintainStats(p.stats.Maintain)
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
+	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
 	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
 		home := scope.New(scope.PlatformTenant, sc.Actor())
 		return p.tenants.Destroy(ctx, home, tenant.DestroyRequest{

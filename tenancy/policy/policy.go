@@ -243,6 +243,12 @@ type Document struct {
 	// EvidenceRetentionDays is how long the evidence of registrations is kept: 1 to 3650
 	// days, 0 for none at all.
 	EvidenceRetentionDays int `json:"evidenceRetentionDays"`
+	// CeremonyRetentionDays is how long finished ceremonies are kept: 30 to 3650 days, 0 for
+	// as long as the tenant is there. Statistics, which are counted from them, stay.
+	CeremonyRetentionDays int `json:"ceremonyRetentionDays"`
+	// SessionRetentionDays is how long a session is kept after its end: as
+	// CeremonyRetentionDays.
+	SessionRetentionDays int `json:"sessionRetentionDays"`
 	// TopOrigins are the origins of pages that may embed a ceremony, at most 20.
 	TopOrigins []string `json:"topOrigins"`
 	// CrossOrigin is whether ceremonies may run in an iframe of another origin: DENY, or
@@ -294,6 +300,8 @@ func Default() Document {
 		AuthenticatorStatus:       DispositionFlag,
 		ReportedAuthenticators:    LeaveDeny,
 		EvidenceRetentionDays:     365,
+		CeremonyRetentionDays:     0,
+		SessionRetentionDays:      0,
 		CrossOrigin:               LeaveDeny,
 		TopOrigins:                []string{},
 		RecoveryCodes:             true,
@@ -342,6 +350,8 @@ func whenAbsent() Document {
 		AuthenticatorStatus:       DispositionFlag,
 		ReportedAuthenticators:    LeaveDeny,
 		EvidenceRetentionDays:     365,
+		CeremonyRetentionDays:     0,
+		SessionRetentionDays:      0,
 		CrossOrigin:               LeaveDeny,
 		TopOrigins:                []string{},
 		RecoveryCodes:             true,
@@ -392,6 +402,16 @@ func (d *Document) StrongSignInMaxAge() time.Duration {
 // EvidenceRetention is EvidenceRetentionDays as a duration.
 func (d *Document) EvidenceRetention() time.Duration {
 	return time.Duration(d.EvidenceRetentionDays) * 24 * time.Hour
+}
+
+// CeremonyRetention is CeremonyRetentionDays as a duration.
+func (d *Document) CeremonyRetention() time.Duration {
+	return time.Duration(d.CeremonyRetentionDays) * 24 * time.Hour
+}
+
+// SessionRetention is SessionRetentionDays as a duration.
+func (d *Document) SessionRetention() time.Duration {
+	return time.Duration(d.SessionRetentionDays) * 24 * time.Hour
 }
 
 // RecoveryLockout is RecoveryLockoutSeconds as a duration.
@@ -553,6 +573,7 @@ func Fields() []string {
 		"requiredTrust", "authenticatorsAllowed", "authenticatorsDenied", "minimumCertification", "syncedPasskeys",
 		"authenticatorAttachment", "hints", "backupEligibilityChange", "additionalCredential", "strongSignInMaxAgeSeconds",
 		"minimumAal", "syncedAal", "aal3Certification", "authenticatorStatus", "reportedAuthenticators", "evidenceRetentionDays",
+		"ceremonyRetentionDays", "sessionRetentionDays",
 		"topOrigins", "crossOrigin", "recoveryCodes", "recoveryApproval", "recoveryFailures", "recoveryLockoutSeconds",
 	}
 }

@@ -32,7 +32,7 @@ const frozen = `{"userVerification":"required","attestationConveyance":"none","r
 	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true,` +
 	`"requiredTrust":"NONE","authenticatorsAllowed":[],"authenticatorsDenied":[],"minimumCertification":"","syncedPasskeys":"ALLOW",` +
 	`"authenticatorAttachment":"","hints":[],"backupEligibilityChange":"DENY","additionalCredential":"VOUCHED","strongSignInMaxAgeSeconds":300,` +
-	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","reportedAuthenticators":"DENY","evidenceRetentionDays":365,` +
+	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","reportedAuthenticators":"DENY","evidenceRetentionDays":365,"ceremonyRetentionDays":0,"sessionRetentionDays":0,` +
 	`"topOrigins":[],"crossOrigin":"DENY","recoveryCodes":true,"recoveryApproval":"NONE","recoveryFailures":5,"recoveryLockoutSeconds":900}`
 
 func TestAbsentFieldsAreFrozen(t *testing.T) {
@@ -126,6 +126,7 @@ func TestReleaseBeforeReadsNewDocuments(t *testing.T) {
 			d.AttestationConveyance, d.RequiredTrust = policy.ConveyDirect, policy.TrustVerified
 		}, []string{"requiredTrust"}},
 		{"a list", func(d *policy.Document) { d.Hints = []string{"hybrid"} }, []string{"hints"}},
+		{"a retention", func(d *policy.Document) { d.CeremonyRetentionDays = 30 }, []string{"ceremonyRetentionDays"}},
 		{"never, which is 0", func(d *policy.Document) { d.EvidenceRetentionDays = 0 }, []string{"evidenceRetentionDays"}},
 		{"no, which is false", func(d *policy.Document) { d.RecoveryCodes = false }, []string{"recoveryCodes"}},
 	} {
@@ -238,6 +239,7 @@ type property struct {
 	Pattern          string
 	Items            *property
 	Default          any
+	AnyOf            []struct{ Minimum float64 }
 }
 
 // The schema is published: whoever writes a policy by it must not meet another rule
@@ -299,6 +301,10 @@ func TestSchemaIsTheStruct(t *testing.T) {
 			accepts(t, name, *p.Minimum-1, false)
 			accepts(t, name, *p.Maximum, true)
 			accepts(t, name, *p.Maximum+1, false)
+			if len(p.AnyOf) > 0 { // 0, or from somewhere on
+				accepts(t, name, p.AnyOf[1].Minimum, true)
+				accepts(t, name, p.AnyOf[1].Minimum-1, false)
+			}
 		case "array":
 			if p.Items.Pattern != "" {
 				pattern := regexp.MustCompile(p.Items.Pattern)

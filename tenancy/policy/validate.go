@@ -46,6 +46,8 @@ func (d *Document) Validate() error {
 		one("authenticatorStatus", string(d.AuthenticatorStatus), string(DispositionFlag), string(DispositionStepUp), string(DispositionSuspend)),
 		one("reportedAuthenticators", string(d.ReportedAuthenticators), string(LeaveDeny), string(LeaveFlag)),
 		within("evidenceRetentionDays", d.EvidenceRetentionDays, 0, 3650),
+		retained("ceremonyRetentionDays", d.CeremonyRetentionDays),
+		retained("sessionRetentionDays", d.SessionRetentionDays),
 		one("crossOrigin", string(d.CrossOrigin), string(LeaveDeny), string(LeaveAllow)),
 		each("topOrigins", d.TopOrigins, 20, isOrigin),
 		d.validateCrossOrigin(),
@@ -88,6 +90,19 @@ func within(field string, value, low, high int) error {
 		return nil
 	}
 	return refuse(field, fmt.Sprintf("%s is between %d and %d", field, low, high))
+}
+
+// MinRetentionDays is the least of a retention but 0. Usage of a month is counted from ceremonies
+// and sessions once an hour, and after an outage from those of some weeks; the database
+// holds deletions of ceremonies to it as well (migration 0053).
+const MinRetentionDays = 30
+
+// retained takes days for which something is kept: 0 for as long as the tenant.
+func retained(field string, days int) error {
+	if days == 0 || MinRetentionDays <= days && days <= 3650 {
+		return nil
+	}
+	return refuse(field, fmt.Sprintf("%s is between %d and 3650, or 0 to keep them", field, MinRetentionDays))
 }
 
 // each refuses a list that is too long, and elements that are no good or stand twice.

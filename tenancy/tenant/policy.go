@@ -65,16 +65,16 @@ func (s *Service) PutPolicy(ctx context.Context, sc scope.Scope, req PutPolicyRe
 	if err != nil {
 		return PolicyVersion{}, err
 	}
-	return s.changePolicy(ctx, sc, req.IfMatch, req.Reason, func(context.Context, *db.TenantTx) (policy.Document, []attr.Attr, error) {
+	return s.changePolicy(ctx, sc, req.IfMatch, req.Reason, func(context.Context, *db.TenantTx, policy.Document) (policy.Document, []attr.Attr, error) {
 		return document, nil, nil
 	})
 }
 
-// changePolicy makes what next returns the next version of the policy. next runs behind
-// the tenant's lock, and tells what the audit entry says beside the difference.
+// changePolicy makes what next returns the next version of the policy. next is given the one
+// in force, runs behind the tenant's lock, and tells what the audit entry says beside the difference.
 func (s *Service) changePolicy(
 	ctx context.Context, sc scope.Scope, ifMatch, reason string,
-	next func(ctx context.Context, tx *db.TenantTx) (policy.Document, []attr.Attr, error),
+	next func(ctx context.Context, tx *db.TenantTx, now policy.Document) (policy.Document, []attr.Attr, error),
 ) (PolicyVersion, error) {
 	if sc.Tenant() == scope.PlatformTenant {
 		return PolicyVersion{}, ErrNotFound
@@ -98,7 +98,7 @@ func (s *Service) changePolicy(
 		if err := etag.Match(ifMatch, before.ETag); err != nil {
 			return err
 		}
-		document, detail, err := next(ctx, tx)
+		document, detail, err := next(ctx, tx, before.Document)
 		if err != nil {
 			return err
 		}

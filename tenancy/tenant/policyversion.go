@@ -87,7 +87,7 @@ type RollbackPolicyRequest struct {
 // returns it: history is not rewritten. It means what it meant when it was written. A
 // version that says what the policy says leaves no trace. ErrPolicyVersion, and PutPolicy's.
 func (s *Service) RollbackPolicy(ctx context.Context, sc scope.Scope, req RollbackPolicyRequest) (PolicyVersion, error) {
-	return s.changePolicy(ctx, sc, req.IfMatch, req.Reason, func(ctx context.Context, tx *db.TenantTx) (policy.Document, []attr.Attr, error) {
+	return s.changePolicy(ctx, sc, req.IfMatch, req.Reason, func(ctx context.Context, tx *db.TenantTx, _ policy.Document) (policy.Document, []attr.Attr, error) {
 		old, err := storedPolicy(ctx, tx, req.Version)
 		return old.Document, []attr.Attr{attr.Int("rolledBackTo", int64(req.Version))}, err
 	})
