@@ -281,10 +281,29 @@ func (c *Console) toPublicHost(next http.Handler) http.Handler {
 
 // render writes a page. What fails here fails on the network, mid-page.
 func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, page templ.Component) {
+	if gone(r) {
+		w.WriteHeader(statusReaderGone)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := page.Render(r.Context(), w); err != nil {
-		c.log.WarnContext(r.Context(), "page was not written", "err", err)
+		c.unwritten(r, err)
+	}
+}
+
+// statusReaderGone is nginx's status of a request whose sender went away before the answer,
+// as web/rest has it: only the request log sees it.
+const statusReaderGone = 499
+
+// gone reports that nobody waits for the answer any more: the browser went on to another
+// page. A deadline of ours is no such thing.
+func gone(r *http.Request) bool { return errors.Is(r.Context().Err(), context.Canceled) }
+
+// unwritten tells the operator of an answer that did not get out whole, unless nobody waits for it.
+func (c *Console) unwritten(r *http.Request, err error) {
+	if !gone(r) {
+		c.log.WarnContext(r.Context(), "answer was not written", "err", err)
 	}
 }
 

@@ -354,7 +354,7 @@ func (c *Console) downloadEvidence(w http.ResponseWriter, r *http.Request, v *vi
 	}
 	attachment(w, "application/json", "evidence-"+k.EvidenceID.String()+".json")
 	if _, err := w.Write(file); err != nil { //nolint:gosec // JSON, as an attachment
-		c.log.WarnContext(r.Context(), "evidence was not written", "err", err)
+		c.unwritten(r, err)
 	}
 }
 

@@ -43,7 +43,7 @@ func (c *Console) export(w http.ResponseWriter, r *http.Request, v *visit, e exp
 				break
 			}
 			if err := write(row); err != nil {
-				c.log.WarnContext(r.Context(), "export was not written", "err", err)
+				c.unwritten(r, err)
 				return
 			}
 		}
@@ -56,7 +56,7 @@ func (c *Console) export(w http.ResponseWriter, r *http.Request, v *visit, e exp
 		}
 	}
 	if err := end(); err != nil {
-		c.log.WarnContext(r.Context(), "export was not written", "err", err)
+		c.unwritten(r, err)
 	}
 }
 

@@ -74,7 +74,8 @@ type site struct {
 	sessions    *session.Service
 	evidence    *evidence.Service
 	home        scope.Scope
-	at          string // the public URL
+	log         bytes.Buffer // what the operator was told
+	at          string       // the public URL
 	metadata    *mds.Snapshot
 	net         *fetchtest.Internet  // on which tenants' domains are
 	reports     []blastradius.Report // of the metadata
@@ -164,7 +165,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 				return system.Dependency{Name: "metadata", Health: system.Absent}, nil
 			},
 		}),
-		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: store.Now,
+		Metadata: func() *mds.Snapshot { return s.metadata }, Static: static.New(), PublicURL: at, Limits: limits, Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &s.log), nil)), Now: store.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

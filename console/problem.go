@@ -209,7 +209,7 @@ func sentence(text string) string {
 // logFailure tells the operator of what a person couldn't help, unless that person went
 // away meanwhile.
 func (c *Console) logFailure(r *http.Request, status int, err error) {
-	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	if status >= http.StatusInternalServerError && !gone(r) {
 		c.log.WarnContext(r.Context(), "console request failed", "err", err)
 	}
 }
@@ -271,10 +271,14 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // reply answers a page's script.
 func (c *Console) reply(w http.ResponseWriter, r *http.Request, code int, v any) {
+	if gone(r) {
+		w.WriteHeader(statusReaderGone)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(code)
 	if err := json.NewEncoder(w).Encode(v); err != nil {
-		c.log.WarnContext(r.Context(), "answer was not written", "err", err)
+		c.unwritten(r, err)
 	}
 }
 

@@ -27,13 +27,13 @@ func TestConsoleCeremonies(t *testing.T) {
 	ana.See(".pane-h", "Paused")
 	fail(t, biocore, `{"authenticationId":"again","credential":{"id":"AQID","rawId":"AQID","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AQ","signature":"AQ"}}}`)
 
-	ana.Click("#feed a")
+	ana.Follow("#feed a")
 	ana.See("h1", "Sign-in failed: not begun here")
 	ana.See(".steps", "Why, and how to fix it")
 	ana.Inspect("console-ceremony")
 	ana.OnPhone(func() {
 		ana.SeeNothing("#feed")
-		ana.Click(".pane > .link")
+		ana.Follow(".pane > .link")
 		ana.See("#feed", "CHALLENGE_UNKNOWN")
 	})
 	ana.Open(ana.url + "/t/acme/ceremonies?q=ORIGIN_NOT_ALLOWED")

@@ -21,7 +21,7 @@ func TestConsoleLifecycle(t *testing.T) {
 
 	ana.Open(ana.url + "/t/acme/settings")
 	ana.Type("#set-audience", "https://api.acme.example")
-	ana.Click("#settings .btn.primary")
+	ana.Follow("#settings .btn.primary")
 	ana.See(".toast", "Saved")
 	ana.Inspect("console-settings")
 

@@ -63,7 +63,7 @@ func TestConsoleStatistics(t *testing.T) {
 	ana.Open(ana.url + "/t/acme")
 	ana.See("main", "Sign-in success")
 	ana.Inspect("console-overview")
-	ana.Click(`.seg a[href$="range=30d"]`)
+	ana.Follow(`.seg a[href$="range=30d"]`)
 	ana.SeeURL("range=30d")
 	ana.See("main", "vs. the 30 days before")
 	ana.Inspect("console-overview-30d")
@@ -77,14 +77,14 @@ func TestConsoleStatistics(t *testing.T) {
 
 	ana.Open(ana.url + "/t/acme/dashboards")
 	ana.Type("#new-title", "Morning look")
-	ana.Click("main form button")
+	ana.Follow("main form button")
 	ana.See("h1", "Edit Morning look")
 	ana.Inspect("console-dashboard-edit")
-	ana.Click(`button[value="add"]`)
+	ana.Follow(`button[value="add"]`)
 	ana.See("main", "Chart 6")
-	ana.Click(`button[value="up:5"]`)
+	ana.Follow(`button[value="up:5"]`)
 	ana.SeeNothing(`#title-4[value="Reasons"]`) // the one that was the fifth is the last now
-	ana.Click(`.actions button[value="save"]`)
+	ana.Follow(`.actions button[value="save"]`)
 	ana.See(".toast", "Dashboard saved")
 	if n := browsertest.Eval[int](ana.Visitor, `document.querySelectorAll(".board > article").length`); n != 6 {
 		t.Errorf("the board has %d charts, want 6", n)
@@ -96,7 +96,7 @@ func TestConsoleStatistics(t *testing.T) {
 	ana.Inspect("console-dashboards")
 	ana.Open(board + "/edit")
 	ana.Type("#delete-confirm", "Morning look")
-	ana.Click("#delete .danger")
+	ana.Follow("#delete .danger")
 	ana.See(".toast", "Dashboard deleted")
 	ana.See("main", "No dashboards yet")
 	if at := browsertest.Eval[string](ana.Visitor, `location.href`); !strings.HasSuffix(at, "/dashboards") {

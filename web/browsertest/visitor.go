@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 const (
@@ -134,12 +135,40 @@ func (v *Visitor) Open(url string) {
 }
 
 // Click clicks the first element that matches a CSS selector, once it is
-// visible and not disabled.
+// visible and not disabled. Where that leads to another page, Follow it.
 func (v *Visitor) Click(selector string) {
 	v.t.Helper()
 	v.do("click "+selector,
 		chromedp.WaitEnabled(chromedp.CSS(selector)),
 		chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+// Follow clicks what leads to another page, a link or the button of a form, and waits until
+// that page has loaded. What the next page shows the one before may show as well, and what
+// is opened before the browser has gone on is overtaken by it.
+func (v *Visitor) Follow(selector string) {
+	v.t.Helper()
+	v.turn("follow "+selector, func() { v.Click(selector) })
+}
+
+// Enter writes text into an input, sends its form by the Enter key, and waits until the
+// page that answers has loaded.
+func (v *Visitor) Enter(selector, text string) {
+	v.t.Helper()
+	v.Type(selector, text)
+	v.turn("enter "+text, func() { v.Press(kb.Enter) })
+}
+
+// turn does what replaces the page by another one, and waits until that has loaded. A mark
+// on the page's window goes with the page, even where both have one address.
+func (v *Visitor) turn(what string, do func()) {
+	v.t.Helper()
+	Eval[bool](v, `(window.turned = true)`)
+	do()
+	v.await(func() bool {
+		loaded, err := eval[bool](v.ctx, `window.turned === undefined && document.readyState === "complete"`)
+		return err == nil && loaded
+	}, func() string { return what + ": no other page comes" })
 }
 
 // Type writes text into an input, in place of what is there.
