@@ -1,55 +1,194 @@
 package console
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// shownActivity is how many audit entries the page of an object shows.
-const shownActivity = 50
+// What happened to an object stands on the Activity tab of its page: its audit entries, for
+// whose role reads the audit log. The tab is the page of the object with /activity behind its
+// address.
 
-// activityOf is what happened to an object, from its audit entries, the newest first.
-func (c *Console) activityOf(ctx context.Context, p *place, kind, id string) ([]ui.Event, error) {
-	page, err := c.trail.List(ctx, p.sc, listing.Request{PageSize: shownActivity, Filter: fmt.Sprintf("target = %q", kind+"/"+id)})
-	if err != nil {
-		return nil, err
+const (
+	activityPath = "/activity"
+	// shownActivity is how many audit entries a page of it shows.
+	shownActivity = 50
+	// activityReads bounds the pages of the audit log that are read for one of those: of a
+	// tenant's own entries, few may be about the object.
+	activityReads = 5
+)
+
+// about is an object as audit entries name it.
+type about struct {
+	kind, id string
+	actions  []string // of its entries, those that are meant; empty for all
+}
+
+// withActivity is the part of an object's view that its tabs are drawn from.
+type withActivity struct {
+	Tabs     []ui.Tab      // none for whom there is only one
+	Activity *activityView // nil on the other tabs
+}
+
+type activityView struct {
+	Events []ui.Event
+	Pager  ui.Pager
+}
+
+// asksActivity reports whether a request is for the Activity tab of the object at here.
+func asksActivity(r *http.Request, here string) bool {
+	return r.Method == http.MethodGet && r.URL.Path == here+activityPath
+}
+
+// activity returns the tabs of the object at here, after those that its page has besides,
+// and what the Activity tab shows where that is asked for. errMayNot for whose role does not
+// read the audit log.
+func (c *Console) activity(r *http.Request, p *place, here string, of about, tabs ...ui.Tab) (withActivity, error) {
+	on := asksActivity(r, here)
+	if !p.may(apikey.ScopeAuditRead) {
+		if on {
+			return withActivity{}, errMayNot
+		}
+		if len(tabs) < 2 {
+			tabs = nil
+		}
+		return withActivity{Tabs: tabs}, nil
 	}
-	people := make([]uuid.UUID, 0, len(page.Items))
-	for _, e := range page.Items {
-		people = append(people, who(string(e.Actor.Kind)+":"+e.Actor.ID))
+	out := withActivity{Tabs: append(tabs, ui.Tab{Href: here + activityPath, Label: "Activity", Here: on})}
+	if !on {
+		return out, nil
+	}
+	view, err := c.activityView(r, p, ui.Address{Path: r.URL.Path, Query: r.URL.Query()}, of)
+	out.Activity = &view
+	return out, err
+}
+
+func (c *Console) activityView(r *http.Request, p *place, at ui.Address, of about) (activityView, error) {
+	ctx := r.Context()
+	ask := listing.Request{PageSize: shownActivity, PageToken: at.Get("after"), Filter: fmt.Sprintf("target = %q", of.kind+"/"+of.id)}
+	if len(of.actions) == 1 {
+		ask.Filter += " AND action = " + of.actions[0]
+	}
+	var found []trail.Record
+	for range activityReads {
+		page, err := c.trail.List(ctx, p.sc, ask)
+		if err != nil {
+			return activityView{}, err
+		}
+		for i := range page.Items {
+			if len(of.actions) == 0 || slices.Contains(of.actions, page.Items[i].Action) {
+				found = append(found, page.Items[i])
+			}
+		}
+		if ask.PageToken = page.NextToken; ask.PageToken == "" || len(found) > 0 {
+			break
+		}
+	}
+	people := make([]uuid.UUID, 0, len(found))
+	for i := range found {
+		people = append(people, who(actorOf(&found[i])))
 	}
 	names, err := c.names(ctx, people)
 	if err != nil {
-		return nil, err
+		return activityView{}, err
 	}
-	events := make([]ui.Event, len(page.Items))
+	view := activityView{Pager: ui.Pager{Says: ui.Count(len(found), "entry"), NextLabel: "Older"}}
+	if at.Get("after") != "" {
+		view.Pager.First = at.Without()
+	}
+	if ask.PageToken != "" {
+		view.Pager.Next = at.After(ask.PageToken)
+	}
 	day := ""
-	for i, e := range page.Items {
-		one := ui.Event{Icon: "activity", Text: actionWords(e.Action), Who: whoLabel(string(e.Actor.Kind)+":"+e.Actor.ID, names), At: ui.Ago(e.At, c.now()), Note: e.Reason}
-		if e.Actor.Kind == scope.ActorAPIKey && e.Actor.Name != "" {
-			one.Who = "API key " + e.Actor.Name
-		}
-		if e.Outcome != audit.Success {
-			one.Class, one.Icon, one.Text = "bad", "ban", one.Text+" was refused"
-		}
-		if d := e.At.UTC().Format("2 January 2006"); d != day {
+	for i := range found {
+		one := c.happened(&found[i], of, names)
+		if d := found[i].At.UTC().Format("2 January 2006"); d != day {
 			one.Day, day = d, d
 		}
-		events[i] = one
+		view.Events = append(view.Events, one)
 	}
-	return events, nil
+	return view, nil
 }
 
-// actionWords is an action of the audit log, for people: apikey.rotate is "Rotate".
-func actionWords(action string) string {
-	_, verb, _ := strings.Cut(action, ".")
+func actorOf(e *trail.Record) string { return string(e.Actor.Kind) + ":" + e.Actor.ID }
+
+// happened is an entry as a line of a timeline.
+func (c *Console) happened(e *trail.Record, of about, names map[uuid.UUID]string) ui.Event {
+	one := ui.Event{Icon: "activity", Text: actionWords(e.Action, of.kind), Who: whoLabel(actorOf(e), names), At: ui.Ago(e.At, c.now())}
+	if e.Actor.Kind == scope.ActorAPIKey && e.Actor.Name != "" {
+		one.Who = "API key " + e.Actor.Name
+	}
+	if e.Outcome != audit.Success {
+		one.Class, one.Icon, one.Text = "bad", "ban", one.Text+" was refused"
+	}
+	var notes []string
+	for _, note := range []string{e.Reason, changedWords(e.Before, e.After)} {
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	one.Note = strings.Join(notes, " · ")
+	return one
+}
+
+// actionWords is an action of the audit log, for people: apikey.rotate is "Rotate" on the
+// page of a key, and settings.update is "Settings update" wherever it stands.
+func actionWords(action, kind string) string {
+	noun, verb, _ := strings.Cut(action, ".")
+	if noun != kind {
+		verb = noun + " " + verb
+	}
 	return reasonWords(verb)
+}
+
+// maxChanged is how long a value may be to be shown in a line, in bytes.
+const maxChanged = 60
+
+// changedWords says what an entry has changed: values where they are short, else the names of
+// the fields.
+func changedWords(before, after json.RawMessage) string {
+	was, is := members(before), members(after)
+	var said []string
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		switch from, to := was[name], is[name]; {
+		case from == to:
+		case from == "" && len(to) <= maxChanged:
+			said = append(said, name+": "+to)
+		case len(from) <= maxChanged && len(to) <= maxChanged:
+			said = append(said, name+": "+from+" → "+to)
+		default:
+			said = append(said, name)
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// members are those of a JSON object: strings as they are, all else as JSON.
+func members(object json.RawMessage) map[string]string {
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(object, &raw) != nil {
+		return nil
+	}
+	out := make(map[string]string, len(raw))
+	for name, value := range raw {
+		var s string
+		if json.Unmarshal(value, &s) != nil {
+			s = string(value)
+		}
+		out[name] = s
+	}
+	return out
 }

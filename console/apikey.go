@@ -28,6 +28,7 @@ func (c *Console) apiKeyRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base+"/new", c.inTenant(writes, c.showNewAPIKey))
 	mux.HandleFunc("POST "+base, c.inTenant(writes, c.createAPIKey))
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(reads, c.showAPIKey))
+	mux.HandleFunc("GET "+base+"/{id}"+activityPath, c.inTenant(reads, c.showAPIKey))
 	mux.HandleFunc("POST "+base+"/{id}/rotate", c.inTenant(writes, c.rotateAPIKey))
 	mux.HandleFunc("POST "+base+"/{id}/lock", c.inTenant(writes, c.lockAPIKey))
 	mux.HandleFunc("POST "+base+"/{id}/unlock", c.inTenant(writes, c.lockAPIKey))

@@ -29,10 +29,9 @@ type apiKeyView struct {
 	Ends     string
 	Lock     ui.Act
 	Revoke   ui.Act
-	Tabs     []ui.Tab
-	Activity []ui.Event // nil on the first tab
-	OnTab    bool
-	Curl     string
+	withActivity
+
+	Curl string
 }
 
 // overlaps are how long a rotated key may go on, in hours.
@@ -100,13 +99,10 @@ func (c *Console) apiKeyPage200(w http.ResponseWriter, r *http.Request, v *visit
 	if k.ExpiresAt != nil { // a key that ends has a successor that ends
 		view.Lives = view.Lives[:len(view.Lives)-1]
 	}
-	view.OnTab = r.URL.Query().Get("tab") == "activity" && r.Method == http.MethodGet
-	view.Tabs = []ui.Tab{{Href: here, Label: "Key", Here: !view.OnTab}, {Href: here + "?tab=activity", Label: "Activity", Here: view.OnTab}}
-	if view.OnTab {
-		if view.Activity, err = c.activityOf(r.Context(), p, "apikey", view.Key.ID); err != nil {
-			c.fail(w, r, v, err)
-			return
-		}
+	view.withActivity, err = c.activity(r, p, here, about{kind: "apikey", id: view.Key.ID}, ui.Tab{Href: here, Label: "Key", Here: !asksActivity(r, here)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
 	}
 	c.render(w, r, status, c.apiKeyPage(view))
 }

@@ -75,7 +75,7 @@ func TestAPIKeyPages(t *testing.T) {
 	if body := owner.get(t, one).body; !strings.Contains(body, "Retiring") || strings.Contains(body, "and rotate") {
 		t.Error("the old key's page does not say that it was rotated")
 	}
-	if body := owner.get(t, one+"?tab=activity").body; !strings.Contains(body, "seen in a log") || !strings.Contains(body, "Rotate") || !strings.Contains(body, "Oda") {
+	if body := owner.get(t, one+"/activity").body; !strings.Contains(body, "seen in a log") || !strings.Contains(body, "Rotate") || !strings.Contains(body, "Oda") {
 		t.Error("the activity lacks what was done")
 	}
 	if res := owner.form(t, one+"/revoke", "confirm", "checkout", "reason", "over"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "The name does not match") && !strings.Contains(res.body, "Type it as it stands there") || !strings.Contains(res.body, `value="over"`) {

@@ -30,6 +30,7 @@ func (c *Console) authenticatorRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+base+"/roots", c.inTenant(apikey.ScopeAttestationRootsWrite, c.addRoot))
 	mux.HandleFunc("POST "+base+"/roots/{id}/remove", c.inTenant(apikey.ScopeAttestationRootsWrite, c.removeRoot))
 	mux.HandleFunc("GET "+base+"/{aaguid}", c.inTenant(reads, c.showModel))
+	mux.HandleFunc("GET "+base+"/{aaguid}"+activityPath, c.inTenant(reads, c.showModel))
 	mux.HandleFunc("POST "+base+"/{aaguid}/dispose", c.inTenant(writes, c.disposeModel))
 	mux.HandleFunc("POST "+base+"/{aaguid}/policy", c.inTenant(apikey.ScopePolicyRead, c.draftOfModel))
 }
@@ -190,6 +191,7 @@ func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit
 
 type modelView struct {
 	ui.Page
+	withActivity
 
 	Base        string
 	Model       modelRow
@@ -251,13 +253,21 @@ func (c *Console) model200(w http.ResponseWriter, r *http.Request, v *visit, p *
 		return
 	}
 	at := ui.Address{Path: p.base + modelsPath + "/" + aaguid.String(), Query: r.URL.Query()}
+	parts, err := c.activity(r, p, at.Path, about{kind: "authenticator", id: aaguid.String()}, ui.Tab{Href: at.Path, Label: "Model", Here: !asksActivity(r, at.Path)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	if parts.Activity != nil { // whose token is in the address
+		at.Query = nil
+	}
 	page, err := c.blast.Credentials(ctx, p.sc, aaguid, listing.Request{PageSize: 20, PageToken: at.Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
 	view := modelView{
-		Base: p.base, Model: c.modelOf(aaguid, &now.Document), Radius: radius, Picked: picked, Dispose: act,
+		withActivity: parts, Base: p.base, Model: c.modelOf(aaguid, &now.Document), Radius: radius, Picked: picked, Dispose: act,
 		May: p.may(apikey.ScopeAuthenticatorsWrite), MayDraft: p.may(apikey.ScopePolicyWrite), Pager: ui.Pager{Says: ui.Count(len(page.Items), "passkey")},
 	}
 	if page.NextToken != "" {

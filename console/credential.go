@@ -18,6 +18,7 @@ import (
 
 type credentialPageView struct {
 	ui.Page
+	withActivity
 
 	Key       credentialView
 	Base      string
@@ -75,6 +76,11 @@ func (c *Console) credential200(w http.ResponseWriter, r *http.Request, v *visit
 		view.Nickname, view.ETag = k.Nickname, k.ETag
 	}
 	if view.Facts, err = c.factsOf(r, &k); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	view.withActivity, err = c.activity(r, p, view.Base, about{kind: "credential", id: view.Key.ID}, ui.Tab{Href: view.Base, Label: "Passkey", Here: !asksActivity(r, view.Base)})
+	if err != nil {
 		c.fail(w, r, v, err)
 		return
 	}

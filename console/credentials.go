@@ -20,6 +20,7 @@ func (c *Console) credentialRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeUsersRead, c.showCredentials))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeExportUsers, c.exportCredentials))
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(apikey.ScopeUsersRead, c.showCredential))
+	mux.HandleFunc("GET "+base+"/{id}"+activityPath, c.inTenant(apikey.ScopeUsersRead, c.showCredential))
 	mux.HandleFunc("POST "+base+"/{id}/nickname", c.inTenant(apikey.ScopeUsersWrite, c.renameCredential))
 	mux.HandleFunc("GET "+base+"/{id}/act/{act}", c.inTenant(apikey.ScopeUsersRead, c.showCredentialAct))
 	mux.HandleFunc("POST "+base+"/{id}/act/{act}", c.inTenant(apikey.ScopeUsersRead, c.actOnCredential))

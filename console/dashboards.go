@@ -24,6 +24,7 @@ func (c *Console) dashboardRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeDashboardsRead, c.showDashboards))
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeDashboardsWrite, c.createDashboard))
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(apikey.ScopeDashboardsRead, c.showDashboard))
+	mux.HandleFunc("GET "+base+"/{id}"+activityPath, c.inTenant(apikey.ScopeDashboardsRead, c.showDashboard))
 	mux.HandleFunc("GET "+base+"/{id}/edit", c.inTenant(apikey.ScopeDashboardsWrite, c.editDashboard))
 	mux.HandleFunc("POST "+base+"/{id}", c.inTenant(apikey.ScopeDashboardsWrite, c.saveDashboard))
 	mux.HandleFunc("POST "+base+"/{id}/delete", c.inTenant(apikey.ScopeDashboardsWrite, c.deleteDashboard))
@@ -50,6 +51,7 @@ type boardRow struct {
 // boardView is one board.
 type boardView struct {
 	ui.Page
+	withActivity
 
 	Title    string
 	Edit     string // address; empty for who may not
@@ -175,7 +177,15 @@ func (c *Console) showDashboard(w http.ResponseWriter, r *http.Request, v *visit
 	if view.MayWrite {
 		view.Edit = here + "/edit"
 	}
+	view.withActivity, err = c.activity(r, p, here, about{kind: "dashboard", id: d.ID.String()}, ui.Tab{Href: here, Label: "Board", Here: !asksActivity(r, here)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	for i, one := range d.Charts {
+		if view.Activity != nil {
+			break
+		}
 		drawn, err := c.drawn(r, p, i, one)
 		if err != nil {
 			c.fail(w, r, v, err)

@@ -29,6 +29,7 @@ func (c *Console) membersUnder(mux *http.ServeMux, base string, in inPlace, read
 	mux.HandleFunc("POST "+base+"/invitations", in(writes, c.invite))
 	mux.HandleFunc("POST "+base+"/invitations/{id}/revoke", in(writes, c.uninvite))
 	mux.HandleFunc("GET "+base+"/members/{id}", in(writes, c.showMember))
+	mux.HandleFunc("GET "+base+"/members/{id}"+activityPath, in(reads, c.showMember))
 	mux.HandleFunc("POST "+base+"/members/{id}/role", in(writes, c.changeRole))
 	mux.HandleFunc("POST "+base+"/members/{id}/remove", in(writes, c.removeMember))
 }
@@ -51,6 +52,7 @@ type membersView struct {
 	Members     []memberRow
 	Invitations []invitationRow
 	MayInvite   bool
+	Activity    bool // of members may be seen
 	Form        inviteForm
 	Roles       []roleColumn
 	Matrix      []matrixRow
@@ -113,7 +115,7 @@ func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p
 }
 
 func (c *Console) membersView(ctx context.Context, v *visit, p *place) (membersView, error) {
-	view := membersView{Base: p.base, Staff: p.staff, MayInvite: p.may(p.writes()), Form: inviteForm{Fresh: freshUntil(v)}}
+	view := membersView{Base: p.base, Staff: p.staff, MayInvite: p.may(p.writes()), Activity: p.may(apikey.ScopeAuditRead), Form: inviteForm{Fresh: freshUntil(v)}}
 	members, err := c.members.List(ctx, p.sc)
 	if err != nil {
 		return view, err
@@ -246,6 +248,7 @@ func (c *Console) inForm(r *http.Request, err error) (*ui.Problem, int) {
 // memberView is the page on which a member is changed or removed.
 type memberView struct {
 	ui.Page
+	withActivity
 
 	Base    string
 	ID      string
@@ -277,9 +280,20 @@ func (c *Console) member200(w http.ResponseWriter, r *http.Request, v *visit, p 
 		c.fail(w, r, v, err)
 		return
 	}
+	here := p.base + "/members/" + m.ID.String()
 	gives := p.me.Role.Gives()
-	if !slices.Contains(gives, m.Role) {
+	may := p.may(p.writes()) && slices.Contains(gives, m.Role)
+	if !may && !asksActivity(r, here) {
 		c.fail(w, r, v, member.ErrTooMighty)
+		return
+	}
+	var tabs []ui.Tab
+	if may {
+		tabs = append(tabs, ui.Tab{Href: here, Label: "Role", Here: !asksActivity(r, here)})
+	}
+	parts, err := c.activity(r, p, here, about{kind: "member", id: m.ID.String()}, tabs...)
+	if err != nil {
+		c.fail(w, r, v, err)
 		return
 	}
 	names, err := c.names(r.Context(), []uuid.UUID{m.PersonID, who(m.InvitedBy)})
@@ -289,7 +303,7 @@ func (c *Console) member200(w http.ResponseWriter, r *http.Request, v *visit, p 
 	}
 	view := memberView{
 		Base: p.base, ID: m.ID.String(), Name: names[m.PersonID], Role: m.Role, Since: ui.At(m.CreatedAt), By: whoLabel(m.InvitedBy, names),
-		You: m.PersonID == v.session.PersonID, Fresh: freshUntil(v), Change: change, Remove: remove,
+		You: m.PersonID == v.session.PersonID, Fresh: freshUntil(v), Change: change, Remove: remove, withActivity: parts,
 	}
 	if view.Change.Role == "" {
 		view.Change.Role = string(m.Role)
@@ -302,7 +316,7 @@ func (c *Console) member200(w http.ResponseWriter, r *http.Request, v *visit, p 
 		label = "Staff"
 	}
 	view.Page = c.frame(w, r, v, p, view.Name, p.base+"/members", ui.Link{Href: p.base + "/members", Label: label})
-	view.Page.Here = p.base + "/members/" + view.ID
+	view.Page.Here = here
 	c.render(w, r, status, c.memberPage(view))
 }
 

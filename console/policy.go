@@ -31,6 +31,7 @@ func (c *Console) policyRoutes(mux *http.ServeMux) {
 	base := Path + "/t/{slug}" + policiesPath
 	reads, writes := apikey.ScopePolicyRead, apikey.ScopePolicyWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showPolicy))
+	mux.HandleFunc("GET "+base+activityPath, c.inTenant(reads, c.showPolicy))
 	mux.HandleFunc("POST "+base+"/draft", c.inTenant(reads, c.draftPolicy))
 	mux.HandleFunc("POST "+base+"/check", c.inTenant(reads, c.checkPolicy))
 	mux.HandleFunc("POST "+base+"/affected", c.inTenant(reads, c.exportAffected))
@@ -43,6 +44,7 @@ func (c *Console) policyRoutes(mux *http.ServeMux) {
 // policyView is the policy, and a draft of the next one.
 type policyView struct {
 	ui.Page
+	withActivity
 
 	Base     string
 	May      bool
@@ -205,8 +207,14 @@ func (c *Console) policy200(w http.ResponseWriter, r *http.Request, v *visit, p 
 		c.fail(w, r, v, err)
 		return
 	}
-	view.Page = c.frame(w, r, v, p, "Policy", p.base+policiesPath)
-	view.Page.Here = p.base + policiesPath
+	here := p.base + policiesPath
+	view.Page = c.frame(w, r, v, p, "Policy", here)
+	view.Page.Here = here
+	view.withActivity, err = c.activity(r, p, here, about{kind: "tenant", id: p.sc.Tenant().String(), actions: []string{"policy.update"}}, ui.Tab{Href: here, Label: "Policy", Here: !asksActivity(r, here)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	view.Base, view.May, view.Now, view.BaseOf, view.Document, view.Days = p.base, p.may(apikey.ScopePolicyWrite), rows[0], d.base, d.document, d.days
 	view.Fresh, view.Reason, view.View = freshUntil(v), d.reason, "form"
 	if d.view == "json" {

@@ -22,14 +22,19 @@ const partyPath = "/relying-party"
 func (c *Console) partyRoutes(mux *http.ServeMux) {
 	base := Path + "/t/{slug}" + partyPath
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeSettingsRead, c.showParty))
+	mux.HandleFunc("GET "+base+activityPath, c.inTenant(apikey.ScopeSettingsRead, c.showParty))
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeSettingsWrite, c.saveParty))
 	mux.HandleFunc("POST "+base+"/verify", c.inTenant(apikey.ScopeSettingsWrite, c.verifyParty))
 	mux.HandleFunc("POST "+base+"/fetch", c.inTenant(apikey.ScopeSettingsRead, c.fetchParty))
 }
 
+// partyActions are those of a tenant's audit entries that are about its relying party.
+var partyActions = []string{"tenant.create", "settings.update", "domain.verify", "domain.vouch"}
+
 // partyView is the page of the relying party.
 type partyView struct {
 	ui.Page
+	withActivity
 
 	Base    string
 	RPID    string
@@ -166,7 +171,13 @@ func (c *Console) party200(w http.ResponseWriter, r *http.Request, v *visit, p *
 		c.fail(w, r, v, err)
 		return
 	}
-	view.Page = c.frame(w, r, v, p, "Relying party", p.base+partyPath)
+	here := p.base + partyPath
+	view.withActivity, err = c.activity(r, p, here, about{kind: "tenant", id: t.ID.String(), actions: partyActions}, ui.Tab{Href: here, Label: "Relying party", Here: !asksActivity(r, here)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	view.Page = c.frame(w, r, v, p, "Relying party", here)
 	c.render(w, r, code, c.partyPage(view))
 }
 

@@ -22,6 +22,7 @@ import (
 // userView is one user's page: its head, and one of its tabs.
 type userView struct {
 	ui.Page
+	withActivity
 
 	Base       string // of this user
 	Users      string // of all
@@ -37,7 +38,6 @@ type userView struct {
 	Created    ui.Moment
 	Updated    ui.Moment
 	Codes      string // what is left of the recovery codes; empty for who may not see
-	Tabs       []ui.Tab
 	Tab        string
 	Passkeys   []credentialView
 	Able       int // of them that can sign in
@@ -63,6 +63,10 @@ func (c *Console) showUserPasskeys(w http.ResponseWriter, r *http.Request, v *vi
 
 func (c *Console) showUserSessions(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	c.user200(w, r, v, p, "sessions")
+}
+
+func (c *Console) showUserActivity(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.user200(w, r, v, p, "activity")
 }
 
 func (c *Console) user200(w http.ResponseWriter, r *http.Request, v *visit, p *place, tab string) {
@@ -137,14 +141,15 @@ func (c *Console) userView(r *http.Request, p *place, tab string) (userView, err
 			view.Codes = ui.Thousands(left.Remaining) + " of " + ui.Thousands(left.Total) + " codes left"
 		}
 	}
-	view.Tabs = []ui.Tab{
+	tabs := []ui.Tab{
 		{Href: view.Base, Label: "Overview", Here: tab == ""},
 		{Href: view.Base + "/passkeys", Label: "Passkeys", Count: kept, Here: tab == "passkeys"},
 	}
 	if view.SeesSess {
-		view.Tabs = append(view.Tabs, ui.Tab{Href: view.Base + "/sessions", Label: "Sessions", Count: open, Here: tab == "sessions"})
+		tabs = append(tabs, ui.Tab{Href: view.Base + "/sessions", Label: "Sessions", Count: open, Here: tab == "sessions"})
 	}
-	return view, nil
+	view.withActivity, err = c.activity(r, p, view.Base, about{kind: "user", id: view.ID}, tabs...)
+	return view, err
 }
 
 // ofUser puts a refusal at the field that it is about.

@@ -21,6 +21,7 @@ func (c *Console) userRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(apikey.ScopeUsersRead, c.showUser))
 	mux.HandleFunc("GET "+base+"/{id}/passkeys", c.inTenant(apikey.ScopeUsersRead, c.showUserPasskeys))
 	mux.HandleFunc("GET "+base+"/{id}/sessions", c.inTenant(apikey.ScopeSessions, c.showUserSessions))
+	mux.HandleFunc("GET "+base+"/{id}"+activityPath, c.inTenant(apikey.ScopeUsersRead, c.showUserActivity))
 	mux.HandleFunc("GET "+base+"/{id}/edit", c.inTenant(apikey.ScopeUsersWrite, c.showEditUser))
 	mux.HandleFunc("POST "+base+"/{id}/edit", c.inTenant(apikey.ScopeUsersWrite, c.editUser))
 	mux.HandleFunc("GET "+base+"/{id}/act/{act}", c.inTenant(apikey.ScopeUsersRead, c.showUserAct))

@@ -21,9 +21,10 @@ import (
 const (
 	// visitTimeout bounds all of one visit; the longest takes a tenth of it on
 	// two quiet cores.
-	visitTimeout = 4 * time.Minute
-	// sightTimeout is how long a page may take to show what was asked for.
-	sightTimeout = 20 * time.Second
+	visitTimeout = 8 * time.Minute
+	// sightTimeout is how long a page may take to show what was asked for, and axe to look
+	// at it. Only a test that fails waits for so long, or one on a machine with much else to do.
+	sightTimeout = time.Minute
 	// lookInterval is how often a page is looked at meanwhile.
 	lookInterval = 25 * time.Millisecond
 )
