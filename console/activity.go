@@ -105,13 +105,8 @@ func (c *Console) activityView(r *http.Request, p *place, at ui.Address, of abou
 	if err != nil {
 		return activityView{}, err
 	}
-	view := activityView{Pager: ui.Pager{Says: ui.Count(len(found), "entry"), NextLabel: "Older"}}
-	if at.Get("after") != "" {
-		view.Pager.First = at.Without()
-	}
-	if ask.PageToken != "" {
-		view.Pager.Next = at.After(ask.PageToken)
-	}
+	view := activityView{Pager: ui.Pager{Says: ui.Count(len(found), "entry"), ByTime: true}}
+	view.Pager.Turn(at, at.Query, ask.PageToken)
 	day := ""
 	for i := range found {
 		one := c.happened(&found[i], of, names)

@@ -42,7 +42,7 @@ type apiKeysView struct {
 	Base    string // of the tenant
 	May     bool
 	Filters ui.Filters
-	Columns []ui.Column
+	Columns ui.Columns
 	Keys    []apiKeyRow
 	Pager   ui.Pager
 	CSV     string
@@ -122,12 +122,7 @@ func (c *Console) showAPIKeys(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	view.JSON = ui.Address{Path: at.Path, Query: at.Query}.With("format", "json")
 	view.JSON = strings.Replace(view.JSON, p.base+keysPath, p.base+keysPath+"/export", 1)
-	if req.PageToken != "" {
-		view.Pager.First = at.With()
-	}
-	if page.NextToken != "" {
-		view.Pager.Next = at.After(page.NextToken)
-	}
+	view.Pager.Turn(at, at.Query, page.NextToken)
 	column := func(label, class, sort, order string) ui.Column {
 		col := ui.Column{Label: label, Class: class, Sort: at.With("sort", sort)}
 		if at.Get("sort") == sort {
@@ -135,10 +130,9 @@ func (c *Console) showAPIKeys(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		return col
 	}
-	view.Columns = []ui.Column{
-		column("Key", "", "name", "ascending"), {Label: "State"}, {Label: "May", Class: "opt"}, {Label: "Networks", Class: "opt"},
-		{Label: "Created by", Class: "opt"}, column("Last used", "", "used", "descending"), column("Ends", "opt", "expires", "ascending"),
-	}
+	view.Columns = columnsOf(r, v, at, "apikeys",
+		column("Key", "", "name", "ascending"), ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "May", Class: "opt", Name: "scopes"}, ui.Column{Label: "Networks", Class: "opt", Name: "networks"},
+		ui.Column{Label: "Created by", Class: "opt", Name: "by"}, column("Last used", "", "used", "descending").Named("used"), column("Ends", "opt", "expires", "ascending").Named("ends"))
 	if view.Keys, err = c.apiKeyRows(r.Context(), page.Items); err != nil {
 		c.fail(w, r, v, err)
 		return

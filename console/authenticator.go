@@ -174,12 +174,7 @@ func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit
 		Filters: ui.Filters{At: at, Search: &ui.Search{Name: "q", Label: "Name of a model", Value: at.Get("q")}, Chips: ui.ChipsOf(add), Add: add},
 		Pager:   ui.Pager{Says: ui.Count(len(page.Items), "model")},
 	}
-	if req.PageToken != "" {
-		view.Pager.First = at.With()
-	}
-	if page.NextToken != "" {
-		view.Pager.Next = at.After(page.NextToken)
-	}
+	view.Pager.Turn(at, at.Query, page.NextToken)
 	for i := range page.Items {
 		m := &page.Items[i]
 		row := c.modelOf(m.AAGUID, &now.Document)
@@ -270,12 +265,7 @@ func (c *Console) model200(w http.ResponseWriter, r *http.Request, v *visit, p *
 		withActivity: parts, Base: p.base, Model: c.modelOf(aaguid, &now.Document), Radius: radius, Picked: picked, Dispose: act,
 		May: p.may(apikey.ScopeAuthenticatorsWrite), MayDraft: p.may(apikey.ScopePolicyWrite), Pager: ui.Pager{Says: ui.Count(len(page.Items), "passkey")},
 	}
-	if page.NextToken != "" {
-		view.Pager.Next = at.After(page.NextToken)
-	}
-	if at.Get("after") != "" {
-		view.Pager.First = at.With()
-	}
+	view.Pager.Turn(at, at.Query, page.NextToken)
 	for i := range page.Items {
 		view.Credentials = append(view.Credentials, c.modelCredential(&page.Items[i]))
 	}

@@ -43,8 +43,7 @@ type ceremoniesView struct {
 	Says    string // what a search means that was understood; empty for none
 	Shown   []ui.Segment
 	Rows    []ceremonyRow
-	Older   string // address of the page after; empty on the last
-	First   string // address of the first page; empty on it
+	Pager   ui.Pager
 	Live    bool
 	Paused  bool
 	Switch  string // address with the tail paused, or running
@@ -153,12 +152,8 @@ func (c *Console) showCeremonies(w http.ResponseWriter, r *http.Request, v *visi
 	if v2.Paused {
 		v2.Switch = v2.At.Without("tail")
 	}
-	if after != "" {
-		v2.First = v2.At.With()
-	}
-	if page.NextToken != "" {
-		v2.Older = v2.At.After(page.NextToken)
-	}
+	v2.Pager = ui.Pager{Says: ui.Count(len(page.Items), "ceremony"), ByTime: true}
+	v2.Pager.Turn(v2.At, r.URL.Query(), page.NextToken)
 	for i := range page.Items {
 		row := c.ceremonyRow(&page.Items[i], names)
 		row.Href = (ui.Address{Path: base + "/" + page.Items[i].ID.String(), Query: v2.At.Query}).With()

@@ -198,6 +198,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+Path+"/t/{slug}/search", c.inTenant("", c.search))
 	mux.HandleFunc("GET "+platformBase+"/search", c.inPlatform("", c.search))
 	mux.HandleFunc("POST "+Path+"/theme", c.setTheme)
+	mux.HandleFunc("POST "+Path+"/columns", c.signedIn(c.chooseColumns))
 	mux.HandleFunc(Path+"/", c.showNotFound)
 	c.gateRoutes(mux)
 	c.overviewRoutes(mux)

@@ -129,7 +129,7 @@ type credentialsView struct {
 	Base    string
 	Total   string
 	Filters ui.Filters
-	Columns []ui.Column
+	Columns ui.Columns
 	Rows    []credentialView
 	Pager   ui.Pager
 	None    bool
@@ -208,9 +208,11 @@ func (c *Console) showCredentials(w http.ResponseWriter, r *http.Request, v *vis
 	base := p.base + "/credentials"
 	view := credentialsView{
 		Base: base, Total: counted(total.Active, total.More, "credential") + " can sign in", Filters: ui.Filters{At: a, Chips: ui.ChipsOf(filters), Add: filters},
-		Columns: []ui.Column{{Label: "Passkey"}, {Label: "User"}, {Label: "State"}, {Label: "Kept"}, {Label: "Attestation"}, {Label: "Last used"}, {Label: "Created", Class: "num"}},
-		Pager:   pagerOf(r, c.asOf(r), a, len(list.Items), "credential", list.NextToken, "Older"),
-		None:    len(list.Items) == 0 && len(req.Filter) == 0 && req.PageToken == "",
+		Columns: columnsOf(r, v, a, "credentials", ui.Column{Label: "Passkey"}, ui.Column{Label: "User", Name: "user"}, ui.Column{Label: "State", Name: "state"},
+			ui.Column{Label: "Kept", Name: "kept"}, ui.Column{Label: "Attestation", Name: "attestation"}, ui.Column{Label: "Last used", Name: "used"},
+			ui.Column{Label: "Created", Class: "num", Name: "created"}),
+		Pager: pagerOf(r, c.asOf(r), a, len(list.Items), "credential", list.NextToken, true),
+		None:  len(list.Items) == 0 && len(req.Filter) == 0 && req.PageToken == "",
 	}
 	if p.may(apikey.ScopeExportUsers) {
 		exported := ui.Address{Path: base + "/export", Query: a.Query}

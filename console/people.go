@@ -35,7 +35,7 @@ func rowsOf(q url.Values) int {
 func addressOf(r *http.Request, names ...string) ui.Address {
 	a := ui.Address{Path: r.URL.Path, Query: url.Values{}}
 	asked := r.URL.Query()
-	for _, name := range append(names, "sort", "rows") {
+	for _, name := range append(names, "sort", "rows", "columns") {
 		if value := clean(asked.Get(name)); value != "" && len(value) <= 200 {
 			a.Query.Set(name, value)
 		}
@@ -49,18 +49,19 @@ func requestOf(r *http.Request, a ui.Address, filter []string) listing.Request {
 }
 
 // pagerOf is the foot of a list of n rows.
-func pagerOf(r *http.Request, at time.Time, a ui.Address, n int, noun, next, nextLabel string) ui.Pager {
-	p := ui.Pager{Says: ui.Count(n, noun), NextLabel: nextLabel, Limit: strconv.Itoa(rowsOf(a.Query))}
+func pagerOf(r *http.Request, at time.Time, a ui.Address, n int, noun, next string, byTime bool) ui.Pager {
+	p := ui.Pager{Says: ui.Count(n, noun), ByTime: byTime, Limit: strconv.Itoa(rowsOf(a.Query))}
 	for _, rows := range pageRows {
 		p.Rows = append(p.Rows, ui.Choice{Value: a.With("rows", strconv.Itoa(rows)), Label: strconv.Itoa(rows)})
 	}
-	if r.URL.Query().Get("after") != "" {
+	q := maps.Clone(a.Query)
+	q.Set("at", strconv.FormatInt(at.Unix(), 10))
+	p.Turn(ui.Address{Path: a.Path, Query: q}, r.URL.Query(), next)
+	if p.First != "" { // which begins now
+		if p.Before == p.First {
+			p.Before = a.Without()
+		}
 		p.First = a.Without()
-	}
-	if next != "" {
-		q := maps.Clone(a.Query)
-		q.Set("at", strconv.FormatInt(at.Unix(), 10))
-		p.Next = ui.Address{Path: a.Path, Query: q}.After(next)
 	}
 	return p
 }

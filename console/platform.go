@@ -84,13 +84,8 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		view.Rows = append(view.Rows, row)
 	}
-	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), NextLabel: "Older"}
-	if list.NextToken != "" {
-		view.Pager.Next = here.After(list.NextToken)
-	}
-	if here.Get("after") != "" {
-		view.Pager.First = here.Without("after")
-	}
+	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), ByTime: true}
+	view.Pager.Turn(here, here.Query, list.NextToken)
 	view.Page = c.frame(w, r, v, p, "Tenants", tenantsPath)
 	c.render(w, r, http.StatusOK, c.tenantsPage(view))
 }

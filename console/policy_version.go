@@ -72,13 +72,8 @@ func (c *Console) showPolicyVersions(w http.ResponseWriter, r *http.Request, v *
 			return
 		}
 	}
-	view := versionsView{Base: p.base, Versions: rows, Pager: ui.Pager{Says: ui.Count(len(rows), "version"), NextLabel: "Older"}}
-	if at.Get("after") != "" {
-		view.Pager.First = at.With()
-	}
-	if page.NextToken != "" {
-		view.Pager.Next = at.After(page.NextToken)
-	}
+	view := versionsView{Base: p.base, Versions: rows, Pager: ui.Pager{Says: ui.Count(len(rows), "version"), ByTime: true}}
+	view.Pager.Turn(at, at.Query, page.NextToken)
 	view.Page = c.frame(w, r, v, p, "Versions", p.base+policiesPath, ui.Link{Href: p.base + policiesPath, Label: "Policy"})
 	c.render(w, r, http.StatusOK, c.versionsPage(view))
 }

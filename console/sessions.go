@@ -74,7 +74,7 @@ type sessionsView struct {
 
 	Base    string
 	Filters ui.Filters
-	Columns []ui.Column
+	Columns ui.Columns
 	Rows    []sessionRow
 	Pager   ui.Pager
 	None    bool
@@ -148,10 +148,12 @@ func (c *Console) showSessions(w http.ResponseWriter, r *http.Request, v *visit,
 	exported := ui.Address{Path: base + "/export", Query: a.Query}
 	view := sessionsView{
 		Base: base, Filters: ui.Filters{At: a, Chips: ui.ChipsOf(filters), Add: filters},
-		Columns: []ui.Column{{Label: "Device"}, {Label: "User"}, {Label: "State"}, {Label: "Address"}, {Label: "Assurance"}, {Label: "Signed in"}, {Label: "Ends", Class: "num"}},
-		Pager:   pagerOf(r, c.asOf(r), a, len(list.Items), "session", list.NextToken, "Older"),
-		None:    len(list.Items) == 0 && req.Filter == "" && req.PageToken == "",
-		CSV:     exported.Without(), JSON: exported.With("format", "json"),
+		Columns: columnsOf(r, v, a, "sessions", ui.Column{Label: "Device"}, ui.Column{Label: "User", Name: "user"}, ui.Column{Label: "State", Name: "state"},
+			ui.Column{Label: "Address", Name: "address"}, ui.Column{Label: "Assurance", Name: "assurance"}, ui.Column{Label: "Signed in", Name: "since"},
+			ui.Column{Label: "Ends", Class: "num", Name: "ends"}),
+		Pager: pagerOf(r, c.asOf(r), a, len(list.Items), "session", list.NextToken, true),
+		None:  len(list.Items) == 0 && req.Filter == "" && req.PageToken == "",
+		CSV:   exported.Without(), JSON: exported.With("format", "json"),
 	}
 	owners := make([]user.ID, len(list.Items))
 	for i := range list.Items {

@@ -38,7 +38,7 @@ type usersView struct {
 	MayAdd   bool
 	Bulk     []bulkAct
 	Filters  ui.Filters
-	Columns  []ui.Column
+	Columns  ui.Columns
 	Rows     []userRow
 	Pager    ui.Pager
 	Nobody   bool // the tenant has no users
@@ -157,7 +157,7 @@ func (c *Console) showUsers(w http.ResponseWriter, r *http.Request, v *visit, p 
 	view := usersView{
 		Base: base, MayAdd: p.may(apikey.ScopeUsersWrite), Nobody: total.Users == 0,
 		Filters: ui.Filters{At: a, Search: &ui.Search{Name: "q", Label: "Name or external id", Value: a.Get("q")}, Chips: ui.ChipsOf(filters), Add: filters},
-		Pager:   pagerOf(r, c.asOf(r), a, len(list.Items), "user", list.NextToken, nextLabel(a)),
+		Pager:   pagerOf(r, c.asOf(r), a, len(list.Items), "user", list.NextToken, byTime(a)),
 		Total:   counted(total.Users, total.More, "user"),
 	}
 	if total.Users > 0 {
@@ -173,7 +173,7 @@ func (c *Console) showUsers(w http.ResponseWriter, r *http.Request, v *visit, p 
 		exported := ui.Address{Path: base + "/export", Query: a.Query}
 		view.CSV, view.JSON = export, exported.With("format", "json")
 	}
-	view.Columns = userColumns(a)
+	view.Columns = columnsOf(r, v, a, "users", userColumns(a)...)
 	for i := range list.Items {
 		view.Rows = append(view.Rows, c.userRow(&list.Items[i]))
 	}
@@ -184,12 +184,10 @@ func (c *Console) showUsers(w http.ResponseWriter, r *http.Request, v *visit, p 
 	c.render(w, r, http.StatusOK, c.usersPage(view))
 }
 
-// nextLabel is what the page after is called: by time it is older.
-func nextLabel(a ui.Address) string {
-	if s := a.Get("sort"); s == "" || s == "-created" {
-		return "Older"
-	}
-	return "Next"
+// byTime reports whether the newest come first.
+func byTime(a ui.Address) bool {
+	s := a.Get("sort")
+	return s == "" || s == "-created"
 }
 
 // counted is a number that was counted up to a bound.
@@ -212,11 +210,13 @@ func enrolled(t user.Totals) string {
 
 func userColumns(a ui.Address) []ui.Column {
 	if a.Get("q") != "" {
-		return []ui.Column{{Label: "User"}, {Label: "State"}, {Label: "Passkeys"}, {Label: "Last sign-in"}, {Label: "Created", Class: "num"}}
+		return []ui.Column{
+			{Label: "User"}, {Label: "State", Name: "state"}, {Label: "Passkeys", Name: "passkeys"}, {Label: "Last sign-in", Name: "signin"}, {Label: "Created", Class: "num", Name: "created"},
+		}
 	}
 	return []ui.Column{
-		{Label: "User"}, {Label: "State"}, {Label: "Passkeys"},
-		ui.Sorted("Last sign-in", "", a, "signin", "-created"), ui.Sorted("Created", "num", a, "created", "-created"),
+		{Label: "User"}, {Label: "State", Name: "state"}, {Label: "Passkeys", Name: "passkeys"},
+		ui.Sorted("Last sign-in", "", a, "signin", "-created").Named("signin"), ui.Sorted("Created", "num", a, "created", "-created").Named("created"),
 	}
 }
 

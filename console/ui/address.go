@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Address is where a list is, with its filters: a page's own path and query. Its methods
@@ -13,9 +14,9 @@ type Address struct {
 	Query url.Values
 }
 
-// cursor are the parameters that say where in a list a page begins: they mean nothing to
-// another filter or order.
-var cursor = []string{"after"}
+// cursor are the parameters that say where in a list a page begins, and where those before
+// it did: they mean nothing to another filter or order.
+var cursor = []string{"after", "back"}
 
 // With returns the address of the first page with each name set to the value after it.
 func (a Address) With(pairs ...string) string {
@@ -38,10 +39,44 @@ func (a Address) Without(names ...string) string {
 	return link(a.Path, q)
 }
 
-// After returns the address of the page that begins after a token.
-func (a Address) After(token string) string {
+// firstPage stands for the first page among the tokens of pages; no token is spelled so.
+const firstPage = "-"
+
+// maxBack is how many pages can be gone back one by one: with tokens of a hundred characters
+// the address stays short of what servers and proxies take.
+const maxBack = 24
+
+// Turn puts the addresses of the pages around the one that was asked for into p. next is the
+// token of the page after; empty on the last.
+//
+// A page begins after an item, whatever is added or deleted before it. The address remembers
+// where the pages before it began, so that going back shows those, and no item is passed over:
+// what was deleted from one of them makes room for the next. The first page is the newest there
+// is by then.
+func (p *Pager) Turn(a Address, asked url.Values, next string) {
+	here, back := asked.Get("after"), strings.FieldsFunc(asked.Get("back"), func(r rune) bool { return r == '.' })
+	if here == "" {
+		here, back = firstPage, nil
+	} else {
+		p.First = a.Without()
+	}
+	if n := len(back); n > 0 && back[n-1] == firstPage {
+		p.Before = p.First
+	} else if n > 0 {
+		p.Before = a.page(back[n-1], back[:n-1])
+	}
+	if next != "" {
+		back = append(back, here)
+		p.Next = a.page(next, back[max(0, len(back)-maxBack):])
+	}
+}
+
+func (a Address) page(token string, back []string) string {
 	q := a.filters()
 	q.Set("after", token)
+	if len(back) > 0 {
+		q.Set("back", strings.Join(back, "."))
+	}
 	return link(a.Path, q)
 }
 

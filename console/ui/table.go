@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/a-h/templ"
@@ -13,6 +14,41 @@ type Column struct {
 	Hidden bool   // the label is for screen readers alone
 	Sort   string // address of the list in this order; empty: no order by it
 	Order  string // ascending, descending, or empty while the list is not in this order
+	Name   string // by which it is chosen; empty: it is always shown
+	Off    bool   // somebody chose not to see it
+}
+
+// Columns are those of a table, of which people choose what they see.
+type Columns struct {
+	List string // of which the choice is remembered
+	Next string // address of the list, to come back to; without a choice
+	All  []Column
+}
+
+// Named is a column by the name by which it is chosen.
+func (c Column) Named(name string) Column {
+	c.Name = name
+	return c
+}
+
+// Choose leaves of the columns that have a name those in shown.
+func (c Columns) Choose(shown []string) Columns {
+	all := slices.Clone(c.All)
+	for i := range all {
+		all[i].Off = all[i].Name != "" && !slices.Contains(shown, all[i].Name)
+	}
+	c.All = all
+	return c
+}
+
+// Shows reports whether the column of a name is shown.
+func (c Columns) Shows(name string) bool {
+	return !slices.ContainsFunc(c.All, func(one Column) bool { return one.Name == name && one.Off })
+}
+
+// some reports whether any column is left out.
+func (c Columns) some() bool {
+	return slices.ContainsFunc(c.All, func(one Column) bool { return one.Off })
 }
 
 func (c Column) attributes() templ.Attributes {
@@ -43,15 +79,16 @@ func Sorted(label, class string, a Address, name, byDefault string) Column {
 	return c
 }
 
-// Pager is the foot of a list that is read by keyset: there are no page numbers.
+// Pager is the foot of a list that is read by keyset: there are no page numbers. Turn puts the
+// addresses in.
 type Pager struct {
-	Says  string // "50 users", "50 of about 26,400"
-	First string // address of the first page; empty on it
-	Next  string // address of the page after; empty on the last
-	// NextLabel is "Older" for lists by time, and "Next" for others, which is the default.
-	NextLabel string
-	Rows      []Choice // how many rows a page may have, with the addresses as values
-	Limit     string   // of those, the label of the one that holds
+	Says   string   // "50 users", "50 of about 26,400"
+	First  string   // address of the first page; empty on it
+	Before string   // address of the page before; empty on the first, and where it is not known
+	Next   string   // address of the page after; empty on the last
+	ByTime bool     // the newest first: Newer and Older, instead of Previous and Next
+	Rows   []Choice // how many rows a page may have, with the addresses as values
+	Limit  string   // of those, the label of the one that holds
 }
 
 // Filters are what stands above a table: a search, chips of the filters that hold, and what

@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	// visitTimeout bounds all of one visit; the longest takes a tenth of it on
-	// two quiet cores.
-	visitTimeout = 8 * time.Minute
 	// sightTimeout is how long a page may take to show what was asked for, and axe to look
 	// at it. Only a test that fails waits for so long, or one on a machine with much else to do.
 	sightTimeout = time.Minute
@@ -44,7 +41,6 @@ type Visitor struct {
 func (c *Chromium) Visitor(t testing.TB) *Visitor {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
-	ctx, stop := context.WithTimeout(ctx, visitTimeout)
 	v := &Visitor{t: t, ctx: ctx, name: fmt.Sprintf("%s-%d", t.Name(), c.visitors.Add(1))}
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open a tab: %v", err)
@@ -68,7 +64,6 @@ func (c *Chromium) Visitor(t testing.TB) *Visitor {
 		if t.Failed() {
 			v.leavePicture()
 		}
-		stop()
 		cancel()
 		listening.Wait()
 		for _, problem := range v.problems {
