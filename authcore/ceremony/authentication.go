@@ -64,6 +64,9 @@ func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req B
 		return BegunAuthentication{}, err
 	}
 	a.requireUV = verification == webauthn.Required
+	if s.tail.Watched(sc.Tenant()) {
+		s.tellSignIn(sc, &a)
+	}
 	return BegunAuthentication{
 		ID:        a.seal(ring),
 		ExpiresAt: a.expiresAt,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -99,5 +100,30 @@ func BenchmarkRefusedSignature(b *testing.B) {
 		if _, err := w.finish(b, acme, begun, resp); err == nil {
 			b.Fatal("accepted")
 		}
+	}
+}
+
+// What a begin costs while nobody watches, while another tenant is watched, and while its
+// own is: only the last may cost anything.
+func BenchmarkBeginAuthenticationWatched(b *testing.B) {
+	w := newWorld(b)
+	acme, globex := w.tenant(b), w.tenant(b)
+	for _, watched := range []struct {
+		name string
+		by   scope.Scope
+	}{{"nobody", scope.Scope{}}, {"another", globex}, {"itself", acme}} {
+		b.Run(watched.name, func(b *testing.B) {
+			if !watched.by.IsZero() {
+				st, err := w.tail.Open(b.Context(), watched.by, tail.Request{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer st.Close(b.Context())
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				w.begin(b, acme)
+			}
+		})
 	}
 }

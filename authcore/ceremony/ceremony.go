@@ -28,6 +28,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
@@ -248,6 +249,7 @@ type Options struct {
 	Ephemeral *ephemeral.Client // required: registrations are kept there
 	Denials   *audit.Denials    // required: refusals are recorded by it
 	Evidence  *evidence.Service // of registrations; nil keeps none
+	Tail      *tail.Service     // told of begins while somebody watches; nil: nobody does
 	Rand      io.Reader         // of challenges; nil means crypto/rand
 
 	// Metadata returns what attestations are judged by, nil while there is none. Nil: there
@@ -267,6 +269,7 @@ type Service struct {
 	ephemeral *ephemeral.Client
 	denials   *audit.Denials
 	evidence  *evidence.Service
+	tail      *tail.Service
 	rand      io.Reader
 	metadata  func() *mds.Snapshot
 	roots     func(context.Context, scope.Scope) ([]attestation.Root, error)
@@ -295,7 +298,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, evidence: o.Evidence, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, tail: o.Tail, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
@@ -71,6 +72,11 @@ func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req Fi
 	if err != nil {
 		detail := s.keepRefused(ctx, sc, &e, err)
 		s.refuseFinish(ctx, sc, actionRegister, e.attempt(&req.Response, err), err, detail...)
+	}
+	if e.begun != nil && s.tail.Watched(sc.Tenant()) {
+		s.tail.End(sc.Tenant(), tail.Ref(e.begun.Challenge), id)
+	}
+	if err != nil {
 		return Registered{}, err
 	}
 	return done, nil

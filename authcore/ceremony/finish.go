@@ -11,6 +11,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/attr"
@@ -57,6 +58,11 @@ func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req 
 	done, err := s.finish(ctx, &in, &req)
 	if err != nil {
 		s.refuseFinish(ctx, sc, actionAuthenticate, in.attempt(&req.Response, err), err)
+	}
+	if in.opened && s.tail.Watched(sc.Tenant()) {
+		s.tail.End(sc.Tenant(), tail.Ref(in.begun.challenge[:]), id)
+	}
+	if err != nil {
 		return Authenticated{}, err
 	}
 	return done, nil

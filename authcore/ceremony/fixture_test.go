@@ -14,9 +14,11 @@ import (
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/debugger"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/session"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
@@ -45,6 +47,7 @@ type server struct {
 	sessions    *session.Service
 	evidence    *evidence.Service
 	denials     *audit.Denials
+	tail        *tail.Service
 }
 
 // world is a database and the servers on it. The first is the embedded one.
@@ -97,9 +100,12 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	}
 	s.evidence = evidence.New(evidence.Options{Store: store, Keys: s.keys})
 	s.denials = audit.NewDenials(audit.DenialsOptions{Store: store, PerMinute: cmp.Or(w.perMinute, 1000)})
+	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now}); err != nil {
+		t.Fatal(err)
+	}
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
-		Denials: s.denials, Evidence: s.evidence,
+		Denials: s.denials, Evidence: s.evidence, Tail: s.tail,
 		Metadata: w.metadata.Load,
 	})
 	if err != nil {

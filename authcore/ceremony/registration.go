@@ -132,6 +132,9 @@ func (s *Service) BeginRegistration(ctx context.Context, sc scope.Scope, req Beg
 	if err := s.keep(ctx, sc, ring, &r, snap.Policy.RegistrationTimeout()+afterlife); err != nil {
 		return BegunRegistration{}, err
 	}
+	if s.tail.Watched(sc.Tenant()) {
+		s.tellRegistration(sc, &r, s.store.Now())
+	}
 	return BegunRegistration{
 		ID: r.ID, ExpiresAt: r.ExpiresAt,
 		Options: webauthn.CreationOptions{

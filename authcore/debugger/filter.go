@@ -28,6 +28,9 @@ var (
 	maxTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
+// outcomes are all that there are.
+var outcomes = []string{string(Allow), string(StepUp), string(Deny), string(Failed)}
+
 func parseFilter(text string) (filter, error) {
 	var f filter
 	terms, err := listing.Parse(text)
@@ -35,7 +38,7 @@ func parseFilter(text string) (filter, error) {
 		return f, err
 	}
 	kinds := listing.NewChoice(string(Registration), string(Authentication))
-	outcomes := listing.NewChoice(string(Allow), string(StepUp), string(Deny), string(Failed))
+	outcomes := listing.NewChoice(outcomes...)
 	var span listing.Span
 	var reason, owner, cred, model, trace, request listing.Exact
 	exact := map[string]*listing.Exact{

@@ -86,10 +86,14 @@ var law = []room{
 		"tenancy":             "handlers call its services",
 		"authcore":            "handlers call its services",
 		"web/static":          "the API reference is a page, too",
+		"web/sse":             "live events of the API",
 		"tenancy/fault":       leaf,
 		"tenancy/scope":       leaf,
 		"tenancy/idempotency": leaf,
 		"tenancy/secret":      leaf,
+	}},
+	{path: "web/sse", outside: []string{}, may: map[string]string{
+		"tenancy/fault": leaf,
 	}},
 	{path: "web/static", outside: []string{}, may: map[string]string{
 		"sdk/js": "the browser SDK is served to demos and customers",
@@ -103,10 +107,11 @@ var law = []room{
 		"tenancy/fault": leaf,
 		"tenancy/scope": leaf,
 		"web/static":    "one place for style sheets and scripts",
+		"web/sse":       "one place that keeps a stream open, and says why it ends",
 	}},
 	{path: "cmd", may: map[string]string{
 		"db": wires, "tenancy": wires, "authcore": wires, "web": wires, "console": wires, "proto": wires, "sdk/js": wires,
-		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "tenancy/secret": wires, "web/static": wires, "web/demo": wires,
+		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "tenancy/secret": wires, "web/static": wires, "web/sse": wires, "web/demo": wires,
 		softwareAuthenticator: "biocore loadtest signs in by software",
 	}},
 }

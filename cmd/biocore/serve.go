@@ -174,8 +174,9 @@ func (s *server) start(ctx context.Context, h http.Handler) {
 	}
 }
 
-// wait serves until ctx ends or a part fails, then drains: unready first, then no new
-// connections, then the requests in flight, then what goes on beside them.
+// wait serves until ctx ends or a part fails, then drains: unready first, then live streams,
+// which end by nothing else, then no new connections, then the requests in flight, then what
+// goes on beside them.
 func (s *server) wait(ctx context.Context) error {
 	var failure error
 	select {
@@ -183,6 +184,7 @@ func (s *server) wait(ctx context.Context) error {
 	case failure = <-s.failed:
 	}
 	s.draining.Store(true)
+	s.tail.Stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
 	err := errors.Join(s.publicPort.Shutdown(drain), s.opsPort.Shutdown(drain))

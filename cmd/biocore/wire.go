@@ -26,6 +26,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/retention"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/token"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console"
@@ -194,6 +195,7 @@ type platform struct {
 	tel     *telemetry
 	redis   *ephemeral.Client
 	objects *blob.Bucket // nil: none is configured
+	tail    *tail.Service
 	blast   *blastradius.Service
 	limits  *ratelimit.Limiter
 	system  *system.Service
@@ -201,6 +203,7 @@ type platform struct {
 	rpc     *connect.Server
 	open    *connect.Server // what takes no key
 	rest    *rest.Handler
+	events  *rpc.CeremonyEvents
 	oauth   *oauth.Handler
 	static  *static.Files
 	console *console.Console
@@ -273,8 +276,14 @@ func (p *platform) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.tail, err = tail.New(tail.Options{Reader: p.debugger, Keys: p.keys, Redis: p.redis, Now: p.store.Now, Log: p.tel.Log}); err != nil {
+		return err
+	}
+	if err := p.tel.ObserveTail(p.tail.Stats); err != nil {
+		return err
+	}
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence,
+		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence, Tail: p.tail,
 		Metadata: p.mds.Current, Roots: p.roots.Current,
 	})
 	if err != nil {
@@ -357,7 +366,9 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterStatsServiceHandler(p.rpc, rpc.NewStatsHandler(p.stats))
 	adminv1connect.RegisterDashboardServiceHandler(p.rpc, rpc.NewDashboardHandler(boards))
 	adminv1connect.RegisterSystemServiceHandler(p.rpc, rpc.NewSystemHandler(p.system))
-	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: rpc.NewGate(p.apiKeys, p.limits), Tenants: p.tenants, Log: p.tel.Log})
+	gate := rpc.NewGate(p.apiKeys, p.limits)
+	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
+	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
 	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
@@ -378,7 +389,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 // public is the handler of the public port; demo may be nil.
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
-		RPC: p.rpc, Open: p.open, REST: p.rest, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
+		RPC: p.rpc, Open: p.open, REST: p.rest, Events: p.events, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
 		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
 		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
@@ -425,7 +436,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.mds.Run, p.runner.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

@@ -251,6 +251,55 @@ func (q *Queries) FindFailedCeremonies(ctx context.Context, arg FindFailedCeremo
 	return items, nil
 }
 
+const GetCeremonies = `-- name: GetCeremonies :many
+SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM ceremonies WHERE at >= $1::timestamptz AND at <= $2::timestamptz AND id = ANY ($3::uuid[])
+ORDER BY at, id
+`
+
+type GetCeremoniesParams struct {
+	Since time.Time
+	Until time.Time
+	Ids   []uuid.UUID
+}
+
+// Some of a span, in order. Index: ceremonies_pkey.
+func (q *Queries) GetCeremonies(ctx context.Context, arg GetCeremoniesParams) ([]Ceremony, error) {
+	rows, err := q.db.Query(ctx, GetCeremonies, arg.Since, arg.Until, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Ceremony{}
+	for rows.Next() {
+		var i Ceremony
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.At,
+			&i.ID,
+			&i.Kind,
+			&i.Outcome,
+			&i.Reason,
+			&i.UserID,
+			&i.CredentialID,
+			&i.PolicyVersion,
+			&i.Facts,
+			&i.LatencyUs,
+			&i.TraceID,
+			&i.RequestID,
+			&i.Browser,
+			&i.ApiKeyID,
+			&i.Repeats,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const GetCeremony = `-- name: GetCeremony :one
 SELECT tenant_id, at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id, repeats FROM ceremonies WHERE at >= $1::timestamptz AND at < $2::timestamptz AND id = $3
 `
@@ -394,6 +443,42 @@ func (q *Queries) ListCeremonies(ctx context.Context, arg ListCeremoniesParams) 
 			&i.PolicyVersion,
 			&i.Facts,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const NewestCeremonies = `-- name: NewestCeremonies :many
+SELECT at, id FROM ceremonies WHERE at >= $1::timestamptz ORDER BY at DESC, id DESC LIMIT $2
+`
+
+type NewestCeremoniesParams struct {
+	Since   time.Time
+	MaxRows int32
+}
+
+type NewestCeremoniesRow struct {
+	At time.Time
+	ID uuid.UUID
+}
+
+// Where the newest stand, back to since, the newest first: what a live tail compares with what
+// it has told. Index: ceremonies_pkey, backwards.
+func (q *Queries) NewestCeremonies(ctx context.Context, arg NewestCeremoniesParams) ([]NewestCeremoniesRow, error) {
+	rows, err := q.db.Query(ctx, NewestCeremonies, arg.Since, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NewestCeremoniesRow{}
+	for rows.Next() {
+		var i NewestCeremoniesRow
+		if err := rows.Scan(&i.At, &i.ID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

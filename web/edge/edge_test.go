@@ -40,7 +40,7 @@ func handler(o edge.Options) http.Handler {
 		o.Log = discard
 	}
 	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Schema, &o.Static, &o.JWKS, &o.OAuth, &o.Configuration, &o.Metadata,
-		&o.RelatedOrigins, &o.PasskeyEndpoints, &o.AssetLinks, &o.AppSiteAssociation, &o.Icons} {
+		&o.RelatedOrigins, &o.PasskeyEndpoints, &o.AssetLinks, &o.AppSiteAssociation, &o.Icons, &o.Events} {
 		if *h == nil {
 			*h = echo
 		}

@@ -19,6 +19,7 @@ type Options struct {
 	RPC       *connect.Server // every method of both planes, with its interceptors
 	Open      *connect.Server // what takes no key: gRPC's health check and reflection; nil: not served
 	REST      http.Handler    // the same methods by their google.api.http paths
+	Events    http.Handler    // /admin/v1/ceremonies/events
 	Reference http.Handler    // /openapi/*.yaml and /docs/api
 	Schema    http.Handler    // /schemas/policy/v1.json, see Constant
 	Static    http.Handler    // /static/
@@ -62,6 +63,7 @@ func New(o Options) http.Handler {
 	}
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
+	api.Handle("GET /admin/v1/ceremonies/events", o.Events)
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
 	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)

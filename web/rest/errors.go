@@ -77,6 +77,10 @@ func statusOf(e *connect.Error) int {
 	return http.StatusInternalServerError
 }
 
+// WriteError answers err, which web/rpc has mapped, for what is at a path below REST's and is
+// no method.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) { writeError(w, r, err) }
+
 // writeError answers err. Only a local *connect.Error is believed: the mapping
 // interceptor of web/rpc makes one of every error, so anything else has gone
 // around it and says nothing to the client.

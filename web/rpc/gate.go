@@ -23,16 +23,28 @@ func NewGate(keys *apikey.Service, limits *ratelimit.Limiter) *Gate {
 // Server returns the scope of who holds key, if that is a server key that has the
 // scope wanted and is within its limits. Errors are those of an RPC.
 func (g *Gate) Server(ctx context.Context, key, wanted string) (scope.Scope, error) {
-	origin := OriginFromContext(ctx)
-	caller, err := g.keys.Authenticate(ctx, key, origin.Address)
+	caller, err := g.caller(ctx, key, wanted)
 	if err != nil {
 		return scope.Scope{}, err
 	}
-	if err := (access{kinds: serverKey, scope: wanted}).admits(&caller); err != nil {
-		return scope.Scope{}, err
-	}
+	origin := OriginFromContext(ctx)
 	if err := allow(g.limits, caller, origin.Address); err != nil {
 		return scope.Scope{}, err
 	}
 	return caller.Scope.WithOrigin(origin), nil
+}
+
+// Still reports whether Server would still let in who holds key. It is no call, and is not
+// counted.
+func (g *Gate) Still(ctx context.Context, key, wanted string) error {
+	_, err := g.caller(ctx, key, wanted)
+	return err
+}
+
+func (g *Gate) caller(ctx context.Context, key, wanted string) (apikey.Caller, error) {
+	caller, err := g.keys.Authenticate(ctx, key, OriginFromContext(ctx).Address)
+	if err != nil {
+		return apikey.Caller{}, err
+	}
+	return caller, (access{kinds: serverKey, scope: wanted}).admits(&caller)
 }

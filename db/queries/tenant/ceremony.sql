@@ -67,3 +67,13 @@ ORDER BY at DESC, id DESC OFFSET sqlc.arg(max_scanned)::int - 1 LIMIT 1;
 -- name: GetCeremony :one
 -- Of a span, which its id tells nearly. Index: ceremonies_pkey.
 SELECT * FROM ceremonies WHERE at >= sqlc.arg(since)::timestamptz AND at < sqlc.arg(until)::timestamptz AND id = sqlc.arg(id);
+
+-- name: NewestCeremonies :many
+-- Where the newest stand, back to since, the newest first: what a live tail compares with what
+-- it has told. Index: ceremonies_pkey, backwards.
+SELECT at, id FROM ceremonies WHERE at >= sqlc.arg(since)::timestamptz ORDER BY at DESC, id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: GetCeremonies :many
+-- Some of a span, in order. Index: ceremonies_pkey.
+SELECT * FROM ceremonies WHERE at >= sqlc.arg(since)::timestamptz AND at <= sqlc.arg(until)::timestamptz AND id = ANY (sqlc.arg(ids)::uuid[])
+ORDER BY at, id;
