@@ -34,6 +34,7 @@ var extraPolicies = map[string]string{
 	"public.domain_proofs due":        "bc_jobs asks which tenants' domains to look at again; it sees tenant and time",
 	"public.tenants due":              "bc_jobs asks which tenants are to be destroyed; it sees id and times",
 	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
+	"public.exports due":              "bc_jobs asks which tenants have exports to write or remove; it sees tenant and time",
 	"public.support_grants staff":     "bc_control asks which grants a person of the staff has",
 }
 

@@ -63,6 +63,7 @@ var supportBlind = map[string]string{
 	"public.evidence":              "opens pieces of evidence",
 	"public.sign_in_marks":         "says nothing to a person",
 	"public.import_marks":          "says nothing to a person",
+	"public.exports":               "archives of everything, and what opens them",
 	"public.active_users":          "says nothing that the users do not",
 }
 

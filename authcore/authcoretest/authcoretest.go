@@ -92,6 +92,9 @@ func build(t testing.TB, base *dbtest.Store, store *db.Store, k keys.KMS, denial
 	return w
 }
 
+// Server is the store of these services: with a clock that is ahead, in a world that is Later.
+func (w *World) Server() *db.Store { return w.server }
+
 // Replica is another server on the same database, with caches of its own.
 func (w *World) Replica(t testing.TB) *World {
 	t.Helper()

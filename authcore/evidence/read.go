@@ -238,21 +238,31 @@ func (s *Service) open(ctx context.Context, sc scope.Scope, id uuid.UUID) (tenan
 	if err != nil {
 		return row, nil, nil, err
 	}
-	body := row.Body
-	if body == nil {
-		if s.objects == nil {
-			return row, nil, nil, blob.ErrUnavailable.WithCause(errors.New("none is configured"))
-		}
-		body, err = s.objects.Get(ctx, sc, objectKind, id)
-		if errors.Is(err, blob.ErrNotFound) {
-			return row, nil, nil, ErrMissing.WithCause(fmt.Errorf("evidence %s: %w", id, err))
-		} else if err != nil {
-			return row, nil, nil, err
-		}
-	}
-	raw, err := open(ring, id, row.RecordKey, body)
+	raw, err := s.Open(ctx, sc, ring, id, row.RecordKey, row.Body)
 	if err != nil {
-		return row, nil, nil, fmt.Errorf("open evidence: %w", err)
+		return row, nil, nil, err
 	}
 	return row, raw, ring, nil
+}
+
+// Open returns the record of a piece whose row has recordKey and body; nil: object storage
+// has it. ErrMissing, blob.ErrUnavailable; keys.ErrSealed when it does not open.
+func (s *Service) Open(ctx context.Context, sc scope.Scope, ring *keys.Ring, id uuid.UUID, recordKey, body []byte) ([]byte, error) {
+	if body == nil {
+		if s.objects == nil {
+			return nil, blob.ErrUnavailable.WithCause(errors.New("none is configured"))
+		}
+		var err error
+		body, err = s.objects.Get(ctx, sc, objectKind, id)
+		if errors.Is(err, blob.ErrNotFound) {
+			return nil, ErrMissing.WithCause(fmt.Errorf("evidence %s: %w", id, err))
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	raw, err := open(ring, id, recordKey, body)
+	if err != nil {
+		return nil, fmt.Errorf("open evidence: %w", err)
+	}
+	return raw, nil
 }

@@ -44,6 +44,9 @@ func contactOf(c *Contact, kind ContactKind) *string {
 	return &c.Email
 }
 
+// Of returns the contact of a kind; empty: there is none.
+func (c Contact) Of(kind ContactKind) string { return *contactOf(&c, kind) }
+
 // contactKinds in the order in which they are written: two transactions that write
 // both of one user's would else meet each other's lock.
 var contactKinds = [...]ContactKind{Email, Phone}

@@ -92,6 +92,23 @@ func openContacts(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, users [
 	return damaged, nil
 }
 
+// ContactsOf opens the contacts of users by their ids, in tx. What does not open is empty:
+// who exports everything says so, and goes on. ErrKeyLogged.
+func ContactsOf(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, ids []ID) (map[ID]Contact, error) {
+	users := make([]User, len(ids))
+	for i, id := range ids {
+		users[i].ID = id
+	}
+	if _, err := openContacts(ctx, tx, ring, users); err != nil {
+		return nil, err
+	}
+	of := make(map[ID]Contact, len(users))
+	for i := range users {
+		of[users[i].ID] = users[i].Contact
+	}
+	return of, nil
+}
+
 // intact reports that a row opened, and that its index is of what it holds: else a
 // search would find somebody else.
 func intact(ring *keys.Ring, kind ContactKind, value string, index []byte) bool {

@@ -228,6 +228,12 @@ func effects() []effect {
 			w.must(t, "POST", "/admin/v1/tenants/"+c.id+":suspend", w.platformKey, map[string]any{})
 			return "POST", "/admin/v1/tenants/" + c.id + ":resume", w.platformKey, map[string]any{}
 		}, "tenant.resume", false, ""},
+		{adminv1connect.ExportServiceStartExportProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/tenants/" + c.id + ":export", c.secret, map[string]any{"reason": "we are leaving"}
+		}, "export.start", false, ""},
+		{adminv1connect.ExportServiceCancelExportProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.export(t, c) + ":cancel", w.platformKey, map[string]any{"reason": "a mistake"}
+		}, "export.cancel", false, ""},
 		{adminv1connect.TenantServiceDeleteTenantProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/tenants/" + c.id + "?reason=over", w.platformKey, nil
 		}, "tenant.delete", false, ""},

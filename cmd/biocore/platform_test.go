@@ -53,7 +53,9 @@ func testConfig(t testing.TB, store *dbtest.Store, redisURL string) Config {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	store := dbtest.Fresh(t)
-	return startWorld(t, store, testConfig(t, store, dbtest.Redis(t)))
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	cfg.ObjectStorageURL = "file://" + t.TempDir()
+	return startWorld(t, store, cfg)
 }
 
 // startWorld starts a server that ends with the test.

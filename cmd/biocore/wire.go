@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/blastradius"
@@ -55,6 +56,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/system"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
+	"github.com/biocore-id/biocore/web/download"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/oauth"
 	"github.com/biocore-id/biocore/web/rest"
@@ -80,6 +82,7 @@ type operator struct {
 	debugger *debugger.Reader
 	trail    *trail.Reader
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
+	exports  *archive.Service  // as evidence
 	mds      *mds.Service      // models of authenticators
 	roots    *attestation.Service
 	denials  *audit.Denials // refusals: recorded while a server runs, see platform.Run
@@ -107,7 +110,8 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		Reseal: func(ctx context.Context, sc scope.Scope, limit int) (int, error) {
 			users, err := o.users.Reseal(ctx, sc, limit)
 			records, more := o.evidence.Reseal(ctx, sc, limit-users)
-			return users + records, errors.Join(err, more)
+			archives, still := o.exports.Reseal(ctx, sc, limit-users-records)
+			return users + records + archives, errors.Join(err, more, still)
 		},
 	})
 	queue, err := jobs.NewQueue()
@@ -117,6 +121,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}
 	o.users = user.New(user.Options{Store: store, Keys: o.keys, Queue: queue})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
+	o.exports = archive.New(archive.Options{Store: store, Keys: o.keys, Evidence: o.evidence, Log: tel.Log})
 	o.roots = attestation.New(store)
 	o.stats = stats.New(store)
 	var guesses *ratelimit.Guesses
@@ -208,6 +213,8 @@ type platform struct {
 	static  *static.Files
 	console *console.Console
 
+	downloads *download.Handler
+
 	postgres pinger      // for those who ask whether the server is ready
 	draining atomic.Bool // no longer ready: the load balancer sends no more
 }
@@ -258,13 +265,15 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	p.runner.MaintainEvidence(p.evidence.Maintain)
+	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Objects: p.objects, Log: p.tel.Log})
+	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.runner.MaintainStats(p.stats.Maintain)
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
 	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
 	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
 		home := scope.New(scope.PlatformTenant, sc.Actor())
 		return p.tenants.Destroy(ctx, home, tenant.DestroyRequest{
-			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.evidence},
+			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.exports, p.evidence},
 		})
 	})
 	if err := p.followMDS(); err != nil {
@@ -339,6 +348,7 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryHandler(recoveries))
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants, p.members, p.joinLink))
+	adminv1connect.RegisterExportServiceHandler(p.rpc, rpc.NewExportHandler(p.exports))
 	adminv1connect.RegisterUsageServiceHandler(p.rpc, rpc.NewUsageHandler(p.usage, p.tenants))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulations))
@@ -369,6 +379,7 @@ func (p *platform) wire(ctx context.Context) error {
 	gate := rpc.NewGate(p.apiKeys, p.limits)
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
+	p.downloads = download.New(p.exports, gate, p.tel.Log)
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
 	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
@@ -390,7 +401,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Events: p.events, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
-		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth,
+		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads,
 		Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

@@ -127,13 +127,16 @@ func NewRunner(o Options) *Runner {
 // a system actor; it may run more than once for one job. An error or a panic is
 // tried again, up to maxAttempts times.
 func Handle[A Args](r *Runner, fn func(ctx context.Context, sc scope.Scope, args A) error) {
-	river.AddWorker(r.workers, river.WorkFunc(func(ctx context.Context, job *river.Job[A]) error {
-		sc := scope.New(job.Args.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "job:" + job.Args.Kind()})
-		if sc.IsZero() {
-			return river.JobCancel(errors.New("the job names no tenant"))
-		}
-		return fn(ctx, sc, job.Args)
-	}))
+	river.AddWorker(r.workers, river.WorkFunc(func(ctx context.Context, job *river.Job[A]) error { return work(ctx, job, fn) }))
+}
+
+// work runs fn in the job's tenant.
+func work[A Args](ctx context.Context, job *river.Job[A], fn func(ctx context.Context, sc scope.Scope, args A) error) error {
+	sc := scope.New(job.Args.Tenant(), scope.Actor{Kind: scope.ActorSystem, ID: "job:" + job.Args.Kind()})
+	if sc.IsZero() {
+		return river.JobCancel(errors.New("the job names no tenant"))
+	}
+	return fn(ctx, sc, job.Args)
 }
 
 // GiveUp wraps an error that trying again would not mend: the job ends with it.
@@ -184,12 +187,14 @@ func (r *Runner) Run(ctx context.Context) error {
 		add(platformq.New(pool))
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema:      db.JobSchema,
-		Queues:      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Schema: db.JobSchema,
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: 4}, exportQueue: {MaxWorkers: exportWorkers},
+		},
 		Workers:     r.workers,
 		MaxAttempts: maxAttempts,
 		JobTimeout:  time.Minute,
-		// What a killed server has left behind is tried again soon: nothing runs that long.
+		// What a killed server has left behind is tried again soon: nothing but exports runs that long.
 		RescueStuckJobsAfter: 2 * time.Minute,
 		Logger:               r.log,
 		ErrorHandler:         failures{r.log},

@@ -70,16 +70,21 @@ func (s *keySweeper) Work(ctx context.Context, _ *river.Job[keySweep]) error {
 
 // maintain makes a job of each tenant, from within a job of the platform's.
 func maintain(ctx context.Context, tenants []uuid.UUID, args func(Of) river.JobArgs) error {
+	return insertEach(ctx, tenants, args, river.InsertOpts{
+		MaxAttempts: 2, // the next sweep finds what is left
+		// One at a time for each tenant: the sweep finds it again while it waits or runs.
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+			rivertype.JobStateRunning, rivertype.JobStateScheduled,
+		}},
+	})
+}
+
+// insertEach makes a job of each tenant, as options say.
+func insertEach(ctx context.Context, tenants []uuid.UUID, args func(Of) river.JobArgs, options river.InsertOpts) error {
 	jobs := make([]river.InsertManyParams, len(tenants))
 	for i, id := range tenants {
-		jobs[i] = river.InsertManyParams{Args: args(Of{TenantID: id}), InsertOpts: &river.InsertOpts{
-			MaxAttempts: 2, // the next sweep finds what is left
-			// One at a time for each tenant: the sweep finds it again while it waits or runs.
-			UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-				rivertype.JobStateRunning, rivertype.JobStateScheduled,
-			}},
-		}}
+		jobs[i] = river.InsertManyParams{Args: args(Of{TenantID: id}), InsertOpts: &options}
 	}
 	_, err := river.ClientFromContext[pgx.Tx](ctx).InsertMany(ctx, jobs)
 	return err

@@ -131,6 +131,30 @@ type Evidence struct {
 	DueAt         time.Time
 }
 
+type Export struct {
+	TenantID   uuid.UUID
+	ID         uuid.UUID
+	State      string
+	Reason     string
+	AskedBy    string
+	AskedName  string
+	CreatedAt  time.Time
+	StartedAt  *time.Time
+	EndedAt    *time.Time
+	ExpiresAt  *time.Time
+	Attempt    int32
+	FilesDone  int32
+	FilesTotal int32
+	RowsDone   int64
+	Size       int64
+	Parts      int32
+	Sha256     []byte
+	ArchiveKey []byte
+	KeyVersion int64
+	Failure    string
+	DueAt      *time.Time
+}
+
 type Import struct {
 	TenantID      uuid.UUID
 	ID            uuid.UUID

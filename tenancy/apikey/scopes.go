@@ -58,6 +58,7 @@ const (
 	ScopeImportsWrite   = "admin:imports:write"
 	ScopeExportUsers    = "admin:exports:users"    // public keys and names of all users
 	ScopeExportContacts = "admin:exports:contacts" // and how to reach them
+	ScopeExportTenant   = "admin:exports:tenant"   // all that the tenant has; platform keys: to start and watch
 
 	ScopeAuthPlane  = "*"
 	ScopeAdminPlane = "admin:*"
@@ -75,12 +76,12 @@ func Scopes(kind Kind) []string {
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
-			ScopeUsageRead,
+			ScopeUsageRead, ScopeExportTenant,
 		}
 	case Platform:
 		return []string{
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeTenantsRead, ScopeTenantsWrite, ScopeSystemRead, ScopeSystemWrite,
-			ScopeAuthenticatorsRead, ScopeSupportRequest,
+			ScopeAuthenticatorsRead, ScopeSupportRequest, ScopeExportTenant,
 		}
 	default: // what a publishable key may call is fixed
 		return nil

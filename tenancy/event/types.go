@@ -73,6 +73,11 @@ const (
 	RecoveryRevoked      Type = "recovery.revoked"
 	RecoveryCompleted    Type = "recovery.completed" // a passkey came of it
 
+	ExportStarted    Type = "export.started"    // somebody asked for all that the tenant has
+	ExportFinished   Type = "export.finished"   // state says how: DONE, FAILED or CANCELLED
+	ExportDownloaded Type = "export.downloaded" // somebody has it
+	ExportExpired    Type = "export.expired"    // the archive is gone
+
 	MemberInvited   Type = "member.invited"
 	MemberUninvited Type = "member.uninvited" // the invitation was taken back
 	MemberJoined    Type = "member.joined"
@@ -119,6 +124,7 @@ func Types() []Type {
 		ImportStarted, ImportFinished,
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
 		RecoveryRevoked, RecoveryCompleted,
+		ExportStarted, ExportFinished, ExportDownloaded, ExportExpired,
 		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,
 		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/biocore-id/biocore/web/download"
 	"github.com/biocore-id/biocore/web/rpc"
 )
 
@@ -67,7 +68,12 @@ var (
 // streams reports a call that may last: live events, gRPC's own framing keeps its
 // deadline in grpc-timeout.
 func streams(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, "/events") || strings.HasSuffix(r.URL.Path, "/socket")
+	return strings.HasSuffix(r.URL.Path, "/events") || strings.HasSuffix(r.URL.Path, "/socket") || isExport(r)
+}
+
+// isExport reports a download of a tenant's archive, which may be large.
+func isExport(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/exports/") && strings.HasSuffix(r.URL.Path, download.Suffix)
 }
 
 // recorder remembers the status for the request log.

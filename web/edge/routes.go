@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"connectrpc.com/connect/v2/connectproto"
 
+	"github.com/biocore-id/biocore/web/download"
 	"github.com/biocore-id/biocore/web/rest"
 )
 
@@ -24,6 +26,7 @@ type Options struct {
 	Schema    http.Handler    // /schemas/policy/v1.json, see Constant
 	Static    http.Handler    // /static/
 	Icons     http.Handler    // /authenticators/{aaguid}/icon
+	Exports   http.Handler    // /admin/v1/tenants/{tenant}/exports/{export}:download
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
 
@@ -64,6 +67,7 @@ func New(o Options) http.Handler {
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /admin/v1/ceremonies/events", o.Events)
+	api.Handle("GET /admin/v1/tenants/{tenant}/exports/{export}", exports(o.Exports, o.REST))
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
 	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)
@@ -96,6 +100,17 @@ func New(o Options) http.Handler {
 		mux.Handle("GET /{$}", http.RedirectHandler("/demo", http.StatusFound))
 	}
 	return arrive(mux, o.TrustedHops, o.HSTS, o.Log)
+}
+
+// exports tells the file of an export from the export itself.
+func exports(file, other http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if file != nil && strings.HasSuffix(r.PathValue("export"), download.Suffix) {
+			file.ServeHTTP(w, r)
+			return
+		}
+		other.ServeHTTP(w, r)
+	})
 }
 
 // OpsOptions is what the operations port serves: to operators alone, on loopback

@@ -86,6 +86,11 @@ var methods = map[string]access{
 	adminv1connect.TenantServiceDeleteTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceRestoreTenantProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 
+	adminv1connect.ExportServiceStartExportProcedure:  {serverKey | platformKey, apikey.ScopeExportTenant, replays},
+	adminv1connect.ExportServiceGetExportProcedure:    {serverKey | platformKey, apikey.ScopeExportTenant, reads},
+	adminv1connect.ExportServiceListExportsProcedure:  {serverKey | platformKey, apikey.ScopeExportTenant, reads},
+	adminv1connect.ExportServiceCancelExportProcedure: {serverKey | platformKey, apikey.ScopeExportTenant, replays},
+
 	adminv1connect.UsageServiceGetUsageProcedure:           {serverKey, apikey.ScopeUsageRead, reads},
 	adminv1connect.UsageServiceGetTenantUsageProcedure:     {platformKey, apikey.ScopeTenantsRead, reads},
 	adminv1connect.UsageServiceUpdateTenantQuotasProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},

@@ -82,6 +82,11 @@ func MapErrors(log *slog.Logger) connect.ServerInterceptor {
 	}
 }
 
+// ToConnect is toConnect for what is no RPC and answers as one: web/download.
+func ToConnect(ctx context.Context, log *slog.Logger, err error) error {
+	return toConnect(ctx, log, err)
+}
+
 // toConnect is the only place where a domain error becomes a wire error. Only
 // a fault's Message goes out; anything else is logged in full and answered as
 // "internal error". The fault stays attached as the cause, which is never sent:

@@ -57,6 +57,7 @@ func planes() []plane {
 				"The same methods are served by Connect and gRPC as `biocore.admin.v1`.",
 			services: []protoreflect.ServiceDescriptor{
 				in(adminv1.File_biocore_admin_v1_tenant_proto),
+				in(adminv1.File_biocore_admin_v1_export_proto),
 				in(adminv1.File_biocore_admin_v1_usage_proto),
 				in(adminv1.File_biocore_admin_v1_settings_proto),
 				in(adminv1.File_biocore_admin_v1_policy_proto),

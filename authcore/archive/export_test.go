@@ -1,0 +1,48 @@
+package archive
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Tune makes parts of an archive small, and attempts short.
+func (s *Service) Tune(partBytes int, longest time.Duration) {
+	s.partBytes, s.longest = partBytes, longest
+}
+
+// OnPage is called after each page of a table that an attempt reads.
+func (s *Service) OnPage(fn func(table string)) { s.onPage = fn }
+
+// ListedColumn is a column of the schema as the list has it.
+type ListedColumn struct {
+	Table, Column string
+	Reason        string // why it stays; empty: it leaves
+}
+
+// Listed is the whole list: what is of a table that stays has no column.
+func Listed() []ListedColumn {
+	var all []ListedColumn
+	for i := range tables {
+		t := &tables[i]
+		for _, c := range t.list() {
+			all = append(all, ListedColumn{t.name, c.name, ""})
+		}
+		for _, c := range t.reading().Columns[len(t.list()):] {
+			all = append(all, ListedColumn{t.name, c, "opened"})
+		}
+		for name, reason := range t.left {
+			all = append(all, ListedColumn{t.name, name, reason})
+		}
+	}
+	for name, reason := range leftTables {
+		all = append(all, ListedColumn{Table: name, Reason: reason})
+	}
+	return all
+}
+
+// FileOf is the name of a table's file.
+func FileOf(name string) string { return (&table{name: name}).file() }
+
+// PartID names a part's object.
+func PartID(export uuid.UUID, attempt, number int) uuid.UUID { return partID(export, attempt, number) }
