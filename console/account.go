@@ -248,7 +248,7 @@ func (c *Console) beginPasskey(w http.ResponseWriter, r *http.Request, v *visit)
 func (c *Console) finishPasskey(w http.ResponseWriter, r *http.Request, v *visit) {
 	in, err := read[made](r)
 	if err == nil {
-		err = c.register(r.Context(), v.platform(), in)
+		err = c.register(r.Context(), v.platform(), in, nil)
 	}
 	if err != nil {
 		c.refuse(w, r, err)

@@ -281,8 +281,8 @@ func (c *Console) lookAtInvitation(w http.ResponseWriter, r *http.Request) {
 			c.refuse(w, r, err)
 			return
 		}
-		if one.FoundsMode != "" {
-			name = "a new " + strings.ToLower(modeLabel(one.FoundsMode)) + " tenant"
+		if one.Founds != nil {
+			name = "a new " + strings.ToLower(modeLabel(string(one.Founds.Mode))) + " tenant"
 		}
 		out.Invitations = append(out.Invitations, invitation{
 			Tenant: name, Role: one.Role.Label(), Purpose: one.Role.Purpose(), Label: one.Label, ExpiresAt: one.ExpiresAt.UTC().Format(time.RFC3339),
@@ -314,7 +314,7 @@ func (c *Console) beginJoin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	if _, _, err := c.look(ctx, in.tokens()); err != nil {
+	if _, err := c.members.Enroll(ctx, in.tokens()); err != nil {
 		c.refuse(w, r, err)
 		return
 	}
@@ -352,25 +352,27 @@ func (c *Console) finishJoin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	if _, _, err := c.look(ctx, holder{Token: in.Token}.tokens()); err != nil {
+	spend, err := c.members.Enroll(ctx, holder{Token: in.Token}.tokens())
+	if err != nil {
 		c.refuse(w, r, err)
 		return
 	}
-	if err := c.register(ctx, c.platformScope(ctx), in); err != nil {
+	if err := c.register(ctx, c.platformScope(ctx), in, spend); err != nil {
 		c.refuse(w, r, err)
 		return
 	}
 	c.reply(w, r, http.StatusOK, answer{})
 }
 
-// register finishes what beginJoin or beginPasskey has begun: who may is
-// judged there, and the id of what was begun is known to that browser alone.
-func (c *Console) register(ctx context.Context, sc scope.Scope, in made) error {
+// register finishes what beginJoin or beginPasskey has begun: who may is judged there, and
+// the id of what was begun is known to that browser alone. spend is the invitation by which
+// an account is made; nil for a further passkey.
+func (c *Console) register(ctx context.Context, sc scope.Scope, in made, spend member.Enrollment) error {
 	response, err := webauthn.ParseRegistrationResponse(in.Response)
 	if err != nil {
 		return err
 	}
-	_, err = c.ceremonies.FinishRegistration(ctx, sc, ceremony.FinishRegistrationRequest{ID: in.ID, Response: response})
+	_, err = c.ceremonies.FinishRegistration(ctx, sc, ceremony.FinishRegistrationRequest{ID: in.ID, Response: response, Also: spend})
 	return err
 }
 

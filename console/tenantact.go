@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -77,43 +76,15 @@ var tenantActs = []tenantAct{
 			{Icon: "ban", Text: "A hard one that is used up refuses: registrations and imports; of ceremonies, sign-ins too"},
 		},
 		inputs: func(_ *tenant.Tenant, quotas []usage.Quota) []ui.Input {
-			var inputs []ui.Input
-			for _, kind := range usage.Kinds() {
-				input := ui.Input{
-					Name: string(kind), Label: meterLabel(kind), Max: 24, Optional: true,
-					Hint: "A month. A whole number; with :hard, more are refused; empty: any.",
-				}
-				if kind == usage.Storage {
-					input.Label, input.Hint = "Storage, in bytes", "A whole number; with :hard, more are refused; empty: any."
-				}
-				for _, q := range quotas {
-					if q.Kind == kind {
-						if input.Value = strconv.FormatInt(q.Most, 10); q.Hard {
-							input.Value += ":hard"
-						}
-					}
-				}
-				inputs = append(inputs, input)
-			}
-			return inputs
+			return quotaInputs(quotas)
 		},
 		fits: inState(tenant.Active, tenant.Suspended),
 		do: func(ctx context.Context, c *Console, v *visit, t *tenant.Tenant, form tenantActForm) error {
-			req := usage.QuotasRequest{Tenant: t.ID, Reason: form.act.Reason}
-			for _, kind := range usage.Kinds() {
-				text := form.values[string(kind)]
-				if text == "" {
-					req.Remove = append(req.Remove, kind)
-					continue
-				}
-				number, hard := strings.CutSuffix(text, ":hard")
-				most, err := strconv.ParseInt(number, 10, 64)
-				if err != nil || most < 1 {
-					return usage.ErrQuota.With("field", string(kind))
-				}
-				req.Set = append(req.Set, usage.Quota{Kind: kind, Most: most, Hard: hard})
+			set, remove, err := quotasOf(form.values)
+			if err != nil {
+				return err
 			}
-			_, err := c.usage.SetQuotas(ctx, v.platform(), req)
+			_, err = c.usage.SetQuotas(ctx, v.platform(), usage.QuotasRequest{Tenant: t.ID, Set: set, Remove: remove, Reason: form.act.Reason})
 			return err
 		},
 	},
@@ -165,6 +136,45 @@ var tenantActs = []tenantAct{
 			return err
 		},
 	},
+}
+
+// quotaInputs are the fields of a form that settles quotas, with those that are settled.
+func quotaInputs(quotas []usage.Quota) []ui.Input {
+	var inputs []ui.Input
+	for _, kind := range usage.Kinds() {
+		input := ui.Input{
+			Name: string(kind), Label: meterLabel(kind), Max: 24, Optional: true,
+			Hint: "A month. A whole number; with :hard, more are refused; empty: any.",
+		}
+		if kind == usage.Storage {
+			input.Label, input.Hint = "Storage, in bytes", "A whole number; with :hard, more are refused; empty: any."
+		}
+		for _, q := range quotas {
+			if q.Kind == kind {
+				input.Value = q.Text()
+			}
+		}
+		inputs = append(inputs, input)
+	}
+	return inputs
+}
+
+// quotasOf reads what quotaInputs asks for: by kind, what is set, and what is bounded by
+// nothing. usage.ErrQuota, with the field.
+func quotasOf(values map[string]string) (set []usage.Quota, none []usage.Kind, err error) {
+	for _, kind := range usage.Kinds() {
+		text := values[string(kind)]
+		if text == "" {
+			none = append(none, kind)
+			continue
+		}
+		q, err := usage.ParseQuota(kind, text)
+		if err != nil {
+			return nil, nil, err
+		}
+		set = append(set, q)
+	}
+	return set, none, nil
 }
 
 type tenantActView struct {

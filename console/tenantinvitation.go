@@ -14,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/tenancy/usage"
 )
 
 const (
@@ -48,12 +49,15 @@ type foundersView struct {
 
 type founderRow struct {
 	ID, Label, By, Mode, Expires, Link string
+	Terms                              string // plan and quotas; may be empty
 	Until                              ui.Moment
 }
 
 type founderForm struct {
-	Label, Mode, Email, Reason string
+	Label, Mode, Plan, Email, Reason string
 
+	Typed   map[string]string // quotas, by kind
+	Quotas  []ui.Input
 	Mails   bool
 	Fresh   string
 	Problem *ui.Problem
@@ -71,6 +75,11 @@ func (c *Console) founders200(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	view := foundersView{May: p.may(apikey.ScopeTenantsWrite), Form: form}
 	view.Form.Mails, view.Form.Fresh = c.members.MailsInvitations(), freshUntil(v)
+	view.Form.Quotas = quotaInputs(nil)
+	for i := range view.Form.Quotas {
+		input := &view.Form.Quotas[i]
+		input.ID, input.Value, input.Problem = "founder-"+input.Name, form.Typed[input.Name], form.Problem
+	}
 	people := make([]uuid.UUID, len(open))
 	for i, one := range open {
 		people[i] = who(one.Invitation.InvitedBy)
@@ -83,7 +92,7 @@ func (c *Console) founders200(w http.ResponseWriter, r *http.Request, v *visit, 
 	for _, one := range open {
 		in := one.Invitation
 		row := founderRow{
-			ID: in.ID.String(), Label: in.Label, By: whoLabel(in.InvitedBy, names), Mode: modeLabel(in.FoundsMode),
+			ID: in.ID.String(), Label: in.Label, By: whoLabel(in.InvitedBy, names), Mode: modeLabel(string(in.Founds.Mode)), Terms: termsLabel(in.Founds),
 			Expires: "in " + ui.Left(in.ExpiresAt.Sub(c.now())), Until: ui.At(in.ExpiresAt),
 		}
 		if one.Token != "" {
@@ -95,20 +104,44 @@ func (c *Console) founders200(w http.ResponseWriter, r *http.Request, v *visit, 
 	c.render(w, r, code, c.foundersPage(view))
 }
 
+// termsLabel is what is settled for the tenant that an invitation makes.
+func termsLabel(t *member.Terms) string {
+	var all []string
+	if t.Plan != "" {
+		all = append(all, "Plan "+t.Plan)
+	}
+	for _, q := range t.Quotas {
+		text := meterLabel(q.Kind) + " " + amount(q.Kind, q.Most)
+		if q.Hard {
+			text += " (hard)"
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, " · ")
+}
+
 func (c *Console) inviteFounder(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	form := founderForm{
-		Label: clean(r.PostFormValue("label")), Mode: r.PostFormValue("mode"), Email: clean(r.PostFormValue("email")), Reason: clean(r.PostFormValue("reason")),
+		Label: clean(r.PostFormValue("label")), Mode: r.PostFormValue("mode"), Plan: clean(r.PostFormValue("plan")),
+		Email: clean(r.PostFormValue("email")), Reason: clean(r.PostFormValue("reason")), Typed: map[string]string{},
 	}
-	var err error
+	for _, kind := range usage.Kinds() {
+		form.Typed[string(kind)] = clean(r.PostFormValue(string(kind)))
+	}
+	quotas, _, err := quotasOf(form.Typed)
 	switch {
+	case err != nil:
 	case !v.fresh:
 		err = errStale
 	case form.Reason == "":
 		err = member.ErrReason
 	default:
-		_, err = c.members.InviteFounder(r.Context(), p.sc, member.FoundingRequest{Label: form.Label, Mode: tenant.Mode(form.Mode), Email: form.Email, Reason: form.Reason})
+		_, err = c.members.InviteFounder(r.Context(), p.sc, member.FoundingRequest{
+			Label: form.Label, Terms: member.Terms{Mode: tenant.Mode(form.Mode), Plan: form.Plan, Quotas: quotas}, Email: form.Email, Reason: form.Reason,
+		})
 	}
 	if problem, code := c.inForm(r, err); problem != nil {
+		atField(problem, err)
 		form.Problem = problem
 		c.founders200(w, r, v, p, form, code)
 		return
@@ -160,7 +193,7 @@ func (c *Console) founding(r *http.Request) (token string, in member.Invitation,
 		return "", in, member.ErrInvitation
 	}
 	at, in, err := c.members.Look(r.Context(), cookie.Value)
-	if err == nil && (at != scope.PlatformTenant || in.FoundsMode == "") {
+	if err == nil && (at != scope.PlatformTenant || in.Founds == nil) {
 		err = member.ErrInvitation
 	}
 	return cookie.Value, in, err
@@ -172,7 +205,7 @@ func (c *Console) showFound(w http.ResponseWriter, r *http.Request, v *visit) {
 		c.fail(w, r, v, err)
 		return
 	}
-	view := foundView{Live: in.FoundsMode == string(tenant.Live)}
+	view := foundView{Live: in.Founds.Mode == tenant.Live}
 	if !view.Live {
 		view.Form.RPID, view.Form.Origins = "localhost", "http://localhost:3000"
 	}
@@ -208,7 +241,7 @@ func (c *Console) foundTenant(w http.ResponseWriter, r *http.Request, v *visit) 
 			problem.Field = "slug"
 		}
 		form.Problem = problem
-		c.found200(w, r, v, foundView{Live: in.FoundsMode == string(tenant.Live), Form: form}, code)
+		c.found200(w, r, v, foundView{Live: in.Founds.Mode == tenant.Live, Form: form}, code)
 		return
 	}
 	c.setCookie(w, foundCookie, "", 0)

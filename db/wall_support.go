@@ -56,6 +56,7 @@ var supportBlind = map[string]string{
 	"public.data_keys":             "opens everything",
 	"public.deletion_certificates": "the platform plane's",
 	"public.contacts":              "how people are reached",
+	"public.invited_accounts":      "who has an account, of the reserved tenant",
 	"public.console_sessions":      "browsers' cookies, of the reserved tenant",
 	"public.spent_challenges":      "says nothing to a person",
 	"public.idempotency_keys":      "answers, which may hold anything",

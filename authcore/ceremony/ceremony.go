@@ -145,6 +145,10 @@ type FinishRegistrationRequest struct {
 	Response    webauthn.RegistrationResponse
 	Nickname    *string // nil: the authenticator's name, where it is known
 	Publishable bool    // the caller's key is a publishable one
+
+	// Also runs in the transaction that enrolls, which may run twice, when the user and the
+	// credential are there: its error undoes them. nil: nothing does.
+	Also func(ctx context.Context, tx *db.TenantTx, userID uuid.UUID) error
 }
 
 // Registered is an enrolled credential.

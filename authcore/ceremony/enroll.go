@@ -127,8 +127,10 @@ func (s *Service) enroll(ctx context.Context, sc scope.Scope, e *enrollment, req
 	}
 	var done Registered
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		done, err = e.commit(ctx, tx)
-		return err
+		if done, err = e.commit(ctx, tx); err != nil || req.Also == nil {
+			return err
+		}
+		return req.Also(ctx, tx, done.User.ID.UUID())
 	})
 	return done, err
 }

@@ -206,6 +206,10 @@ func effects() []effect {
 		{adminv1connect.TenantServiceInviteTenantProcedure, func(_ *testing.T, w *world, _ *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/tenants:invite", w.platformKey, map[string]any{"label": "Ana", "mode": "TEST", "reason": "a new customer"}
 		}, "", false, notReplayable},
+		{adminv1connect.TenantServiceRevokeTenantInvitationProcedure, func(t *testing.T, w *world, _ *customer) (string, string, string, any) {
+			made := w.must(t, "POST", "/admin/v1/tenants:invite", w.platformKey, map[string]any{"label": "Ana", "mode": "TEST"})
+			return "POST", "/admin/v1/tenantInvitations/" + made.text("invitationId") + ":revoke", w.platformKey, map[string]any{}
+		}, "member.uninvite", true, ""},
 		{adminv1connect.TenantServiceVouchDomainProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			w.unprove(t, c)
 			return "POST", "/admin/v1/tenants/" + c.id + ":vouchDomain", w.platformKey, map[string]any{"reason": "contract 4711"}

@@ -43,6 +43,8 @@ func commands() []command {
 		{"tenant resume", "SLUG", "undo a suspension", "biocore tenant resume globex", runTenantResume},
 		{"tenant vouch-domain", "SLUG", "let a live tenant work on your word that its RP ID is its own domain", "biocore tenant vouch-domain --reason 'contract 4711 names it' acme", runTenantVouchDomain},
 		{"tenant invite", "LABEL", "make a link by which somebody makes a tenant, and is its owner", "biocore tenant invite --mode test 'Ana Sousa, Bank'", runTenantInvite},
+		{"tenant invitations", "", "list the open invitations to make a tenant", "biocore tenant invitations --json", runTenantInvitations},
+		{"tenant uninvite", "INVITATION_ID", "take an open invitation to make a tenant back", "biocore tenant uninvite 0192f3c4-1b2a-7e1f-8a9b-0c1d2e3f4a5b", runTenantUninvite},
 		{"ceremonies list", "", "list what happened in a tenant's registrations and sign-ins", "biocore ceremonies list --tenant acme --filter 'outcome = FAILED'", runCeremoniesList},
 		{"ceremonies show", "ID", "print a ceremony's steps, why it failed and how to mend it", "biocore ceremonies show --tenant acme 0199f3a4-5b6c-7d8e-9f01-23456789abcd", runCeremoniesShow},
 		{"audit list", "", "list who did what in a tenant", "biocore audit list --tenant acme --filter 'action = credential.revoke'", runAuditList},

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -141,15 +141,29 @@ func runUsage(ctx context.Context, env *environment, args []string) error {
 	})
 }
 
+func toQuotasJSON(quotas []usage.Quota) []quotaJSON {
+	out := make([]quotaJSON, len(quotas))
+	for i, q := range quotas {
+		out[i] = quotaJSON{q.Kind, q.Most, q.Hard}
+	}
+	return out
+}
+
+// quotaFlags are the quotas of a tenant as flags; more is what else they take, in words.
+func quotaFlags(fs *flag.FlagSet, more string) map[usage.Kind]*string {
+	out := map[usage.Kind]*string{}
+	for _, m := range metered {
+		out[m.kind] = fs.String(m.flag, "", "`number` of "+m.words+" that are allowed; with :hard, more are refused"+more)
+	}
+	return out
+}
+
 func runTenantQuotas(ctx context.Context, env *environment, args []string) error {
 	const command = "tenant quotas"
 	var asJSON bool
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
-	wanted := map[usage.Kind]*string{}
-	for _, m := range metered {
-		wanted[m.kind] = fs.String(m.flag, "", "`number` of "+m.words+" that are allowed; with :hard, more are refused; none: any")
-	}
+	wanted := quotaFlags(fs, "; none: any")
 	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
@@ -161,12 +175,11 @@ func runTenantQuotas(ctx context.Context, env *environment, args []string) error
 		case "none":
 			req.Remove = append(req.Remove, m.kind)
 		default:
-			number, hard := strings.CutSuffix(text, ":hard")
-			most, err := strconv.ParseInt(number, 10, 64)
-			if err != nil || most < 1 {
+			q, err := usage.ParseQuota(m.kind, text)
+			if err != nil {
 				return misuse(env, command, "--%s is a number from 1 on, a number with :hard, or none", m.flag)
 			}
-			req.Set = append(req.Set, usage.Quota{Kind: m.kind, Most: most, Hard: hard})
+			req.Set = append(req.Set, q)
 		}
 	}
 	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
@@ -176,11 +189,7 @@ func runTenantQuotas(ctx context.Context, env *environment, args []string) error
 			return err
 		}
 		if asJSON {
-			out := make([]quotaJSON, len(quotas))
-			for i, q := range quotas {
-				out[i] = quotaJSON{q.Kind, q.Most, q.Hard}
-			}
-			return printJSON(env.out, map[string]any{"quotas": out})
+			return printJSON(env.out, map[string]any{"quotas": toQuotasJSON(quotas)})
 		}
 		if len(quotas) == 0 {
 			_, err := fmt.Fprintln(env.out, "no quota: it may use any amount")

@@ -124,8 +124,8 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 }
 
 const InsertTenant = `-- name: InsertTenant :one
-INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, plan, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 ON CONFLICT (slug) DO NOTHING
 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
 `
@@ -138,6 +138,7 @@ type InsertTenantParams struct {
 	RpID    string
 	RpName  string
 	Origins []string
+	Plan    string
 	Now     time.Time
 }
 
@@ -151,6 +152,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		arg.RpID,
 		arg.RpName,
 		arg.Origins,
+		arg.Plan,
 		arg.Now,
 	)
 	var i Tenant

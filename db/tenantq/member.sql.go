@@ -14,7 +14,7 @@ import (
 )
 
 const AcceptInvitation = `-- name: AcceptInvitation :one
-UPDATE invitations SET email_sealed = NULL, accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode
+UPDATE invitations SET email_sealed = NULL, accepted_at = $1::timestamptz, accepted_by = $2::uuid WHERE id = $3 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas
 `
 
 type AcceptInvitationParams struct {
@@ -42,6 +42,8 @@ func (q *Queries) AcceptInvitation(ctx context.Context, arg AcceptInvitationPara
 		&i.EmailSealed,
 		&i.MailedAt,
 		&i.FoundsMode,
+		&i.FoundsPlan,
+		&i.FoundsQuotas,
 	)
 	return i, err
 }
@@ -185,7 +187,7 @@ func (q *Queries) GetConsoleSession(ctx context.Context, arg GetConsoleSessionPa
 }
 
 const GetInvitation = `-- name: GetInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE id = $1
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas FROM invitations WHERE id = $1
 `
 
 // Index: invitations_pkey.
@@ -207,8 +209,22 @@ func (q *Queries) GetInvitation(ctx context.Context, id uuid.UUID) (Invitation, 
 		&i.EmailSealed,
 		&i.MailedAt,
 		&i.FoundsMode,
+		&i.FoundsPlan,
+		&i.FoundsQuotas,
 	)
 	return i, err
+}
+
+const GetInvitedAccount = `-- name: GetInvitedAccount :one
+SELECT person_id FROM invited_accounts WHERE invitation_id = $1
+`
+
+// Index: invited_accounts_pkey.
+func (q *Queries) GetInvitedAccount(ctx context.Context, invitationID uuid.UUID) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, GetInvitedAccount, invitationID)
+	var person_id uuid.UUID
+	err := row.Scan(&person_id)
+	return person_id, err
 }
 
 const GetMember = `-- name: GetMember :one
@@ -300,21 +316,24 @@ func (q *Queries) InsertFounder(ctx context.Context, arg InsertFounderParams) er
 }
 
 const InsertInvitation = `-- name: InsertInvitation :one
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed, founds_mode)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed, founds_mode, founds_plan, founds_quotas)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+  $9, $10, coalesce($11::jsonb, '[]'))
+RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas
 `
 
 type InsertInvitationParams struct {
-	ID          uuid.UUID
-	Role        string
-	Label       string
-	InvitedBy   string
-	Now         time.Time
-	ExpiresAt   time.Time
-	Replaces    *uuid.UUID
-	EmailSealed []byte
-	FoundsMode  *string
+	ID           uuid.UUID
+	Role         string
+	Label        string
+	InvitedBy    string
+	Now          time.Time
+	ExpiresAt    time.Time
+	Replaces     *uuid.UUID
+	EmailSealed  []byte
+	FoundsMode   *string
+	FoundsPlan   string
+	FoundsQuotas []byte
 }
 
 // Index: invitations_pkey.
@@ -329,6 +348,8 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		arg.Replaces,
 		arg.EmailSealed,
 		arg.FoundsMode,
+		arg.FoundsPlan,
+		arg.FoundsQuotas,
 	)
 	var i Invitation
 	err := row.Scan(
@@ -346,8 +367,29 @@ func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationPara
 		&i.EmailSealed,
 		&i.MailedAt,
 		&i.FoundsMode,
+		&i.FoundsPlan,
+		&i.FoundsQuotas,
 	)
 	return i, err
+}
+
+const InsertInvitedAccount = `-- name: InsertInvitedAccount :execrows
+INSERT INTO invited_accounts (invitation_id, person_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+`
+
+type InsertInvitedAccountParams struct {
+	InvitationID uuid.UUID
+	PersonID     uuid.UUID
+	Now          time.Time
+}
+
+// The account that an invitation makes, of the reserved tenant; none when it has made one. Index: invited_accounts_pkey.
+func (q *Queries) InsertInvitedAccount(ctx context.Context, arg InsertInvitedAccountParams) (int64, error) {
+	result, err := q.db.Exec(ctx, InsertInvitedAccount, arg.InvitationID, arg.PersonID, arg.Now)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const InsertMember = `-- name: InsertMember :one
@@ -530,7 +572,7 @@ func (q *Queries) ListMembers(ctx context.Context, maxRows int32) ([]Member, err
 }
 
 const ListOpenFoundings = `-- name: ListOpenFoundings :many
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE founds_mode IS NOT NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas FROM invitations WHERE founds_mode IS NOT NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
 `
 
 type ListOpenFoundingsParams struct {
@@ -563,6 +605,8 @@ func (q *Queries) ListOpenFoundings(ctx context.Context, arg ListOpenFoundingsPa
 			&i.EmailSealed,
 			&i.MailedAt,
 			&i.FoundsMode,
+			&i.FoundsPlan,
+			&i.FoundsQuotas,
 		); err != nil {
 			return nil, err
 		}
@@ -575,7 +619,7 @@ func (q *Queries) ListOpenFoundings(ctx context.Context, arg ListOpenFoundingsPa
 }
 
 const ListOpenInvitations = `-- name: ListOpenInvitations :many
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE replaces IS NULL AND founds_mode IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas FROM invitations WHERE replaces IS NULL AND founds_mode IS NULL AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1 ORDER BY id DESC LIMIT $2
 `
 
 type ListOpenInvitationsParams struct {
@@ -608,6 +652,8 @@ func (q *Queries) ListOpenInvitations(ctx context.Context, arg ListOpenInvitatio
 			&i.EmailSealed,
 			&i.MailedAt,
 			&i.FoundsMode,
+			&i.FoundsPlan,
+			&i.FoundsQuotas,
 		); err != nil {
 			return nil, err
 		}
@@ -731,7 +777,7 @@ func (q *Queries) ListPeopleToNotify(ctx context.Context) ([]uuid.UUID, error) {
 }
 
 const LockInvitation = `-- name: LockInvitation :one
-SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode FROM invitations WHERE id = $1 FOR UPDATE
+SELECT tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas FROM invitations WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: who accepts it and who revokes it come one after the other. Index: invitations_pkey.
@@ -753,6 +799,8 @@ func (q *Queries) LockInvitation(ctx context.Context, id uuid.UUID) (Invitation,
 		&i.EmailSealed,
 		&i.MailedAt,
 		&i.FoundsMode,
+		&i.FoundsPlan,
+		&i.FoundsQuotas,
 	)
 	return i, err
 }
@@ -821,7 +869,7 @@ func (q *Queries) LockOwnerRecovery(ctx context.Context, id uuid.UUID) (OwnerRec
 }
 
 const RevokeInvitation = `-- name: RevokeInvitation :one
-UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode
+UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz WHERE id = $2 RETURNING tenant_id, id, role, label, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at, replaces, email_sealed, mailed_at, founds_mode, founds_plan, founds_quotas
 `
 
 type RevokeInvitationParams struct {
@@ -848,6 +896,8 @@ func (q *Queries) RevokeInvitation(ctx context.Context, arg RevokeInvitationPara
 		&i.EmailSealed,
 		&i.MailedAt,
 		&i.FoundsMode,
+		&i.FoundsPlan,
+		&i.FoundsQuotas,
 	)
 	return i, err
 }

@@ -175,20 +175,22 @@ type Import struct {
 }
 
 type Invitation struct {
-	TenantID    uuid.UUID
-	ID          uuid.UUID
-	Role        string
-	Label       string
-	InvitedBy   string
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
-	AcceptedAt  *time.Time
-	AcceptedBy  *uuid.UUID
-	RevokedAt   *time.Time
-	Replaces    *uuid.UUID
-	EmailSealed []byte
-	MailedAt    *time.Time
-	FoundsMode  *string
+	TenantID     uuid.UUID
+	ID           uuid.UUID
+	Role         string
+	Label        string
+	InvitedBy    string
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	AcceptedAt   *time.Time
+	AcceptedBy   *uuid.UUID
+	RevokedAt    *time.Time
+	Replaces     *uuid.UUID
+	EmailSealed  []byte
+	MailedAt     *time.Time
+	FoundsMode   *string
+	FoundsPlan   string
+	FoundsQuotas []byte
 }
 
 type Member struct {

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/tenancy/usage"
 )
 
 // Errors about invitations to found a tenant. Each Reason is part of the public API.
@@ -24,10 +26,72 @@ var (
 	ErrFounds       = fault.New(fault.Precondition, "INVITATION_FOUNDS_TENANT", "this invitation is for a tenant of one's own, which is made first")
 )
 
+// Terms are what the staff settles for a tenant that somebody else makes.
+type Terms struct {
+	Mode   tenant.Mode
+	Plan   string        // what the contract calls it: up to 64 characters; may be empty
+	Quotas []usage.Quota // each of a kind of its own; none: nothing is bounded
+}
+
+// keptQuota is a quota as it stands in an invitation's row.
+type keptQuota struct {
+	Kind usage.Kind `json:"kind"`
+	Most int64      `json:"most"`
+	Hard bool       `json:"hard"`
+}
+
+// clean returns the terms as they are kept. ErrFoundingMode, usage.ErrQuota, and what
+// tenant.CleanPlan refuses.
+func (t Terms) clean() (Terms, error) {
+	if t.Mode != tenant.Live && t.Mode != tenant.Test {
+		return Terms{}, ErrFoundingMode
+	}
+	var err error
+	if t.Plan, err = tenant.CleanPlan(t.Plan); err != nil {
+		return Terms{}, err
+	}
+	return t, usage.CheckQuotas(t.Quotas)
+}
+
+func (t Terms) into(row *tenantq.InsertInvitationParams) error {
+	mode, kept := string(t.Mode), make([]keptQuota, len(t.Quotas))
+	for i, q := range t.Quotas {
+		kept[i] = keptQuota{q.Kind, q.Most, q.Hard}
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return fmt.Errorf("encode quotas: %w", err)
+	}
+	row.FoundsMode, row.FoundsPlan, row.FoundsQuotas = &mode, t.Plan, text
+	return nil
+}
+
+// termsOf reads what into has written; nil for an invitation that founds nothing.
+func termsOf(row tenantq.Invitation) *Terms {
+	if row.FoundsMode == nil {
+		return nil
+	}
+	t := &Terms{Mode: tenant.Mode(*row.FoundsMode), Plan: row.FoundsPlan}
+	var kept []keptQuota
+	_ = json.Unmarshal(row.FoundsQuotas, &kept) // written by into, and held to an array by the table
+	for _, q := range kept {
+		t.Quotas = append(t.Quotas, usage.Quota{Kind: q.Kind, Most: q.Most, Hard: q.Hard})
+	}
+	return t
+}
+
+func (t Terms) attrs() []attr.Attr {
+	out := []attr.Attr{attr.Text("foundsMode", string(t.Mode)), attr.Text("plan", t.Plan)}
+	for _, q := range t.Quotas {
+		out = append(out, attr.Int("quota."+string(q.Kind), q.Most))
+	}
+	return out
+}
+
 // FoundingRequest says who is invited to make a tenant of their own.
 type FoundingRequest struct {
 	Label  string        // whom it is for: 1 to 100 characters
-	Mode   tenant.Mode   // of the tenant to be
+	Terms  Terms         // of the tenant to be
 	Life   time.Duration // one hour to 14 days; 0 means three days
 	Email  string        // where the link is sent, if mail is configured; empty: nowhere
 	Reason string        // for the audit log: up to 256 characters; may be empty
@@ -35,16 +99,17 @@ type FoundingRequest struct {
 
 // InviteFounder makes an invitation by which one person makes a tenant, and is its owner.
 // The caller is of the platform plane: a staff admin, a platform key, the command line.
-// tenant.ErrPlatformOnly, ErrTooMighty, ErrFoundingMode, and Invite's errors.
+// tenant.ErrPlatformOnly, ErrTooMighty, ErrFoundingMode, usage.ErrQuota, what
+// tenant.CleanPlan refuses, and Invite's errors.
 func (s *Service) InviteFounder(ctx context.Context, sc scope.Scope, req FoundingRequest) (Invited, error) {
 	if sc.Tenant() != scope.PlatformTenant {
 		return Invited{}, tenant.ErrPlatformOnly
 	}
-	if req.Mode != tenant.Live && req.Mode != tenant.Test {
-		return Invited{}, ErrFoundingMode
+	terms, err := req.Terms.clean()
+	if err != nil {
+		return Invited{}, err
 	}
-	mode := string(req.Mode)
-	return s.insertInvitation(ctx, sc, InviteRequest{Role: Owner, Label: req.Label, Life: req.Life, Email: req.Email, Reason: req.Reason}, &mode)
+	return s.insertInvitation(ctx, sc, InviteRequest{Role: Owner, Label: req.Label, Life: req.Life, Email: req.Email, Reason: req.Reason}, &terms)
 }
 
 // mayFound judges who invites founders: of people, those who may make tenants.
@@ -109,7 +174,7 @@ func (s *Service) Found(ctx context.Context, tenants *tenant.Service, person sco
 		return tenant.Tenant{}, tenant.FirstKeys{}, ErrInvitation
 	}
 	home := scope.New(scope.PlatformTenant, person).WithOrigin(origin)
-	mode, err := s.foundingMode(ctx, home, id)
+	terms, err := s.terms(ctx, home, id)
 	if err != nil {
 		return tenant.Tenant{}, tenant.FirstKeys{}, err
 	}
@@ -118,14 +183,14 @@ func (s *Service) Found(ctx context.Context, tenants *tenant.Service, person sco
 		return tenant.Tenant{}, tenant.FirstKeys{}, err
 	}
 	return tenants.Create(ctx, home, tenant.CreateRequest{
-		Slug: req.Slug, Name: req.Name, Mode: mode, RPID: req.RPID, Origins: req.Origins,
+		Slug: req.Slug, Name: req.Name, Mode: terms.Mode, Plan: terms.Plan, RPID: req.RPID, Origins: req.Origins,
 		Found: func(ctx context.Context, tx *db.PlatformTx, made scope.Scope) error {
 			return found(ctx, tx, home, made, id, personID, memberID)
 		},
 	})
 }
 
-func (s *Service) foundingMode(ctx context.Context, home scope.Scope, id uuid.UUID) (mode tenant.Mode, err error) {
+func (s *Service) terms(ctx context.Context, home scope.Scope, id uuid.UUID) (terms Terms, err error) {
 	err = s.store.ReadTenant(ctx, home, func(tx *db.TenantTx) error {
 		row, err := tx.GetInvitation(ctx, id)
 		switch {
@@ -136,13 +201,14 @@ func (s *Service) foundingMode(ctx context.Context, home scope.Scope, id uuid.UU
 		case !fromInvitation(row, tx.Now()).Open:
 			return ErrInvitationClosed
 		}
-		mode = tenant.Mode(*row.FoundsMode)
+		terms = *termsOf(row)
 		return nil
 	})
-	return mode, err
+	return terms, err
 }
 
-// found spends the invitation and makes the owner, in the transaction that makes the tenant.
+// found spends the invitation, settles its quotas and makes the owner, in the transaction
+// that makes the tenant.
 func found(ctx context.Context, tx *db.PlatformTx, home, made scope.Scope, id, person, memberID uuid.UUID) error {
 	in, err := tx.AsTenant(ctx, home)
 	if err != nil {
@@ -150,6 +216,9 @@ func found(ctx context.Context, tx *db.PlatformTx, home, made scope.Scope, id, p
 	}
 	row, err := lockInvitation(ctx, in, id) // of two who use it at once the later finds it closed
 	if err != nil {
+		return err
+	}
+	if err := madeFor(ctx, in, person, id); err != nil {
 		return err
 	}
 	if _, err := in.AcceptInvitation(ctx, tenantq.AcceptInvitationParams{ID: id, PersonID: person, Now: in.Now()}); err != nil {
@@ -163,6 +232,9 @@ func found(ctx context.Context, tx *db.PlatformTx, home, made scope.Scope, id, p
 	}
 	own, err := tx.AsTenant(ctx, made)
 	if err != nil {
+		return err
+	}
+	if err := usage.Settle(ctx, own, termsOf(row).Quotas, row.InvitedBy, "settled with the invitation"); err != nil {
 		return err
 	}
 	if err := own.InsertFounder(ctx, tenantq.InsertFounderParams{ID: memberID, PersonID: person, Role: string(Owner), InvitedBy: row.InvitedBy, Now: own.Now()}); err != nil {

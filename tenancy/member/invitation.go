@@ -56,18 +56,13 @@ type Invitation struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	Open      bool // neither accepted, nor taken back, nor over
-	// FoundsMode is the mode of the tenant that it makes, LIVE or TEST; empty for all others.
-	FoundsMode string
+	Founds    *Terms // what is settled of the tenant that it makes; nil for all others
 }
 
 func fromInvitation(row tenantq.Invitation, now time.Time) Invitation {
-	mode := ""
-	if row.FoundsMode != nil {
-		mode = *row.FoundsMode
-	}
 	return Invitation{
-		FoundsMode: mode,
-		ID:         row.ID, Role: Role(row.Role), Label: row.Label, InvitedBy: row.InvitedBy, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		Founds: termsOf(row),
+		ID:     row.ID, Role: Role(row.Role), Label: row.Label, InvitedBy: row.InvitedBy, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
 		Open: row.AcceptedAt == nil && row.RevokedAt == nil && now.Before(row.ExpiresAt),
 	}
 }
@@ -102,8 +97,8 @@ func (s *Service) Invite(ctx context.Context, sc scope.Scope, req InviteRequest)
 	return s.insertInvitation(ctx, sc, req, nil)
 }
 
-// insertInvitation makes one: into sc's tenant, or to found a tenant of a mode.
-func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req InviteRequest, founds *string) (Invited, error) {
+// insertInvitation makes one: into sc's tenant, or to found a tenant on terms.
+func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req InviteRequest, founds *Terms) (Invited, error) {
 	if req.Life == 0 {
 		req.Life = defaultInvitation
 	}
@@ -157,10 +152,18 @@ func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req Invi
 				return err
 			}
 		}
-		row, err := tx.InsertInvitation(ctx, tenantq.InsertInvitationParams{
+		params := tenantq.InsertInvitationParams{
 			ID: id, Role: string(req.Role), Label: req.Label, InvitedBy: by(sc.Actor()), Now: tx.Now(), ExpiresAt: tx.Now().Add(req.Life),
-			EmailSealed: sealed, FoundsMode: founds,
-		})
+			EmailSealed: sealed,
+		}
+		detail := []attr.Attr{attr.Text("role", string(req.Role)), attr.Bool("mailed", req.Email != "")}
+		if founds != nil {
+			if err := founds.into(&params); err != nil {
+				return err
+			}
+			detail = append(detail, founds.attrs()...)
+		}
+		row, err := tx.InsertInvitation(ctx, params)
 		if err != nil {
 			return fmt.Errorf("insert invitation: %w", err)
 		}
@@ -168,7 +171,7 @@ func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req Invi
 		tx.Result(made)
 		return record(ctx, tx, audit.Entry{
 			Action: "member.invite", Target: audit.Target{Kind: "invitation", ID: id.String()}, Reason: req.Reason,
-			Detail: []attr.Attr{attr.Text("role", row.Role), attr.Bool("mailed", req.Email != ""), attr.Text("foundsMode", made.FoundsMode)},
+			Detail: detail,
 		}, event.Event{Type: event.MemberInvited, Data: []attr.Attr{attr.UUID("invitationId", id), attr.Text("role", row.Role)}})
 	})
 	if err != nil {
@@ -291,10 +294,14 @@ func (s *Service) Look(ctx context.Context, token string) (tenantID uuid.UUID, i
 
 // Accept makes the caller, who is a person that is signed in, a member by an invitation's
 // token. By an owner's recovery the member takes the place of the owner who was lost.
-// ErrInvitation, ErrInvitationClosed, ErrExists, ErrTooMany; ErrFounds for one that Found takes.
+// ErrInvitation; ErrInvitationClosed, also for who did not make the account that it made;
+// ErrExists, ErrTooMany; ErrFounds for one that Found takes.
 func (s *Service) Accept(ctx context.Context, person uuid.UUID, origin scope.Origin, token string) (uuid.UUID, Member, error) {
 	tenantID, id, err := s.openInvitation(ctx, token)
 	if err != nil {
+		return uuid.Nil, Member{}, err
+	}
+	if err := s.isFor(ctx, person, id); err != nil {
 		return uuid.Nil, Member{}, err
 	}
 	memberID, err := s.mint()

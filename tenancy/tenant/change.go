@@ -106,16 +106,24 @@ func (r *UpdateRequest) apply(t Tenant) (Tenant, error) {
 		if change.in == nil {
 			continue
 		}
-		*change.to = ""
-		if *change.in != "" {
-			label, err := CleanName(field, *change.in, maxLabelCharacters)
-			if err != nil {
-				return Tenant{}, err
-			}
-			*change.to = label
+		label, err := cleanLabel(field, *change.in)
+		if err != nil {
+			return Tenant{}, err
 		}
+		*change.to = label
 	}
 	return t, t.checkPlaces()
+}
+
+// CleanPlan returns what a contract is called without space around it: up to 64 characters,
+// none of control. Empty stays empty.
+func CleanPlan(plan string) (string, error) { return cleanLabel("plan", plan) }
+
+func cleanLabel(field, label string) (string, error) {
+	if label == "" {
+		return "", nil
+	}
+	return CleanName(field, label, maxLabelCharacters)
 }
 
 func differences(a, b Tenant) (before, after []attr.Attr) {

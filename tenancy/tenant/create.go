@@ -23,6 +23,7 @@ type CreateRequest struct {
 	Mode    Mode   // never changes
 	RPID    string
 	Origins []string // 1 to 64: https, the RP ID or a subdomain of it
+	Plan    string   // what the contract calls it: up to 64 characters; may be empty
 	// VouchReason is how the operator knows that a live tenant's RP ID is the customer's own
 	// domain; empty: the tenant proves it before it runs ceremonies. See VouchDomain.
 	VouchReason string
@@ -39,6 +40,9 @@ func (r *CreateRequest) clean() (err error) {
 	}
 	if r.Mode != Live && r.Mode != Test {
 		return invalid("mode", "is LIVE or TEST")
+	}
+	if r.Plan, err = CleanPlan(r.Plan); err != nil {
+		return err
 	}
 	if r.VouchReason != "" && !isReason(r.VouchReason) {
 		return ErrVouchReason
@@ -75,7 +79,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 	err = s.store.InPlatform(ctx, "create tenant", func(tx *db.PlatformTx) error {
 		row, err := tx.InsertTenant(ctx, platformq.InsertTenantParams{
 			ID: id, Slug: req.Slug, Name: req.Name, Mode: string(req.Mode),
-			RpID: req.RPID, RpName: req.Name, Origins: req.Origins, Now: s.store.Now(),
+			RpID: req.RPID, RpName: req.Name, Origins: req.Origins, Plan: req.Plan, Now: s.store.Now(),
 		})
 		if db.IsNoRows(err) {
 			return ErrExists

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,7 +32,7 @@ import (
 // Errors of this package. Each Reason is part of the public API.
 var (
 	ErrSpan     = fault.New(fault.Invalid, "USAGE_SPAN_INVALID", "from and to are days, from is not after to, and they are at most 400 days apart")
-	ErrQuota    = fault.New(fault.Invalid, "QUOTA_INVALID", "a quota is of a known kind, and at least 1")
+	ErrQuota    = fault.New(fault.Invalid, "QUOTA_INVALID", "a quota is of a known kind, each once, and at least 1")
 	ErrPlatform = fault.New(fault.Forbidden, "PLATFORM_ONLY", "only the platform's own keys may do this")
 	ErrTenant   = fault.New(fault.NotFound, "TENANT_UNKNOWN", "no such tenant")
 )
@@ -64,6 +66,27 @@ type Quota struct {
 	Most      int64 // users or ceremonies of a month, or bytes
 	Hard      bool  // beyond it something is refused: see tenant.Snapshot.Exceeds
 	UpdatedAt time.Time
+}
+
+// Text is a quota as ParseQuota reads it: a number, with :hard where it is hard.
+func (q Quota) Text() string {
+	text := strconv.FormatInt(q.Most, 10)
+	if q.Hard {
+		text += hardSuffix
+	}
+	return text
+}
+
+const hardSuffix = ":hard"
+
+// ParseQuota reads what Text writes: ErrQuota, with the kind as its field, for anything else.
+func ParseQuota(kind Kind, text string) (Quota, error) {
+	number, hard := strings.CutSuffix(text, hardSuffix)
+	most, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || most < 1 {
+		return Quota{}, ErrQuota.With("field", string(kind))
+	}
+	return Quota{Kind: kind, Most: most, Hard: hard}, nil
 }
 
 // Meter is how much of one kind is used in this month.
@@ -305,10 +328,8 @@ func (s *Service) SetQuotas(ctx context.Context, sc scope.Scope, req QuotasReque
 	if sc.Tenant() != scope.PlatformTenant {
 		return nil, ErrPlatform
 	}
-	for _, q := range req.Set {
-		if !slices.Contains(Kinds(), q.Kind) || q.Most < 1 {
-			return nil, ErrQuota
-		}
+	if err := CheckQuotas(req.Set); err != nil {
+		return nil, err
 	}
 	for _, k := range req.Remove {
 		if !slices.Contains(Kinds(), k) {
@@ -326,12 +347,8 @@ func (s *Service) SetQuotas(ctx context.Context, sc scope.Scope, req QuotasReque
 			return err
 		}
 		actor := sc.Actor()
-		for _, q := range req.Set {
-			if err := own.UpsertQuota(ctx, tenantq.UpsertQuotaParams{
-				Kind: string(q.Kind), Most: q.Most, Hard: q.Hard, UpdatedBy: string(actor.Kind) + ":" + actor.ID, Now: own.Now(),
-			}); err != nil {
-				return fmt.Errorf("set quota: %w", err)
-			}
+		if err := upsert(ctx, own, req.Set, string(actor.Kind)+":"+actor.ID); err != nil {
+			return err
 		}
 		for _, k := range req.Remove {
 			if err := own.DeleteQuota(ctx, string(k)); err != nil {
@@ -363,6 +380,47 @@ func (s *Service) SetQuotas(ctx context.Context, sc scope.Scope, req QuotasReque
 		return nil
 	})
 	return out, err
+}
+
+// CheckQuotas judges quotas before they are settled: each of a kind of its own. ErrQuota.
+func CheckQuotas(quotas []Quota) error {
+	for i, q := range quotas {
+		same := func(other Quota) bool { return other.Kind == q.Kind }
+		if !slices.Contains(Kinds(), q.Kind) || q.Most < 1 || slices.ContainsFunc(quotas[:i], same) {
+			return ErrQuota
+		}
+	}
+	return nil
+}
+
+// Settle sets the quotas of a tenant that tx makes, which uses nothing yet; by is who has
+// settled them, as kind:id. ErrQuota.
+func Settle(ctx context.Context, own *db.TenantTx, quotas []Quota, by, reason string) error {
+	if len(quotas) == 0 {
+		return nil
+	}
+	if err := CheckQuotas(quotas); err != nil {
+		return err
+	}
+	if err := upsert(ctx, own, quotas, by); err != nil {
+		return err
+	}
+	if err := audit.Append(ctx, own, audit.Entry{
+		Action: "quota.set", Target: audit.Target{Kind: "tenant", ID: own.Scope().Tenant().String()}, Reason: reason, After: attrsOf(quotas),
+		Detail: []attr.Attr{attr.Text("settledBy", by)},
+	}); err != nil {
+		return err
+	}
+	return event.Append(ctx, own, event.Event{Type: event.QuotaChanged})
+}
+
+func upsert(ctx context.Context, own *db.TenantTx, quotas []Quota, by string) error {
+	for _, q := range quotas {
+		if err := own.UpsertQuota(ctx, tenantq.UpsertQuotaParams{Kind: string(q.Kind), Most: q.Most, Hard: q.Hard, UpdatedBy: by, Now: own.Now()}); err != nil {
+			return fmt.Errorf("set quota: %w", err)
+		}
+	}
+	return nil
 }
 
 // open locks a tenant and opens it as the same actor.

@@ -83,6 +83,8 @@ var methods = map[string]access{
 	adminv1connect.TenantServiceResumeTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceVouchDomainProcedure:   {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceInviteTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, neverKept},
+	adminv1connect.TenantServiceListTenantInvitationsProcedure: {platformKey, apikey.ScopeTenantsRead, reads},
+	adminv1connect.TenantServiceRevokeTenantInvitationProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceDeleteTenantProcedure:  {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.TenantServiceRestoreTenantProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 

@@ -39,6 +39,8 @@ type TenantHandler struct {
 // founders is what the handler needs of member.Service.
 type founders interface {
 	InviteFounder(ctx context.Context, sc scope.Scope, req member.FoundingRequest) (member.Invited, error)
+	Founders(ctx context.Context, sc scope.Scope) ([]member.Invited, error)
+	UninviteFounder(ctx context.Context, sc scope.Scope, id uuid.UUID) (member.Invitation, error)
 }
 
 // NewTenantHandler returns a handler over the two; link is the page that takes the token of
@@ -54,7 +56,8 @@ func (h *TenantHandler) InviteTenant(ctx context.Context, req *adminv1.InviteTen
 		return nil, err
 	}
 	made, err := h.members.InviteFounder(ctx, sc, member.FoundingRequest{
-		Label: req.GetLabel(), Mode: tenant.Mode(req.GetMode().String()), Life: time.Duration(req.GetExpiresInSeconds()) * time.Second,
+		Label: req.GetLabel(), Terms: member.Terms{Mode: tenant.Mode(req.GetMode().String()), Plan: req.GetPlan(), Quotas: fromQuotas(req.GetQuotas())},
+		Life:  time.Duration(req.GetExpiresInSeconds()) * time.Second,
 		Email: req.GetEmail(), Reason: req.GetReason(),
 	})
 	if err != nil {
@@ -63,6 +66,43 @@ func (h *TenantHandler) InviteTenant(ctx context.Context, req *adminv1.InviteTen
 	return &adminv1.InviteTenantResponse{
 		InvitationId: made.Invitation.ID.String(), ExpiresAt: timestamp(made.Invitation.ExpiresAt), Url: h.link(made.Token),
 	}, nil
+}
+
+// ListTenantInvitations answers without the links.
+func (h *TenantHandler) ListTenantInvitations(ctx context.Context, _ *adminv1.ListTenantInvitationsRequest) (*adminv1.ListTenantInvitationsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open, err := h.members.Founders(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ListTenantInvitationsResponse{}
+	for _, i := range open {
+		res.Invitations = append(res.Invitations, toTenantInvitation(i.Invitation))
+	}
+	return res, nil
+}
+
+// RevokeTenantInvitation translates: one call, one answer.
+func (h *TenantHandler) RevokeTenantInvitation(ctx context.Context, req *adminv1.RevokeTenantInvitationRequest) (*adminv1.RevokeTenantInvitationResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.Parse(req.GetInvitationId())
+	if err != nil {
+		return nil, member.ErrInvitation
+	}
+	answers(ctx, func(i member.Invitation) proto.Message {
+		return &adminv1.RevokeTenantInvitationResponse{Invitation: toTenantInvitation(i)}
+	})
+	gone, err := h.members.UninviteFounder(ctx, sc, id)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RevokeTenantInvitationResponse{Invitation: toTenantInvitation(gone)}, nil
 }
 
 // CreateTenant answers the tenant's first two keys, which nobody can read again.
@@ -226,4 +266,15 @@ func toTenant(t tenant.Tenant) *adminv1.Tenant {
 		RpId:  t.RPID, Origins: t.Origins, CreatedAt: timestamp(t.CreatedAt), Etag: t.ETag,
 		Plan: t.Plan, Region: t.Region, SuspendReason: t.SuspendReason, DeleteAfter: timestampOf(t.DeleteAfter),
 	}
+}
+
+func toTenantInvitation(i member.Invitation) *adminv1.TenantInvitation {
+	out := &adminv1.TenantInvitation{
+		Id: i.ID.String(), Label: i.Label, InvitedBy: i.InvitedBy, CreatedAt: timestamp(i.CreatedAt), ExpiresAt: timestamp(i.ExpiresAt),
+		Mode: adminv1.Tenant_Mode(adminv1.Tenant_Mode_value[string(i.Founds.Mode)]), Plan: i.Founds.Plan,
+	}
+	for _, q := range i.Founds.Quotas {
+		out.Quotas = append(out.Quotas, toQuota(q))
+	}
+	return out
 }

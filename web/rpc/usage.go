@@ -81,10 +81,7 @@ func (h *UsageHandler) UpdateTenantQuotas(ctx context.Context, req *adminv1.Upda
 		return nil, err
 	}
 	answers(ctx, func(q []usage.Quota) proto.Message { return toQuotas(q) })
-	in := usage.QuotasRequest{Tenant: id, Reason: req.GetReason()}
-	for _, q := range req.GetSet() {
-		in.Set = append(in.Set, usage.Quota{Kind: usage.Kind(q.GetKind().String()), Most: int64(q.GetMost()), Hard: q.GetHard()})
-	}
+	in := usage.QuotasRequest{Tenant: id, Set: fromQuotas(req.GetSet()), Reason: req.GetReason()}
 	for _, k := range req.GetRemove() {
 		in.Remove = append(in.Remove, usage.Kind(k.String()))
 	}
@@ -109,6 +106,14 @@ func day(text string) (time.Time, error) {
 
 func kindOfQuota(k usage.Kind) adminv1.Quota_Kind {
 	return adminv1.Quota_Kind(adminv1.Quota_Kind_value[string(k)])
+}
+
+func fromQuotas(quotas []*adminv1.Quota) []usage.Quota {
+	var out []usage.Quota
+	for _, q := range quotas {
+		out = append(out, usage.Quota{Kind: usage.Kind(q.GetKind().String()), Most: int64(q.GetMost()), Hard: q.GetHard()})
+	}
+	return out
 }
 
 func toQuota(q usage.Quota) *adminv1.Quota {

@@ -1,7 +1,7 @@
 -- name: InsertTenant :one
 -- Answers no row when the slug is taken, now or by a tenant that is gone. Index: tenants_pkey, tenants_slug_key.
-INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, created_at, updated_at)
-VALUES (sqlc.arg(id), sqlc.arg(slug), sqlc.arg(name), sqlc.arg(mode), sqlc.arg(rp_id), sqlc.arg(rp_name), sqlc.arg(origins), sqlc.arg(now), sqlc.arg(now))
+INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, plan, created_at, updated_at)
+VALUES (sqlc.arg(id), sqlc.arg(slug), sqlc.arg(name), sqlc.arg(mode), sqlc.arg(rp_id), sqlc.arg(rp_name), sqlc.arg(origins), sqlc.arg(plan), sqlc.arg(now), sqlc.arg(now))
 ON CONFLICT (slug) DO NOTHING
 RETURNING *;
 

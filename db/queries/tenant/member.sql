@@ -31,8 +31,9 @@ DELETE FROM members WHERE id = $1;
 
 -- name: InsertInvitation :one
 -- Index: invitations_pkey.
-INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed, founds_mode)
-VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces), sqlc.narg(email_sealed), sqlc.narg(founds_mode))
+INSERT INTO invitations (id, role, label, invited_by, created_at, expires_at, replaces, email_sealed, founds_mode, founds_plan, founds_quotas)
+VALUES (sqlc.arg(id), sqlc.arg(role), sqlc.arg(label), sqlc.arg(invited_by), sqlc.arg(now), sqlc.arg(expires_at), sqlc.narg(replaces), sqlc.narg(email_sealed),
+  sqlc.narg(founds_mode), sqlc.arg(founds_plan), coalesce(sqlc.narg(founds_quotas)::jsonb, '[]'))
 RETURNING *;
 
 -- name: GetInvitation :one
@@ -63,6 +64,14 @@ SELECT count(*)::integer FROM invitations WHERE accepted_at IS NULL AND revoked_
 -- name: AcceptInvitation :one
 -- Under LockInvitation. Index: invitations_pkey.
 UPDATE invitations SET email_sealed = NULL, accepted_at = sqlc.arg(now)::timestamptz, accepted_by = sqlc.arg(person_id)::uuid WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: InsertInvitedAccount :execrows
+-- The account that an invitation makes, of the reserved tenant; none when it has made one. Index: invited_accounts_pkey.
+INSERT INTO invited_accounts (invitation_id, person_id, created_at) VALUES (sqlc.arg(invitation_id), sqlc.arg(person_id), sqlc.arg(now)) ON CONFLICT DO NOTHING;
+
+-- name: GetInvitedAccount :one
+-- Index: invited_accounts_pkey.
+SELECT person_id FROM invited_accounts WHERE invitation_id = sqlc.arg(invitation_id);
 
 -- name: SetInvitationMailed :exec
 -- What was sent need not be known any more. Index: invitations_pkey.

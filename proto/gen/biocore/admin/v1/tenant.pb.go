@@ -1226,7 +1226,12 @@ type InviteTenantRequest struct {
 	// sends no mail. It is forgotten once it is sent.
 	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
 	// Why, for the audit log: up to 256 characters.
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What the tenant's contract calls it: up to 64 characters; empty: none.
+	Plan string `protobuf:"bytes,6,opt,name=plan,proto3" json:"plan,omitempty"`
+	// What the tenant may use, each of a kind of its own; a kind without one is not
+	// bounded.
+	Quotas        []*Quota `protobuf:"bytes,7,rep,name=quotas,proto3" json:"quotas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1296,6 +1301,304 @@ func (x *InviteTenantRequest) GetReason() string {
 	return ""
 }
 
+func (x *InviteTenantRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *InviteTenantRequest) GetQuotas() []*Quota {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+// TenantInvitation lets one person make a tenant.
+type TenantInvitation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the invitation, a UUIDv7. Opaque: do not parse it.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whom it is for, in the inviter's words.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// Who made it, as kind:id.
+	InvitedBy string `protobuf:"bytes,3,opt,name=invited_by,json=invitedBy,proto3" json:"invited_by,omitempty"`
+	// When it was made.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When it ends by itself.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// What the tenant will be for.
+	Mode Tenant_Mode `protobuf:"varint,6,opt,name=mode,proto3,enum=biocore.admin.v1.Tenant_Mode" json:"mode,omitempty"`
+	// What its contract calls it; may be empty.
+	Plan string `protobuf:"bytes,7,opt,name=plan,proto3" json:"plan,omitempty"`
+	// What it may use.
+	Quotas        []*Quota `protobuf:"bytes,8,rep,name=quotas,proto3" json:"quotas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantInvitation) Reset() {
+	*x = TenantInvitation{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantInvitation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantInvitation) ProtoMessage() {}
+
+func (x *TenantInvitation) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantInvitation.ProtoReflect.Descriptor instead.
+func (*TenantInvitation) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TenantInvitation) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TenantInvitation) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *TenantInvitation) GetInvitedBy() string {
+	if x != nil {
+		return x.InvitedBy
+	}
+	return ""
+}
+
+func (x *TenantInvitation) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *TenantInvitation) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *TenantInvitation) GetMode() Tenant_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Tenant_MODE_UNSPECIFIED
+}
+
+func (x *TenantInvitation) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *TenantInvitation) GetQuotas() []*Quota {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+// ListTenantInvitationsRequest asks for the open ones.
+type ListTenantInvitationsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTenantInvitationsRequest) Reset() {
+	*x = ListTenantInvitationsRequest{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTenantInvitationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTenantInvitationsRequest) ProtoMessage() {}
+
+func (x *ListTenantInvitationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTenantInvitationsRequest.ProtoReflect.Descriptor instead.
+func (*ListTenantInvitationsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{19}
+}
+
+// ListTenantInvitationsResponse has the open invitations.
+type ListTenantInvitationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The invitations, the newest first.
+	Invitations   []*TenantInvitation `protobuf:"bytes,1,rep,name=invitations,proto3" json:"invitations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTenantInvitationsResponse) Reset() {
+	*x = ListTenantInvitationsResponse{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTenantInvitationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTenantInvitationsResponse) ProtoMessage() {}
+
+func (x *ListTenantInvitationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTenantInvitationsResponse.ProtoReflect.Descriptor instead.
+func (*ListTenantInvitationsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListTenantInvitationsResponse) GetInvitations() []*TenantInvitation {
+	if x != nil {
+		return x.Invitations
+	}
+	return nil
+}
+
+// RevokeTenantInvitationRequest names an invitation.
+type RevokeTenantInvitationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the invitation.
+	InvitationId  string `protobuf:"bytes,1,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeTenantInvitationRequest) Reset() {
+	*x = RevokeTenantInvitationRequest{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeTenantInvitationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeTenantInvitationRequest) ProtoMessage() {}
+
+func (x *RevokeTenantInvitationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeTenantInvitationRequest.ProtoReflect.Descriptor instead.
+func (*RevokeTenantInvitationRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RevokeTenantInvitationRequest) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
+// RevokeTenantInvitationResponse holds the invitation.
+type RevokeTenantInvitationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The invitation, which is no good any more.
+	Invitation    *TenantInvitation `protobuf:"bytes,1,opt,name=invitation,proto3" json:"invitation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeTenantInvitationResponse) Reset() {
+	*x = RevokeTenantInvitationResponse{}
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeTenantInvitationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeTenantInvitationResponse) ProtoMessage() {}
+
+func (x *RevokeTenantInvitationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeTenantInvitationResponse.ProtoReflect.Descriptor instead.
+func (*RevokeTenantInvitationResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RevokeTenantInvitationResponse) GetInvitation() *TenantInvitation {
+	if x != nil {
+		return x.Invitation
+	}
+	return nil
+}
+
 // InviteTenantResponse holds the invitation and its link.
 type InviteTenantResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1311,7 +1614,7 @@ type InviteTenantResponse struct {
 
 func (x *InviteTenantResponse) Reset() {
 	*x = InviteTenantResponse{}
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[18]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1626,7 @@ func (x *InviteTenantResponse) String() string {
 func (*InviteTenantResponse) ProtoMessage() {}
 
 func (x *InviteTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[18]
+	mi := &file_biocore_admin_v1_tenant_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1639,7 @@ func (x *InviteTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteTenantResponse.ProtoReflect.Descriptor instead.
 func (*InviteTenantResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{18}
+	return file_biocore_admin_v1_tenant_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InviteTenantResponse) GetInvitationId() string {
@@ -1364,7 +1667,7 @@ var File_biocore_admin_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x04\n" +
+	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1cbiocore/admin/v1/usage.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x04\n" +
 	"\x06Tenant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +
@@ -1458,21 +1761,43 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x06reason\"G\n" +
 	"\x13VouchDomainResponse\x120\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"\x8f\x02\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\"\xe7\x02\n" +
 	"\x13InviteTenantRequest\x12\x1f\n" +
 	"\x05label\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05label\x12=\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x1d.biocore.admin.v1.Tenant.ModeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04mode\x12?\n" +
 	"\x12expires_in_seconds\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xeaI(\x90\x1cH\x00R\x10expiresInSeconds\x88\x01\x01\x12\x1e\n" +
 	"\x05email\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12 \n" +
-	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\x15\n" +
-	"\x13_expires_in_seconds\"\x88\x01\n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x12\x1b\n" +
+	"\x04plan\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04plan\x129\n" +
+	"\x06quotas\x18\a \x03(\v2\x17.biocore.admin.v1.QuotaB\b\xbaH\x05\x92\x01\x02\x10\x03R\x06quotasB\x15\n" +
+	"\x13_expires_in_seconds\"\xc5\x02\n" +
+	"\x10TenantInvitation\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1d\n" +
+	"\n" +
+	"invited_by\x18\x03 \x01(\tR\tinvitedBy\x129\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x121\n" +
+	"\x04mode\x18\x06 \x01(\x0e2\x1d.biocore.admin.v1.Tenant.ModeR\x04mode\x12\x12\n" +
+	"\x04plan\x18\a \x01(\tR\x04plan\x12/\n" +
+	"\x06quotas\x18\b \x03(\v2\x17.biocore.admin.v1.QuotaR\x06quotas\"\x1e\n" +
+	"\x1cListTenantInvitationsRequest\"e\n" +
+	"\x1dListTenantInvitationsResponse\x12D\n" +
+	"\vinvitations\x18\x01 \x03(\v2\".biocore.admin.v1.TenantInvitationR\vinvitations\"O\n" +
+	"\x1dRevokeTenantInvitationRequest\x12.\n" +
+	"\rinvitation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\finvitationId\"d\n" +
+	"\x1eRevokeTenantInvitationResponse\x12B\n" +
+	"\n" +
+	"invitation\x18\x01 \x01(\v2\".biocore.admin.v1.TenantInvitationR\n" +
+	"invitation\"\x88\x01\n" +
 	"\x14InviteTenantResponse\x12#\n" +
 	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x10\n" +
-	"\x03url\x18\x03 \x01(\tR\x03url2\xe2\n" +
-	"\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url2\xc2\r\n" +
 	"\rTenantService\x12{\n" +
 	"\fCreateTenant\x12%.biocore.admin.v1.CreateTenantRequest\x1a&.biocore.admin.v1.CreateTenantResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/tenants\x12s\n" +
 	"\tGetTenant\x12\".biocore.admin.v1.GetTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"(\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x01\x12x\n" +
@@ -1480,7 +1805,9 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\fUpdateTenant\x12%.biocore.admin.v1.UpdateTenantRequest\x1a\x18.biocore.admin.v1.Tenant\"+\x82\xd3\xe4\x93\x02\":\x01*2\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
 	"\rSuspendTenant\x12&.biocore.admin.v1.SuspendTenantRequest\x1a'.biocore.admin.v1.SuspendTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:suspend\x90\x02\x02\x12\x91\x01\n" +
 	"\fResumeTenant\x12%.biocore.admin.v1.ResumeTenantRequest\x1a&.biocore.admin.v1.ResumeTenantResponse\"2\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/tenants/{tenant_id}:resume\x90\x02\x02\x12\x82\x01\n" +
-	"\fInviteTenant\x12%.biocore.admin.v1.InviteTenantRequest\x1a&.biocore.admin.v1.InviteTenantResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/tenants:invite\x12\x93\x01\n" +
+	"\fInviteTenant\x12%.biocore.admin.v1.InviteTenantRequest\x1a&.biocore.admin.v1.InviteTenantResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/tenants:invite\x12\xa0\x01\n" +
+	"\x15ListTenantInvitations\x12..biocore.admin.v1.ListTenantInvitationsRequest\x1a/.biocore.admin.v1.ListTenantInvitationsResponse\"&\x82\xd3\xe4\x93\x02\x1d\x12\x1b/admin/v1/tenantInvitations\x90\x02\x01\x12\xba\x01\n" +
+	"\x16RevokeTenantInvitation\x12/.biocore.admin.v1.RevokeTenantInvitationRequest\x1a0.biocore.admin.v1.RevokeTenantInvitationResponse\"=\x82\xd3\xe4\x93\x027:\x01*\"2/admin/v1/tenantInvitations/{invitation_id}:revoke\x12\x93\x01\n" +
 	"\vVouchDomain\x12$.biocore.admin.v1.VouchDomainRequest\x1a%.biocore.admin.v1.VouchDomainResponse\"7\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/tenants/{tenant_id}:vouchDomain\x90\x02\x02\x12\x87\x01\n" +
 	"\fDeleteTenant\x12%.biocore.admin.v1.DeleteTenantRequest\x1a&.biocore.admin.v1.DeleteTenantResponse\"(\x82\xd3\xe4\x93\x02\x1f*\x1d/admin/v1/tenants/{tenant_id}\x90\x02\x02\x12\x95\x01\n" +
 	"\rRestoreTenant\x12&.biocore.admin.v1.RestoreTenantRequest\x1a'.biocore.admin.v1.RestoreTenantResponse\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}:restore\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
@@ -1498,36 +1825,42 @@ func file_biocore_admin_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_biocore_admin_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_biocore_admin_v1_tenant_proto_goTypes = []any{
-	(Tenant_Mode)(0),              // 0: biocore.admin.v1.Tenant.Mode
-	(Tenant_State)(0),             // 1: biocore.admin.v1.Tenant.State
-	(*Tenant)(nil),                // 2: biocore.admin.v1.Tenant
-	(*CreateTenantRequest)(nil),   // 3: biocore.admin.v1.CreateTenantRequest
-	(*CreateTenantResponse)(nil),  // 4: biocore.admin.v1.CreateTenantResponse
-	(*GetTenantRequest)(nil),      // 5: biocore.admin.v1.GetTenantRequest
-	(*ListTenantsRequest)(nil),    // 6: biocore.admin.v1.ListTenantsRequest
-	(*ListTenantsResponse)(nil),   // 7: biocore.admin.v1.ListTenantsResponse
-	(*UpdateTenantRequest)(nil),   // 8: biocore.admin.v1.UpdateTenantRequest
-	(*DeleteTenantRequest)(nil),   // 9: biocore.admin.v1.DeleteTenantRequest
-	(*DeleteTenantResponse)(nil),  // 10: biocore.admin.v1.DeleteTenantResponse
-	(*RestoreTenantRequest)(nil),  // 11: biocore.admin.v1.RestoreTenantRequest
-	(*RestoreTenantResponse)(nil), // 12: biocore.admin.v1.RestoreTenantResponse
-	(*SuspendTenantRequest)(nil),  // 13: biocore.admin.v1.SuspendTenantRequest
-	(*SuspendTenantResponse)(nil), // 14: biocore.admin.v1.SuspendTenantResponse
-	(*ResumeTenantRequest)(nil),   // 15: biocore.admin.v1.ResumeTenantRequest
-	(*ResumeTenantResponse)(nil),  // 16: biocore.admin.v1.ResumeTenantResponse
-	(*VouchDomainRequest)(nil),    // 17: biocore.admin.v1.VouchDomainRequest
-	(*VouchDomainResponse)(nil),   // 18: biocore.admin.v1.VouchDomainResponse
-	(*InviteTenantRequest)(nil),   // 19: biocore.admin.v1.InviteTenantRequest
-	(*InviteTenantResponse)(nil),  // 20: biocore.admin.v1.InviteTenantResponse
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(Tenant_Mode)(0),                       // 0: biocore.admin.v1.Tenant.Mode
+	(Tenant_State)(0),                      // 1: biocore.admin.v1.Tenant.State
+	(*Tenant)(nil),                         // 2: biocore.admin.v1.Tenant
+	(*CreateTenantRequest)(nil),            // 3: biocore.admin.v1.CreateTenantRequest
+	(*CreateTenantResponse)(nil),           // 4: biocore.admin.v1.CreateTenantResponse
+	(*GetTenantRequest)(nil),               // 5: biocore.admin.v1.GetTenantRequest
+	(*ListTenantsRequest)(nil),             // 6: biocore.admin.v1.ListTenantsRequest
+	(*ListTenantsResponse)(nil),            // 7: biocore.admin.v1.ListTenantsResponse
+	(*UpdateTenantRequest)(nil),            // 8: biocore.admin.v1.UpdateTenantRequest
+	(*DeleteTenantRequest)(nil),            // 9: biocore.admin.v1.DeleteTenantRequest
+	(*DeleteTenantResponse)(nil),           // 10: biocore.admin.v1.DeleteTenantResponse
+	(*RestoreTenantRequest)(nil),           // 11: biocore.admin.v1.RestoreTenantRequest
+	(*RestoreTenantResponse)(nil),          // 12: biocore.admin.v1.RestoreTenantResponse
+	(*SuspendTenantRequest)(nil),           // 13: biocore.admin.v1.SuspendTenantRequest
+	(*SuspendTenantResponse)(nil),          // 14: biocore.admin.v1.SuspendTenantResponse
+	(*ResumeTenantRequest)(nil),            // 15: biocore.admin.v1.ResumeTenantRequest
+	(*ResumeTenantResponse)(nil),           // 16: biocore.admin.v1.ResumeTenantResponse
+	(*VouchDomainRequest)(nil),             // 17: biocore.admin.v1.VouchDomainRequest
+	(*VouchDomainResponse)(nil),            // 18: biocore.admin.v1.VouchDomainResponse
+	(*InviteTenantRequest)(nil),            // 19: biocore.admin.v1.InviteTenantRequest
+	(*TenantInvitation)(nil),               // 20: biocore.admin.v1.TenantInvitation
+	(*ListTenantInvitationsRequest)(nil),   // 21: biocore.admin.v1.ListTenantInvitationsRequest
+	(*ListTenantInvitationsResponse)(nil),  // 22: biocore.admin.v1.ListTenantInvitationsResponse
+	(*RevokeTenantInvitationRequest)(nil),  // 23: biocore.admin.v1.RevokeTenantInvitationRequest
+	(*RevokeTenantInvitationResponse)(nil), // 24: biocore.admin.v1.RevokeTenantInvitationResponse
+	(*InviteTenantResponse)(nil),           // 25: biocore.admin.v1.InviteTenantResponse
+	(*timestamppb.Timestamp)(nil),          // 26: google.protobuf.Timestamp
+	(*Quota)(nil),                          // 27: biocore.admin.v1.Quota
 }
 var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Tenant.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	1,  // 1: biocore.admin.v1.Tenant.state:type_name -> biocore.admin.v1.Tenant.State
-	21, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	21, // 3: biocore.admin.v1.Tenant.delete_after:type_name -> google.protobuf.Timestamp
+	26, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	26, // 3: biocore.admin.v1.Tenant.delete_after:type_name -> google.protobuf.Timestamp
 	0,  // 4: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	2,  // 5: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 6: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
@@ -1537,32 +1870,43 @@ var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	2,  // 10: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	2,  // 11: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
 	0,  // 12: biocore.admin.v1.InviteTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
-	21, // 13: biocore.admin.v1.InviteTenantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 14: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
-	5,  // 15: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
-	6,  // 16: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
-	8,  // 17: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
-	13, // 18: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
-	15, // 19: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
-	19, // 20: biocore.admin.v1.TenantService.InviteTenant:input_type -> biocore.admin.v1.InviteTenantRequest
-	17, // 21: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
-	9,  // 22: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
-	11, // 23: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
-	4,  // 24: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
-	2,  // 25: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
-	7,  // 26: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
-	2,  // 27: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
-	14, // 28: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
-	16, // 29: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
-	20, // 30: biocore.admin.v1.TenantService.InviteTenant:output_type -> biocore.admin.v1.InviteTenantResponse
-	18, // 31: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
-	10, // 32: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
-	12, // 33: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
-	24, // [24:34] is the sub-list for method output_type
-	14, // [14:24] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	27, // 13: biocore.admin.v1.InviteTenantRequest.quotas:type_name -> biocore.admin.v1.Quota
+	26, // 14: biocore.admin.v1.TenantInvitation.created_at:type_name -> google.protobuf.Timestamp
+	26, // 15: biocore.admin.v1.TenantInvitation.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 16: biocore.admin.v1.TenantInvitation.mode:type_name -> biocore.admin.v1.Tenant.Mode
+	27, // 17: biocore.admin.v1.TenantInvitation.quotas:type_name -> biocore.admin.v1.Quota
+	20, // 18: biocore.admin.v1.ListTenantInvitationsResponse.invitations:type_name -> biocore.admin.v1.TenantInvitation
+	20, // 19: biocore.admin.v1.RevokeTenantInvitationResponse.invitation:type_name -> biocore.admin.v1.TenantInvitation
+	26, // 20: biocore.admin.v1.InviteTenantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 21: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
+	5,  // 22: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
+	6,  // 23: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
+	8,  // 24: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
+	13, // 25: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
+	15, // 26: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
+	19, // 27: biocore.admin.v1.TenantService.InviteTenant:input_type -> biocore.admin.v1.InviteTenantRequest
+	21, // 28: biocore.admin.v1.TenantService.ListTenantInvitations:input_type -> biocore.admin.v1.ListTenantInvitationsRequest
+	23, // 29: biocore.admin.v1.TenantService.RevokeTenantInvitation:input_type -> biocore.admin.v1.RevokeTenantInvitationRequest
+	17, // 30: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
+	9,  // 31: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
+	11, // 32: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
+	4,  // 33: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
+	2,  // 34: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
+	7,  // 35: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
+	2,  // 36: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
+	14, // 37: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
+	16, // 38: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
+	25, // 39: biocore.admin.v1.TenantService.InviteTenant:output_type -> biocore.admin.v1.InviteTenantResponse
+	22, // 40: biocore.admin.v1.TenantService.ListTenantInvitations:output_type -> biocore.admin.v1.ListTenantInvitationsResponse
+	24, // 41: biocore.admin.v1.TenantService.RevokeTenantInvitation:output_type -> biocore.admin.v1.RevokeTenantInvitationResponse
+	18, // 42: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
+	10, // 43: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
+	12, // 44: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
+	33, // [33:45] is the sub-list for method output_type
+	21, // [21:33] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_tenant_proto_init() }
@@ -1570,6 +1914,7 @@ func file_biocore_admin_v1_tenant_proto_init() {
 	if File_biocore_admin_v1_tenant_proto != nil {
 		return
 	}
+	file_biocore_admin_v1_usage_proto_init()
 	file_biocore_admin_v1_tenant_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[4].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[6].OneofWrappers = []any{}
@@ -1580,7 +1925,7 @@ func file_biocore_admin_v1_tenant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_tenant_proto_rawDesc), len(file_biocore_admin_v1_tenant_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,12 @@ const (
 	TenantServiceResumeTenantProcedure = "/biocore.admin.v1.TenantService/ResumeTenant"
 	// TenantServiceInviteTenantProcedure is the procedure name of the TenantService's InviteTenant RPC.
 	TenantServiceInviteTenantProcedure = "/biocore.admin.v1.TenantService/InviteTenant"
+	// TenantServiceListTenantInvitationsProcedure is the procedure name of the TenantService's
+	// ListTenantInvitations RPC.
+	TenantServiceListTenantInvitationsProcedure = "/biocore.admin.v1.TenantService/ListTenantInvitations"
+	// TenantServiceRevokeTenantInvitationProcedure is the procedure name of the TenantService's
+	// RevokeTenantInvitation RPC.
+	TenantServiceRevokeTenantInvitationProcedure = "/biocore.admin.v1.TenantService/RevokeTenantInvitation"
 	// TenantServiceVouchDomainProcedure is the procedure name of the TenantService's VouchDomain RPC.
 	TenantServiceVouchDomainProcedure = "/biocore.admin.v1.TenantService/VouchDomain"
 	// TenantServiceDeleteTenantProcedure is the procedure name of the TenantService's DeleteTenant RPC.
@@ -103,6 +109,21 @@ var (
 			Procedure:  TenantServiceInviteTenantProcedure,
 		}
 	})
+	tenantServiceListTenantInvitationsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_tenant_proto.Services().ByName("TenantService").Methods().ByName("ListTenantInvitations"),
+			Procedure:        TenantServiceListTenantInvitationsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	tenantServiceRevokeTenantInvitationSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_tenant_proto.Services().ByName("TenantService").Methods().ByName("RevokeTenantInvitation"),
+			Procedure:  TenantServiceRevokeTenantInvitationProcedure,
+		}
+	})
 	tenantServiceVouchDomainSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -151,8 +172,15 @@ type TenantServiceClient interface {
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
 	// InviteTenant makes a link by which one person makes a tenant and is its owner: they
-	// choose name, slug, RP ID and origins. The link is shown this once here.
+	// choose name, slug, RP ID and origins, and the caller settles mode, plan and quotas. One
+	// invitation makes one account and one tenant. The link is shown this once here.
 	InviteTenant(context.Context, *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error)
+	// ListTenantInvitations answers the open invitations to make a tenant, the newest
+	// first, without their links: at most 100.
+	ListTenantInvitations(context.Context, *v1.ListTenantInvitationsRequest) (*v1.ListTenantInvitationsResponse, error)
+	// RevokeTenantInvitation takes an open invitation to make a tenant back. Refused with
+	// INVITATION_CLOSED when it was accepted, was taken back, or is over.
+	RevokeTenantInvitation(context.Context, *v1.RevokeTenantInvitationRequest) (*v1.RevokeTenantInvitationResponse, error)
 	// VouchDomain lets a LIVE tenant run ceremonies on the word of the operators of
 	// this installation that its RP ID is its own domain: where neither DNS nor the
 	// domain's web server can be asked from here. The reason stands in the audit log of
@@ -196,8 +224,15 @@ type TenantServiceHandler interface {
 	// ResumeTenant lets a suspended tenant work again.
 	ResumeTenant(context.Context, *v1.ResumeTenantRequest) (*v1.ResumeTenantResponse, error)
 	// InviteTenant makes a link by which one person makes a tenant and is its owner: they
-	// choose name, slug, RP ID and origins. The link is shown this once here.
+	// choose name, slug, RP ID and origins, and the caller settles mode, plan and quotas. One
+	// invitation makes one account and one tenant. The link is shown this once here.
 	InviteTenant(context.Context, *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error)
+	// ListTenantInvitations answers the open invitations to make a tenant, the newest
+	// first, without their links: at most 100.
+	ListTenantInvitations(context.Context, *v1.ListTenantInvitationsRequest) (*v1.ListTenantInvitationsResponse, error)
+	// RevokeTenantInvitation takes an open invitation to make a tenant back. Refused with
+	// INVITATION_CLOSED when it was accepted, was taken back, or is over.
+	RevokeTenantInvitation(context.Context, *v1.RevokeTenantInvitationRequest) (*v1.RevokeTenantInvitationResponse, error)
 	// VouchDomain lets a LIVE tenant run ceremonies on the word of the operators of
 	// this installation that its RP ID is its own domain: where neither DNS nor the
 	// domain's web server can be asked from here. The reason stands in the audit log of
@@ -225,6 +260,8 @@ func RegisterTenantServiceHandler(server *connect.Server, svc TenantServiceHandl
 		connect.Method{Spec: tenantServiceSuspendTenantSpec(), Handler: adapter.suspendTenant},
 		connect.Method{Spec: tenantServiceResumeTenantSpec(), Handler: adapter.resumeTenant},
 		connect.Method{Spec: tenantServiceInviteTenantSpec(), Handler: adapter.inviteTenant},
+		connect.Method{Spec: tenantServiceListTenantInvitationsSpec(), Handler: adapter.listTenantInvitations},
+		connect.Method{Spec: tenantServiceRevokeTenantInvitationSpec(), Handler: adapter.revokeTenantInvitation},
 		connect.Method{Spec: tenantServiceVouchDomainSpec(), Handler: adapter.vouchDomain},
 		connect.Method{Spec: tenantServiceDeleteTenantSpec(), Handler: adapter.deleteTenant},
 		connect.Method{Spec: tenantServiceRestoreTenantSpec(), Handler: adapter.restoreTenant},
@@ -260,6 +297,14 @@ func (UnimplementedTenantServiceHandler) ResumeTenant(context.Context, *v1.Resum
 
 func (UnimplementedTenantServiceHandler) InviteTenant(context.Context, *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.InviteTenant is not implemented")
+}
+
+func (UnimplementedTenantServiceHandler) ListTenantInvitations(context.Context, *v1.ListTenantInvitationsRequest) (*v1.ListTenantInvitationsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.ListTenantInvitations is not implemented")
+}
+
+func (UnimplementedTenantServiceHandler) RevokeTenantInvitation(context.Context, *v1.RevokeTenantInvitationRequest) (*v1.RevokeTenantInvitationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.TenantService.RevokeTenantInvitation is not implemented")
 }
 
 func (UnimplementedTenantServiceHandler) VouchDomain(context.Context, *v1.VouchDomainRequest) (*v1.VouchDomainResponse, error) {
@@ -329,6 +374,22 @@ func (c *tenantServiceClient) ResumeTenant(ctx context.Context, req *v1.ResumeTe
 func (c *tenantServiceClient) InviteTenant(ctx context.Context, req *v1.InviteTenantRequest) (*v1.InviteTenantResponse, error) {
 	var res v1.InviteTenantResponse
 	if err := c.client.CallUnary(ctx, tenantServiceInviteTenantSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *tenantServiceClient) ListTenantInvitations(ctx context.Context, req *v1.ListTenantInvitationsRequest) (*v1.ListTenantInvitationsResponse, error) {
+	var res v1.ListTenantInvitationsResponse
+	if err := c.client.CallUnary(ctx, tenantServiceListTenantInvitationsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *tenantServiceClient) RevokeTenantInvitation(ctx context.Context, req *v1.RevokeTenantInvitationRequest) (*v1.RevokeTenantInvitationResponse, error) {
+	var res v1.RevokeTenantInvitationResponse
+	if err := c.client.CallUnary(ctx, tenantServiceRevokeTenantInvitationSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -438,6 +499,30 @@ func (h tenantServiceHandler) inviteTenant(ctx context.Context, _ connect.Spec, 
 		return err
 	}
 	res, err := h.svc.InviteTenant(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h tenantServiceHandler) listTenantInvitations(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListTenantInvitationsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListTenantInvitations(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h tenantServiceHandler) revokeTenantInvitation(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RevokeTenantInvitationRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RevokeTenantInvitation(ctx, &req)
 	if err != nil {
 		return err
 	}
