@@ -4,7 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
-	"strings"
+	"regexp"
 )
 
 // maxExported bounds an export from a page, in rows: whoever needs more has the API, which
@@ -85,13 +85,14 @@ func csvRows(w http.ResponseWriter, e exported) (write func([]string) error, end
 	}
 }
 
+// formula is what a spreadsheet takes for the beginning of one: at the beginning of a cell, and after whatever some of
+// them take for the end of a cell, such as a semicolon where the comma stands in numbers.
+var formula = regexp.MustCompile(`(^|[;|\t\r\n])([\t\r\n]|[;|\s]*[=+\-@＝＋－＠])`)
+
 // inert is a cell that no spreadsheet takes for a formula, whatever somebody has called
 // themselves (OWASP, CSV injection).
 func inert(cell string) string {
-	if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r\n") || strings.HasPrefix(cell, "＝") || strings.HasPrefix(cell, "＋") || strings.HasPrefix(cell, "－") || strings.HasPrefix(cell, "＠") {
-		return "'" + cell
-	}
-	return cell
+	return formula.ReplaceAllString(cell, "$1'$2")
 }
 
 func jsonRows(w http.ResponseWriter, e exported) (write func([]string) error, end func() error) {

@@ -158,7 +158,7 @@ func (c *Console) membersView(ctx context.Context, v *visit, p *place) (membersV
 	}
 	for _, role := range gives {
 		view.Form.Choices = append(view.Form.Choices, ui.Choice{Value: string(role), Label: role.Label() + " · " + role.Purpose()})
-		if isTop(role) {
+		if role.May(p.writes()) {
 			view.Form.Top = append(view.Form.Top, string(role))
 		}
 	}
@@ -200,7 +200,7 @@ func (c *Console) invite(w http.ResponseWriter, r *http.Request, v *visit, p *pl
 		Label: clean(r.PostFormValue("label")), Role: r.PostFormValue("role"), Email: clean(r.PostFormValue("email")), Reason: clean(r.PostFormValue("reason")),
 	}
 	var err error
-	if isTop(member.Role(form.Role)) && !v.fresh {
+	if member.Role(form.Role).May(p.writes()) && !v.fresh { // who decides in turn who else works here
 		err = errStale
 	} else {
 		_, err = c.members.Invite(r.Context(), p.sc, member.InviteRequest{

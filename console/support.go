@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -74,23 +75,33 @@ const (
 	maxSeen = 256
 )
 
-func (s *sightings) isNew(what string, now time.Time) bool {
+// has reports whether a view was recorded within the last minute.
+func (s *sightings) has(what string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.last[what]) < sameView {
-		return false
-	}
+	return now.Sub(s.last[what]) < sameView
+}
+
+// add remembers a view that has been recorded.
+func (s *sightings) add(what string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.last == nil || len(s.last) >= maxSightings {
 		s.last = map[string]time.Time{}
 	}
 	s.last[what] = now
-	return true
 }
 
-// seen records that support looks at a page, before it is shown: what cannot be recorded is
-// not shown. What was filtered by stays out of the record: it may be somebody's name.
+// recordTime bounds how long the record of a view may take.
+const recordTime = 2 * time.Second
+
+// seen records that support looks at a page or sends a form, which may show something too,
+// before anything is shown: what cannot be recorded is not shown, and who hangs up meanwhile
+// has looked all the same. Only the same view once more, with the same query, is no other
+// one. What was filtered by stays out of the record, since it may be somebody's name; that
+// something was is in it.
 func (c *Console) seen(r *http.Request, p *place) error {
-	if p.support == nil || r.Method != http.MethodGet {
+	if p.support == nil {
 		return nil
 	}
 	page := strings.TrimPrefix(r.URL.Path, p.base)
@@ -100,10 +111,27 @@ func (c *Console) seen(r *http.Request, p *place) error {
 	if len(page) > maxSeen {
 		page = strings.ToValidUTF8(page[:maxSeen], "")
 	}
-	if !c.views.isNew(p.support.ID.String()+page, c.now()) {
+	if r.URL.RawQuery != "" {
+		page += "?…"
+	}
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if !reads {
+		page = r.Method + " " + page
+	}
+	query := sha256.Sum256([]byte(r.URL.RawQuery))
+	view := p.support.ID.String() + page + string(query[:])
+	if reads && c.views.has(view, c.now()) {
 		return nil
 	}
-	return c.support.Viewed(r.Context(), p.sc, page)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTime)
+	defer cancel()
+	if err := c.support.Viewed(ctx, p.sc, page); err != nil {
+		return err
+	}
+	if reads {
+		c.views.add(view, c.now())
+	}
+	return nil
 }
 
 // supportAlerts are what everybody in a tenant is told on every page: who of the staff is in

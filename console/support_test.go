@@ -1,10 +1,12 @@
 package console_test
 
 import (
+	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -27,6 +30,20 @@ type visitor struct {
 	acme              scope.Scope
 	base, page        string // the tenant's address, and the request's below it
 	owner, vic, staff *browser
+
+	super *pgx.Conn
+}
+
+// count counts entries of the tenant's audit trail.
+func (v *visitor) count(t *testing.T, of string) (n int) {
+	t.Helper()
+	if v.super == nil {
+		v.super = v.store.Superuser(t)
+	}
+	if err := v.super.QueryRow(t.Context(), "SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND "+of, v.acme.Tenant()).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // askAccess lets one of the staff ask for access.
@@ -175,7 +192,7 @@ func TestSupportModeOnEveryRoute(t *testing.T) {
 				t.Fatalf("%d entries of support before", n)
 			}
 			shown := 0
-			for _, route := range routes(t) {
+			for n, route := range routes(t) {
 				method, pattern, _ := strings.Cut(route, " ")
 				if !strings.HasPrefix(pattern, "/console/t/{slug}") {
 					continue
@@ -184,8 +201,12 @@ func TestSupportModeOnEveryRoute(t *testing.T) {
 				path = strings.ReplaceAll(path, "{$}", "")
 				for _, id := range []string{known.ID.String(), uuid.NewString()} {
 					path := regexp.MustCompile(`\{[a-z]+(\.\.\.)?\}`).ReplaceAllString(path, id)
+					looks := v.looks(t)
 					if method == http.MethodGet {
-						res := v.staff.get(t, path)
+						res := v.staff.get(t, path+"?n="+strconv.Itoa(n)) // a query of its own: the same view is one entry
+						if res.StatusCode == http.StatusOK && v.looks(t) == looks && id == known.ID.String() && !strings.Contains(path, "/static/") {
+							t.Errorf("GET %s was shown without an entry", path)
+						}
 						if res.StatusCode >= http.StatusInternalServerError {
 							t.Errorf("GET %s = %d", path, res.StatusCode)
 						}
@@ -198,6 +219,9 @@ func TestSupportModeOnEveryRoute(t *testing.T) {
 					res := v.staff.form(t, path, "reason", "because", "name", "x", "label", "x", "role", "viewer", "access", "VIEW", "minutes", "5")
 					if res.StatusCode >= http.StatusInternalServerError {
 						t.Errorf("POST %s = %d", path, res.StatusCode)
+					}
+					if strings.Contains(res.body, "Uma User") && v.looks(t) == looks {
+						t.Errorf("POST %s = %d showed somebody without an entry", path, res.StatusCode)
 					}
 					if after := v.views(t); access == "VIEW" && after != before {
 						t.Errorf("POST %s = %d left %d entries of a change", path, res.StatusCode, after-before)
@@ -230,15 +254,85 @@ func TestSupportModeOnEveryRoute(t *testing.T) {
 	}
 }
 
+// looks counts the views that support has left in the audit trail.
+func (v *visitor) looks(t *testing.T) int {
+	t.Helper()
+	return v.count(t, "action = 'support.view'")
+}
+
+// Who hangs up while their look is being recorded has looked, and looks at nothing unrecorded
+// the next time.
+func TestSupportHangsUp(t *testing.T) {
+	v := askAccess(t, "VIEW")
+	v.letIn(t, "VIEW")
+	tx, err := v.store.Superuser(t).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE audit_inbox IN EXCLUSIVE MODE"); err != nil { // a slow moment
+		t.Fatal(err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	first := v.staff.send(t, httptest.NewRequestWithContext(ctx, http.MethodGet, v.base+"/users", nil))
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if second := v.staff.get(t, v.base+"/users"); first.StatusCode == http.StatusOK || second.StatusCode != http.StatusOK || v.looks(t) == 0 {
+		t.Errorf("hung up: %d; then %d with %d entries", first.StatusCode, second.StatusCode, v.looks(t))
+	}
+}
+
+// Each search and each page of a list is a view of its own; the same one once more is not.
+func TestSupportSearchesAreViews(t *testing.T) {
+	v := askAccess(t, "VIEW")
+	v.letIn(t, "VIEW")
+	before := v.looks(t)
+	for range 2 {
+		for _, q := range []string{"uma", "oda", "bob", "carl"} {
+			if res := v.staff.get(t, v.base+"/users?q="+q); res.StatusCode != http.StatusOK {
+				t.Fatal(res.StatusCode)
+			}
+		}
+	}
+	if n := v.looks(t) - before; n != 4 {
+		t.Errorf("4 searches, twice, left %d entries", n)
+	}
+}
+
+// A link that staff have made for a user works no longer than they are let in.
+func TestSupportLinksEnd(t *testing.T) {
+	v := askAccess(t, "ACT")
+	v.letIn(t, "ACT")
+	u, err := v.users.Create(t.Context(), v.acme, user.Profile{ExternalID: "ext-1", Name: "Uma User"}, user.Contact{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := v.staff.form(t, v.base+"/users/"+u.ID.String()+"/act/link", "reason", "because"); res.StatusCode != http.StatusOK && res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("link = %d", res.StatusCode)
+	}
+	link := func() (state string, outlives bool) {
+		if err := v.store.Superuser(t).QueryRow(t.Context(), `SELECT r.state, r.expires_at > g.expires_at FROM recoveries r JOIN support_grants g USING (tenant_id)
+			WHERE r.tenant_id = $1`, v.acme.Tenant()).Scan(&state, &outlives); err != nil {
+			t.Fatal(err)
+		}
+		return state, outlives
+	}
+	if state, outlives := link(); state != "OPEN" || outlives {
+		t.Errorf("the link is %s, and outlives the access: %v", state, outlives)
+	}
+	if res := v.owner.form(t, v.page+"/revoke", "reason", "enough"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("revoke = %d", res.StatusCode)
+	}
+	if state, _ := link(); state != "REVOKED" {
+		t.Errorf("after the revocation the link is %s", state)
+	}
+}
+
 // views counts what support has left in the audit trail but page views.
 func (v *visitor) views(t *testing.T) int {
 	t.Helper()
-	var n int
-	if err := v.store.Superuser(t).QueryRow(t.Context(),
-		"SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND support_grant_id IS NOT NULL AND action <> 'support.view'", v.acme.Tenant()).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return v.count(t, "support_grant_id IS NOT NULL AND action <> 'support.view'")
 }
 
 // routes are all that the package's files hand to a mux, as METHOD and pattern.

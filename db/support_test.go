@@ -234,3 +234,45 @@ func TestSupportWrites(t *testing.T) {
 		}
 	})
 }
+
+// bc_control, which staff's pages ask by, tells that access is over. It gives none back, and
+// makes nobody a member of a tenant that has members.
+func TestControlLetsNobodyIn(t *testing.T) {
+	store := dbtest.New(t)
+	acme := store.Tenant(t)
+	sam, grant := supported(t, store, acme, "ACT")
+	if _, err := store.Superuser(t).Exec(t.Context(), "UPDATE support_grants SET state = 'REVOKED', ended_at = now() WHERE id = $1", grant); err != nil {
+		t.Fatal(err)
+	}
+	control, err := pgx.Connect(t.Context(), store.URL(db.RoleControl))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = control.Close(context.WithoutCancel(t.Context())) })
+	run := func(sql string, arguments ...any) (int64, error) {
+		t.Helper()
+		tag, err := control.Exec(t.Context(), sql, arguments...)
+		return tag.RowsAffected(), err
+	}
+	if _, err := run("SELECT set_config('app.tenant_id', $1, false)", acme.Tenant().String()); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []string{"GRANTED", "REQUESTED", "EXPIRED"} {
+		if n, err := run("UPDATE support_grants SET state = $2 WHERE id = $1", grant, state); err == nil && n > 0 {
+			t.Errorf("a revoked grant was made %s", state)
+		}
+	}
+	if n := seesUsers(t, store, sam); n != 0 {
+		t.Errorf("support sees %d users", n)
+	}
+	const insert = "INSERT INTO members (id, person_id, role, invited_by, created_at, updated_at) VALUES ($1, $2, $3, '', now(), now())"
+	if _, err := run(insert, uuid.New(), uuid.New(), "admin"); err == nil {
+		t.Error("a founder is an admin")
+	}
+	if _, err := run(insert, uuid.New(), uuid.New(), "owner"); err != nil {
+		t.Errorf("a founder: %v", err)
+	}
+	if _, err := run(insert, uuid.New(), uuid.New(), "owner"); err == nil {
+		t.Error("a second founder")
+	}
+}

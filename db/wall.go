@@ -36,6 +36,8 @@ var extraPolicies = map[string]string{
 	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
 	"public.exports due":              "bc_jobs asks which tenants have exports to write or remove; it sees tenant and time",
 	"public.support_grants staff":     "bc_control asks which grants a person of the staff has",
+	"public.support_grants expires":   "restrictive: bc_control tells that a grant is over, no more",
+	"public.members founder":          "restrictive: bc_control makes the first owner of a tenant, and nobody else",
 }
 
 // definers are the functions that run with their owner's rights.
@@ -46,6 +48,7 @@ var definers = map[string]string{
 	"public.note_user":          "counts a user's passkeys anew; only the triggers below may call it",
 	"public.user_written":       "a trigger on users: writes of the row's own user",
 	"public.credential_written": "a trigger on credentials: writes of the row's own user",
+	"public.has_members":        "takes a tenant, answers whether it has members; for the policy of bc_control, which reads none",
 	"public.destroy_rows":       "takes a tenant, judges by its row whether it is to be destroyed, answers a count",
 }
 

@@ -90,7 +90,8 @@ var supportPolicies = map[string]string{
 	"public.sessions support_act":     "t | w | " + supportWrite + " | " + supportWrite,
 	"public.event_outbox support_act": "t | a | " + supportWrite,
 	"public.recoveries support_act": "t | a | (" + sameTenant + " AND (kind = 'LINK'::text) AND " +
-		"(requested_by = ('support:'::text || current_setting('app.actor_id'::text, true))) AND " + grantActs + ")",
+		"(requested_by = ('support:'::text || current_setting('app.actor_id'::text, true))) AND " +
+		strings.Replace(grantActs, "'ACT'::text)", "'ACT'::text) AND (g.expires_at >= recoveries.expires_at)", 1) + ")",
 }
 
 // isSupportPolicy reports whether a policy is one of support's, which supportChecks judge.

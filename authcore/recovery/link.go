@@ -2,8 +2,11 @@ package recovery
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -19,8 +22,8 @@ type LinkRequest struct {
 	Reason string        // required: it stands in the audit log
 }
 
-// CreateLink makes a recovery by an administrator's word. credential.ErrReason, ErrLife,
-// user.ErrNotFound, user.ErrBlocked.
+// CreateLink makes a recovery by an administrator's word. One that support makes ends with
+// their access. credential.ErrReason, ErrLife, user.ErrNotFound, user.ErrBlocked.
 func (s *Service) CreateLink(ctx context.Context, sc scope.Scope, req LinkRequest) (Grant, error) {
 	ring, snap, err := s.tenant(ctx, sc)
 	if err != nil {
@@ -44,8 +47,18 @@ func (s *Service) CreateLink(ctx context.Context, sc scope.Scope, req LinkReques
 		if err := lockUser(ctx, tx, req.UserID); err != nil {
 			return err
 		}
+		expires := tx.Now().Add(req.Life)
+		if by := sc.Support(); by.GrantID != uuid.Nil { // no link outlives the access by which it was made
+			end, err := tx.GetSupportGrantEnd(ctx, by.GrantID)
+			if err != nil {
+				return fmt.Errorf("get the grant's end: %w", err)
+			}
+			if end.Before(expires) {
+				expires = end
+			}
+		}
 		made, err = insert(ctx, tx, snap, tenantq.InsertRecoveryParams{
-			ID: id, UserID: req.UserID.UUID(), Kind: string(ByLink), Reason: req.Reason, ExpiresAt: tx.Now().Add(req.Life),
+			ID: id, UserID: req.UserID.UUID(), Kind: string(ByLink), Reason: req.Reason, ExpiresAt: expires,
 		}, "recovery.link_create")
 		return err
 	}); err != nil {

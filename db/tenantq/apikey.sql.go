@@ -57,18 +57,6 @@ func (q *Queries) GetAPIKey(ctx context.Context, id uuid.UUID) (GetAPIKeyRow, er
 	return i, err
 }
 
-const GetAPIKeyCreator = `-- name: GetAPIKeyCreator :one
-SELECT created_by FROM api_keys WHERE id = $1
-`
-
-// Who made a key that still works, as kind:id. Index: api_keys_pkey.
-func (q *Queries) GetAPIKeyCreator(ctx context.Context, id uuid.UUID) (string, error) {
-	row := q.db.QueryRow(ctx, GetAPIKeyCreator, id)
-	var created_by string
-	err := row.Scan(&created_by)
-	return created_by, err
-}
-
 const GetAPIKeyForAuthentication = `-- name: GetAPIKeyForAuthentication :one
 SELECT id, kind, name, secret_hash, scopes, allowed_cidrs, expires_at, revoked_at, locked_at
 FROM api_keys WHERE key_id = $1
@@ -145,6 +133,23 @@ func (q *Queries) GetAPIKeyForUpdate(ctx context.Context, id uuid.UUID) (GetAPIK
 		&i.LockedAt,
 		&i.ReplacedBy,
 	)
+	return i, err
+}
+
+const GetAPIKeyMaker = `-- name: GetAPIKeyMaker :one
+SELECT created_by, scopes FROM api_keys WHERE id = $1
+`
+
+type GetAPIKeyMakerRow struct {
+	CreatedBy string
+	Scopes    []string
+}
+
+// Who made a key, as kind:id, and what it may. Index: api_keys_pkey.
+func (q *Queries) GetAPIKeyMaker(ctx context.Context, id uuid.UUID) (GetAPIKeyMakerRow, error) {
+	row := q.db.QueryRow(ctx, GetAPIKeyMaker, id)
+	var i GetAPIKeyMakerRow
+	err := row.Scan(&i.CreatedBy, &i.Scopes)
 	return i, err
 }
 

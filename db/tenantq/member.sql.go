@@ -904,17 +904,18 @@ func (q *Queries) RevokeInvitation(ctx context.Context, arg RevokeInvitationPara
 
 const RevokeInvitationsOf = `-- name: RevokeInvitationsOf :execrows
 UPDATE invitations SET email_sealed = NULL, revoked_at = $1::timestamptz
-WHERE invited_by = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1
+WHERE (invited_by = $2 OR role = ANY($3::text[])) AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1
 `
 
 type RevokeInvitationsOfParams struct {
 	Now       time.Time
 	InvitedBy string
+	Roles     []string
 }
 
-// The open ones that somebody made. Under LockMembers. Index: invitations_pkey.
+// The open ones that somebody made, and those to certain roles. Under LockMembers. Index: invitations_pkey.
 func (q *Queries) RevokeInvitationsOf(ctx context.Context, arg RevokeInvitationsOfParams) (int64, error) {
-	result, err := q.db.Exec(ctx, RevokeInvitationsOf, arg.Now, arg.InvitedBy)
+	result, err := q.db.Exec(ctx, RevokeInvitationsOf, arg.Now, arg.InvitedBy, arg.Roles)
 	if err != nil {
 		return 0, err
 	}

@@ -359,6 +359,30 @@ func (q *Queries) LockRecoveryAttempts(ctx context.Context, arg LockRecoveryAtte
 	return i, err
 }
 
+const RevokeSupportLinks = `-- name: RevokeSupportLinks :exec
+UPDATE recoveries SET state = 'REVOKED', decided_by = $1, decided_at = $2::timestamptz
+WHERE id >= $3 AND requested_by = $4 AND kind = 'LINK' AND state = 'OPEN'
+`
+
+type RevokeSupportLinksParams struct {
+	DecidedBy   string
+	Now         time.Time
+	Since       uuid.UUID
+	RequestedBy string
+}
+
+// The open enrollment links that somebody of the staff made since they asked for access: their UUIDv7 is later.
+// Index: recoveries_pkey.
+func (q *Queries) RevokeSupportLinks(ctx context.Context, arg RevokeSupportLinksParams) error {
+	_, err := q.db.Exec(ctx, RevokeSupportLinks,
+		arg.DecidedBy,
+		arg.Now,
+		arg.Since,
+		arg.RequestedBy,
+	)
+	return err
+}
+
 const SetRecoveryAttempts = `-- name: SetRecoveryAttempts :exec
 UPDATE recovery_attempts SET failures = $1, expires_at = $2 WHERE subject = $3
 `

@@ -123,6 +123,18 @@ func (q *Queries) GetSupportGrant(ctx context.Context, id uuid.UUID) (SupportGra
 	return i, err
 }
 
+const GetSupportGrantEnd = `-- name: GetSupportGrantEnd :one
+SELECT expires_at::timestamptz FROM support_grants WHERE id = $1 AND state = 'GRANTED'
+`
+
+// Of a running one. Index: support_grants_pkey.
+func (q *Queries) GetSupportGrantEnd(ctx context.Context, id uuid.UUID) (time.Time, error) {
+	row := q.db.QueryRow(ctx, GetSupportGrantEnd, id)
+	var expires_at time.Time
+	err := row.Scan(&expires_at)
+	return expires_at, err
+}
+
 const GrantSupport = `-- name: GrantSupport :one
 UPDATE support_grants SET state = 'GRANTED', access = $1::text, decided_by = $2, decided_name = $3,
   decided_at = statement_timestamp(), expires_at = statement_timestamp() + make_interval(mins => $4::integer), decide_reason = $5

@@ -20,8 +20,11 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // Bounds of one document.
@@ -31,8 +34,11 @@ const (
 	MaxBytes = 128 << 10
 	// timeout is for the whole of it: somebody waits at a page.
 	timeout = 8 * time.Second
-	// maxAtOnce bounds what one server fetches at a time, for all tenants together.
-	maxAtOnce = 8
+	// maxAtOnce bounds what one server fetches at a time, for all tenants together, and
+	// maxOfDomain of it from one registrable domain: whoever answers slowly, or under many
+	// names, holds nobody else up.
+	maxAtOnce   = 32
+	maxOfDomain = 4
 )
 
 // What goes wrong, for people: each text is whole, and holds nothing that the far side sent.
@@ -63,6 +69,9 @@ type Client struct {
 	http  *http.Client
 	port  uint16
 	slots chan struct{}
+
+	mu   sync.Mutex
+	busy map[string]int // by registrable domain
 }
 
 // New returns a Client.
@@ -81,7 +90,7 @@ func New(o Options) *Client {
 		},
 	}
 	return &Client{
-		port: o.Port, slots: make(chan struct{}, maxAtOnce),
+		port: o.Port, slots: make(chan struct{}, maxAtOnce), busy: map[string]int{},
 		http: &http.Client{
 			Timeout: timeout,
 			// No Proxy: the environment's would be asked by name, past the look at the address.
@@ -95,6 +104,33 @@ func New(o Options) *Client {
 	}
 }
 
+// take takes a place for host, if there is one.
+func (c *Client) take(host string) (done func(), ok bool) {
+	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil {
+		domain = host
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy[domain] >= maxOfDomain {
+		return nil, false
+	}
+	select {
+	case c.slots <- struct{}{}:
+	default:
+		return nil, false
+	}
+	c.busy[domain]++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.busy[domain]--; c.busy[domain] == 0 {
+			delete(c.busy, domain)
+		}
+		<-c.slots
+	}, true
+}
+
 // Document is what an address answered.
 type Document struct {
 	Status      int
@@ -106,12 +142,11 @@ type Document struct {
 // Get asks https://host<path>. host is a domain as rp.CheckDomain takes it, path begins with
 // a slash. An answer of any status is one. The errors of this package; the context's.
 func (c *Client) Get(ctx context.Context, host, path string) (Document, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	default:
+	done, ok := c.take(host)
+	if !ok {
 		return Document{}, ErrBusy
 	}
+	defer done()
 	at := host
 	if c.port != 443 {
 		at = net.JoinHostPort(host, strconv.Itoa(int(c.port)))

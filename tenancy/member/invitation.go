@@ -238,7 +238,7 @@ func (s *Service) revokeInvitation(ctx context.Context, sc scope.Scope, id uuid.
 		if founds {
 			err = mayFound(rows, sc.Actor())
 		} else {
-			err = mayGive(ctx, tx, rows, Role(row.Role))
+			err = mayGive(ctx, tx, rows, "", Role(row.Role))
 		}
 		if err != nil {
 			return err

@@ -21,6 +21,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/platformq"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
@@ -196,7 +197,7 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest)
 			return ErrNotFound
 		}
 		was := Role(before.Role)
-		if err := mayGive(ctx, tx, rows, was, req.Role); err != nil {
+		if err := mayGive(ctx, tx, rows, req.Role, was); err != nil {
 			return err
 		}
 		if isTop(was) && !isTop(req.Role) && owners == 1 {
@@ -221,7 +222,8 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest)
 			changed = fromRow(row)
 			entry.After = []attr.Attr{attr.Text("role", row.Role)}
 		}
-		n, err := tx.RevokeInvitationsOf(ctx, tenantq.RevokeInvitationsOfParams{InvitedBy: byPerson(before.PersonID), Now: tx.Now()})
+		// Nobody comes back, or up again, by a link: theirs, their keys', or one that they could copy.
+		n, err := tx.RevokeInvitationsOf(ctx, tenantq.RevokeInvitationsOfParams{InvitedBy: byPerson(before.PersonID), Roles: lost(was, req.Role), Now: tx.Now()})
 		if err != nil {
 			return fmt.Errorf("revoke invitations: %w", err)
 		}
@@ -251,22 +253,40 @@ func fits(sc scope.Scope, r Role) bool {
 	return slices.Contains(all, r)
 }
 
-// mayGive judges whether tx's actor gives and takes roles: those that are not empty. The
-// command line gives all. ErrTooMighty; also for somebody who is no member any more.
-func mayGive(ctx context.Context, tx *db.TenantTx, rows []tenantq.Member, roles ...Role) error {
+// lost are the roles that who was one thing, and is another now, can give no more.
+func lost(was, now Role) []string {
+	roles := []string{}
+	for _, r := range slices.Concat(Roles(), StaffRoles()) {
+		if was.gives(r) && !now.gives(r) {
+			roles = append(roles, string(r))
+		}
+	}
+	return roles
+}
+
+// mayGive judges whether tx's actor gives one role and takes others: those that are not
+// empty. A key gives no role that may more than the key itself. The command line gives all.
+// ErrTooMighty; also for somebody who is no member any more.
+func mayGive(ctx context.Context, tx *db.TenantTx, rows []tenantq.Member, gives Role, takes ...Role) error {
 	actor := tx.Scope().Actor()
-	own := roleOf(rows, actor.ID)
+	var own Role
 	switch actor.Kind {
+	case scope.ActorSystem:
+		return nil
 	case scope.ActorOperator:
+		own = roleOf(rows, actor.ID)
 	case scope.ActorAPIKey:
-		var err error
-		if own, err = roleOfKey(ctx, tx, rows, actor.ID); err != nil {
+		maker, scopes, err := KeyMaker(ctx, tx, actor.ID)
+		if err != nil {
 			return err
 		}
+		if own = roleOfMaker(rows, maker); gives != "" && !apikey.Covers(scopes, gives.Grants(apikey.Secret)) {
+			return ErrTooMighty
+		}
 	default:
-		return nil
+		return ErrTooMighty
 	}
-	for _, r := range roles {
+	for _, r := range append(takes, gives) {
 		if r != "" && !own.gives(r) {
 			return ErrTooMighty
 		}
@@ -286,38 +306,48 @@ func roleOf(rows []tenantq.Member, person string) Role {
 // maxKeyMakers bounds how many keys made one another that are asked for a person.
 const maxKeyMakers = 8
 
-// roleOfKey is the role as which an API key gives and takes roles: that of the person who
+// KeyMaker follows an API key to who made it, past keys that made one another, and returns
+// the key's own scopes beside them. The zero actor for a key that leads to nobody.
+func KeyMaker(ctx context.Context, tx *db.TenantTx, key string) (maker scope.Actor, scopes []string, err error) {
+	for i := range maxKeyMakers {
+		id, err := uuid.Parse(key)
+		if err != nil {
+			return scope.Actor{}, nil, nil //nolint:nilerr // no key: nobody has made it
+		}
+		row, err := tx.GetAPIKeyMaker(ctx, id)
+		if db.IsNoRows(err) {
+			return scope.Actor{}, nil, nil
+		} else if err != nil {
+			return scope.Actor{}, nil, fmt.Errorf("get the key's maker: %w", err)
+		}
+		if i == 0 {
+			scopes = row.Scopes
+		}
+		kind, of, _ := strings.Cut(row.CreatedBy, ":")
+		if scope.ActorKind(kind) != scope.ActorAPIKey {
+			return scope.Actor{Kind: scope.ActorKind(kind), ID: of}, scopes, nil
+		}
+		key = of
+	}
+	return scope.Actor{}, nil, nil
+}
+
+// roleOfMaker is the role as which an API key gives and takes roles: that of the person who
 // made it, as it is now, and an admin's at most, so that no key makes an owner. A key
 // that a key has made is worth what that one is; those that came with the tenant, or that
 // the operators made, are an admin's.
-func roleOfKey(ctx context.Context, tx *db.TenantTx, rows []tenantq.Member, key string) (Role, error) {
-	for range maxKeyMakers {
-		id, err := uuid.Parse(key)
-		if err != nil {
-			return "", nil //nolint:nilerr // no key: it has no role
+func roleOfMaker(rows []tenantq.Member, maker scope.Actor) Role {
+	switch maker.Kind {
+	case scope.ActorOperator:
+		if r := roleOf(rows, maker.ID); r != Owner {
+			return r
 		}
-		maker, err := tx.GetAPIKeyCreator(ctx, id)
-		if db.IsNoRows(err) {
-			return "", nil
-		} else if err != nil {
-			return "", fmt.Errorf("get the key's maker: %w", err)
-		}
-		kind, of, _ := strings.Cut(maker, ":")
-		switch scope.ActorKind(kind) {
-		case scope.ActorAPIKey:
-			key = of
-		case scope.ActorOperator:
-			if r := roleOf(rows, of); r != Owner {
-				return r, nil
-			}
-			return Admin, nil
-		case scope.ActorPlatform, scope.ActorSystem:
-			return Admin, nil
-		default:
-			return "", nil
-		}
+		return Admin
+	case scope.ActorPlatform, scope.ActorSystem:
+		return Admin
+	default:
+		return ""
 	}
-	return "", nil
 }
 
 func record(ctx context.Context, tx *db.TenantTx, e audit.Entry, happened event.Event) error {

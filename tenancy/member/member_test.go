@@ -3,6 +3,7 @@ package member_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -273,15 +274,20 @@ func TestRolesAreGivenFromAbove(t *testing.T) {
 	}
 }
 
-// Nobody comes back, or up again, by a link that they made; and nobody copies one that
-// gives more than they may.
-func TestOwnLinksAreTakenBack(t *testing.T) {
+// Nobody comes back, or up again, by a link that they made, that a key of theirs made, or that
+// they could copy; and nobody copies one that gives more than they may.
+func TestLinksAreTakenBack(t *testing.T) {
 	w := newWorld(t)
 	acme := w.tenant(t)
 	_, asOwner := w.person(t, acme, member.Owner)
 	bob, asBob := w.person(t, acme, member.Owner)
 	_, asAdmin := w.person(t, acme, member.Admin)
+	key := w.key(t, acme, bob.PersonID, apikey.ScopeAuthPlane, apikey.ScopeAdminPlane)
 	for _, to := range []member.Role{member.Admin, ""} {
+		byKey, err := w.Invite(t.Context(), key, member.InviteRequest{Role: member.Security, Label: "of his key"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		spare, err := w.Invite(t.Context(), asBob, member.InviteRequest{Role: member.Admin, Label: "spare"})
 		if err != nil {
 			t.Fatal(err)
@@ -290,7 +296,7 @@ func TestOwnLinksAreTakenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if open, err := w.Invitations(t.Context(), asAdmin); err != nil || len(open) != 2 || open[0].Token != "" || open[1].Token != spare.Token {
+		if open, err := w.Invitations(t.Context(), asAdmin); err != nil || len(open) != 3 || open[0].Token != "" || open[1].Token != spare.Token {
 			t.Errorf("an admin sees %+v, %v: want an owner's invitation without its link", open, err)
 		}
 		if _, err := w.Change(t.Context(), asOwner, member.ChangeRequest{ID: bob.ID, Role: to, Reason: "x"}); err != nil {
@@ -299,10 +305,58 @@ func TestOwnLinksAreTakenBack(t *testing.T) {
 		if _, _, err := w.Accept(t.Context(), bob.PersonID, scope.Origin{}, spare.Token); !errors.Is(err, member.ErrInvitationClosed) {
 			t.Errorf("made %q, he accepts his own invitation: %v", to, err)
 		}
-		if _, err := w.Uninvite(t.Context(), asOwner, kept.Invitation.ID); err != nil {
-			t.Errorf("another's invitation was taken back as well: %v", err)
+		for name, one := range map[string]member.Invited{"an owner's, which he could copy": kept, "one of his key's": byKey} {
+			_, _, err := w.Look(t.Context(), one.Token)
+			// As an admin he invites security people as before, and reads no owner's link any more.
+			gone := (to == member.Admin) == (one.Invitation.Role == member.Owner)
+			if gone != errors.Is(err, member.ErrInvitationClosed) {
+				t.Errorf("made %q, %s: %v", to, name, err)
+			}
+		}
+		if _, err := w.Uninvite(t.Context(), asOwner, byKey.Invitation.ID); to != "" && err != nil {
+			t.Error(err)
 		}
 	}
+}
+
+// No key makes a member who may more than the key.
+func TestKeyGivesNoMoreThanItHas(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	ana, _ := w.person(t, acme, member.Owner)
+	carl, _ := w.person(t, acme, member.Viewer)
+	small := w.key(t, acme, ana.PersonID, apikey.ScopeMembersWrite, apikey.ScopeMembersRead)
+	for _, role := range []member.Role{member.Admin, member.Security, member.Viewer} {
+		if _, err := w.Invite(t.Context(), small, member.InviteRequest{Role: role, Label: "x"}); !errors.Is(err, member.ErrTooMighty) {
+			t.Errorf("a key of members alone invites a %s: %v", role, err)
+		}
+	}
+	if _, err := w.Change(t.Context(), small, member.ChangeRequest{ID: carl.ID, Role: member.Security, Reason: "x"}); !errors.Is(err, member.ErrTooMighty) {
+		t.Errorf("and makes one: %v", err)
+	}
+	if _, err := w.Change(t.Context(), small, member.ChangeRequest{ID: carl.ID, Reason: "has left"}); err != nil {
+		t.Errorf("it removes who has left: %v", err)
+	}
+	viewing := w.key(t, acme, ana.PersonID, append(member.Viewer.Grants(apikey.Secret), apikey.ScopeMembersWrite)...)
+	if _, err := w.Invite(t.Context(), viewing, member.InviteRequest{Role: member.Viewer, Label: "x"}); err != nil {
+		t.Errorf("a key with what viewers may invites one: %v", err)
+	}
+	for _, kind := range []scope.ActorKind{scope.ActorPlatform, scope.ActorUser} {
+		if _, err := w.Invite(t.Context(), acme.WithActor(scope.Actor{Kind: kind, ID: ana.PersonID.String()}), member.InviteRequest{Role: member.Viewer, Label: "x"}); !errors.Is(err, member.ErrTooMighty) {
+			t.Errorf("%s invites: %v", kind, err)
+		}
+	}
+}
+
+// key is a key of the tenant's that person has made.
+func (w *world) key(t *testing.T, sc scope.Scope, person uuid.UUID, scopes ...string) scope.Scope {
+	t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	if _, err := w.Superuser(t).Exec(t.Context(), `INSERT INTO api_keys (tenant_id, id, key_id, kind, name, prefix, secret_hash, scopes, created_by, created_at)
+		VALUES ($1, $2, $3, 'SECRET', 'k', 'bk_', $4, $5, $6, now())`, sc.Tenant(), id, rand.Int64(), append(id[:], id[:]...), scopes, "operator:"+person.String()); err != nil {
+		t.Fatal(err)
+	}
+	return sc.WithActor(scope.Actor{Kind: scope.ActorAPIKey, ID: id.String()})
 }
 
 // Two owners who remove each other at the same time: one stays.

@@ -8,8 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 )
+
+// ErrBusy is answered where this server looks at as many domains as it may.
+var ErrBusy = fault.New(fault.Exhausted, "DOMAIN_LOOK_BUSY", "this server is looking at as many domains as it may: try again in a moment").WithRetryAfter(lookFor)
 
 // ProofMethod is how it is known that an RP ID is its tenant's own domain.
 type ProofMethod string
@@ -102,22 +106,28 @@ func NewProber(o ProberOptions) *Prober {
 const lookFor = 10 * time.Second
 
 // Probe looks for c both ways at once, and answers what it found by DNS and by the file. An
-// error is the context's alone: whatever the network does is a finding.
+// error is the context's, or ErrBusy when this server had no place to look from:
+// whatever the network does is a finding.
 func (p *Prober) Probe(ctx context.Context, c Challenge) ([2]Finding, error) {
 	looking, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	var found [2]Finding
 	var wg sync.WaitGroup
 	wg.Go(func() { found[0] = NewFinding(ByDNS, p.lookTXT(looking, c)) })
+	var busy error
 	wg.Go(func() {
-		reason, why := p.lookFile(looking, c)
+		reason, why, err := p.lookFile(looking, c)
+		if err != nil {
+			busy = err
+			return
+		}
 		found[1] = NewFinding(ByFile, reason)
 		if why != "" {
 			found[1].Detail += ": " + why
 		}
 	})
 	wg.Wait()
-	return found, ctx.Err()
+	return found, errors.Join(busy, ctx.Err())
 }
 
 func (p *Prober) lookTXT(ctx context.Context, c Challenge) Reason {
@@ -140,22 +150,24 @@ func (p *Prober) lookTXT(ctx context.Context, c Challenge) Reason {
 	return reason
 }
 
-func (p *Prober) lookFile(ctx context.Context, c Challenge) (reason Reason, why string) {
+func (p *Prober) lookFile(ctx context.Context, c Challenge) (reason Reason, why string, err error) {
 	doc, err := p.fetch.Get(ctx, c.RPID, ProofPath)
 	switch {
+	case errors.Is(err, fetch.ErrBusy):
+		return "", "", ErrBusy
 	case err != nil && ctx.Err() == nil:
-		return FileUnreachable, err.Error()
+		return FileUnreachable, err.Error(), nil
 	case err != nil:
-		return FileUnreachable, fetch.ErrTimeout.Error()
+		return FileUnreachable, fetch.ErrTimeout.Error(), nil
 	case doc.Status >= 300 && doc.Status < 400:
-		return FileRedirected, ""
+		return FileRedirected, "", nil
 	case doc.Status != 200:
-		return FileMissing, ""
+		return FileMissing, "", nil
 	}
 	for line := range strings.Lines(string(doc.Body)) {
 		if strings.TrimSpace(line) == c.Text() {
-			return "", ""
+			return "", "", nil
 		}
 	}
-	return FileDifferent, ""
+	return FileDifferent, "", nil
 }

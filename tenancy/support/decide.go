@@ -62,12 +62,16 @@ func (s *Service) Refuse(ctx context.Context, sc scope.Scope, id uuid.UUID, reas
 	})
 }
 
-// Revoke ends access: the person's next statement sees nothing. Who may is as in Refuse.
+// Revoke ends access: the person's next statement sees nothing, and the enrollment links that
+// they made work no more. Who may is as in Refuse.
 // member.ErrReason, ErrNotFound, ErrOver, ErrMayNot.
 func (s *Service) Revoke(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (Grant, error) {
 	return s.decide(ctx, sc, id, reason, "support.revoke", event.SupportRevoked, func(tx *db.TenantTx, g *Grant) (tenantq.SupportGrant, error) {
 		if g.State == Requested {
 			return tenantq.SupportGrant{}, ErrOver // refuse it
+		}
+		if err := tx.RevokeSupportLinks(ctx, tenantq.RevokeSupportLinksParams{Since: g.ID, RequestedBy: supportBy(g.PersonID), DecidedBy: by(sc.Actor()), Now: tx.Now()}); err != nil {
+			return tenantq.SupportGrant{}, fmt.Errorf("revoke links: %w", err)
 		}
 		return tx.EndSupport(ctx, tenantq.EndSupportParams{ID: g.ID, State: string(Revoked), EndedBy: by(sc.Actor()), EndedName: sc.Actor().Name, Reason: reason})
 	})
@@ -84,6 +88,9 @@ func (s *Service) End(ctx context.Context, sc scope.Scope, id uuid.UUID) (Grant,
 		}
 		if sc.Actor().Kind != scope.ActorOperator || sc.Actor().ID != g.PersonID.String() {
 			return ErrNotFound
+		}
+		if err := tx.RevokeSupportLinks(ctx, tenantq.RevokeSupportLinksParams{Since: g.ID, RequestedBy: supportBy(g.PersonID), DecidedBy: by(sc.Actor()), Now: tx.Now()}); err != nil {
+			return fmt.Errorf("revoke links: %w", err)
 		}
 		row, err := tx.EndSupport(ctx, tenantq.EndSupportParams{ID: id, State: string(Ended), EndedBy: by(sc.Actor()), EndedName: sc.Actor().Name})
 		if ended, err = over(row, err, tx.Now()); err != nil {
@@ -129,8 +136,18 @@ func (s *Service) decide(
 // is no member of the tenant is nobody here, and nobody lets themselves in.
 func mayDecide(ctx context.Context, tx *db.TenantTx, actor scope.Actor, person uuid.UUID) error {
 	switch actor.Kind {
-	case scope.ActorAPIKey, scope.ActorSystem:
-		return nil // the edge has asked for the scope; the command line only takes away
+	case scope.ActorSystem:
+		return nil // the command line only takes away
+	case scope.ActorAPIKey:
+		// The edge has asked for the scope. A key that staff had in hand, as they made the
+		// tenant or as they made it, would let them in by themselves.
+		maker, _, err := member.KeyMaker(ctx, tx, actor.ID)
+		if err != nil || maker.Kind == scope.ActorSystem {
+			return err
+		}
+		if actor = maker; actor.Kind != scope.ActorOperator {
+			return ErrMayNot
+		}
 	case scope.ActorOperator:
 	default:
 		return ErrMayNot

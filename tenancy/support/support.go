@@ -311,6 +311,9 @@ func by(a scope.Actor) string {
 	return text
 }
 
+// supportBy is how rows name somebody of the staff who acted by a grant.
+func supportBy(person uuid.UUID) string { return string(scope.ActorSupport) + ":" + person.String() }
+
 func isText(s string, longest int) bool {
 	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= longest
 }

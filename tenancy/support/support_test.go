@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -258,6 +260,17 @@ func TestRequestRefuses(t *testing.T) {
 	}
 }
 
+// key is an API key of sc's tenant that maker has made, as it acts.
+func (w *world) key(t *testing.T, sc scope.Scope, maker scope.Actor) scope.Scope {
+	t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	if _, err := w.Superuser(t).Exec(t.Context(), `INSERT INTO api_keys (tenant_id, id, key_id, kind, name, prefix, secret_hash, scopes, created_by, created_at)
+		VALUES ($1, $2, $3, 'SECRET', 'ops', 'bk_', $4, $5, $6, now())`, sc.Tenant(), id, rand.Int64(), append(id[:], id[:]...), []string{apikey.ScopeSupportGrant}, string(maker.Kind)+":"+maker.ID); err != nil {
+		t.Fatal(err)
+	}
+	return scope.New(sc.Tenant(), scope.Actor{Kind: scope.ActorAPIKey, ID: id.String(), Name: "ops"})
+}
+
 // Who may decide: owners and admins of the tenant and its keys, never the person, and never
 // somebody of the staff who is nothing there. Without mayDecide the staff lets itself in.
 func TestWhoLetsIn(t *testing.T) {
@@ -273,6 +286,12 @@ func TestWhoLetsIn(t *testing.T) {
 		"an end user":                scope.New(acme.Tenant(), scope.Actor{Kind: scope.ActorUser, ID: sam.String()}),
 		"the command line, granting": scope.New(acme.Tenant(), home.Actor()),
 	}
+	_, asOda := w.person(t, "Oda", acme, member.Owner)
+	oda, mia := asOda(acme).Actor(), asMia(acme).Actor()
+	callers["a key that staff have made"] = w.key(t, acme, mia)
+	callers["a key that the tenant was made with by staff"] = w.key(t, acme, scope.Actor{Kind: scope.ActorPlatform, ID: "k"})
+	callers["a key of such a key"] = w.key(t, acme, callers["a key that staff have made"].Actor())
+	callers["a key of nobody"] = scope.New(acme.Tenant(), scope.Actor{Kind: scope.ActorAPIKey, ID: uuid.NewString()})
 	for _, role := range []member.Role{member.Security, member.Developer, member.Auditor, member.Support, member.Viewer} {
 		_, as := w.person(t, string(role), acme, role)
 		callers[string(role)] = as(acme)
@@ -288,7 +307,7 @@ func TestWhoLetsIn(t *testing.T) {
 			t.Errorf("%s: Refuse error = %v, want %v", name, err, support.ErrMayNot)
 		}
 	}
-	key := scope.New(acme.Tenant(), scope.Actor{Kind: scope.ActorAPIKey, ID: "k", Name: "ops"})
+	key := w.key(t, acme, w.key(t, acme, oda).Actor())
 	for _, tt := range []struct {
 		name string
 		req  support.GrantRequest

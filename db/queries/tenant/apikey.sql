@@ -102,6 +102,6 @@ RETURNING id, key_id, kind, name, prefix, scopes, allowed_cidrs, created_by, cre
 UPDATE api_keys SET last_used_at = sqlc.arg(used_at)::timestamptz
 WHERE key_id = sqlc.arg(key_id) AND (last_used_at IS NULL OR last_used_at < sqlc.arg(used_at)::timestamptz);
 
--- name: GetAPIKeyCreator :one
--- Who made a key that still works, as kind:id. Index: api_keys_pkey.
-SELECT created_by FROM api_keys WHERE id = $1;
+-- name: GetAPIKeyMaker :one
+-- Who made a key, as kind:id, and what it may. Index: api_keys_pkey.
+SELECT created_by, scopes FROM api_keys WHERE id = $1;

@@ -86,9 +86,9 @@ SELECT person_id FROM members WHERE role IN ('owner', 'admin') ORDER BY id LIMIT
 UPDATE invitations SET email_sealed = NULL, revoked_at = sqlc.arg(now)::timestamptz WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: RevokeInvitationsOf :execrows
--- The open ones that somebody made. Under LockMembers. Index: invitations_pkey.
+-- The open ones that somebody made, and those to certain roles. Under LockMembers. Index: invitations_pkey.
 UPDATE invitations SET email_sealed = NULL, revoked_at = sqlc.arg(now)::timestamptz
-WHERE invited_by = sqlc.arg(invited_by) AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now);
+WHERE (invited_by = sqlc.arg(invited_by) OR role = ANY(sqlc.arg(roles)::text[])) AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > sqlc.arg(now);
 
 -- name: InsertConsoleSession :exec
 -- Index: console_sessions_pkey, console_sessions_tenant_id_cookie_hash_key, sessions_pkey.

@@ -62,6 +62,12 @@ SELECT * FROM recoveries WHERE id = $1 FOR UPDATE;
 UPDATE recoveries SET state = sqlc.arg(state), decided_by = sqlc.arg(decided_by), decided_at = sqlc.arg(now)::timestamptz, expires_at = sqlc.arg(expires_at)
 WHERE id = sqlc.arg(id) RETURNING *;
 
+-- name: RevokeSupportLinks :exec
+-- The open enrollment links that somebody of the staff made since they asked for access: their UUIDv7 is later.
+-- Index: recoveries_pkey.
+UPDATE recoveries SET state = 'REVOKED', decided_by = sqlc.arg(decided_by), decided_at = sqlc.arg(now)::timestamptz
+WHERE id >= sqlc.arg(since) AND requested_by = sqlc.arg(requested_by) AND kind = 'LINK' AND state = 'OPEN';
+
 -- name: CompleteRecovery :exec
 -- Under LockRecovery. Index: recoveries_pkey.
 UPDATE recoveries SET state = 'COMPLETED', completed_at = sqlc.arg(now)::timestamptz, credential_id = sqlc.arg(credential_id) WHERE id = sqlc.arg(id);

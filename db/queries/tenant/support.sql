@@ -52,3 +52,7 @@ SELECT * FROM support_grants WHERE sqlc.narg(before_id)::uuid IS NULL OR id < sq
 SELECT * FROM support_grants
 WHERE state = 'REQUESTED' AND open_until > statement_timestamp() OR state = 'GRANTED' AND expires_at > statement_timestamp()
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: GetSupportGrantEnd :one
+-- Of a running one. Index: support_grants_pkey.
+SELECT expires_at::timestamptz FROM support_grants WHERE id = $1 AND state = 'GRANTED';
