@@ -122,7 +122,11 @@ func actorOf(e *trail.Record) string { return string(e.Actor.Kind) + ":" + e.Act
 
 // happened is an entry as a line of a timeline.
 func (c *Console) happened(e *trail.Record, of about, names map[uuid.UUID]string) ui.Event {
-	one := ui.Event{Icon: "activity", Text: actionWords(e.Action, of.kind), Who: whoLabel(actorOf(e), names), At: ui.Ago(e.At, c.now())}
+	noun := of.kind
+	if len(of.actions) > 0 { // of something larger than what the page is about
+		noun = ""
+	}
+	one := ui.Event{Icon: "activity", Text: actionWords(e.Action, noun), Who: whoLabel(actorOf(e), names), At: ui.Ago(e.At, c.now())}
 	if e.Actor.Kind == scope.ActorAPIKey && e.Actor.Name != "" {
 		one.Who = "API key " + e.Actor.Name
 	}
@@ -171,7 +175,7 @@ func changedWords(before, after json.RawMessage) string {
 	return strings.Join(said, ", ")
 }
 
-// members are those of a JSON object: strings as they are, all else as JSON.
+// members are those of a JSON object: strings and lists of them as they are, all else as JSON.
 func members(object json.RawMessage) map[string]string {
 	var raw map[string]json.RawMessage
 	if json.Unmarshal(object, &raw) != nil {
@@ -179,11 +183,16 @@ func members(object json.RawMessage) map[string]string {
 	}
 	out := make(map[string]string, len(raw))
 	for name, value := range raw {
-		var s string
-		if json.Unmarshal(value, &s) != nil {
-			s = string(value)
+		var text string
+		var list []string
+		switch {
+		case json.Unmarshal(value, &text) == nil:
+		case json.Unmarshal(value, &list) == nil:
+			text = strings.Join(list, " ")
+		default:
+			text = string(value)
 		}
-		out[name] = s
+		out[name] = text
 	}
 	return out
 }

@@ -162,7 +162,7 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 	view := settingsView{
 		Base: p.base, Path: path, Slug: now.Slug, ID: now.ID.String(), Mode: modeLabel(string(now.Mode)), State: string(now.State),
 		Region: now.Region, Plan: now.Plan, Created: ui.At(now.CreatedAt), ETag: now.ETag, Problem: form.problem,
-		MayWrite: p.may(apikey.ScopeSettingsWrite) && now.State == tenant.Active,
+		MayWrite:  p.may(apikey.ScopeSettingsWrite) && now.State == tenant.Active,
 		MayDelete: p.may(member.ScopeTenantDelete) && now.State == tenant.Active,
 		Lifetimes: newLifetimesCard(&now, p),
 		Imports: []ui.Snippet{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -269,10 +268,10 @@ func (v *grantView) badge() (class, text string) {
 type supportView struct {
 	ui.Page
 
-	Open []grantView // waits or runs
-	Past []grantView
-	Next string // address of the older ones; empty for none
-	Slug string
+	Open  []grantView // waits or runs
+	Past  []grantView
+	Pager ui.Pager
+	Slug  string
 }
 
 func (c *Console) showSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -291,9 +290,8 @@ func (c *Console) showSupport(w http.ResponseWriter, r *http.Request, v *visit, 
 			view.Past = append(view.Past, g)
 		}
 	}
-	if list.NextToken != "" {
-		view.Next = base + "?after=" + url.QueryEscape(list.NextToken)
-	}
+	view.Pager = ui.Pager{Says: ui.Count(len(list.Items), "request"), ByTime: true}
+	view.Pager.Turn(ui.Address{Path: base}, r.URL.Query(), list.NextToken)
 	view.Page = c.frame(w, r, v, p, "Support access", base)
 	c.render(w, r, http.StatusOK, c.supportPage(view))
 }
@@ -310,7 +308,7 @@ type grantPageView struct {
 
 	Grant   grantView
 	Actions []actionView
-	Next    string
+	Pager   ui.Pager // of them
 	Decides bool
 	Fresh   string
 	Base    string
@@ -366,9 +364,8 @@ func (c *Console) grant200(w http.ResponseWriter, r *http.Request, v *visit, p *
 		for _, a := range actions.Items {
 			view.Actions = append(view.Actions, newActionView(a, p.base))
 		}
-		if actions.NextToken != "" {
-			view.Next = view.Grant.Href + "?after=" + url.QueryEscape(actions.NextToken)
-		}
+		view.Pager = ui.Pager{Says: ui.Count(len(actions.Items), "entry"), ByTime: true}
+		view.Pager.Turn(ui.Address{Path: view.Grant.Href}, r.URL.Query(), actions.NextToken)
 	}
 	view.Page = c.frame(w, r, v, p, g.PersonName, base, ui.Link{Href: base, Label: "Support access"})
 	view.Page.Here = view.Grant.Href
