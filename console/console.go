@@ -23,6 +23,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/blastradius"
@@ -74,6 +75,7 @@ type Options struct {
 	Sessions    *session.Service
 	Recovery    *recovery.Service
 	Evidence    *evidence.Service
+	Exports     *archive.Service
 	Tenants     *tenant.Service
 	Parties     *rp.Service
 	Stats       *stats.Service
@@ -120,6 +122,7 @@ type Console struct {
 	sessions    *session.Service
 	recovery    *recovery.Service
 	evidence    *evidence.Service
+	exports     *archive.Service
 	tenants     *tenant.Service
 	parties     *rp.Service
 	stats       *stats.Service
@@ -166,7 +169,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, metadata: o.Metadata,
+		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,

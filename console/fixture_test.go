@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
@@ -31,6 +32,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console"
+	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/db/jobs"
@@ -73,6 +75,7 @@ type site struct {
 	apiKeys     *apikey.Service
 	sessions    *session.Service
 	evidence    *evidence.Service
+	exports     *archive.Service
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
 	at          string       // the public URL
@@ -148,6 +151,11 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	s.apiKeys = apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	s.sessions, s.evidence = sessions, evidence.New(evidence.Options{Store: store, Keys: s.keys})
+	objects, err := blob.Open(t.Context(), "file://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.exports = archive.New(archive.Options{Store: store, Keys: s.keys, Evidence: s.evidence, Objects: objects})
 	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +165,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
 		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys),
 		Blast: blast, Models: models, Roots: attestation.New(store),
-		Recovery: recoveries, Evidence: s.evidence,
+		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Debugger: debugger.NewReader(store, s.keys),
 		System: system.New(system.Options{
 			Store: store, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Ping, KMS: func() system.KMS { return system.KMS{} },

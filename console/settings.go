@@ -21,6 +21,7 @@ func (c *Console) settingsRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeSettingsRead, c.showSettings))
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeSettingsWrite, c.saveSettings))
 	c.lifetimeRoutes(mux)
+	c.archiveRoutes(mux)
 	mux.HandleFunc("GET "+base+"/delete", c.inTenant(member.ScopeTenantDelete, c.showDeletion))
 	mux.HandleFunc("POST "+base+"/delete", c.inTenant(member.ScopeTenantDelete, c.deleteTenant))
 	mux.HandleFunc("POST "+base+"/restore", c.inStopped(member.ScopeTenantDelete, c.restoreTenant))
@@ -39,6 +40,7 @@ type settingsView struct {
 	Lifetimes  lifetimesCard
 	MayWrite   bool
 	MayDelete  bool
+	MayExport  bool
 	MayRestore bool
 	Deletes    *ui.Moment // when it is destroyed; nil: it is not being deleted
 	Left       string
@@ -163,7 +165,7 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 		Base: p.base, Path: path, Slug: now.Slug, ID: now.ID.String(), Mode: modeLabel(string(now.Mode)), State: string(now.State),
 		Region: now.Region, Plan: now.Plan, Created: ui.At(now.CreatedAt), ETag: now.ETag, Problem: form.problem,
 		MayWrite:  p.may(apikey.ScopeSettingsWrite) && now.State == tenant.Active,
-		MayDelete: p.may(member.ScopeTenantDelete) && now.State == tenant.Active,
+		MayDelete: p.may(member.ScopeTenantDelete) && now.State == tenant.Active, MayExport: p.may(apikey.ScopeExportTenant),
 		Lifetimes: newLifetimesCard(&now, p),
 		Imports: []ui.Snippet{
 			{Title: "Import users and passkeys", Text: "biocore import --tenant " + now.Slug + " --rp-id " + now.RPID + " --dry-run users.jsonl"},

@@ -53,7 +53,7 @@ var tables = []table{
 	{name: "members", key: "id", columns: "id person_id role invited_by created_at updated_at"},
 	{
 		name: "invitations", key: "id",
-		columns: "id role label invited_by created_at expires_at accepted_at accepted_by revoked_at replaces mailed_at founds_mode",
+		columns: "id role label invited_by created_at expires_at accepted_at accepted_by revoked_at replaces mailed_at founds_mode founds_plan founds_quotas!jsonb",
 		left:    map[string]string{"email_sealed": "the address is kept until the invitation is sent, and no longer"},
 	},
 	{
@@ -148,6 +148,7 @@ var leftTables = map[string]string{
 	"data_keys":             opensMore,
 	"deletion_certificates": "the platform's word that a tenant's keys are destroyed, which comes after the last export",
 	"console_sessions":      "browsers' cookies, of the reserved tenant",
+	"invited_accounts":      "which accounts of the console came of which invitation, of the reserved tenant",
 	"spent_challenges":      "hashes of what was used, kept for two hours against replays",
 	"idempotency_keys":      "answers kept for a day against repeats, which may hold anything",
 	"recovery_attempts":     "hashes of names that recovery was tried for in vain, kept for a day",

@@ -73,7 +73,7 @@ func streams(r *http.Request) bool {
 
 // isExport reports a download of a tenant's archive, which may be large.
 func isExport(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/exports/") && strings.HasSuffix(r.URL.Path, download.Suffix)
+	return strings.Contains(r.URL.Path, "/exports/") && (strings.HasSuffix(r.URL.Path, download.Suffix) || strings.HasSuffix(r.URL.Path, "/download")) // the API's, and the console's
 }
 
 // recorder remembers the status for the request log.
