@@ -16,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/stats"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 func (c *Console) overviewRoutes(mux *http.ServeMux) {
@@ -346,6 +347,13 @@ func (c *Console) setup(r *http.Request, p *place, o *stats.Overview) (*setupVie
 		{Done: enrolled, Label: "Enroll the first user", Note: "A passkey made on one of your pages"},
 		{Done: snap.PolicyVersion > 1, Label: "Look at the policy", Note: "What you ask of authenticators and sign-ins; the default asks for little"},
 	}}
+	if snap.Mode == tenant.Live {
+		prove := setupStep{Done: snap.DomainProven, Label: "Prove your domain", Note: "Registrations and sign-ins are refused before", Href: p.base + partyPath, Go: "Prove"}
+		if !p.may(apikey.ScopeSettingsRead) {
+			prove.Href = ""
+		}
+		v.Steps = append([]setupStep{prove}, v.Steps...)
+	}
 	for _, s := range v.Steps {
 		v.All++
 		if s.Done {

@@ -232,7 +232,7 @@ func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*plac
 		return nil, err
 	}
 	used, err := c.usageAlerts(ctx, p)
-	p.alerts = slices.Concat(about, p.stopped(c.now()), p.alerts, used)
+	p.alerts = slices.Concat(about, p.stopped(c.now()), p.unproven(), p.alerts, used)
 	return p, err
 }
 
@@ -254,6 +254,23 @@ func (p *place) stopped(now time.Time) []ui.Alert {
 		a.Ready, a.Left = at(p.tenant.DeleteAfter), "in "+ui.Left(p.tenant.DeleteAfter.Sub(now))
 	case tenant.Active:
 		return nil
+	}
+	return []ui.Alert{a}
+}
+
+// unproven tells every member on every page of a live tenant that nobody signs in before its
+// domain is proven.
+func (p *place) unproven() []ui.Alert {
+	if p.tenant.State != tenant.Active || p.tenant.MayRunCeremonies() == nil {
+		return nil
+	}
+	a := ui.Alert{
+		Name: "Proof of the domain",
+		Text: "Nobody has shown yet that " + p.tenant.RPID + " is this tenant’s own domain. Until then registrations and sign-ins are refused.",
+		Href: p.base + partyPath, Label: "Prove your domain",
+	}
+	if !p.may(apikey.ScopeSettingsRead) {
+		a.Href, a.Label = "", ""
 	}
 	return []ui.Alert{a}
 }

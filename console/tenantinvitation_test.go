@@ -124,6 +124,20 @@ func TestFoundingATenant(t *testing.T) {
 	if want := map[usage.Kind]string{usage.MonthlyActiveUsers: "5000:hard", usage.Storage: "1000000000"}; !maps.Equal(quotas, want) {
 		t.Errorf("quotas %v, want %v", quotas, want)
 	}
+	// Every page says that the domain is not proven, and the first one that this is to be done, until it is.
+	for path, want := range map[string]string{"/members": "Nobody has shown yet that bens.example", "/usage": "Nobody has shown yet that bens.example", "": "0 of 5 steps done"} {
+		if got := ben.get(t, "/console/t/bens"+path).body; !strings.Contains(got, want) || !strings.Contains(got, `href="/console/t/bens/relying-party"`) {
+			t.Errorf("%s does not say %q", path, want)
+		}
+	}
+	if _, err := s.tenants.VouchDomain(t.Context(), s.home, tenant.VouchRequest{ID: bens, Reason: "contract 4711"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/members", ""} {
+		if got := ben.get(t, "/console/t/bens"+path).body; strings.Contains(got, "Nobody has shown yet") || path == "" && !strings.Contains(got, "1 of 5 steps done") {
+			t.Errorf("%s after the proof still asks for it", path)
+		}
+	}
 	if n := s.store.AuditCount(t, s.home, "tenant.found"); n != 1 {
 		t.Errorf("%d entries of the platform's", n)
 	}

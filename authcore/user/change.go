@@ -142,8 +142,11 @@ type BlockRequest struct {
 // Block refuses the user's sign-ins from now on and ends the open sessions. Blocking
 // a blocked user changes nothing. Sealed values that do not open, or may not, are empty
 // in the answer and keep nobody from being blocked; the log has what is damaged.
-// ErrNotFound.
+// ErrNotFound, and what Options.MayLeave refuses.
 func (s *Service) Block(ctx context.Context, sc scope.Scope, req BlockRequest) (User, error) {
+	if err := s.leaves(ctx, sc, req.ID); err != nil {
+		return User{}, err
+	}
 	return s.setState(ctx, sc, req, Blocked, func(tx *db.TenantTx) error {
 		// Credentials before sessions: a sign-in under way holds its credential's row, so
 		// either it commits first and its session is revoked here, or it waits and then

@@ -32,6 +32,9 @@ type Erasure struct {
 // user by id. The answer to a call with an Idempotency-Key may hold names and contacts
 // for up to 24 hours more. ErrNotFound (also the second time), etag.ErrMismatch.
 func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest) (Erasure, error) {
+	if err := s.leaves(ctx, sc, req.ID); err != nil {
+		return Erasure{}, err
+	}
 	var erased Erasure
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		// A registration that finishes meanwhile takes the same lock, and afterwards finds

@@ -47,19 +47,32 @@ type Options struct {
 	Keys  *keys.Service // required
 	Queue *jobs.Queue   // takes what a list by sign-ins leaves; nil: the next list goes on
 	Rand  io.Reader     // of user handles and ids; nil means crypto/rand
+
+	// MayLeave judges whether somebody of the console, a user of the reserved tenant, may be
+	// blocked or deleted; nil: whoever.
+	MayLeave func(ctx context.Context, person uuid.UUID) error
 }
 
 // Service keeps users. It is safe for concurrent use.
 type Service struct {
-	store *db.Store
-	keys  *keys.Service
-	queue *jobs.Queue
-	rand  io.Reader
+	store    *db.Store
+	keys     *keys.Service
+	queue    *jobs.Queue
+	rand     io.Reader
+	mayLeave func(ctx context.Context, person uuid.UUID) error
+}
+
+// leaves asks whether a user may be blocked or deleted, where that is somebody of the console.
+func (s *Service) leaves(ctx context.Context, sc scope.Scope, id ID) error {
+	if s.mayLeave == nil || sc.Tenant() != scope.PlatformTenant {
+		return nil
+	}
+	return s.mayLeave(ctx, id.UUID())
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, queue: o.Queue, rand: o.Rand}
+	s := &Service{store: o.Store, keys: o.Keys, queue: o.Queue, rand: o.Rand, mayLeave: o.MayLeave}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -111,5 +112,58 @@ func TestMembersByKeys(t *testing.T) {
 		if a := invite(k, "viewer"); a.reason() != "ROLE_TOO_HIGH" {
 			t.Errorf("%s: %s", name, a)
 		}
+	}
+}
+
+// Who is blocked is no owner to count on: the last one who can sign in stays, whoever else
+// has the role, and may not be blocked. Change by roles alone turns it red.
+func TestLastOwnerWhoCanSignIn(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	home := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
+	in := scope.New(uuid.MustParse(acme.id), home.Actor())
+	ana, ben := w.newPerson(t), w.newPerson(t)
+	anas, bens := w.joins(t, acme, ana, member.Owner), w.joins(t, acme, ben, member.Owner)
+	w.joins(t, globex, ben, member.Owner)
+	block := func(person uuid.UUID) error {
+		_, err := w.users.Block(t.Context(), home, user.BlockRequest{ID: user.ID(person), Reason: "lost"})
+		return err
+	}
+	if err := block(ben); !errors.Is(err, member.ErrLastOwner) {
+		t.Errorf("block the only owner of another tenant: %v", err)
+	}
+	w.joins(t, globex, ana, member.Owner)
+	if err := block(ben); err != nil {
+		t.Fatalf("block one of two owners: %v", err)
+	}
+	for name, role := range map[string]member.Role{"demote": member.Admin, "remove": ""} {
+		if _, err := w.members.Change(t.Context(), in, member.ChangeRequest{ID: uuid.MustParse(anas), Role: role, Reason: "x"}); !errors.Is(err, member.ErrLastOwner) {
+			t.Errorf("%s the only one who can sign in: %v", name, err)
+		}
+	}
+	if err := block(ana); !errors.Is(err, member.ErrLastOwner) {
+		t.Errorf("block the only one who can sign in: %v", err)
+	}
+	if _, err := w.users.Delete(t.Context(), home, user.DeleteRequest{ID: user.ID(ana)}); !errors.Is(err, member.ErrLastOwner) {
+		t.Errorf("delete the only one who can sign in: %v", err)
+	}
+	if _, err := w.members.Change(t.Context(), in, member.ChangeRequest{ID: uuid.MustParse(bens), Reason: "has left"}); err != nil {
+		t.Errorf("remove who is blocked: %v", err)
+	}
+	// The staff has to have somebody, too; who only helps is not counted on.
+	sam := w.staffPerson(t, "Sam")
+	if err := block(sam); err != nil {
+		t.Errorf("block support of the staff: %v", err)
+	}
+	made, err := w.members.Invite(t.Context(), home, member.InviteRequest{Role: member.StaffAdmin, Label: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := w.newPerson(t)
+	if _, _, err := w.members.Accept(t.Context(), root, scope.Origin{}, made.Token); err != nil {
+		t.Fatal(err)
+	}
+	if err := block(root); !errors.Is(err, member.ErrLastOwner) {
+		t.Errorf("block the only staff admin: %v", err)
 	}
 }

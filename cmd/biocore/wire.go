@@ -119,7 +119,9 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		store.Close()
 		return nil, err
 	}
-	o.users = user.New(user.Options{Store: store, Keys: o.keys, Queue: queue})
+	o.users = user.New(user.Options{Store: store, Keys: o.keys, Queue: queue, MayLeave: func(ctx context.Context, person uuid.UUID) error {
+		return o.members.MayLeave(ctx, person)
+	}})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.exports = archive.New(archive.Options{Store: store, Keys: o.keys, Evidence: o.evidence, Log: tel.Log})
 	o.roots = attestation.New(store)

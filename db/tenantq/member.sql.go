@@ -482,6 +482,31 @@ func (q *Queries) InsertOwnerRecovery(ctx context.Context, arg InsertOwnerRecove
 	return i, err
 }
 
+const ListBlockedPeople = `-- name: ListBlockedPeople :many
+SELECT id FROM users WHERE id = ANY ($1::uuid[]) AND state <> 'ACTIVE'
+`
+
+// Those of some people of the console, as the reserved tenant knows them, who may not sign in. Index: users_pkey.
+func (q *Queries) ListBlockedPeople(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, ListBlockedPeople, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListConsoleSessionsOfPerson = `-- name: ListConsoleSessionsOfPerson :many
 SELECT c.id, c.last_seen_at, s.created_at, s.address, s.user_agent
 FROM sessions s

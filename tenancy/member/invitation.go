@@ -55,7 +55,7 @@ type Invitation struct {
 	InvitedBy string // kind:id
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	Open      bool // neither accepted, nor taken back, nor over
+	Open      bool   // neither accepted, nor taken back, nor over
 	Founds    *Terms // what is settled of the tenant that it makes; nil for all others
 }
 

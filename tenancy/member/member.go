@@ -37,7 +37,7 @@ var (
 	ErrExists    = fault.New(fault.Conflict, "MEMBER_EXISTS", "this person is a member already")
 	ErrRole      = fault.New(fault.Invalid, "ROLE_INVALID", "this tenant has no such role")
 	ErrTooMighty = fault.New(fault.Forbidden, "ROLE_TOO_HIGH", "nobody gives or takes a role that is above their own")
-	ErrLastOwner = fault.New(fault.Precondition, "LAST_OWNER", "a tenant keeps at least one owner: make somebody else an owner first")
+	ErrLastOwner = fault.New(fault.Precondition, "LAST_OWNER", "a tenant keeps at least one owner who can sign in: make somebody else an owner first")
 	ErrTooMany   = fault.New(fault.Precondition, "TOO_MANY_MEMBERS", "a tenant has at most 500 members and 100 open invitations")
 	ErrReason    = fault.New(fault.Invalid, "REASON_REQUIRED", "say why: a reason of 1 to 256 characters")
 )
@@ -168,7 +168,7 @@ type ChangeRequest struct {
 
 // Change gives a member another role, or removes it. ErrNotFound, ErrRole, ErrReason;
 // ErrTooMighty when the caller, who is a person, may not give the new role or take the old
-// one; ErrLastOwner. Whatever invitations the member has made are taken back: nobody comes
+// one; ErrLastOwner where no other owner could sign in. Whatever invitations the member has made are taken back: nobody comes
 // back, or up again, by a link of their own.
 func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest) (Member, error) {
 	if !isReason(req.Reason) {
@@ -177,20 +177,23 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest)
 	if req.Role != "" && !fits(sc, req.Role) {
 		return Member{}, ErrRole
 	}
+	able, err := s.ownersAble(ctx, sc)
+	if err != nil {
+		return Member{}, err
+	}
 	var changed Member
-	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		rows, err := tx.LockMembers(ctx)
 		if err != nil {
 			return fmt.Errorf("lock members: %w", err)
 		}
 		var before *tenantq.Member
-		owners := 0
+		others := 0
 		for i := range rows {
 			if rows[i].ID == req.ID {
 				before = &rows[i]
-			}
-			if isTop(Role(rows[i].Role)) {
-				owners++
+			} else if isTop(Role(rows[i].Role)) && able[rows[i].PersonID] {
+				others++
 			}
 		}
 		if before == nil {
@@ -200,7 +203,7 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest)
 		if err := mayGive(ctx, tx, rows, req.Role, was); err != nil {
 			return err
 		}
-		if isTop(was) && !isTop(req.Role) && owners == 1 {
+		if isTop(was) && !isTop(req.Role) && others == 0 {
 			return ErrLastOwner
 		}
 		changed = fromRow(*before)

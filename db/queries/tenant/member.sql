@@ -21,6 +21,10 @@ SELECT * FROM members ORDER BY id LIMIT sqlc.arg(max_rows);
 -- FOR UPDATE: changes of roles come one after the other, so that two owners cannot each remove the other. Index: members_pkey.
 SELECT * FROM members ORDER BY id FOR UPDATE;
 
+-- name: ListBlockedPeople :many
+-- Those of some people of the console, as the reserved tenant knows them, who may not sign in. Index: users_pkey.
+SELECT id FROM users WHERE id = ANY (sqlc.arg(ids)::uuid[]) AND state <> 'ACTIVE';
+
 -- name: SetMemberRole :one
 -- Under LockMembers. Index: members_pkey.
 UPDATE members SET role = sqlc.arg(role), updated_at = sqlc.arg(now) WHERE id = sqlc.arg(id) RETURNING *;
