@@ -84,9 +84,9 @@ conformance: ## WebAuthn vectors: the specification's, or those in VECTORS=folde
 		go test -count=1 -v -run '^TestConformance(Metadata)?$$' ./authcore/webauthn
 
 .PHONY: shots
-shots: ## Pictures of every page into shots/, in both themes, 1440 and 390 px wide
+shots: ## Pictures of every page of the console, with demo data, into shots/: both themes, 1440 and 390 px (RUN=. adds what the other browser tests see)
 	@.ci/setup
-	@mkdir -p shots && BIOCORE_SHOTS='$(CURDIR)/shots' GOFLAGS="$$GOFLAGS -count=1" .ci/test browser
+	@mkdir -p shots && BIOCORE_SHOTS='$(CURDIR)/shots' go test -count=1 -timeout 60m -run '$(or $(RUN),^TestConsolePages$$)' ./web/browsertest
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target in turn (FUZZTIME=30s each)

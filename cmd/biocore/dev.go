@@ -25,6 +25,7 @@ import (
 type devOptions struct {
 	reset, noLimits bool
 	demoData        bool   // make a month of life for acme
+	demoDays        int    // or another past
 	pgURL           string // an administrator's; empty: start one
 	pgBin           string
 	redisURL        string // empty: start one
@@ -65,6 +66,7 @@ func runDev(ctx context.Context, env *environment, args []string) error {
 	fset := flags(env, "dev", &asJSON)
 	fset.BoolVar(&d.reset, "reset", false, "delete the data of earlier runs first")
 	fset.BoolVar(&d.demoData, "demo-data", false, "give the tenant acme a month of users, sign-ins and failures, if it is not there yet")
+	fset.IntVar(&d.demoDays, "demo-days", month.days, "how many `days` of it there are, 1 to 90: a week is made in a quarter of the time")
 	fset.BoolVar(&d.noLimits, "no-limits", false, "turn rate limits off, for load tests")
 	fset.StringVar(&d.pgURL, "pg-url", "", "use this database instead of starting one: an administrator's `URL`, or file:PATH of a file that holds it, with which the roles bc_* are made and given passwords")
 	fset.StringVar(&d.pgBin, "pg-bin", "", "`folder` of the postgres and initdb programs")
@@ -73,6 +75,9 @@ func runDev(ctx context.Context, env *environment, args []string) error {
 	fset.IntVar(&d.opsPort, "ops-port", 9090, "`port` of metrics and health; the next free one is taken")
 	if err := parse(fset, args, 0); err != nil {
 		return err
+	}
+	if d.demoDays < 1 || d.demoDays > maxDemoDays {
+		return misuse(env, "dev", "--demo-days is 1 to %d", maxDemoDays)
 	}
 	var err error
 	if d.pgURL, err = urlArgument("--pg-url", d.pgURL); err != nil {

@@ -28,6 +28,9 @@ import (
 // month is what `biocore dev --demo-data` makes: a small bank's.
 var month = past{days: 30, people: 260, perDay: 420}
 
+// maxDemoDays is as far as simulations of policies look back.
+const maxDemoDays = 90
+
 // past is how much of it there is.
 type past struct {
 	days   int
@@ -41,13 +44,15 @@ const demoSeed = 2026
 // demo gives acme a month of life, unless it is there already. The tenant itself is made
 // on the first day.
 func (d *dev) demo(ctx context.Context, p *platform, cfg Config) error {
-	return d.step(ctx, "Living through a month of acme", func() (string, error) {
+	of := month
+	of.days = d.demoDays
+	return d.step(ctx, fmt.Sprintf("Living through %d days of acme", of.days), func() (string, error) {
 		if _, err := p.tenants.Resolve(ctx, "acme", netip.Addr{}); err == nil {
 			return "is there already, and stays as it is (--reset starts anew)", nil
 		} else if !errors.Is(err, tenant.ErrNotFound) {
 			return "", err
 		}
-		made, err := month.live(ctx, p, cfg)
+		made, err := of.live(ctx, p, cfg)
 		if err != nil {
 			return "", fmt.Errorf("demo data: %w", err)
 		}

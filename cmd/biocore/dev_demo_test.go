@@ -2,11 +2,21 @@ package main
 
 import (
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/biocore-id/biocore/db/dbtest"
 )
+
+// How many days there are is asked within bounds, before anything is started.
+func TestDemoDays(t *testing.T) {
+	for _, days := range []string{"0", "-1", "91", "week"} {
+		if code, _, errs := runToEnd(t, launch{dir: folder(t), args: []string{"dev", "--demo-data", "--demo-days", days}}); code != 2 || !strings.Contains(errs, "demo-days") {
+			t.Errorf("--demo-days %s: exit %d, %s", days, code, errs)
+		}
+	}
+}
 
 // The past that a demo shows is made of what the product writes: it lies where it should
 // lie, and has what a page must be able to show.

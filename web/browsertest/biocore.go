@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// startTimeout bounds `biocore dev` from nothing, its Postgres included.
-	startTimeout = 90 * time.Second
+	// startTimeout bounds `biocore dev` from nothing, its Postgres and days of a past included.
+	startTimeout = 5 * time.Minute
 	// stopTimeout is what Ctrl-C may take, several times what is promised.
 	stopTimeout = 15 * time.Second
 )
@@ -48,9 +48,9 @@ type Tenant struct {
 }
 
 // StartBiocore builds the binary and runs `biocore dev` in a folder of its own,
-// on ports that are free. It stops with the test, which fails if that takes
+// on ports that are free, with more flags. It stops with the test, which fails if that takes
 // too long.
-func StartBiocore(t testing.TB) *Biocore {
+func StartBiocore(t testing.TB, more ...string) *Biocore {
 	t.Helper()
 	folder := t.TempDir()
 	binary := filepath.Join(folder, "biocore")
@@ -61,7 +61,7 @@ func StartBiocore(t testing.TB) *Biocore {
 	}
 
 	// Rate limits are per address, and all visitors come from one.
-	arguments := []string{"dev", "--no-limits", "--port", "0", "--ops-port", "0"}
+	arguments := append([]string{"dev", "--no-limits", "--port", "0", "--ops-port", "0"}, more...)
 	if bin := os.Getenv("BIOCORE_PG_BIN"); bin != "" {
 		arguments = append(arguments, "--pg-bin", bin)
 	}

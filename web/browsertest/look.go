@@ -48,6 +48,18 @@ func (v *Visitor) Inspect(name string) {
 	v.dress(appearances[0])
 }
 
+// Shots is the folder that pictures go to; empty where none is wanted.
+func Shots() string { return os.Getenv(shotsVariable) }
+
+// Pictures are the names of those that Inspect leaves of a page.
+func Pictures(name string) []string {
+	var all []string
+	for _, a := range appearances {
+		all = append(all, fmt.Sprintf("%s-%s-%d.png", name, a.Theme, a.Width))
+	}
+	return all
+}
+
 // Shoot leaves a picture of the page as it stands, where one is wanted.
 func (v *Visitor) Shoot(name string) {
 	v.t.Helper()
