@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -420,7 +421,7 @@ func (c *Console) ceremonyDetail(one *debugger.Ceremony, names map[user.ID]strin
 	passed := 0
 	steps := debugger.Steps(one)
 	for _, s := range steps {
-		sv := stepView{Name: s.Name, Number: s.Number, Detail: s.Detail, Guide: s.Guide}
+		sv := stepView{Name: s.Name, Number: s.Number, Detail: visible(s.Detail), Guide: s.Guide}
 		switch s.State {
 		case debugger.Passed:
 			passed++
@@ -550,6 +551,20 @@ func (c *Console) authenticatorFacts(one *debugger.Ceremony) []fact {
 	return out
 }
 
+// visible is what a client sent, as it was: characters that show nothing, or turn round what
+// stands beside them, would make a foreign origin look like one's own. They are written out.
+func visible(s string) string {
+	var out strings.Builder
+	for _, r := range s {
+		if unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) {
+			fmt.Fprintf(&out, "<U+%04X>", r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
 // clientData is what is kept of it: the challenge is not.
 func clientData(one *debugger.Ceremony) string {
 	f := &one.Facts
@@ -568,7 +583,7 @@ func clientData(one *debugger.Ceremony) string {
 		Origin      string `json:"origin"`
 		CrossOrigin bool   `json:"crossOrigin"`
 		TopOrigin   string `json:"topOrigin,omitempty"`
-	}{kind, f.Origin, f.CrossOrigin, f.TopOrigin}
+	}{visible(kind), visible(f.Origin), f.CrossOrigin, visible(f.TopOrigin)}
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return ""

@@ -67,7 +67,7 @@ func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) {
 // toasts are the words for what has been done. The cookie holds the name alone, so that
 // nobody else's words reach a page by it.
 var toasts = map[string]string{
-	"invited":        "Invitation made. Copy its link below",
+	"invited":        "Invitation made. Its link is in the list",
 	"mailed":         "Invitation made. Its link is on its way by mail, and below",
 	"address":        "Contact address saved",
 	"uninvited":      "Invitation taken back",

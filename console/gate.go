@@ -392,7 +392,7 @@ func (c *Console) accept(w http.ResponseWriter, r *http.Request, v *visit) {
 		case err == nil:
 			_, next, err = c.tenantName(ctx, id)
 		case errors.Is(err, member.ErrFounds): // a form comes first
-			c.setCookie(w, foundCookie, token, foundLife)
+			c.setCookie(w, c.foundCookieName(), token, foundLife)
 			c.reply(w, r, http.StatusOK, answer{Next: foundPath})
 			return
 		}

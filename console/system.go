@@ -66,6 +66,9 @@ func newDependencyRow(d system.Dependency) dependencyRow {
 		row.Class, row.Health = "bad", "Down"
 	case system.Absent:
 		row.Class, row.Health = "idle", "Not configured"
+		if d.Name == "metadata" {
+			row.Health = "Not fetched"
+		}
 	}
 	return row
 }

@@ -24,7 +24,17 @@ const (
 
 // foundCookie holds the token of the invitation between the gate and the form: the page's
 // address has none, and the form works without script.
-const foundCookie = "biocore_found"
+const (
+	secureFoundCookie = "__Host-biocore_found"
+	plainFoundCookie  = "biocore_found"
+)
+
+func (c *Console) foundCookieName() string {
+	if c.secure {
+		return secureFoundCookie
+	}
+	return plainFoundCookie
+}
 
 // foundLife is how long somebody may take over the form, and begin anew by the link.
 const foundLife = time.Hour
@@ -188,7 +198,7 @@ type foundedView struct {
 
 // founding is the invitation whose token the browser holds.
 func (c *Console) founding(r *http.Request) (token string, in member.Invitation, err error) {
-	cookie, err := r.Cookie(foundCookie)
+	cookie, err := r.Cookie(c.foundCookieName())
 	if err != nil {
 		return "", in, member.ErrInvitation
 	}
@@ -244,7 +254,7 @@ func (c *Console) foundTenant(w http.ResponseWriter, r *http.Request, v *visit) 
 		c.found200(w, r, v, foundView{Live: in.Founds.Mode == tenant.Live, Form: form}, code)
 		return
 	}
-	c.setCookie(w, foundCookie, "", 0)
+	c.setCookie(w, c.foundCookieName(), "", 0)
 	c.found200(w, r, v, foundView{Founded: &foundedView{
 		Name: made.Name, Href: tenantBase(made.Slug), Secret: keys.Secret, Publishable: keys.Publishable, Live: made.Mode == tenant.Live,
 	}}, http.StatusOK)

@@ -35,7 +35,7 @@ func metadataHealth(ctx context.Context, s *mds.Service, now func() time.Time) (
 	case err != nil:
 		return d, err
 	case state == nil:
-		d.Health, d.Detail = system.Absent, "None was fetched yet: `biocore mds sync`"
+		d.Health, d.Detail = system.Absent, "None was fetched yet: run biocore mds sync"
 	case state.Stale(now()):
 		d.Health, d.Detail = system.Degraded, fmt.Sprintf("Number %d of %s was to be replaced by %s", state.Number, state.FetchedAt.Format("2 Jan 2006"), state.NextUpdate.Format("2 Jan 2006"))
 	default:

@@ -112,12 +112,17 @@ func (s *Service) InviteFounder(ctx context.Context, sc scope.Scope, req Foundin
 	return s.insertInvitation(ctx, sc, InviteRequest{Role: Owner, Label: req.Label, Life: req.Life, Email: req.Email, Reason: req.Reason}, &terms)
 }
 
-// mayFound judges who invites founders: of people, those who may make tenants.
+// mayFound judges who invites founders: of people those who may make tenants, platform keys, and the command line.
 func mayFound(rows []tenantq.Member, actor scope.Actor) error {
-	if actor.Kind == scope.ActorOperator && !roleOf(rows, actor.ID).May(apikey.ScopeTenantsWrite) {
-		return ErrTooMighty
+	switch actor.Kind {
+	case scope.ActorPlatform, scope.ActorSystem:
+		return nil
+	case scope.ActorOperator:
+		if roleOf(rows, actor.ID).May(apikey.ScopeTenantsWrite) {
+			return nil
+		}
 	}
-	return nil
+	return ErrTooMighty
 }
 
 // Founders returns the open invitations to found a tenant, the newest first, with their
