@@ -320,14 +320,14 @@ func runMDSSync(ctx context.Context, env *environment, args []string) error {
 }
 
 // reportedModels are those that the metadata speaks against now.
-func (p *platform) reportedModels() []uuid.UUID {
-	snap := p.mds.Current()
+func (o *operator) reportedModels() []uuid.UUID {
+	snap := o.mds.Current()
 	if snap == nil {
 		return nil
 	}
 	var models []uuid.UUID
 	for e := range snap.Entries() {
-		if e.AAGUID != uuid.Nil && len(e.Against(p.store.Now())) > 0 {
+		if e.AAGUID != uuid.Nil && len(e.Against(o.store.Now())) > 0 {
 			models = append(models, e.AAGUID)
 		}
 	}
