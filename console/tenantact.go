@@ -144,10 +144,10 @@ func quotaInputs(quotas []usage.Quota) []ui.Input {
 	for _, kind := range usage.Kinds() {
 		input := ui.Input{
 			Name: string(kind), Label: meterLabel(kind), Max: 24, Optional: true,
-			Hint: "A month. A whole number; with :hard, more are refused; empty: any.",
+			Hint: "A month, a whole number. With :hard behind it, more are refused. Empty: no limit.",
 		}
 		if kind == usage.Storage {
-			input.Label, input.Hint = "Storage, in bytes", "A whole number; with :hard, more are refused; empty: any."
+			input.Label, input.Hint = "Storage, in bytes", "A whole number. With :hard behind it, more is refused. Empty: no limit."
 		}
 		for _, q := range quotas {
 			if q.Kind == kind {
