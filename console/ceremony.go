@@ -18,6 +18,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/debugger"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
@@ -46,6 +47,7 @@ type ceremoniesView struct {
 	Rows    []ceremonyRow
 	Pager   ui.Pager
 	Live    bool
+	Events  string // address of what the list is told by; empty where it is not live
 	Paused  bool
 	Switch  string // address with the tail paused, or running
 	Here    bool   // a ceremony is in the path: on a phone its pane covers the list
@@ -56,6 +58,7 @@ type ceremoniesView struct {
 
 // ceremonyRow is one line of the list.
 type ceremonyRow struct {
+	Key               string // the ceremony's id
 	Href, Icon, Class string
 	What, Who         string
 	Note, Took        string
@@ -148,7 +151,15 @@ func (c *Console) showCeremonies(w http.ResponseWriter, r *http.Request, v *visi
 		{Href: v2.At.With("show", "failed"), Label: "Failed", Here: v2.At.Get("show") == "failed"},
 	}
 	v2.Paused = v2.At.Get("tail") == "paused"
-	v2.Live = after == "" && !v2.Paused
+	v2.Live = after == "" && !v2.Paused && p.tenant.Usable() == nil
+	if v2.Live && some {
+		from := c.now()
+		if len(page.Items) > 0 && from.Sub(page.Items[0].At) < time.Minute {
+			from = page.Items[0].At // what comes between this page and its stream is told again
+		}
+		events := ui.Address{Path: base + "/events", Query: v2.At.Query}
+		v2.Events = events.With("after", tail.PositionOf(&debugger.Ceremony{At: from}))
+	}
 	v2.Switch = v2.At.With("tail", "paused")
 	if v2.Paused {
 		v2.Switch = v2.At.Without("tail")
@@ -353,7 +364,7 @@ func whose(one *debugger.Ceremony, names map[user.ID]string) string {
 }
 
 func (c *Console) ceremonyRow(one *debugger.Ceremony, names map[user.ID]string) ceremonyRow {
-	row := ceremonyRow{Who: whose(one, names), At: timeOfDay(one.At), Took: took(one.Latency)}
+	row := ceremonyRow{Key: one.ID.String(), Who: whose(one, names), At: timeOfDay(one.At), Took: took(one.Latency)}
 	row.What, row.Icon, row.Class = kindWords(one)
 	row.Note = one.Reason
 	switch {

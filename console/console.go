@@ -35,6 +35,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
@@ -89,6 +90,7 @@ type Options struct {
 	Models      *authenticator.Catalogue
 	Roots       *attestation.Service
 	Debugger    *debugger.Reader
+	Tail        *tail.Service
 	Usage       *usage.Service
 	System      *system.Service
 	Static      *static.Files
@@ -137,6 +139,7 @@ type Console struct {
 	models      *authenticator.Catalogue
 	roots       *attestation.Service
 	debugger    *debugger.Reader
+	tail        *tail.Service
 	usage       *usage.Service
 	system      *system.Service
 	metadata    func() *mds.Snapshot
@@ -155,7 +158,7 @@ func New(o Options) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
-		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
+		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Tail": o.Tail == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
@@ -169,7 +172,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, metadata: o.Metadata,
+		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
@@ -221,6 +224,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.policyRoutes(mux)
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)
+	c.liveRoutes(mux)
 	c.usageRoutes(mux)
 	c.settingsRoutes(mux)
 	c.systemRoutes(mux)

@@ -30,6 +30,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
+	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console"
 	"github.com/biocore-id/biocore/db/blob"
@@ -76,6 +77,7 @@ type site struct {
 	sessions    *session.Service
 	evidence    *evidence.Service
 	exports     *archive.Service
+	tail        *tail.Service
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
 	at          string       // the public URL
@@ -123,6 +125,9 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now}); err != nil {
+		t.Fatal(err)
+	}
 	ceremonies, err := ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: sessions, Ephemeral: redis, Denials: denials,
 	})
@@ -166,7 +171,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys),
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
-		Debugger: debugger.NewReader(store, s.keys),
+		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,
 		System: system.New(system.Options{
 			Store: store, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Ping, KMS: func() system.KMS { return system.KMS{} },
 			Metadata: func(context.Context) (system.Dependency, error) {

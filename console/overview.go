@@ -45,6 +45,9 @@ type overviewView struct {
 	Funnel    []rankView
 	Models    []rankView
 	ModelsAll string
+
+	Activity string // address of what is told as it happens; empty where the person may not see it
+	Log      string // address of the ceremonies
 }
 
 // numberView is a key number.
@@ -113,6 +116,12 @@ func (c *Console) showOverview(w http.ResponseWriter, r *http.Request, v *visit,
 	view.Snippet = ui.Snippet{Title: "The first registration, from your server", Text: "curl -X POST " + c.publicURL + "/v1/registrations:begin \\\n" +
 		"  -H \"Authorization: Bearer $BIOCORE_SECRET_KEY\" \\\n  -H \"Content-Type: application/json\" \\\n" +
 		"  -d '{\"user\": {\"externalId\": \"u-1001\", \"name\": \"ana@example.com\"}}'"}
+	if p.may(apikey.ScopeCeremoniesRead) {
+		view.Log = p.base + "/ceremonies"
+		if p.tenant.Usable() == nil {
+			view.Activity = p.base + "/activity/events"
+		}
+	}
 	view.Page = c.frame(w, r, v, p, "Overview", p.base)
 	c.render(w, r, http.StatusOK, c.overviewPage(view))
 }

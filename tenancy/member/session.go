@@ -81,15 +81,38 @@ func (s *Service) Open(ctx context.Context, person, session uuid.UUID, origin sc
 // Find returns the session of a cookie. ErrSignedOut for what is none, has ended, is twelve
 // hours old, was silent for an hour, or belongs to somebody who is blocked.
 func (s *Service) Find(ctx context.Context, cookie string) (Session, error) {
+	found, touch, err := s.look(ctx, cookie)
+	if err != nil || !touch {
+		return found, err
+	}
+	return found, s.store.InTenantApart(ctx, ownScope(), func(tx *db.TenantTx) error {
+		if err := tx.TouchConsoleSession(ctx, tenantq.TouchConsoleSessionParams{ID: found.ID, Now: tx.Now()}); err != nil {
+			return fmt.Errorf("touch console session: %w", err)
+		}
+		return nil
+	})
+}
+
+// Peek is Find by nobody who is there: what a page that was left open asks keeps no session
+// alive.
+func (s *Service) Peek(ctx context.Context, cookie string) (Session, error) {
+	found, _, err := s.look(ctx, cookie)
+	return found, err
+}
+
+// ownScope is the reserved tenant, in which sessions are.
+func ownScope() scope.Scope {
+	return scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "console"})
+}
+
+// look returns a session, and whether it is time to write that it was seen.
+func (s *Service) look(ctx context.Context, cookie string) (found Session, touch bool, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cookie)
 	if err != nil || len(raw) != 32 || len(cookie) != base64.RawURLEncoding.EncodedLen(32) { // the decoder skips over line breaks
-		return Session{}, ErrSignedOut
+		return Session{}, false, ErrSignedOut
 	}
 	hash := sha256.Sum256(raw)
-	sc := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "console"})
-	var found Session
-	var touch bool
-	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+	err = s.store.ReadTenant(ctx, ownScope(), func(tx *db.TenantTx) error {
 		now := tx.Now()
 		row, err := tx.GetConsoleSession(ctx, tenantq.GetConsoleSessionParams{CookieHash: hash[:], Now: now, SignedInSince: now.Add(-fullLife), IdleSince: now.Add(-idleLife)})
 		if db.IsNoRows(err) {
@@ -104,13 +127,5 @@ func (s *Service) Find(ctx context.Context, cookie string) (Session, error) {
 		touch = now.Sub(row.LastSeenAt) > touchEvery
 		return nil
 	})
-	if err != nil || !touch {
-		return found, err
-	}
-	return found, s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
-		if err := tx.TouchConsoleSession(ctx, tenantq.TouchConsoleSessionParams{ID: found.ID, Now: tx.Now()}); err != nil {
-			return fmt.Errorf("touch console session: %w", err)
-		}
-		return nil
-	})
+	return found, touch, err
 }

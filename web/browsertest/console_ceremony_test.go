@@ -1,6 +1,8 @@
 package browsertest_test
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,12 +24,20 @@ func TestConsoleCeremonies(t *testing.T) {
 	ana.See("#feed", "No ceremonies yet")
 	ana.Inspect("console-ceremonies-none")
 	fail(t, biocore, `{"authenticationId":"made-up","credential":{"id":"AQID","rawId":"AQID","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AQ","signature":"AQ"}}}`)
-	ana.See("#feed", "CHALLENGE_UNKNOWN") // nobody has reloaded
+	ana.See("#feed .fresh", "CHALLENGE_UNKNOWN") // nobody has reloaded
 	ana.Click(`[aria-label="Pause the live tail"]`)
 	ana.See(".pane-h", "Paused")
 	fail(t, biocore, `{"authenticationId":"again","credential":{"id":"AQID","rawId":"AQID","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AQ","signature":"AQ"}}}`)
+	ana.See("[data-live-new]", "1 new")
+	ana.rows(t, "#feed li", 1)
+	ana.Click("[data-live-new]")
+	ana.SeeNothing("[data-live-new]")
+	ana.rows(t, "#feed li", 2)
+	ana.Click(`[aria-label="Go on with the live tail"]`)
+	browsertest.Eval[bool](ana.Visitor, `(document.activeElement.blur(), true)`) // rows stay where they are while one has the focus
+	ana.begunAndFinished(t, biocore)
 
-	ana.Follow("#feed a")
+	ana.Follow("#feed li:last-child a")
 	ana.See("h1", "Sign-in failed: not begun here")
 	ana.See(".steps", "Why, and how to fix it")
 	ana.Inspect("console-ceremony")
@@ -44,10 +54,43 @@ func TestConsoleCeremonies(t *testing.T) {
 	ana.Inspect("console-ceremonies")
 }
 
-// fail finishes a sign-in that nobody has begun.
+// begunAndFinished signs somebody in by the API, badly: a line says that it has begun, and
+// makes way for how it ended.
+func (c colleague) begunAndFinished(t *testing.T, biocore *browsertest.Biocore) {
+	t.Helper()
+	_, body := post(t, biocore, "authentications:begin", "{}")
+	var begun struct{ AuthenticationID string }
+	if err := json.Unmarshal(body, &begun); err != nil || begun.AuthenticationID == "" {
+		t.Fatalf("begin = %s, %v", body, err)
+	}
+	c.See("#feed [data-begun]", "Sign-in begun")
+	c.See("#feed [data-begun]", "Challenge live for")
+	c.Inspect("console-ceremonies-live")
+	fail(t, biocore, `{"authenticationId":"`+begun.AuthenticationID+`","credential":{"id":"AQID","rawId":"AQID","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AQ","signature":"AQ"}}}`)
+	c.SeeNothing("#feed [data-begun]")
+	c.rows(t, "#feed li", 3)
+}
+
+// rows reports whether so many rows are there.
+func (c colleague) rows(t *testing.T, selector string, want int) {
+	t.Helper()
+	if n := browsertest.Eval[int](c.Visitor, "document.querySelectorAll('"+selector+"').length"); n != want {
+		t.Errorf("%d rows of %s, want %d", n, selector, want)
+	}
+}
+
+// fail finishes a sign-in, which is refused.
 func fail(t *testing.T, biocore *browsertest.Biocore, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, biocore.APIURL+"/v1/authentications:finish", strings.NewReader(body))
+	if status, answer := post(t, biocore, "authentications:finish", body); status < 400 || status >= 500 {
+		t.Fatalf("finish = %d %s, want a refusal", status, answer)
+	}
+}
+
+// post calls a method of the API as acme's server.
+func post(t *testing.T, biocore *browsertest.Biocore, method, body string) (status int, answer []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, biocore.APIURL+"/v1/"+method, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +100,9 @@ func fail(t *testing.T, biocore *browsertest.Biocore, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusBadRequest {
-		t.Fatalf("finish = %s, want 400", res.Status)
+	defer func() { _ = res.Body.Close() }()
+	if answer, err = io.ReadAll(res.Body); err != nil {
+		t.Fatal(err)
 	}
+	return res.StatusCode, answer
 }

@@ -62,6 +62,7 @@ func TestConsoleStatistics(t *testing.T) {
 
 	ana.Open(ana.url + "/t/acme")
 	ana.See("main", "Sign-in success")
+	ana.happens(t, biocore, chromium)
 	ana.Inspect("console-overview")
 	ana.Follow(`.seg a[href$="range=30d"]`)
 	ana.SeeURL("range=30d")
@@ -102,4 +103,16 @@ func TestConsoleStatistics(t *testing.T) {
 	if at := browsertest.Eval[string](ana.Visitor, `location.href`); !strings.HasSuffix(at, "/dashboards") {
 		t.Errorf("afterwards at %s", at)
 	}
+}
+
+// happens looks on while a customer registers and signs in, and then only begins to.
+func (c colleague) happens(t *testing.T, biocore *browsertest.Biocore, chromium *browsertest.Chromium) {
+	t.Helper()
+	customer := bank{biocore: biocore, chromium: chromium}.openAccount(t)
+	c.See("tr.fresh", "Registration")
+	c.See("tr.fresh", "Sign-in")
+	c.See("tr.fresh", "Ingrid Halvorsen")
+	c.See("tr.fresh", "Allowed")
+	customer.signOut()
+	c.See("tr[data-begun]", "Challenge live for") // autofill waits
 }

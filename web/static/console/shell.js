@@ -2,6 +2,7 @@
 // passkey before a form that needs a fresh one goes out.
 
 import { lists, refreshes } from "./list.js";
+import { lives } from "./live.js";
 import { busy, clearProblem, create, element, icon, localTime, showProblem, use } from "./page.js";
 import "./chart.js";
 import "./palette.js";
@@ -33,6 +34,7 @@ function ready(scope) {
 
 ready(document);
 refreshes(document, ready);
+lives(document, ready);
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
