@@ -65,10 +65,18 @@ var (
 	apiPolicy  = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 )
 
-// streams reports a call that may last: live events, gRPC's own framing keeps its
-// deadline in grpc-timeout.
+// streams reports a call that may last: the routes of live events, and of archives. Any other
+// is bounded in time, whatever its path looks like.
 func streams(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, "/events") || strings.HasSuffix(r.URL.Path, "/socket") || isExport(r)
+	if isExport(r) {
+		return true
+	}
+	path := r.URL.Path
+	if place, ok := strings.CutPrefix(path, "/console/t/"); ok {
+		_, path, _ = strings.Cut(place, "/")
+		return r.Method == http.MethodGet && (path == "ceremonies/events" || path == "activity/events")
+	}
+	return r.Method == http.MethodGet && path == "/admin/v1/ceremonies/events"
 }
 
 // isExport reports a download of a tenant's archive, which may be large.

@@ -1,0 +1,23 @@
+package edge
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// Only what is a stream or a file outlives the time that a call may take.
+func TestStreams(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/admin/v1/ceremonies/events": true, "/admin/v1/ceremonies/events?filter=x": true,
+		"/console/t/acme/ceremonies/events": true, "/console/t/acme/activity/events": true,
+		"/admin/v1/tenants/x/exports/y": false, "/v1/users/events": false, "/admin/v1/users/x/socket": false, "/events": false,
+		"/console/t/acme/users/events": false, "/console/t/acme/x/ceremonies/events": false, "/t/acme/oauth/events": false,
+	} {
+		for method, want := range map[string]bool{http.MethodGet: want, http.MethodPost: false} {
+			if got := streams(httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)); got != want {
+				t.Errorf("%s %s lasts: %v, want %v", method, path, got, want)
+			}
+		}
+	}
+}
