@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,18 +96,24 @@ func runCeremoniesList(ctx context.Context, env *environment, args []string) err
 			}
 			return printJSON(env.out, out)
 		}
-		for _, one := range found {
-			took := ""
-			if one.Latency != nil {
-				took = one.Latency.Round(100 * time.Microsecond).String()
-			}
-			if _, err := fmt.Fprintf(env.out, "%s  %s  %-14s %-8s %8s  %-24s %s\n",
-				one.ID, one.At.Format(time.RFC3339), one.Kind, one.Outcome, took, one.Browser, one.Reason); err != nil {
+		for i := range found {
+			if err := printCeremony(env.out, &found[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// printCeremony prints one in a line.
+func printCeremony(w io.Writer, one *debugger.Ceremony) error {
+	took := ""
+	if one.Latency != nil {
+		took = one.Latency.Round(100 * time.Microsecond).String()
+	}
+	_, err := fmt.Fprintf(w, "%s  %s  %-14s %-8s %8s  %-24s %s\n",
+		one.ID, one.At.Format(time.RFC3339), one.Kind, one.Outcome, took, one.Browser, one.Reason)
+	return err
 }
 
 func runCeremoniesShow(ctx context.Context, env *environment, args []string) error {

@@ -49,6 +49,7 @@ func commands() []command {
 		{"credentials list", "", "list a tenant's passkeys", "biocore credentials list --tenant acme --filter 'reported = true'", runCredentialsList},
 		{"sessions list", "", "list the sessions of a tenant's users", "biocore sessions list --tenant acme --filter 'active = true'", runSessionsList},
 		{"ceremonies list", "", "list what happened in a tenant's registrations and sign-ins", "biocore ceremonies list --tenant acme --filter 'outcome = FAILED'", runCeremoniesList},
+		{"ceremonies tail", "", "print a tenant's registrations and sign-ins as they begin and finish, until Ctrl-C", "biocore ceremonies tail --tenant acme --outcome failed", runCeremoniesTail},
 		{"ceremonies show", "ID", "print a ceremony's steps, why it failed and how to mend it", "biocore ceremonies show --tenant acme 0199f3a4-5b6c-7d8e-9f01-23456789abcd", runCeremoniesShow},
 		{"audit list", "", "list who did what in a tenant", "biocore audit list --tenant acme --filter 'action = credential.revoke'", runAuditList},
 		{"tenant delete", "SLUG", "destroy a tenant in 30 days", "biocore tenant delete globex --confirm globex --reason 'contract ended'", runTenantDelete},

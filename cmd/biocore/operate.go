@@ -23,6 +23,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // platformSlug names the reserved tenant of this installation's operators, whose
@@ -37,6 +38,7 @@ type control struct {
 	home             scope.Scope // the platform plane
 	publicURL        string
 	objectStorageURL string
+	redisURL         secret.Text
 }
 
 // openControl opens the stores of the configuration at path. Nothing here runs the
@@ -53,7 +55,7 @@ func openControl(ctx context.Context, env *environment, path string) (*control, 
 	if err != nil {
 		return nil, err
 	}
-	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL}
+	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL, redisURL: cfg.RedisURL}
 	if err := c.keys.Ensure(ctx, c.home); err != nil { // a migration makes this tenant, without keys
 		c.Close()
 		return nil, fmt.Errorf("keys of the platform: %w", err)
