@@ -22,6 +22,7 @@ func (c *Console) settingsRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeSettingsWrite, c.saveSettings))
 	c.lifetimeRoutes(mux)
 	c.archiveRoutes(mux)
+	c.brandRoutes(mux)
 	mux.HandleFunc("GET "+base+"/delete", c.inTenant(member.ScopeTenantDelete, c.showDeletion))
 	mux.HandleFunc("POST "+base+"/delete", c.inTenant(member.ScopeTenantDelete, c.deleteTenant))
 	mux.HandleFunc("POST "+base+"/restore", c.inStopped(member.ScopeTenantDelete, c.restoreTenant))
@@ -38,6 +39,7 @@ type settingsView struct {
 	Plan       string
 	Created    ui.Moment
 	Lifetimes  lifetimesCard
+	Brand      brandCard
 	MayWrite   bool
 	MayDelete  bool
 	MayExport  bool
@@ -172,6 +174,7 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 			{Title: "Export users and public keys", Text: "biocore export users --tenant " + now.Slug + " users.jsonl"},
 		},
 	}
+	view.Brand = newBrandCard(&now.Tenant, view.MayWrite, p.base)
 	values, was := current, current
 	if form.values != nil {
 		values, was = form.values, current

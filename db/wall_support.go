@@ -65,6 +65,7 @@ var supportBlind = map[string]string{
 	"public.sign_in_marks":         "says nothing to a person",
 	"public.import_marks":          "says nothing to a person",
 	"public.exports":               "archives of everything, and what opens them",
+	"public.logos":                 "a picture, which anybody has at its address",
 	"public.active_users":          "says nothing that the users do not",
 }
 

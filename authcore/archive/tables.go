@@ -42,9 +42,11 @@ var tables = []table{
 		name: "tenants",
 		columns: "id slug name mode state rp_id rp_name origins direct_tokens policy_version suspend_reason created_at updated_at delete_after version " +
 			"token_audience token_encryption_key related_origins android_apps ios_apps passkey_enroll_url passkey_manage_url passkey_prf_url plan region " +
-			"delete_reason delete_asked_by delete_by_tenant quotas_exceeded user_count last_active_at",
+			"delete_reason delete_asked_by delete_by_tenant quotas_exceeded user_count last_active_at " +
+			"accent_color accent_color_dark support_url support_email logo_sha256",
 		left: map[string]string{"shredded_at": isMark, "destroying_at": isMark, "emptied_at": isMark},
 	},
+	{name: "logos", columns: "png"},
 	{name: "policies", key: "version", columns: "version document!jsonb created_by created_at", rows: 20},
 	{
 		name: "domain_proofs", columns: "rp_id method proven_at checked_at failing_since finding_dns finding_file",

@@ -69,7 +69,19 @@ func (p *platform) configuration(ctx context.Context, slug string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return wellknown.JSON(wellknown.ConfigurationOf(p.cfg.PublicURL, snap.Slug, snap.RPID, snap.Encryption != nil))
+	return wellknown.JSON(wellknown.ConfigurationOf(p.cfg.PublicURL, &snap.Tenant))
+}
+
+// logo answers a tenant's logo by its slug and its digest.
+func (p *platform) logo(ctx context.Context, slug, sha256 string) ([]byte, error) {
+	snap, err := p.described(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	if sha256 != snap.Brand.LogoSHA256 { // without asking Postgres
+		return nil, tenant.ErrNoLogo
+	}
+	return p.tenants.Logo(ctx, scope.New(snap.ID, publisher), sha256)
 }
 
 // metadata answers a tenant's OAuth metadata by its slug.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -31,8 +32,43 @@ type settingsJSON struct {
 		RefreshIdleSeconds     int             `json:"refreshIdleSeconds"`
 		SessionLifetimeSeconds int             `json:"sessionLifetimeSeconds"`
 	} `json:"tokens"`
+	Branding  brandJSON `json:"branding"`
 	ETag      string    `json:"etag"`
 	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+type brandJSON struct {
+	AccentColor     string `json:"accentColor"`
+	AccentColorDark string `json:"accentColorDark"`
+	SupportURL      string `json:"supportUrl"`
+	SupportEmail    string `json:"supportEmail"`
+	LogoSHA256      string `json:"logoSha256"`
+}
+
+// brandFlags say how the tenant looks to its users.
+func brandFlags(fs *flag.FlagSet, b *tenant.BrandRequest) {
+	text := func(name string, to **string, usage string) {
+		fs.Func(name, usage, func(v string) error {
+			*to = &v
+			return nil
+		})
+	}
+	text("accent-color", &b.AccentColor, "`colour` of buttons and links on pages in light, as #1a5fb4; empty: none")
+	text("accent-color-dark", &b.AccentColorDark, "`colour` of the same on pages in dark; empty: what follows from the other")
+	text("support-url", &b.SupportURL, "https `address` where users find help; empty: none")
+	text("support-email", &b.SupportEmail, "`address` that users write to; empty: none")
+	fs.Func("logo", "`file` with the logo, a PNG of up to 40 KiB and 512 pixels a side; none: no logo", func(v string) error {
+		logo := []byte{}
+		if v != none {
+			file, err := os.ReadFile(v)
+			if err != nil {
+				return err
+			}
+			logo = file
+		}
+		b.Logo = &logo
+		return nil
+	})
 }
 
 type nativeAppsJSON struct {
@@ -52,7 +88,7 @@ type passkeyEndpointsJSON struct {
 }
 
 func toSettingsJSON(s tenant.Settings) settingsJSON {
-	out := settingsJSON{ETag: s.ETag, UpdatedAt: s.UpdatedAt}
+	out := settingsJSON{ETag: s.ETag, UpdatedAt: s.UpdatedAt, Branding: brandJSON(s.Brand)}
 	out.RelyingParty.RPID, out.RelyingParty.Name, out.RelyingParty.Origins = s.RPID, s.RPName, s.Origins
 	out.RelyingParty.RelatedOrigins = append([]string{}, s.RelatedOrigins...)
 	out.RelyingParty.NativeApps = nativeAppsJSON{AndroidApps: []androidAppJSON{}, IOSAppIDs: append([]string{}, s.IOSApps...)}
@@ -90,6 +126,7 @@ func runTenantSettings(ctx context.Context, env *environment, args []string) err
 		req.DirectTokens = &direct
 		return err
 	})
+	brandFlags(fs, &req.Brand)
 	places := placeFlags(fs)
 	if err := parse(fs, args, 1); err != nil {
 		return err
@@ -135,6 +172,11 @@ func runTenantSettings(ctx context.Context, env *environment, args []string) err
 		{"enroll page", s.PasskeyEndpoints.Enroll},
 		{"manage page", s.PasskeyEndpoints.Manage},
 		{"PRF page", s.PasskeyEndpoints.PRFUsageDetails},
+		{"accent", s.Brand.AccentColor},
+		{"accent in dark", s.Brand.AccentColorDark},
+		{"support page", s.Brand.SupportURL},
+		{"support mail", s.Brand.SupportEmail},
+		{"logo", s.Brand.LogoSHA256},
 	} {
 		if row[1] != "" && row[1] != "-" {
 			rows = append(rows, row)

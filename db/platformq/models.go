@@ -82,4 +82,9 @@ type Tenant struct {
 	QuotasExceeded     []string
 	UserCount          int64
 	LastActiveAt       *time.Time
+	AccentColor        string
+	AccentColorDark    string
+	SupportUrl         string
+	SupportEmail       string
+	LogoSha256         string
 }

@@ -30,7 +30,7 @@ func (q *Queries) DestroyTenantRows(ctx context.Context, arg DestroyTenantRowsPa
 }
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE id = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE id = $1
 `
 
 // Index: tenants_pkey.
@@ -72,12 +72,17 @@ func (q *Queries) GetTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
 
 const GetTenantBySlug = `-- name: GetTenantBySlug :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE slug = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE slug = $1
 `
 
 // Index: tenants_slug_key.
@@ -119,6 +124,11 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -127,7 +137,7 @@ const InsertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, plan, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 ON CONFLICT (slug) DO NOTHING
-RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type InsertTenantParams struct {
@@ -191,12 +201,17 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
 
 const ListTenants = `-- name: ListTenants :many
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND ($2::text IS NULL OR slug = $2::text)
   AND ($3::text IS NULL OR mode = $3::text)
@@ -270,6 +285,11 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.QuotasExceeded,
 			&i.UserCount,
 			&i.LastActiveAt,
+			&i.AccentColor,
+			&i.AccentColorDark,
+			&i.SupportUrl,
+			&i.SupportEmail,
+			&i.LogoSha256,
 		); err != nil {
 			return nil, err
 		}
@@ -379,7 +399,7 @@ func (q *Queries) ListTenantsToMeasure(ctx context.Context, arg ListTenantsToMea
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
@@ -421,6 +441,11 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -428,7 +453,7 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 const RestoreTenant = `-- name: RestoreTenant :one
 UPDATE tenants SET state = CASE WHEN suspend_reason IS NULL THEN 'ACTIVE' ELSE 'SUSPENDED' END, delete_after = NULL, delete_reason = NULL,
   delete_asked_by = '', delete_by_tenant = false, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type RestoreTenantParams struct {
@@ -475,6 +500,11 @@ func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (T
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -482,7 +512,7 @@ func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (T
 const SetTenantDeleting = `-- name: SetTenantDeleting :one
 UPDATE tenants SET state = 'DELETING', delete_after = $1::timestamptz, delete_reason = $2::text,
   delete_asked_by = $3, delete_by_tenant = $4, updated_at = $5, version = version + 1
-WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type SetTenantDeletingParams struct {
@@ -540,6 +570,11 @@ func (q *Queries) SetTenantDeleting(ctx context.Context, arg SetTenantDeletingPa
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -564,7 +599,7 @@ const SetTenantEmptied = `-- name: SetTenantEmptied :one
 UPDATE tenants SET emptied_at = $1::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
   android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
   token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type SetTenantEmptiedParams struct {
@@ -611,6 +646,11 @@ func (q *Queries) SetTenantEmptied(ctx context.Context, arg SetTenantEmptiedPara
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -640,7 +680,7 @@ func (q *Queries) SetTenantMeasured(ctx context.Context, arg SetTenantMeasuredPa
 
 const SetTenantState = `-- name: SetTenantState :one
 UPDATE tenants SET state = $1, suspend_reason = $2, updated_at = $3, version = version + 1
-WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type SetTenantStateParams struct {
@@ -694,6 +734,11 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -701,7 +746,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 const UpdateTenant = `-- name: UpdateTenant :one
 UPDATE tenants SET name = $1, rp_id = $2, rp_name = $3, origins = $4,
   direct_tokens = $5, plan = $6, region = $7, updated_at = $8, version = version + 1
-WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type UpdateTenantParams struct {
@@ -765,6 +810,11 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }

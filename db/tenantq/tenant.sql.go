@@ -13,7 +13,7 @@ import (
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants
 `
 
 // The caller's own tenant: the wall leaves one row. Lock: none. Index: tenants_pkey.
@@ -55,12 +55,17 @@ func (q *Queries) GetTenant(ctx context.Context) (Tenant, error) {
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: changes of one's own settings, one after the other. Index: tenants_pkey.
@@ -102,6 +107,11 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }
@@ -128,8 +138,10 @@ UPDATE tenants SET rp_id = $1, rp_name = $2, origins = $3,
   direct_tokens = $4, token_audience = $5, token_encryption_key = $6,
   related_origins = $7, android_apps = $8, ios_apps = $9,
   passkey_enroll_url = $10, passkey_manage_url = $11, passkey_prf_url = $12,
-  updated_at = $13, version = version + 1
-WHERE id = $14 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at
+  accent_color = $13, accent_color_dark = $14, support_url = $15,
+  support_email = $16, logo_sha256 = $17,
+  updated_at = $18, version = version + 1
+WHERE id = $19 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
 `
 
 type UpdateSettingsParams struct {
@@ -145,6 +157,11 @@ type UpdateSettingsParams struct {
 	PasskeyEnrollUrl   *string
 	PasskeyManageUrl   *string
 	PasskeyPrfUrl      *string
+	AccentColor        string
+	AccentColorDark    string
+	SupportUrl         string
+	SupportEmail       string
+	LogoSha256         string
 	Now                time.Time
 	ID                 uuid.UUID
 }
@@ -164,6 +181,11 @@ func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) 
 		arg.PasskeyEnrollUrl,
 		arg.PasskeyManageUrl,
 		arg.PasskeyPrfUrl,
+		arg.AccentColor,
+		arg.AccentColorDark,
+		arg.SupportUrl,
+		arg.SupportEmail,
+		arg.LogoSha256,
 		arg.Now,
 		arg.ID,
 	)
@@ -203,6 +225,11 @@ func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) 
 		&i.QuotasExceeded,
 		&i.UserCount,
 		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
 	)
 	return i, err
 }

@@ -154,6 +154,11 @@ func differences(a, b Tenant) (before, after []attr.Attr) {
 	}
 	text("audience", a.TokenAudience, b.TokenAudience)
 	text("encryptionKey", a.EncryptionKey, b.EncryptionKey)
+	text("accentColor", a.Brand.AccentColor, b.Brand.AccentColor)
+	text("accentColorDark", a.Brand.AccentColorDark, b.Brand.AccentColorDark)
+	text("supportUrl", a.Brand.SupportURL, b.Brand.SupportURL)
+	text("supportEmail", a.Brand.SupportEmail, b.Brand.SupportEmail)
+	text("logoSha256", a.Brand.LogoSHA256, b.Brand.LogoSHA256)
 	return before, after
 }
 

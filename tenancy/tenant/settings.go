@@ -55,6 +55,8 @@ type UpdateSettingsRequest struct {
 	IOSApps          *[]string
 	PasskeyEndpoints *PasskeyEndpoints
 
+	Brand BrandRequest
+
 	IfMatch string // the ETag that the caller read; empty: whatever it is now
 }
 
@@ -92,6 +94,9 @@ func (s *Service) UpdateSettings(ctx context.Context, sc scope.Scope, req Update
 		if err != nil {
 			return err
 		}
+		if err := req.Brand.store(ctx, tx, before.Brand, after.Brand); err != nil {
+			return err
+		}
 		if after, err = s.writeSettings(ctx, tx, before, after); err != nil {
 			return err
 		}
@@ -124,6 +129,8 @@ func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, af
 		RelatedOrigins: notNil(after.RelatedOrigins), AndroidApps: androidRows(after.AndroidApps), IosApps: notNil(after.IOSApps),
 		PasskeyEnrollUrl: optional(after.PasskeyEndpoints.Enroll), PasskeyManageUrl: optional(after.PasskeyEndpoints.Manage),
 		PasskeyPrfUrl: optional(after.PasskeyEndpoints.PRFUsageDetails), Now: tx.Now(),
+		AccentColor: after.Brand.AccentColor, AccentColorDark: after.Brand.AccentColorDark, SupportUrl: after.Brand.SupportURL,
+		SupportEmail: after.Brand.SupportEmail, LogoSha256: after.Brand.LogoSHA256,
 	})
 	if err != nil {
 		return Tenant{}, fmt.Errorf("update settings: %w", err)
@@ -178,6 +185,10 @@ func (r *UpdateSettingsRequest) apply(t Tenant) (Tenant, error) {
 	}
 	if r.PasskeyEndpoints != nil {
 		t.PasskeyEndpoints = *r.PasskeyEndpoints
+	}
+	var err error
+	if t.Brand, err = r.Brand.apply(t.Brand); err != nil {
+		return Tenant{}, err
 	}
 	return t, t.checkPlaces()
 }

@@ -81,6 +81,8 @@ type Tenant struct {
 	IOSApps          []string // team.bundle
 	PasskeyEndpoints PasskeyEndpoints
 
+	Brand Brand // how it looks to its users
+
 	Plan   string // as the contract calls it; may be empty
 	Region string // a label of where its data lives; may be empty
 
@@ -205,6 +207,9 @@ func fromRow(row tenantq.Tenant) Tenant {
 		RelatedOrigins: row.RelatedOrigins, AndroidApps: androidApps(row.AndroidApps), IOSApps: row.IosApps,
 		PasskeyEndpoints: PasskeyEndpoints{
 			Enroll: text(row.PasskeyEnrollUrl), Manage: text(row.PasskeyManageUrl), PRFUsageDetails: text(row.PasskeyPrfUrl),
+		},
+		Brand: Brand{
+			AccentColor: row.AccentColor, AccentColorDark: row.AccentColorDark, SupportURL: row.SupportUrl, SupportEmail: row.SupportEmail, LogoSHA256: row.LogoSha256,
 		},
 		Plan: row.Plan, Region: row.Region, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		DeleteAfter: row.DeleteAfter, DeleteReason: text(row.DeleteReason), DeletedByTenant: row.DeleteByTenant,

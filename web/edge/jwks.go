@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -43,6 +44,28 @@ func Place(log *slog.Logger, read func(ctx context.Context, slug, host string) (
 	})
 }
 
+// logoMaxAge is for good, nearly: another logo has another address.
+const logoMaxAge = 7 * 24 * time.Hour
+
+// Logo serves a tenant's logo, a PNG, by its slug and its SHA-256: to anybody, for pages of
+// any origin. Opened as a page it is inert. What hinders it goes to log.
+func Logo(log *slog.Logger, read func(ctx context.Context, slug, sha256 string) ([]byte, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		digest, ok := strings.CutSuffix(r.PathValue("file"), ".png")
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", iconPolicy)
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		published(log, "image/png", logoMaxAge, func(ctx context.Context, slug string) ([]byte, error) {
+			return read(ctx, slug, digest)
+		}).ServeHTTP(w, r)
+	})
+}
+
 func published(
 	log *slog.Logger, contentType string, maxAge time.Duration, read func(ctx context.Context, slug string) ([]byte, error),
 ) http.Handler {
@@ -53,7 +76,7 @@ func published(
 			f, ok := fault.As(err)
 			switch {
 			case ok && f.Kind == fault.NotFound:
-				http.Error(w, "no such tenant", http.StatusNotFound)
+				http.Error(w, f.Message, http.StatusNotFound)
 			case ok && f.Kind == fault.Exhausted:
 				w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(f.RetryAfter, time.Second).Seconds()))))
 				http.Error(w, "too many requests", http.StatusTooManyRequests)

@@ -31,6 +31,7 @@ type Options struct {
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
 
 	// What describes a tenant, by its slug.
+	Logo          http.Handler // /t/{slug}/logo/{file}
 	Configuration http.Handler // /t/{slug}/.well-known/biocore-configuration
 	Metadata      http.Handler // RFC 8414's, at both of the places where it is looked for
 
@@ -72,6 +73,8 @@ func New(o Options) http.Handler {
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
 	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)
 	api.Handle("GET /.well-known/oauth-authorization-server/t/{slug}", o.Metadata) // RFC 8414 §3.1
+
+	api.Handle("GET /t/{slug}/logo/{file}", o.Logo)
 
 	api.Handle("GET /.well-known/webauthn", o.RelatedOrigins)
 	api.Handle("GET /.well-known/passkey-endpoints", o.PasskeyEndpoints)

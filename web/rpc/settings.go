@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/jwe"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
+	"github.com/biocore-id/biocore/web/wellknown"
 )
 
 // settings is what the handler needs of tenant.Service.
@@ -24,11 +25,14 @@ type settings interface {
 // SettingsHandler serves SettingsService.
 type SettingsHandler struct {
 	adminv1connect.UnimplementedSettingsServiceHandler
-	settings settings
+	settings  settings
+	publicURL string
 }
 
-// NewSettingsHandler returns a handler over s.
-func NewSettingsHandler(s *tenant.Service) *SettingsHandler { return &SettingsHandler{settings: s} }
+// NewSettingsHandler returns a handler over s. publicURL is where logos are.
+func NewSettingsHandler(s *tenant.Service, publicURL string) *SettingsHandler {
+	return &SettingsHandler{settings: s, publicURL: publicURL}
+}
 
 // GetSettings translates: one call, one answer.
 func (h *SettingsHandler) GetSettings(ctx context.Context, _ *adminv1.GetSettingsRequest) (*adminv1.Settings, error) {
@@ -40,7 +44,7 @@ func (h *SettingsHandler) GetSettings(ctx context.Context, _ *adminv1.GetSetting
 	if err != nil {
 		return nil, err
 	}
-	return toSettings(s), nil
+	return h.toSettings(s), nil
 }
 
 // UpdateSettings changes the fields that are present; If-Match guards.
@@ -67,12 +71,19 @@ func (h *SettingsHandler) UpdateSettings(ctx context.Context, req *adminv1.Updat
 			return nil, err
 		}
 	}
-	answers(ctx, func(s tenant.Settings) proto.Message { return toSettings(s) })
+	if b := req.GetBranding(); b != nil {
+		update.Brand = tenant.BrandRequest{AccentColor: b.AccentColor, AccentColorDark: b.AccentColorDark, SupportURL: b.SupportUrl, SupportEmail: b.SupportEmail}
+		if b.Logo != nil {
+			logo := b.GetLogo()
+			update.Brand.Logo = &logo
+		}
+	}
+	answers(ctx, func(s tenant.Settings) proto.Message { return h.toSettings(s) })
 	s, err := h.settings.UpdateSettings(ctx, sc, update)
 	if err != nil {
 		return nil, err
 	}
-	return toSettings(s), nil
+	return h.toSettings(s), nil
 }
 
 // places are where else passkeys are used: what is present replaces all of it.
@@ -120,7 +131,7 @@ func encryptionKey(jwk *structpb.Struct) ([]byte, error) {
 	return text, nil
 }
 
-func toSettings(s tenant.Settings) *adminv1.Settings {
+func (h *SettingsHandler) toSettings(s tenant.Settings) *adminv1.Settings {
 	out := &adminv1.Settings{
 		RelyingParty: toRelyingParty(&s.Tenant),
 		Tokens: &adminv1.TokenSettings{
@@ -128,6 +139,10 @@ func toSettings(s tenant.Settings) *adminv1.Settings {
 			AccessTokenSeconds:     seconds(s.Policy.AccessTokenSeconds),
 			RefreshIdleSeconds:     seconds(s.Policy.RefreshIdleSeconds),
 			SessionLifetimeSeconds: seconds(s.Policy.SessionLifetimeSeconds),
+		},
+		Branding: &adminv1.BrandSettings{
+			AccentColor: &s.Brand.AccentColor, AccentColorDark: &s.Brand.AccentColorDark, SupportUrl: &s.Brand.SupportURL,
+			SupportEmail: &s.Brand.SupportEmail, LogoUrl: wellknown.LogoURL(h.publicURL, &s.Tenant),
 		},
 		Etag: s.ETag, UpdatedAt: timestamp(s.UpdatedAt),
 	}

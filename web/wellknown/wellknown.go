@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/biocore-id/biocore/authcore/token"
+	"github.com/biocore-id/biocore/tenancy/brand"
 	"github.com/biocore-id/biocore/tenancy/jwe"
 	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
 // Metadata are the members that RFC 8414 §2 has, spelled as it does.
@@ -38,6 +40,47 @@ type Configuration struct {
 	RPID        string      `json:"rpId,omitempty"`
 	AccessToken AccessToken `json:"accessToken"`
 	API         API         `json:"api"`
+	Branding    *Branding   `json:"branding,omitempty"`
+}
+
+// Branding is how the tenant looks to its users, for pages that they see. What is not
+// settled is left out.
+type Branding struct {
+	Name         string `json:"name"`
+	Light        *Tint  `json:"light,omitempty"`
+	Dark         *Tint  `json:"dark,omitempty"`
+	LogoURL      string `json:"logoUrl,omitempty"`
+	SupportURL   string `json:"supportUrl,omitempty"`
+	SupportEmail string `json:"supportEmail,omitempty"`
+}
+
+// Tint is the accent on pages in light or in dark: of links and buttons, and of text on a
+// button of that colour.
+type Tint struct {
+	Accent string `json:"accentColor"`
+	Ink    string `json:"inkColor"`
+}
+
+// BrandingOf is the branding of a tenant.
+func BrandingOf(publicURL string, t *tenant.Tenant) *Branding {
+	b := &Branding{Name: t.RPName, LogoURL: LogoURL(publicURL, t), SupportURL: t.Brand.SupportURL, SupportEmail: t.Brand.SupportEmail}
+	tint := func(text string) *Tint {
+		c, err := brand.ParseColor(text)
+		if err != nil { // none is settled
+			return nil
+		}
+		return &Tint{Accent: text, Ink: c.Ink().String()}
+	}
+	b.Light, b.Dark = tint(t.Brand.AccentColor), tint(t.Brand.AccentColorDark)
+	return b
+}
+
+// LogoURL is where anybody finds the logo of a tenant; empty: it has none.
+func LogoURL(publicURL string, t *tenant.Tenant) string {
+	if t.Brand.LogoSHA256 == "" {
+		return ""
+	}
+	return strings.TrimSuffix(publicURL, "/") + "/t/" + t.Slug + "/logo/" + t.Brand.LogoSHA256 + ".png"
 }
 
 // AccessToken is what access tokens can be.
@@ -71,13 +114,13 @@ func MetadataOf(publicURL, slug string) Metadata {
 }
 
 // ConfigurationOf is the biocore-configuration of a tenant.
-func ConfigurationOf(publicURL, slug, rpID string, encrypted bool) Configuration {
+func ConfigurationOf(publicURL string, t *tenant.Tenant) Configuration {
 	root := strings.TrimSuffix(publicURL, "/")
 	return Configuration{
-		Metadata: MetadataOf(publicURL, slug), RPID: rpID,
+		Metadata: MetadataOf(publicURL, t.Slug), RPID: t.RPID, Branding: BrandingOf(publicURL, t),
 		AccessToken: AccessToken{
 			Type: token.Type, SigningAlgorithms: []string{keys.ES256, keys.EdDSA, keys.RS256},
-			EncryptionAlgorithms: jwe.Algorithms(), ContentEncryption: jwe.Encryption, Encrypted: encrypted,
+			EncryptionAlgorithms: jwe.Algorithms(), ContentEncryption: jwe.Encryption, Encrypted: t.EncryptionKey != "",
 		},
 		API: API{REST: root, Connect: root, OpenAPI: []string{root + "/openapi/auth.yaml", root + "/openapi/admin.yaml"}},
 	}

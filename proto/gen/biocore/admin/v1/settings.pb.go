@@ -35,7 +35,10 @@ type Settings struct {
 	// Changes with every change of the tenant; goes into `If-Match`.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When the tenant was last changed.
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// How the tenant looks to its users. Anybody reads it in
+	// `/t/{slug}/.well-known/biocore-configuration`.
+	Branding      *BrandSettings `protobuf:"bytes,5,opt,name=branding,proto3" json:"branding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,6 +97,13 @@ func (x *Settings) GetEtag() string {
 func (x *Settings) GetUpdatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdatedAt
+	}
+	return nil
+}
+
+func (x *Settings) GetBranding() *BrandSettings {
+	if x != nil {
+		return x.Branding
 	}
 	return nil
 }
@@ -479,6 +489,102 @@ func (x *TokenSettings) GetSessionLifetimeSeconds() uint32 {
 	return 0
 }
 
+// BrandSettings are how a tenant looks to its users. What is empty is not
+// settled; in an update, what is present and empty is taken away.
+type BrandSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Colour of buttons and links on pages in light, as `#1a5fb4`. Its contrast on
+	// `#f4f4f6` is 4.5 at least.
+	AccentColor *string `protobuf:"bytes,1,opt,name=accent_color,json=accentColor,proto3,oneof" json:"accent_color,omitempty"`
+	// The same on pages in dark: its contrast on `#1f2229` is 4.5 at least. In an
+	// update, absent or empty beside `accentColor`: one that follows from it.
+	AccentColorDark *string `protobuf:"bytes,2,opt,name=accent_color_dark,json=accentColorDark,proto3,oneof" json:"accent_color_dark,omitempty"`
+	// Where users find help: an https address.
+	SupportUrl *string `protobuf:"bytes,3,opt,name=support_url,json=supportUrl,proto3,oneof" json:"support_url,omitempty"`
+	// Where they write to.
+	SupportEmail *string `protobuf:"bytes,4,opt,name=support_email,json=supportEmail,proto3,oneof" json:"support_email,omitempty"`
+	// A new logo, a PNG of up to 40 KiB and 16 to 512 pixels a side, in base64. It is
+	// drawn anew, and only the picture is kept. Never answered: see `logoUrl`.
+	Logo []byte `protobuf:"bytes,5,opt,name=logo,proto3,oneof" json:"logo,omitempty"`
+	// Where the logo is, for anybody; empty: there is none. Another logo has another
+	// address. Read only: an update ignores it.
+	LogoUrl       string `protobuf:"bytes,6,opt,name=logo_url,json=logoUrl,proto3" json:"logo_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BrandSettings) Reset() {
+	*x = BrandSettings{}
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BrandSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BrandSettings) ProtoMessage() {}
+
+func (x *BrandSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BrandSettings.ProtoReflect.Descriptor instead.
+func (*BrandSettings) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BrandSettings) GetAccentColor() string {
+	if x != nil && x.AccentColor != nil {
+		return *x.AccentColor
+	}
+	return ""
+}
+
+func (x *BrandSettings) GetAccentColorDark() string {
+	if x != nil && x.AccentColorDark != nil {
+		return *x.AccentColorDark
+	}
+	return ""
+}
+
+func (x *BrandSettings) GetSupportUrl() string {
+	if x != nil && x.SupportUrl != nil {
+		return *x.SupportUrl
+	}
+	return ""
+}
+
+func (x *BrandSettings) GetSupportEmail() string {
+	if x != nil && x.SupportEmail != nil {
+		return *x.SupportEmail
+	}
+	return ""
+}
+
+func (x *BrandSettings) GetLogo() []byte {
+	if x != nil {
+		return x.Logo
+	}
+	return nil
+}
+
+func (x *BrandSettings) GetLogoUrl() string {
+	if x != nil {
+		return x.LogoUrl
+	}
+	return ""
+}
+
 // GetSettingsRequest asks for the settings of the caller's tenant.
 type GetSettingsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -488,7 +594,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +606,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +619,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 // UpdateSettingsRequest holds the settings to change.
@@ -522,14 +628,16 @@ type UpdateSettingsRequest struct {
 	// Who the tenant is to browsers and authenticators.
 	RelyingParty *RelyingPartySettings `protobuf:"bytes,1,opt,name=relying_party,json=relyingParty,proto3,oneof" json:"relying_party,omitempty"`
 	// How sessions are handed out.
-	Tokens        *TokenSettings `protobuf:"bytes,2,opt,name=tokens,proto3,oneof" json:"tokens,omitempty"`
+	Tokens *TokenSettings `protobuf:"bytes,2,opt,name=tokens,proto3,oneof" json:"tokens,omitempty"`
+	// How the tenant looks to its users.
+	Branding      *BrandSettings `protobuf:"bytes,3,opt,name=branding,proto3,oneof" json:"branding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateSettingsRequest) Reset() {
 	*x = UpdateSettingsRequest{}
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +649,7 @@ func (x *UpdateSettingsRequest) String() string {
 func (*UpdateSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_settings_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +662,7 @@ func (x *UpdateSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateSettingsRequest) GetRelyingParty() *RelyingPartySettings {
@@ -571,17 +679,25 @@ func (x *UpdateSettingsRequest) GetTokens() *TokenSettings {
 	return nil
 }
 
+func (x *UpdateSettingsRequest) GetBranding() *BrandSettings {
+	if x != nil {
+		return x.Branding
+	}
+	return nil
+}
+
 var File_biocore_admin_v1_settings_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"\x1fbiocore/admin/v1/settings.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x01\n" +
+	"\x1fbiocore/admin/v1/settings.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n" +
 	"\bSettings\x12K\n" +
 	"\rrelying_party\x18\x01 \x01(\v2&.biocore.admin.v1.RelyingPartySettingsR\frelyingParty\x127\n" +
 	"\x06tokens\x18\x02 \x01(\v2\x1f.biocore.admin.v1.TokenSettingsR\x06tokens\x12\x12\n" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\x129\n" +
 	"\n" +
-	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xf8\x02\n" +
+	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12;\n" +
+	"\bbranding\x18\x05 \x01(\v2\x1f.biocore.admin.v1.BrandSettingsR\bbranding\"\xf8\x02\n" +
 	"\x14RelyingPartySettings\x12$\n" +
 	"\x05rp_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01H\x00R\x04rpId\x88\x01\x01\x12#\n" +
@@ -619,13 +735,28 @@ const file_biocore_admin_v1_settings_proto_rawDesc = "" +
 	"\x0f_encryption_keyB\x17\n" +
 	"\x15_access_token_secondsB\x17\n" +
 	"\x15_refresh_idle_secondsB\x1b\n" +
-	"\x19_session_lifetime_seconds\"\x14\n" +
-	"\x12GetSettingsRequest\"\xc4\x01\n" +
+	"\x19_session_lifetime_seconds\"\xef\x02\n" +
+	"\rBrandSettings\x12/\n" +
+	"\faccent_color\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\aH\x00R\vaccentColor\x88\x01\x01\x128\n" +
+	"\x11accent_color_dark\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\aH\x01R\x0faccentColorDark\x88\x01\x01\x12.\n" +
+	"\vsupport_url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10H\x02R\n" +
+	"supportUrl\x88\x01\x01\x122\n" +
+	"\rsupport_email\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01H\x03R\fsupportEmail\x88\x01\x01\x12\"\n" +
+	"\x04logo\x18\x05 \x01(\fB\t\xbaH\x06z\x04\x18\x80\xc0\x02H\x04R\x04logo\x88\x01\x01\x12\x19\n" +
+	"\blogo_url\x18\x06 \x01(\tR\alogoUrlB\x0f\n" +
+	"\r_accent_colorB\x14\n" +
+	"\x12_accent_color_darkB\x0e\n" +
+	"\f_support_urlB\x10\n" +
+	"\x0e_support_emailB\a\n" +
+	"\x05_logo\"\x14\n" +
+	"\x12GetSettingsRequest\"\x93\x02\n" +
 	"\x15UpdateSettingsRequest\x12P\n" +
 	"\rrelying_party\x18\x01 \x01(\v2&.biocore.admin.v1.RelyingPartySettingsH\x00R\frelyingParty\x88\x01\x01\x12<\n" +
-	"\x06tokens\x18\x02 \x01(\v2\x1f.biocore.admin.v1.TokenSettingsH\x01R\x06tokens\x88\x01\x01B\x10\n" +
+	"\x06tokens\x18\x02 \x01(\v2\x1f.biocore.admin.v1.TokenSettingsH\x01R\x06tokens\x88\x01\x01\x12@\n" +
+	"\bbranding\x18\x03 \x01(\v2\x1f.biocore.admin.v1.BrandSettingsH\x02R\bbranding\x88\x01\x01B\x10\n" +
 	"\x0e_relying_partyB\t\n" +
-	"\a_tokens2\xfa\x01\n" +
+	"\a_tokensB\v\n" +
+	"\t_branding2\xfa\x01\n" +
 	"\x0fSettingsService\x12n\n" +
 	"\vGetSettings\x12$.biocore.admin.v1.GetSettingsRequest\x1a\x1a.biocore.admin.v1.Settings\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/settings\x90\x02\x01\x12w\n" +
 	"\x0eUpdateSettings\x12'.biocore.admin.v1.UpdateSettingsRequest\x1a\x1a.biocore.admin.v1.Settings\" \x82\xd3\xe4\x93\x02\x17:\x01*2\x12/admin/v1/settings\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
@@ -642,7 +773,7 @@ func file_biocore_admin_v1_settings_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_settings_proto_rawDescData
 }
 
-var file_biocore_admin_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_biocore_admin_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_biocore_admin_v1_settings_proto_goTypes = []any{
 	(*Settings)(nil),              // 0: biocore.admin.v1.Settings
 	(*RelyingPartySettings)(nil),  // 1: biocore.admin.v1.RelyingPartySettings
@@ -650,32 +781,35 @@ var file_biocore_admin_v1_settings_proto_goTypes = []any{
 	(*AndroidApp)(nil),            // 3: biocore.admin.v1.AndroidApp
 	(*PasskeyEndpoints)(nil),      // 4: biocore.admin.v1.PasskeyEndpoints
 	(*TokenSettings)(nil),         // 5: biocore.admin.v1.TokenSettings
-	(*GetSettingsRequest)(nil),    // 6: biocore.admin.v1.GetSettingsRequest
-	(*UpdateSettingsRequest)(nil), // 7: biocore.admin.v1.UpdateSettingsRequest
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*structpb.ListValue)(nil),    // 9: google.protobuf.ListValue
-	(*structpb.Struct)(nil),       // 10: google.protobuf.Struct
+	(*BrandSettings)(nil),         // 6: biocore.admin.v1.BrandSettings
+	(*GetSettingsRequest)(nil),    // 7: biocore.admin.v1.GetSettingsRequest
+	(*UpdateSettingsRequest)(nil), // 8: biocore.admin.v1.UpdateSettingsRequest
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*structpb.ListValue)(nil),    // 10: google.protobuf.ListValue
+	(*structpb.Struct)(nil),       // 11: google.protobuf.Struct
 }
 var file_biocore_admin_v1_settings_proto_depIdxs = []int32{
 	1,  // 0: biocore.admin.v1.Settings.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
 	5,  // 1: biocore.admin.v1.Settings.tokens:type_name -> biocore.admin.v1.TokenSettings
-	8,  // 2: biocore.admin.v1.Settings.updated_at:type_name -> google.protobuf.Timestamp
-	9,  // 3: biocore.admin.v1.RelyingPartySettings.related_origins:type_name -> google.protobuf.ListValue
-	2,  // 4: biocore.admin.v1.RelyingPartySettings.native_apps:type_name -> biocore.admin.v1.NativeApps
-	4,  // 5: biocore.admin.v1.RelyingPartySettings.passkey_endpoints:type_name -> biocore.admin.v1.PasskeyEndpoints
-	3,  // 6: biocore.admin.v1.NativeApps.android_apps:type_name -> biocore.admin.v1.AndroidApp
-	10, // 7: biocore.admin.v1.TokenSettings.encryption_key:type_name -> google.protobuf.Struct
-	1,  // 8: biocore.admin.v1.UpdateSettingsRequest.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
-	5,  // 9: biocore.admin.v1.UpdateSettingsRequest.tokens:type_name -> biocore.admin.v1.TokenSettings
-	6,  // 10: biocore.admin.v1.SettingsService.GetSettings:input_type -> biocore.admin.v1.GetSettingsRequest
-	7,  // 11: biocore.admin.v1.SettingsService.UpdateSettings:input_type -> biocore.admin.v1.UpdateSettingsRequest
-	0,  // 12: biocore.admin.v1.SettingsService.GetSettings:output_type -> biocore.admin.v1.Settings
-	0,  // 13: biocore.admin.v1.SettingsService.UpdateSettings:output_type -> biocore.admin.v1.Settings
-	12, // [12:14] is the sub-list for method output_type
-	10, // [10:12] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 2: biocore.admin.v1.Settings.updated_at:type_name -> google.protobuf.Timestamp
+	6,  // 3: biocore.admin.v1.Settings.branding:type_name -> biocore.admin.v1.BrandSettings
+	10, // 4: biocore.admin.v1.RelyingPartySettings.related_origins:type_name -> google.protobuf.ListValue
+	2,  // 5: biocore.admin.v1.RelyingPartySettings.native_apps:type_name -> biocore.admin.v1.NativeApps
+	4,  // 6: biocore.admin.v1.RelyingPartySettings.passkey_endpoints:type_name -> biocore.admin.v1.PasskeyEndpoints
+	3,  // 7: biocore.admin.v1.NativeApps.android_apps:type_name -> biocore.admin.v1.AndroidApp
+	11, // 8: biocore.admin.v1.TokenSettings.encryption_key:type_name -> google.protobuf.Struct
+	1,  // 9: biocore.admin.v1.UpdateSettingsRequest.relying_party:type_name -> biocore.admin.v1.RelyingPartySettings
+	5,  // 10: biocore.admin.v1.UpdateSettingsRequest.tokens:type_name -> biocore.admin.v1.TokenSettings
+	6,  // 11: biocore.admin.v1.UpdateSettingsRequest.branding:type_name -> biocore.admin.v1.BrandSettings
+	7,  // 12: biocore.admin.v1.SettingsService.GetSettings:input_type -> biocore.admin.v1.GetSettingsRequest
+	8,  // 13: biocore.admin.v1.SettingsService.UpdateSettings:input_type -> biocore.admin.v1.UpdateSettingsRequest
+	0,  // 14: biocore.admin.v1.SettingsService.GetSettings:output_type -> biocore.admin.v1.Settings
+	0,  // 15: biocore.admin.v1.SettingsService.UpdateSettings:output_type -> biocore.admin.v1.Settings
+	14, // [14:16] is the sub-list for method output_type
+	12, // [12:14] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_settings_proto_init() }
@@ -685,14 +819,15 @@ func file_biocore_admin_v1_settings_proto_init() {
 	}
 	file_biocore_admin_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
 	file_biocore_admin_v1_settings_proto_msgTypes[5].OneofWrappers = []any{}
-	file_biocore_admin_v1_settings_proto_msgTypes[7].OneofWrappers = []any{}
+	file_biocore_admin_v1_settings_proto_msgTypes[6].OneofWrappers = []any{}
+	file_biocore_admin_v1_settings_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_settings_proto_rawDesc), len(file_biocore_admin_v1_settings_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
