@@ -48,7 +48,10 @@ type settingsView struct {
 	Left       string
 	Imports    []ui.Snippet
 	ETag       string
-	Fields     []settingField
+	Name       settingField
+	Tokens     []settingField
+	Why        ui.Input // the reason for what the tokens are changed
+	Fresh      string
 	Problem    *ui.Problem
 	Conflict   []string // what somebody else has changed meanwhile
 	Restore    ui.Act
@@ -147,9 +150,10 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v *visit,
 	c.settings200(w, r, v, p, settingsForm{}, http.StatusOK)
 }
 
-// settingsForm is what was typed, and what the page had shown; nil values: nothing was.
+// settingsForm is what was typed, and what the page had shown, of the fields that were sent.
 type settingsForm struct {
 	values, was map[string]string
+	reason      string
 	problem     *ui.Problem
 	conflict    bool
 	restore     ui.Act
@@ -175,18 +179,19 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 		},
 	}
 	view.Brand = newBrandCard(&now.Tenant, view.MayWrite, p.base)
-	values, was := current, current
-	if form.values != nil {
-		values, was = form.values, current
-	}
+	values, was := maps.Clone(current), maps.Clone(current)
+	maps.Copy(values, form.values)
+	maps.Copy(was, form.was)
 	if form.conflict {
-		for _, f := range settingFields(current, form.was, now.RPID, nil) {
+		for _, f := range settingFields(current, was, now.RPID, nil) {
 			if f.Changed != "" {
 				view.Conflict = append(view.Conflict, f.Label+" was "+inQuotes(f.label(f.Was))+" and is now "+inQuotes(f.label(f.Value)))
 			}
 		}
 	}
-	view.Fields = settingFields(values, was, now.RPID, form.problem)
+	fields := settingFields(values, current, now.RPID, form.problem)
+	view.Name, view.Tokens, view.Fresh = fields[0], fields[1:], freshUntil(v)
+	view.Why = ui.Input{ID: "set-reason", Name: "reason", Label: "Reason", Hint: "Kept in the audit log with your name.", Value: form.reason, Max: maxReason, Problem: form.problem}
 	if now.Restorable(c.now()) {
 		view.Deletes, view.Left = at(now.DeleteAfter), "in "+ui.Left(now.DeleteAfter.Sub(c.now()))
 		view.MayRestore = p.may(member.ScopeTenantDelete) && now.DeletedByTenant
@@ -202,13 +207,16 @@ func (c *Console) settings200(w http.ResponseWriter, r *http.Request, v *visit, 
 	c.render(w, r, status, c.settingsPage(view))
 }
 
-// saveSettings changes what differs from what the page had shown. Where somebody else was
-// quicker it changes nothing, says what they changed, and keeps what was typed.
+// saveSettings changes what differs from what the page had shown, of the fields that are sent:
+// the name, or how tokens are made, which takes a reason and a fresh passkey. Where somebody
+// else was quicker it changes nothing, says what they changed, and keeps what was typed.
 func (c *Console) saveSettings(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := settingsForm{values: map[string]string{}, was: map[string]string{}}
-	req := tenant.UpdateSettingsRequest{IfMatch: r.PostFormValue("etag")}
+	form := settingsForm{values: map[string]string{}, was: map[string]string{}, reason: clean(r.PostFormValue("reason"))}
+	req := tenant.UpdateSettingsRequest{IfMatch: r.PostFormValue("etag"), Reason: form.reason}
 	for _, name := range []string{settingName, settingDelivery, settingAudience, settingEncryption} {
-		form.values[name], form.was[name] = clean(r.PostFormValue(name)), r.PostFormValue("was-"+name)
+		if r.PostForm.Has(name) {
+			form.values[name], form.was[name] = clean(r.PostFormValue(name)), r.PostFormValue("was-"+name)
+		}
 	}
 	changed := func(name string) bool { return form.values[name] != form.was[name] }
 	if name := form.values[settingName]; changed(settingName) {
@@ -227,10 +235,16 @@ func (c *Console) saveSettings(w http.ResponseWriter, r *http.Request, v *visit,
 			req.EncryptionKey = []byte{}
 		}
 	}
-	_, err := c.tenants.UpdateSettings(r.Context(), p.sc, req)
+	var err error
+	if req.TokenAudience != nil || req.DirectTokens != nil || req.EncryptionKey != nil {
+		err = sensitive(v, form.reason)
+	}
+	if err == nil {
+		_, err = c.tenants.UpdateSettings(r.Context(), p.sc, req)
+	}
 	if errors.Is(err, etag.ErrMismatch) {
-		// What has changed may be nothing that the page shows, such as the policy.
-		if now, failed := c.tenants.Settings(r.Context(), p.sc); failed == nil && maps.Equal(settingValues(&now.Tenant), form.was) {
+		// What has changed may be nothing that the form shows, such as the policy.
+		if now, failed := c.tenants.Settings(r.Context(), p.sc); failed == nil && within(form.was, settingValues(&now.Tenant)) {
 			req.IfMatch = now.ETag
 			_, err = c.tenants.UpdateSettings(r.Context(), p.sc, req)
 		}
@@ -248,6 +262,16 @@ func (c *Console) saveSettings(w http.ResponseWriter, r *http.Request, v *visit,
 		return
 	}
 	c.done(w, r, "saved", p.base+"/settings")
+}
+
+// within reports whether all of some is in all.
+func within(some, all map[string]string) bool {
+	for key, value := range some {
+		if all[key] != value {
+			return false
+		}
+	}
+	return true
 }
 
 type deletionView struct {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -24,7 +26,7 @@ func hidden(t *testing.T, body, name string) string {
 // settings are the fields of the form as a page shows them, with some typed over.
 func settings(t *testing.T, body string, typed ...string) []string {
 	t.Helper()
-	fields := []string{"etag", hidden(t, body, "etag")}
+	fields := []string{"etag", hidden(t, body, "etag"), "reason", "contract"}
 	for _, name := range []string{"name", "delivery", "audience", "encryptionKey"} {
 		was := hidden(t, body, "was-"+name)
 		fields = append(fields, "was-"+name, was, name, was)
@@ -89,6 +91,65 @@ func TestSettings(t *testing.T) {
 	}
 	if _, other := s.tenant(t); owner.get(t, "/console/t/"+other+"/settings").StatusCode != http.StatusNotFound {
 		t.Error("another tenant's settings are there")
+	}
+}
+
+// How tokens are made takes a reason and a fresh passkey, whatever the page's script did, and
+// the name neither.
+func TestTokenSettingsAreSensitive(t *testing.T) {
+	s := newSite(t)
+	sc, slug := s.tenant(t)
+	path := "/console/t/" + slug + "/settings"
+	owner := s.person(t, "Ana", sc, member.Owner)
+	drawn := owner.get(t, path).body
+	changes := [][2]string{
+		{"audience", "https://api.acme.example"}, {"delivery", "direct"},
+		{"encryptionKey", `{"kty":"EC","crv":"P-256","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"}`},
+	}
+	unchanged := func(what string) {
+		t.Helper()
+		if now, err := s.tenants.Settings(t.Context(), sc); err != nil || now.TokenAudience != "" || now.DirectTokens || now.EncryptionKey != "" {
+			t.Errorf("%s changed it: %+v, %v", what, now.Tenant, err)
+		}
+	}
+	for _, one := range changes {
+		for name, reason := range map[string]string{"no reason": " ", "a long reason": strings.Repeat("x", 257)} {
+			a := owner.form(t, path, settings(t, drawn, one[0], one[1], "reason", reason)...)
+			if a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, `id="set-reason-error"`) {
+				t.Errorf("%s of %s: %d\n%s", name, one[0], a.StatusCode, a.body)
+			}
+		}
+	}
+	s.grow(t)
+	for _, one := range changes {
+		a := owner.form(t, path, settings(t, drawn, one[0], one[1], "reason", "the new gateway")...)
+		if a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, "Your passkey is needed first") || !strings.Contains(a.body, `value="the new gateway"`) ||
+			!strings.Contains(a.body, `class="changed">Changed from`) {
+			t.Errorf("stale %s: %d\n%s", one[0], a.StatusCode, a.body)
+		}
+	}
+	unchanged("what was refused")
+	if a := owner.form(t, path, "etag", hidden(t, drawn, "etag"), "was-name", hidden(t, drawn, "was-name"), "name", "Acme"); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("the name alone: %d\n%s", a.StatusCode, a.body)
+	}
+	unchanged("the name")
+	owner.use(t, "/console/stepup", "/console")
+	// The name that was saved meanwhile is not in the tokens' form, and does not stand against it.
+	if a := owner.form(t, path, "etag", hidden(t, drawn, "etag"), "was-audience", "", "audience", "https://api.acme.example", "reason", "the new gateway"); a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("saved: %d\n%s", a.StatusCode, a.body)
+	}
+	if now, err := s.tenants.Settings(t.Context(), sc); err != nil || now.TokenAudience != "https://api.acme.example" || now.RPName != "Acme" {
+		t.Errorf("the settings are %+v, %v", now.Tenant, err)
+	}
+	var entry string
+	if err := s.store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 1})
+		if err == nil && len(rows) == 1 {
+			entry = rows[0].Entry
+		}
+		return err
+	}); err != nil || !strings.Contains(entry, `"action":"settings.update"`) || !strings.Contains(entry, `"reason":"the new gateway"`) {
+		t.Errorf("the audit log has %s, %v", entry, err)
 	}
 }
 

@@ -112,7 +112,7 @@ func effects() []effect {
 			return "POST", "/v1/authentications:exchange", c.secret, map[string]any{"code": a.text("code")}
 		}, "authentication.exchange", false, notReplayable},
 		{adminv1connect.SettingsServiceUpdateSettingsProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
-			return "PATCH", "/admin/v1/settings", c.secret, map[string]any{"tokens": map[string]any{"audience": "https://api.example.com"}}
+			return "PATCH", "/admin/v1/settings", c.secret, map[string]any{"tokens": map[string]any{"audience": "https://api.example.com"}, "reason": "the new gateway"}
 		}, "settings.update", false, ""},
 		{adminv1connect.PolicyServicePutPolicyProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "PUT", "/admin/v1/policy", c.secret, map[string]any{"document": map[string]any{"accessTokenSeconds": 300}, "reason": "shorter"}

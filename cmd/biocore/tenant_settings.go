@@ -127,10 +127,12 @@ func runTenantSettings(ctx context.Context, env *environment, args []string) err
 		return err
 	})
 	brandFlags(fs, &req.Brand)
+	reason := reasonFlag(fs, "`text` for the audit log")
 	places := placeFlags(fs)
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
+	req.Reason = *reason
 	if err := places.into(&req); err != nil {
 		return err
 	}

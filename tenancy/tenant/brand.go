@@ -27,7 +27,7 @@ type Brand struct {
 
 // BrandRequest holds what to change of it; nil leaves one as it is, empty takes it away.
 type BrandRequest struct {
-	AccentColor     *string // changes AccentColorDark to what follows from it, unless that is given too
+	AccentColor     *string // AccentColorDark follows it, unless that was or is given; without it there is none
 	AccentColorDark *string // empty: what follows from AccentColor
 	SupportURL      *string // https, up to 2048 bytes
 	SupportEmail    *string // up to 254 bytes
@@ -36,13 +36,23 @@ type BrandRequest struct {
 	png []byte // what apply has made of Logo
 }
 
+// givenDark is the accent in dark if somebody chose it; empty: it follows from the other.
+func (b *Brand) givenDark() string {
+	if p, err := brand.NewPalette(b.AccentColor, ""); err == nil && p.Dark == b.AccentColorDark {
+		return ""
+	}
+	return b.AccentColorDark
+}
+
 const maxSupportURLBytes, maxSupportEmailBytes = 2048, 254
 
 func (r *BrandRequest) apply(b Brand) (Brand, error) {
 	if r.AccentColor != nil || r.AccentColorDark != nil {
-		light, dark := b.AccentColor, ""
+		light, dark := b.AccentColor, b.givenDark()
 		if r.AccentColor != nil {
-			light = *r.AccentColor
+			if light = *r.AccentColor; light == "" {
+				dark = ""
+			}
 		}
 		if r.AccentColorDark != nil {
 			dark = *r.AccentColorDark

@@ -57,6 +57,7 @@ type UpdateSettingsRequest struct {
 
 	Brand BrandRequest
 
+	Reason  string // for the audit log; may be empty
 	IfMatch string // the ETag that the caller read; empty: whatever it is now
 }
 
@@ -97,7 +98,7 @@ func (s *Service) UpdateSettings(ctx context.Context, sc scope.Scope, req Update
 		if err := req.Brand.store(ctx, tx, before.Brand, after.Brand); err != nil {
 			return err
 		}
-		if after, err = s.writeSettings(ctx, tx, before, after); err != nil {
+		if after, err = s.writeSettings(ctx, tx, before, after, req.Reason); err != nil {
 			return err
 		}
 		changed = Settings{Tenant: after, Policy: current.Document}
@@ -112,7 +113,7 @@ func (s *Service) UpdateSettings(ctx context.Context, sc scope.Scope, req Update
 }
 
 // writeSettings stores what differs, with all that a change leaves behind.
-func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, after Tenant) (Tenant, error) {
+func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, after Tenant, reason string) (Tenant, error) {
 	from, to := differences(before, after)
 	if len(to) == 0 {
 		return before, nil
@@ -135,7 +136,7 @@ func (s *Service) writeSettings(ctx context.Context, tx *db.TenantTx, before, af
 	if err != nil {
 		return Tenant{}, fmt.Errorf("update settings: %w", err)
 	}
-	return fromRow(row), s.record(ctx, tx, event.SettingsUpdated, audit.Entry{Action: "settings.update", Before: from, After: to})
+	return fromRow(row), s.record(ctx, tx, event.SettingsUpdated, audit.Entry{Action: "settings.update", Reason: reason, Before: from, After: to})
 }
 
 func (r *UpdateSettingsRequest) apply(t Tenant) (Tenant, error) {

@@ -38,7 +38,7 @@ func TestUpdateSettings(t *testing.T) {
 	}
 	got, err := update(tenant.UpdateSettingsRequest{
 		RPName: new("Acme Login"), TokenAudience: new("https://api.acme.example"), DirectTokens: new(true),
-		EncryptionKey: []byte(publicKey), IfMatch: read.ETag,
+		EncryptionKey: []byte(publicKey), Reason: "the new gateway", IfMatch: read.ETag,
 	})
 	if err != nil || got.RPName != "Acme Login" || got.Name != made.Name || got.Audience() != "https://api.acme.example" ||
 		!got.DirectTokens || !strings.Contains(got.EncryptionKey, `"bob"`) || got.ETag == read.ETag {
@@ -47,7 +47,7 @@ func TestUpdateSettings(t *testing.T) {
 	entry := lastAudit(t, f.store.Store, sc)
 	before, _ := entry["before"].(map[string]any)
 	after, _ := entry["after"].(map[string]any)
-	if entry["action"] != "settings.update" || before["audience"] != "" || after["audience"] != "https://api.acme.example" ||
+	if entry["action"] != "settings.update" || entry["reason"] != "the new gateway" || before["audience"] != "" || after["audience"] != "https://api.acme.example" ||
 		after["rpName"] != "Acme Login" || !isTrue(after["directTokens"]) || after["encryptionKey"] != got.EncryptionKey || after["origins"] != nil {
 		t.Errorf("audit entry %v", entry)
 	}
@@ -69,6 +69,37 @@ func TestUpdateSettings(t *testing.T) {
 	back, err := update(tenant.UpdateSettingsRequest{TokenAudience: new(""), EncryptionKey: []byte{}})
 	if err != nil || back.Audience() != "acme.example" || back.EncryptionKey != "" || !back.DirectTokens {
 		t.Errorf("taken back = %+v, %v", back, err)
+	}
+}
+
+// An accent in dark follows the one in light until somebody chooses it.
+func TestAccentInDark(t *testing.T) {
+	f := newFixture(t)
+	sc := of(f.create(t))
+	update := func(brand tenant.BrandRequest) tenant.Brand {
+		t.Helper()
+		got, err := f.svc.UpdateSettings(t.Context(), sc, tenant.UpdateSettingsRequest{Brand: brand})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Brand
+	}
+	blue := update(tenant.BrandRequest{AccentColor: new("#1a5fb4")})
+	red := update(tenant.BrandRequest{AccentColor: new("#8a1c1c")})
+	if blue.AccentColorDark == "" || red.AccentColorDark == blue.AccentColorDark {
+		t.Errorf("it does not follow: %+v, then %+v", blue, red)
+	}
+	const chosen = "#ffcc00"
+	update(tenant.BrandRequest{AccentColorDark: new(chosen)})
+	if kept := update(tenant.BrandRequest{AccentColor: new("#1a5fb4")}); kept.AccentColor != "#1a5fb4" || kept.AccentColorDark != chosen {
+		t.Errorf("what was chosen is gone: %+v", kept)
+	}
+	if back := update(tenant.BrandRequest{AccentColorDark: new("")}); back != blue {
+		t.Errorf("it does not follow again: %+v, want %+v", back, blue)
+	}
+	update(tenant.BrandRequest{AccentColorDark: new(chosen)})
+	if none := update(tenant.BrandRequest{AccentColor: new("")}); none != (tenant.Brand{}) {
+		t.Errorf("without an accent: %+v", none)
 	}
 }
 

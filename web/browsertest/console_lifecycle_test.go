@@ -21,9 +21,14 @@ func TestConsoleLifecycle(t *testing.T) {
 
 	ana.Open(ana.url + "/t/acme/settings")
 	ana.Type("#set-audience", "https://api.acme.example")
-	ana.Follow("#settings .btn.primary")
+	ana.Type("#set-reason", "The API has an address of its own")
+	ana.confirm("#tokens")
 	ana.See(".toast", "Saved")
+	ana.brand()
+	ana.Open(ana.url + "/t/acme/settings")
 	ana.Inspect("console-settings")
+	ana.Open(ana.url + "/t/acme/settings/lifetimes")
+	ana.Inspect("console-lifetimes")
 
 	ana.Open(ana.url + "/platform/tenants")
 	ana.See("table", "acme")
@@ -39,7 +44,7 @@ func TestConsoleLifecycle(t *testing.T) {
 
 	ana.Open(ana.url + "/t/acme/settings")
 	ana.See(".banner", "This tenant is suspended")
-	ana.SeeNothing("#settings")
+	ana.SeeNothing("#tokens")
 	ana.Inspect("console-settings-suspended")
 	ana.Open(ana.url + "/platform/tenants/acme/resume")
 	ana.Type("#resume-reason", "Paid")
@@ -57,4 +62,34 @@ func TestConsoleLifecycle(t *testing.T) {
 	ana.confirm(`form[action$="/restore"]`)
 	ana.See(".toast", "The tenant works again")
 	ana.SeeNothing(".banner")
+}
+
+// brand settles colours, a support page and a logo, which is a file.
+func (c colleague) brand() {
+	path := c.url + "/t/acme/settings/branding"
+	c.Open(path)
+	c.Type("#brand-accentColor", "#ffcc00")
+	c.Follow("#branding .btn.primary")
+	c.See("#brand-accentColor-error", "contrast")
+	c.Inspect("console-branding-refused")
+	c.Type("#brand-accentColor", "#1a5fb4")
+	c.Type("#brand-supportUrl", "https://help.acme.example")
+	browsertest.Eval[bool](c.Visitor, `new Promise((done) => {
+		const canvas = Object.assign(document.createElement("canvas"), {width: 96, height: 48});
+		const pen = canvas.getContext("2d");
+		pen.fillStyle = "#1a5fb4";
+		pen.arc(24, 24, 20, 0, 7);
+		pen.fill();
+		pen.fillRect(56, 8, 32, 32);
+		canvas.toBlob((png) => {
+			const files = new DataTransfer();
+			files.items.add(new File([png], "logo.png", {type: "image/png"}));
+			document.getElementById("brand-logo").files = files.files;
+			done(true);
+		});
+	})`)
+	c.Follow("#branding .btn.primary")
+	c.See(".toast", "Saved")
+	c.Open(path)
+	c.Inspect("console-branding")
 }

@@ -58,7 +58,7 @@ func (h *SettingsHandler) UpdateSettings(ctx context.Context, req *adminv1.Updat
 		return nil, err
 	}
 	rp, tokens := req.GetRelyingParty(), req.GetTokens()
-	update := tenant.UpdateSettingsRequest{Origins: rp.GetOrigins(), IfMatch: etag}
+	update := tenant.UpdateSettingsRequest{Origins: rp.GetOrigins(), Reason: req.GetReason(), IfMatch: etag}
 	if rp != nil {
 		update.RPID, update.RPName = rp.RpId, rp.Name
 		if err := places(rp, &update); err != nil {

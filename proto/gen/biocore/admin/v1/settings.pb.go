@@ -497,7 +497,8 @@ type BrandSettings struct {
 	// `#f4f4f6` is 4.5 at least.
 	AccentColor *string `protobuf:"bytes,1,opt,name=accent_color,json=accentColor,proto3,oneof" json:"accent_color,omitempty"`
 	// The same on pages in dark: its contrast on `#1f2229` is 4.5 at least. In an
-	// update, absent or empty beside `accentColor`: one that follows from it.
+	// update, empty: one that follows from `accentColor`. One that was given stays
+	// until it is changed or `accentColor` is taken away.
 	AccentColorDark *string `protobuf:"bytes,2,opt,name=accent_color_dark,json=accentColorDark,proto3,oneof" json:"accent_color_dark,omitempty"`
 	// Where users find help: an https address.
 	SupportUrl *string `protobuf:"bytes,3,opt,name=support_url,json=supportUrl,proto3,oneof" json:"support_url,omitempty"`
@@ -630,7 +631,9 @@ type UpdateSettingsRequest struct {
 	// How sessions are handed out.
 	Tokens *TokenSettings `protobuf:"bytes,2,opt,name=tokens,proto3,oneof" json:"tokens,omitempty"`
 	// How the tenant looks to its users.
-	Branding      *BrandSettings `protobuf:"bytes,3,opt,name=branding,proto3,oneof" json:"branding,omitempty"`
+	Branding *BrandSettings `protobuf:"bytes,3,opt,name=branding,proto3,oneof" json:"branding,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -684,6 +687,13 @@ func (x *UpdateSettingsRequest) GetBranding() *BrandSettings {
 		return x.Branding
 	}
 	return nil
+}
+
+func (x *UpdateSettingsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 var File_biocore_admin_v1_settings_proto protoreflect.FileDescriptor
@@ -749,11 +759,12 @@ const file_biocore_admin_v1_settings_proto_rawDesc = "" +
 	"\f_support_urlB\x10\n" +
 	"\x0e_support_emailB\a\n" +
 	"\x05_logo\"\x14\n" +
-	"\x12GetSettingsRequest\"\x93\x02\n" +
+	"\x12GetSettingsRequest\"\xb5\x02\n" +
 	"\x15UpdateSettingsRequest\x12P\n" +
 	"\rrelying_party\x18\x01 \x01(\v2&.biocore.admin.v1.RelyingPartySettingsH\x00R\frelyingParty\x88\x01\x01\x12<\n" +
 	"\x06tokens\x18\x02 \x01(\v2\x1f.biocore.admin.v1.TokenSettingsH\x01R\x06tokens\x88\x01\x01\x12@\n" +
-	"\bbranding\x18\x03 \x01(\v2\x1f.biocore.admin.v1.BrandSettingsH\x02R\bbranding\x88\x01\x01B\x10\n" +
+	"\bbranding\x18\x03 \x01(\v2\x1f.biocore.admin.v1.BrandSettingsH\x02R\bbranding\x88\x01\x01\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\x10\n" +
 	"\x0e_relying_partyB\t\n" +
 	"\a_tokensB\v\n" +
 	"\t_branding2\xfa\x01\n" +
