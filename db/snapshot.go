@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 
 // beginSnapshot lets the transaction idle for longer than others may: what is read goes to
 // object storage meanwhile, which may take its time.
-const beginSnapshot = "begin isolation level repeatable read read only; SET LOCAL idle_in_transaction_session_timeout = '2min'"
+const beginSnapshot = "begin read only isolation level repeatable read; SET LOCAL idle_in_transaction_session_timeout = '2min'"
 
 // Snapshot runs fn in a transaction that only reads sc's tenant, and that sees all of it as
 // it is at its first statement, whatever is written meanwhile. It is for one long reading
@@ -41,7 +42,7 @@ type Table struct {
 // Page returns up to limit rows of t behind the row with the key after (nil: from the
 // first), each with the values of the columns and then those of the key, as pgx reads them.
 func (tx *TenantTx) Page(ctx context.Context, t Table, after []any, limit int) ([][]any, error) {
-	rows, err := tx.tx.Query(ctx, t.page(after != nil), append(after[:len(after):len(after)], limit)...)
+	rows, err := tx.tx.Query(ctx, t.page(after != nil), append(slices.Clip(after), limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.Name, err)
 	}
@@ -67,7 +68,7 @@ func (t Table) page(follows bool) string {
 		}
 		conditions = append(conditions, "("+strings.Join(t.Key, ", ")+") > ("+strings.Join(parameters, ", ")+")")
 	}
-	sql := "SELECT " + strings.Join(append(t.Columns[:len(t.Columns):len(t.Columns)], t.Key...), ", ") + " FROM public." + t.Name
+	sql := "SELECT " + strings.Join(append(slices.Clip(t.Columns), t.Key...), ", ") + " FROM public." + t.Name
 	if len(conditions) > 0 {
 		sql += " WHERE " + strings.Join(conditions, " AND ")
 	}

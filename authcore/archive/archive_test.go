@@ -322,7 +322,7 @@ func TestExport(t *testing.T) {
 	if k := rows(t, raw, "api_keys.jsonl"); len(k) != 1 || k[0]["name"] != hostile || fmt.Sprint(k[0]["allowedCidrs"]) != "[10.0.0.0/8 192.0.2.7/32]" {
 		t.Errorf("API keys = %v", k)
 	}
-	if ev := rows(t, raw, "evidence.jsonl"); len(ev) != 1 || fmt.Sprintf("%x", sha256.Sum256([]byte(ev[0]["record"].(string)))) != hex.EncodeToString(record[:]) { //nolint:forcetypeassert // else it panics
+	if ev := rows(t, raw, "evidence.jsonl"); len(ev) != 1 || fmt.Sprintf("%x", sha256.Sum256([]byte(fmt.Sprint(ev[0]["record"])))) != hex.EncodeToString(record[:]) {
 		t.Errorf("evidence = %v", ev)
 	}
 	if days := rows(t, raw, "usage_days.jsonl"); days[0]["day"] != "2026-11-30" {

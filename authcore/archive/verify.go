@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -133,7 +134,7 @@ func Verify(r io.ReaderAt, size int64, jwks []byte) (*Report, error) {
 			report.find(f.Name, "the manifest does not name it")
 		}
 	}
-	slices.SortStableFunc(report.Findings, func(a, b Finding) int { return bytes.Compare([]byte(a.File), []byte(b.File)) })
+	slices.SortStableFunc(report.Findings, func(a, b Finding) int { return strings.Compare(a.File, b.File) })
 	return report, nil
 }
 

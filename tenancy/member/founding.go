@@ -121,6 +121,7 @@ func mayFound(rows []tenantq.Member, actor scope.Actor) error {
 		if roleOf(rows, actor.ID).May(apikey.ScopeTenantsWrite) {
 			return nil
 		}
+	case scope.ActorAPIKey, scope.ActorUser, scope.ActorSupport:
 	}
 	return ErrTooMighty
 }

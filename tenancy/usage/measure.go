@@ -161,7 +161,7 @@ func (s *Service) tell(ctx context.Context, own *db.TenantTx, m Meter, month tim
 			break
 		}
 		n, err := own.InsertUsageAlert(ctx, tenantq.InsertUsageAlertParams{
-			Month: month, Kind: string(m.Kind), Percent: int16(share), Used: m.Used, Most: m.Quota.Most, Now: own.Now(),
+			Month: month, Kind: string(m.Kind), Percent: int16(share), Used: m.Used, Most: m.Quota.Most, Now: own.Now(), //nolint:gosec // 80 or 100
 		})
 		if err != nil {
 			return fmt.Errorf("insert alert: %w", err)
