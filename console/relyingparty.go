@@ -77,6 +77,8 @@ type documentView struct {
 type partyForm struct {
 	RPID, Name, Origins, Related, Android, IOS, Enroll, Manage string
 
+	Reason string // of the change: it stands in the audit log
+
 	ETag    string
 	Problem *ui.Problem
 	Changed []changedView // what somebody else changed meanwhile
@@ -122,7 +124,7 @@ func partyFormOf(t *tenant.Tenant) partyForm {
 func (f *partyForm) request(now *tenant.Tenant) (tenant.UpdateSettingsRequest, error) {
 	related, ios := lines(f.Related), lines(f.IOS)
 	req := tenant.UpdateSettingsRequest{
-		RPID: &f.RPID, RPName: &f.Name, Origins: lines(f.Origins), RelatedOrigins: &related, IOSApps: &ios, IfMatch: f.ETag,
+		RPID: &f.RPID, RPName: &f.Name, Origins: lines(f.Origins), RelatedOrigins: &related, IOSApps: &ios, IfMatch: f.ETag, Reason: f.Reason,
 		AndroidApps:      &[]tenant.AndroidApp{},
 		PasskeyEndpoints: &tenant.PasskeyEndpoints{Enroll: f.Enroll, Manage: f.Manage, PRFUsageDetails: now.PasskeyEndpoints.PRFUsageDetails},
 	}
@@ -248,6 +250,7 @@ func (c *Console) saveParty(w http.ResponseWriter, r *http.Request, v *visit, p 
 	form := partyForm{
 		RPID: typed("rpId"), Name: clean(r.PostFormValue("name")), Origins: typed("origins"), Related: typed("relatedOrigins"),
 		Android: typed("androidApps"), IOS: typed("iosAppIds"), Enroll: typed("passkeyEndpoints.enroll"), Manage: typed("passkeyEndpoints.manage"), ETag: r.PostFormValue("etag"),
+		Reason: clean(r.PostFormValue("reason")),
 	}
 	settings, err := c.tenants.Settings(r.Context(), p.sc)
 	if err != nil {
@@ -256,12 +259,12 @@ func (c *Console) saveParty(w http.ResponseWriter, r *http.Request, v *visit, p 
 	}
 	req, err := form.request(&settings.Tenant)
 	switch {
-	case err == nil && !v.fresh:
-		err = errStale
 	case err == nil && form.ETag == "":
 		err = errMalformed
 	case err == nil:
-		_, err = c.tenants.UpdateSettings(r.Context(), p.sc, req)
+		if err = sensitive(v, form.Reason); err == nil {
+			_, err = c.tenants.UpdateSettings(r.Context(), p.sc, req)
+		}
 	}
 	problem, code := c.partyProblem(r, err)
 	if problem == nil {

@@ -32,7 +32,7 @@ func partyFields(t *testing.T, page string, changes ...string) []string {
 	if found == nil {
 		t.Fatalf("no etag in %s", page)
 	}
-	return append([]string{"etag", found[1], "rpId", "bank.example", "name", "Bank", "origins", "https://bank.example"}, changes...)
+	return append([]string{"etag", found[1], "rpId", "bank.example", "name", "Bank", "origins", "https://bank.example", "reason", "as agreed"}, changes...)
 }
 
 func TestRelyingPartyPage(t *testing.T) {
@@ -103,6 +103,7 @@ func TestRelyingPartyRefused(t *testing.T) {
 		"a public suffix":     {[]string{"rpId", "com", "origins", "https://a.com"}, "RP ID is a public suffix"},
 		"a fingerprint":       {[]string{"androidApps", "com.example.bank 14:6D"}, "Android apps has fingerprints"},
 		"an app id":           {[]string{"iosAppIds", "bank"}, "Apple apps has the team"},
+		"no reason":           {[]string{"reason", ""}, "Say why"},
 	} {
 		res := ada.form(t, page, partyFields(t, body, tt.fields...)...)
 		if res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, tt.want) {

@@ -147,6 +147,7 @@ func TestConsoleRelyingParty(t *testing.T) {
 	ana.Inspect("console-party")
 	ana.Type("#party-name", "Acme Bank")
 	ana.Type("#party-origins", "https://elsewhere.example")
+	ana.Type("#party-reason", "A new address")
 	ana.confirm(`form[action$="/relying-party"]`)
 	ana.SeeFocus("#party-origins[aria-invalid=true]")
 	if name := browsertest.Eval[string](ana.Visitor, `document.querySelector("#party-name").value`); name != "Acme Bank" {
