@@ -41,7 +41,7 @@ func (b *browser) watch(t *testing.T, path string) (int, <-chan event) {
 	for _, cookie := range b.cookies {
 		req.AddCookie(cookie)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := http.DefaultTransport.RoundTrip(req) //nolint:bodyclose // who reads it closes it
 	if err != nil {
 		t.Fatal(err)
 	}

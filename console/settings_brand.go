@@ -173,7 +173,7 @@ func logoOf(r *http.Request) (*[]byte, error) {
 	case err != nil:
 		return nil, errMalformed
 	}
-	defer file.Close() //nolint:errcheck // it is in memory
+	defer func() { _ = file.Close() }()
 	content, err := io.ReadAll(io.LimitReader(file, brand.MaxLogoBytes+1))
 	return &content, err
 }

@@ -31,31 +31,32 @@ func TestBranding(t *testing.T) {
 	if set.status != http.StatusOK || set.text("branding", "accentColor") != "#1a5fb4" || set.text("branding", "accentColorDark") == "" || at == "" || set.at("branding", "logo") != nil {
 		t.Fatalf("set: %s", set)
 	}
-	get := func(address string) (*http.Response, []byte) {
+	get := func(address string) (int, http.Header, []byte) {
 		t.Helper()
 		res, err := http.Get(address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // a test
+		defer func() { _ = res.Body.Close() }()
 		body, err := io.ReadAll(res.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return res, body
+		return res.StatusCode, res.Header, body
 	}
-	path := at[strings.Index(at, "/t/"):]
-	res, body := get(w.url + path)
-	if _, err := png.Decode(bytes.NewReader(body)); err != nil || res.Header.Get("Content-Type") != "image/png" || res.Header.Get("X-Content-Type-Options") != "nosniff" ||
-		!strings.Contains(res.Header.Get("Content-Security-Policy"), "sandbox") || !strings.Contains(res.Header.Get("Cache-Control"), "max-age=604800") {
-		t.Errorf("the logo: %d %v %v", res.StatusCode, res.Header, err)
+	_, path, _ := strings.Cut(at, "/t/")
+	path = "/t/" + path
+	status, header, body := get(w.url + path)
+	if _, err := png.Decode(bytes.NewReader(body)); err != nil || header.Get("Content-Type") != "image/png" || header.Get("X-Content-Type-Options") != "nosniff" ||
+		!strings.Contains(header.Get("Content-Security-Policy"), "sandbox") || !strings.Contains(header.Get("Cache-Control"), "max-age=604800") {
+		t.Errorf("the logo: %d %v %v", status, header, err)
 	}
 	for _, none := range []string{strings.Replace(path, c.slug, other.slug, 1), strings.TrimSuffix(path, ".png"), path[:len(path)-6] + "00.png", "/t/initech/logo/x.png"} {
-		if res, _ := get(w.url + none); res.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: %d", none, res.StatusCode)
+		if status, _, _ := get(w.url + none); status != http.StatusNotFound {
+			t.Errorf("%s: %d", none, status)
 		}
 	}
-	if _, body := get(w.url + "/t/" + c.slug + "/.well-known/biocore-configuration"); !strings.Contains(string(body), `"light":{"accentColor":"#1a5fb4","inkColor":"#ffffff"}`) ||
+	if _, _, body := get(w.url + "/t/" + c.slug + "/.well-known/biocore-configuration"); !strings.Contains(string(body), `"light":{"accentColor":"#1a5fb4","inkColor":"#ffffff"}`) ||
 		!strings.Contains(string(body), at) || !strings.Contains(string(body), `"supportUrl":"https://help.acme.example"`) {
 		t.Errorf("the configuration: %s", body)
 	}

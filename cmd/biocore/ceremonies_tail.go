@@ -57,7 +57,7 @@ func runCeremoniesTail(ctx context.Context, env *environment, args []string) err
 		}
 		err := c.watch(ctx, sc, strings.Join(filter, " AND "), quietTelemetry(env).Log, func(e *tail.Event) error { return show(env.out, e) })
 		if ctx.Err() != nil {
-			return nil
+			err = nil // Ctrl-C is how it ends
 		}
 		return err
 	})

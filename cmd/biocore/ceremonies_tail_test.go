@@ -103,7 +103,7 @@ func TestCeremoniesTail(t *testing.T) {
 	})
 	for _, one := range []*tailing{all, failures} {
 		go func() {
-			for range one.lines { //nolint:revive // what comes until it ends is nobody's
+			for range one.lines { // what comes until it ends is nobody's
 			}
 		}()
 		if code, complaint := one.interrupt(); code != 0 || complaint != "" {

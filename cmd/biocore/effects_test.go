@@ -79,7 +79,7 @@ func effects() []effect {
 			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":approve", w.secondKey(t, c), map[string]any{"reason": "called her"}
 		}, "recovery.approve", false, ""},
 		{adminv1connect.RecoveryServiceRefuseRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
-			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":refuse", c.secret, map[string]any{"reason": "not her"}
+			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":refuse", w.ownersKey(t, c), map[string]any{"reason": "not her"}
 		}, "recovery.refuse", false, ""},
 		{adminv1connect.RecoveryServiceRevokeRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":revoke", c.secret, map[string]any{"reason": "a mistake"}
@@ -159,15 +159,16 @@ func effects() []effect {
 			}
 		}, "support.request", false, ""},
 		{adminv1connect.SupportServiceGrantSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
-			return "POST", "/admin/v1/supportGrants/" + w.supportRequest(t, c) + ":grant", c.secret, map[string]any{"reason": "go on"}
+			return "POST", "/admin/v1/supportGrants/" + w.supportRequest(t, c) + ":grant", w.ownersKey(t, c), map[string]any{"reason": "go on"}
 		}, "support.grant", false, ""},
 		{adminv1connect.SupportServiceRefuseSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/supportGrants/" + w.supportRequest(t, c) + ":refuse", c.secret, map[string]any{"reason": "not now"}
 		}, "support.refuse", false, ""},
 		{adminv1connect.SupportServiceRevokeSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			at := "/admin/v1/supportGrants/" + w.supportRequest(t, c)
-			w.must(t, "POST", at+":grant", c.secret, map[string]any{"reason": "go on"})
-			return "POST", at + ":revoke", c.secret, map[string]any{"reason": "enough"}
+			key := w.ownersKey(t, c)
+			w.must(t, "POST", at+":grant", key, map[string]any{"reason": "go on"})
+			return "POST", at + ":revoke", key, map[string]any{"reason": "enough"}
 		}, "support.revoke", false, ""},
 		{adminv1connect.ApiKeyServiceCreateApiKeyProcedure, post("/admin/v1/apiKeys", map[string]any{"kind": "SECRET", "name": "ci", "scopes": []string{"users:read"}}), "apikey.create", false, notReplayable},
 		{adminv1connect.ApiKeyServiceRotateApiKeyProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {

@@ -55,7 +55,10 @@ func TestSupportAPI(t *testing.T) {
 	if a := w.call(t, "POST", at+":grant", w.platformKey, map[string]any{"reason": "x"}); a.status != http.StatusForbidden {
 		t.Errorf("grant by a platform key: %s", a)
 	}
-	granted := w.must(t, "POST", at+":grant", c.secret, map[string]any{"reason": "go on", "minutes": 10})
+	if a := w.call(t, "POST", at+":grant", c.secret, map[string]any{"reason": "x"}); a.status != http.StatusForbidden || a.reason() != "SUPPORT_GRANT_FORBIDDEN" {
+		t.Errorf("grant by the key that the staff saw as they made the tenant: %s", a)
+	}
+	granted := w.must(t, "POST", at+":grant", w.ownersKey(t, c), map[string]any{"reason": "go on", "minutes": 10})
 	if granted.text("supportGrant", "state") != "GRANTED" || granted.text("supportGrant", "personName") != "Sam Staff" || granted.text("supportGrant", "expiresAt") == "" {
 		t.Errorf("granted: %s", granted)
 	}
@@ -100,7 +103,7 @@ func TestSupportCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	sh.refused(t, 1, "SCOPE_MISSING", "support", "grant", "--key-file", key, "--reason", "ok", made.ID)
-	if err := os.WriteFile(key, []byte(c.secret), 0o600); err != nil {
+	if err := os.WriteFile(key, []byte(w.ownersKey(t, c)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out := sh.must(t, "support", "grant", "--key-file", key, "--minutes", "5", "--reason", "ok", made.ID); !strings.Contains(out, "is in until") {

@@ -92,20 +92,20 @@ type Palette struct{ Light, Dark string }
 
 // NewPalette takes an accent for pages in light, and one for those in dark: empty, it is made
 // from the other. Each has MinContrast on its surface. The error says what is wrong of which:
-// Wrong.
+// *FieldError.
 func NewPalette(light, dark string) (Palette, error) {
 	if light == "" {
 		if dark != "" {
-			return Palette{}, &Wrong{Field: "accentColorDark", Why: "takes accentColor"}
+			return Palette{}, &FieldError{Field: "accentColorDark", Why: "takes accentColor"}
 		}
 		return Palette{}, nil
 	}
 	l, err := ParseColor(light)
 	if err != nil {
-		return Palette{}, &Wrong{Field: "accentColor", Why: err.Error()}
+		return Palette{}, &FieldError{Field: "accentColor", Why: err.Error()}
 	}
 	if err := legible(l, OnLight, "light"); err != nil {
-		return Palette{}, &Wrong{Field: "accentColor", Why: err.Error()}
+		return Palette{}, &FieldError{Field: "accentColor", Why: err.Error()}
 	}
 	d := l.Legible(OnDark)
 	if dark != "" {
@@ -113,7 +113,7 @@ func NewPalette(light, dark string) (Palette, error) {
 			err = legible(d, OnDark, "dark")
 		}
 		if err != nil {
-			return Palette{}, &Wrong{Field: "accentColorDark", Why: err.Error()}
+			return Palette{}, &FieldError{Field: "accentColorDark", Why: err.Error()}
 		}
 	}
 	return Palette{l.String(), d.String()}, nil
@@ -126,11 +126,11 @@ func legible(c, surface Color, theme string) error {
 	return nil
 }
 
-// Wrong is what is wrong of a field.
-type Wrong struct{ Field, Why string }
+// FieldError is what is wrong of a field.
+type FieldError struct{ Field, Why string }
 
 // Error implements error.
-func (w *Wrong) Error() string { return w.Field + " " + w.Why }
+func (w *FieldError) Error() string { return w.Field + " " + w.Why }
 
 // Bounds of a logo. A call may have 64 KiB, in which it is base64; bombs of pixels are
 // refused by their head.
@@ -149,9 +149,9 @@ type Logo struct {
 
 // NewLogo takes a PNG of at most 40 KiB and 16 to 512 pixels a side. It is drawn anew: what
 // else was in the file, such as a place and a time, or a page behind the image, is left out. Nothing
-// else than PNG is taken, SVG least of all, which can hold script. *Wrong.
+// else than PNG is taken, SVG least of all, which can hold script. *FieldError.
 func NewLogo(file []byte) (Logo, error) {
-	wrong := func(why string) (Logo, error) { return Logo{}, &Wrong{Field: "logo", Why: why} }
+	wrong := func(why string) (Logo, error) { return Logo{}, &FieldError{Field: "logo", Why: why} }
 	if len(file) > MaxLogoBytes {
 		return wrong("has at most 40 KiB")
 	}

@@ -71,7 +71,7 @@ func TestNewPalette(t *testing.T) {
 		{"#1a5fb4", "#1a5fb4", "accentColorDark"}, {"#1a5fb4", "url(x)", "accentColorDark"}, {"", "#8ab4f8", "accentColorDark"},
 	} {
 		_, err := brand.NewPalette(tt.light, tt.dark)
-		wrong, ok := errors.AsType[*brand.Wrong](err)
+		wrong, ok := errors.AsType[*brand.FieldError](err)
 		if !ok || wrong.Field != tt.field {
 			t.Errorf("NewPalette(%q, %q) = %v, want %s to be wrong", tt.light, tt.dark, err, tt.field)
 		}
@@ -142,7 +142,7 @@ func TestNewLogoRefuses(t *testing.T) {
 		"a bomb": huge, "too small": encoded(t, picture(15)), "too large": encoded(t, picture(513)), "too long": append(bytes.Clone(file), make([]byte, brand.MaxLogoBytes)...),
 	} {
 		_, err := brand.NewLogo(bad)
-		if wrong, ok := errors.AsType[*brand.Wrong](err); !ok || wrong.Field != "logo" {
+		if wrong, ok := errors.AsType[*brand.FieldError](err); !ok || wrong.Field != "logo" {
 			t.Errorf("%s = %v, want a refusal", name, err)
 		}
 	}

@@ -106,7 +106,7 @@ func (r *BrandRequest) store(ctx context.Context, tx *db.TenantTx, before, after
 
 // wrong is what brand refuses, as ErrInvalid.
 func wrong(err error) error {
-	if w, ok := errors.AsType[*brand.Wrong](err); ok {
+	if w, ok := errors.AsType[*brand.FieldError](err); ok {
 		return invalid(w.Field, w.Why)
 	}
 	return err
