@@ -79,7 +79,7 @@ func effects() []effect {
 			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":approve", w.secondKey(t, c), map[string]any{"reason": "called her"}
 		}, "recovery.approve", false, ""},
 		{adminv1connect.RecoveryServiceRefuseRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
-			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":refuse", w.ownersKey(t, c), map[string]any{"reason": "not her"}
+			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":refuse", c.secret, map[string]any{"reason": "not her"}
 		}, "recovery.refuse", false, ""},
 		{adminv1connect.RecoveryServiceRevokeRecoveryProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/recoveries/" + w.pendingRecovery(t, c) + ":revoke", c.secret, map[string]any{"reason": "a mistake"}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -211,21 +212,38 @@ func flags(env *environment, name string, asJSON *bool) *flag.FlagSet {
 	return fs
 }
 
+// hyphenID is an id that begins with a hyphen: of a key, of a passkey.
+var hyphenID = regexp.MustCompile(`^-[A-Za-z0-9_-]{20,}$`)
+
 // parse reads args and wants exactly positional arguments after the flags.
 func parse(fs *flag.FlagSet, args []string, positional int) error {
-	// Flags may stand behind positional arguments: `tenant create acme --name Acme`.
+	// Flags may stand behind positional arguments: `tenant create acme --name Acme`. Of ids in
+	// base64url one in 64 begins with a hyphen, and is no flag.
+	isID := func(arg string) bool {
+		return hyphenID.MatchString(arg) && fs.Lookup(strings.TrimLeft(arg, "-")) == nil
+	}
 	var rest []string
-	for {
-		if err := fs.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return err
+	for more := true; more; {
+		i := slices.IndexFunc(args, isID)
+		flags := args
+		if more = i >= 0; more {
+			flags = args[:i]
+		}
+		for {
+			if err := fs.Parse(flags); err != nil {
+				if errors.Is(err, flag.ErrHelp) {
+					return err
+				}
+				return errUsage // the flag package has said what is wrong
 			}
-			return errUsage // the flag package has said what is wrong
+			if fs.NArg() == 0 {
+				break
+			}
+			rest, flags = append(rest, fs.Arg(0)), fs.Args()[1:]
 		}
-		if fs.NArg() == 0 {
-			break
+		if more {
+			rest, args = append(rest, args[i]), args[i+1:]
 		}
-		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
 	}
 	if len(rest) != positional {
 		fmt.Fprintf(fs.Output(), "biocore %s: want %d argument(s) beside the flags, have %d\n\n", fs.Name(), positional, len(rest))

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -186,6 +188,22 @@ func TestExplain(t *testing.T) {
 	} {
 		if got := explain(tt.err); got != tt.want {
 			t.Errorf("explain = %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// An id that begins with a hyphen is an argument, wherever it stands, and a flag stays a flag.
+func TestParseTakesIDs(t *testing.T) {
+	const id = "-p4PvSU1qC2PWn819yxCvwGfZCmH1xeoSm9m3agQ8kU"
+	for _, args := range [][]string{{id, "--reason", "leaked"}, {"--reason", "leaked", id}, {"--reason=leaked", id}} {
+		fs := flag.NewFlagSet("keys revoke", flag.ContinueOnError)
+		fs.SetOutput(io.Discard)
+		reason := fs.String("reason", "", "")
+		if err := parse(fs, args, 1); err != nil || fs.Arg(0) != id || *reason != "leaked" {
+			t.Errorf("%v: %v, argument %q, reason %q", args, err, fs.Arg(0), *reason)
+		}
+		if err := parse(fs, append(args, "--surely-no-flag"), 1); !errors.Is(err, errUsage) {
+			t.Errorf("an unknown flag: %v", err)
 		}
 	}
 }

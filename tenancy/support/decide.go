@@ -35,8 +35,8 @@ func (s *Service) Grant(ctx context.Context, sc scope.Scope, req GrantRequest) (
 		return Grant{}, ErrMinutes
 	}
 	return s.decide(ctx, sc, req.ID, req.Reason, "support.grant", event.SupportGranted, func(tx *db.TenantTx, g *Grant) (tenantq.SupportGrant, error) {
-		if sc.Actor().Kind == scope.ActorSystem {
-			return tenantq.SupportGrant{}, ErrMayNot
+		if err := mayLetIn(ctx, tx, sc.Actor(), g.PersonID); err != nil {
+			return tenantq.SupportGrant{}, err
 		}
 		access, long := g.WantedAccess, g.Wanted
 		if req.Access != "" {
@@ -132,22 +132,32 @@ func (s *Service) decide(
 	return decided, nil
 }
 
+// mayLetIn judges what mayDecide leaves: the command line only takes away, and so does a key
+// that the staff made, or had in hand as they made the tenant, or they would let themselves in.
+func mayLetIn(ctx context.Context, tx *db.TenantTx, actor scope.Actor, person uuid.UUID) error {
+	switch actor.Kind {
+	case scope.ActorSystem:
+		return ErrMayNot
+	case scope.ActorAPIKey:
+		maker, _, err := member.KeyMaker(ctx, tx, actor.ID)
+		switch {
+		case err != nil, maker.Kind == scope.ActorSystem:
+			return err
+		case maker.Kind != scope.ActorOperator:
+			return ErrMayNot
+		}
+		return mayDecide(ctx, tx, maker, person)
+	default:
+		return nil
+	}
+}
+
 // mayDecide judges who decides about person's access: ErrMayNot. Somebody of the staff who
 // is no member of the tenant is nobody here, and nobody lets themselves in.
 func mayDecide(ctx context.Context, tx *db.TenantTx, actor scope.Actor, person uuid.UUID) error {
 	switch actor.Kind {
-	case scope.ActorSystem:
-		return nil // the command line only takes away
-	case scope.ActorAPIKey:
-		// The edge has asked for the scope. A key that staff had in hand, as they made the
-		// tenant or as they made it, would let them in by themselves.
-		maker, _, err := member.KeyMaker(ctx, tx, actor.ID)
-		if err != nil || maker.Kind == scope.ActorSystem {
-			return err
-		}
-		if actor = maker; actor.Kind != scope.ActorOperator {
-			return ErrMayNot
-		}
+	case scope.ActorAPIKey, scope.ActorSystem:
+		return nil // the edge has asked for the scope; who may let in is judged by Grant
 	case scope.ActorOperator:
 	default:
 		return ErrMayNot
