@@ -40,7 +40,7 @@ func handler(o edge.Options) http.Handler {
 		o.Log = discard
 	}
 	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Schema, &o.Static, &o.JWKS, &o.OAuth, &o.Configuration, &o.Metadata,
-		&o.RelatedOrigins, &o.PasskeyEndpoints, &o.AssetLinks, &o.AppSiteAssociation, &o.Icons, &o.Events} {
+		&o.RelatedOrigins, &o.PasskeyEndpoints, &o.AssetLinks, &o.AppSiteAssociation, &o.Icons, &o.Logo, &o.Events} {
 		if *h == nil {
 			*h = echo
 		}
@@ -51,7 +51,7 @@ func handler(o edge.Options) http.Handler {
 // Every answer has the headers, the errors too (SECURITY: clickjacking, MIME sniffing).
 func TestEveryAnswerHasTheHeaders(t *testing.T) {
 	h := handler(edge.Options{HSTS: true})
-	for _, path := range []string{"/v1/users", "/admin/v1/tenants", "/healthz", "/readyz", "/openapi/auth.yaml", "/docs/api", "/schemas/policy/v1.json", "/static/x", "/authenticators/x/icon", "/nothing", "/t/x/.well-known/jwks.json", "/t/x/oauth/introspect", "/t/x/.well-known/biocore-configuration", "/.well-known/oauth-authorization-server/t/x"} {
+	for _, path := range []string{"/v1/users", "/admin/v1/tenants", "/healthz", "/readyz", "/openapi/auth.yaml", "/docs/api", "/schemas/policy/v1.json", "/static/x", "/authenticators/x/icon", "/t/x/logo/y.png", "/nothing", "/t/x/.well-known/jwks.json", "/t/x/oauth/introspect", "/t/x/.well-known/biocore-configuration", "/.well-known/oauth-authorization-server/t/x"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
