@@ -75,17 +75,24 @@ func logoPath(t *tenant.Tenant) string {
 type brandView struct {
 	ui.Page
 
-	Path, Settings string
-	ETag           string
-	Fields         []settingField
-	File           ui.Input
-	Logo           string
-	Problem        *ui.Problem
-	Conflict       []string // what somebody else has changed meanwhile
+	ETag     string
+	Fields   []settingField
+	File     ui.Input
+	Logo     string // address; empty: none
+	Remove   bool   // the logo is to go
+	Act      ui.Act
+	Conflict []string // what somebody else has changed meanwhile
 }
 
 func (c *Console) showBrand(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	c.brand200(w, r, v, p, settingsForm{}, http.StatusOK)
+	c.brand200(w, r, v, p, brandForm{}, http.StatusOK)
+}
+
+// brandForm is what was sent.
+type brandForm struct {
+	settingsForm
+
+	remove bool // the logo is to go
 }
 
 // brandTexts are the values of the form's texts.
@@ -97,14 +104,20 @@ func brandTexts(b *tenant.Brand) map[string]string {
 	return texts
 }
 
-func (c *Console) brand200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form settingsForm, status int) {
+func (c *Console) brand200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form brandForm, status int) {
 	now, err := c.tenants.Settings(r.Context(), p.sc)
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
+	settings := p.base + "/settings"
 	view := brandView{
-		Path: p.base + "/settings/branding", Settings: p.base + "/settings", ETag: now.ETag, Logo: logoPath(&now.Tenant), Problem: form.problem,
+		ETag: now.ETag, Logo: logoPath(&now.Tenant), Remove: form.remove,
+		Act: ui.Act{
+			ID: "branding", Title: "Change", Button: "save", Action: settings + "/branding", Cancel: settings, Files: true, Fresh: freshUntil(v),
+			Reason: form.reason, Problem: form.problem,
+			Effects: []ui.Effect{{Icon: "globe", Text: "Anybody reads it within a second, in biocore-configuration"}},
+		},
 		File: ui.Input{ID: "brand-logo", Name: "logo", Label: "Logo", Hint: "A PNG of up to 40 KiB, 16 to 512 pixels a side. Only the picture is kept.", Problem: form.problem},
 	}
 	is := brandTexts(&now.Brand)
@@ -123,15 +136,19 @@ func (c *Console) brand200(w http.ResponseWriter, r *http.Request, v *visit, p *
 	if form.conflict && len(view.Conflict) == 0 {
 		view.Conflict = []string{"The settings are others than when the page was drawn"}
 	}
-	view.Page = c.frame(w, r, v, p, "Branding", view.Settings, ui.Link{Href: view.Settings, Label: "Settings"})
-	view.Page.Here = view.Path
+	if form.conflict {
+		view.Act.Problem = nil // said above
+	}
+	view.Page = c.frame(w, r, v, p, "Branding", settings, ui.Link{Href: settings, Label: "Settings"})
+	view.Page.Here = settings + "/branding"
 	c.render(w, r, status, c.brandPage(view))
 }
 
-// saveBrand changes what differs from what the page had shown, as saveSettings does.
+// saveBrand changes what differs from what the page had shown, as saveSettings does, with a
+// reason and a fresh passkey.
 func (c *Console) saveBrand(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := settingsForm{values: map[string]string{}, was: map[string]string{}}
-	req := tenant.UpdateSettingsRequest{IfMatch: r.PostFormValue("etag")} // reads the whole form, whose size is bounded
+	req := tenant.UpdateSettingsRequest{IfMatch: r.PostFormValue("etag"), Reason: clean(r.PostFormValue("reason"))} // reads the whole form, whose size is bounded
+	form := brandForm{settingsForm{values: map[string]string{}, was: map[string]string{}, reason: req.Reason}, r.PostFormValue("removeLogo") == "on"}
 	for _, one := range brandInputs {
 		typed, was := clean(r.PostFormValue(one.Name)), r.PostFormValue("was-"+one.Name)
 		if form.values[one.Name], form.was[one.Name] = typed, was; typed != was {
@@ -139,7 +156,10 @@ func (c *Console) saveBrand(w http.ResponseWriter, r *http.Request, v *visit, p 
 		}
 	}
 	var err error
-	if req.Brand.Logo, err = logoOf(r); err == nil {
+	if req.Brand.Logo, err = logoOf(r, form.remove); err == nil {
+		err = sensitive(v, req.Reason)
+	}
+	if err == nil {
 		_, err = c.tenants.UpdateSettings(r.Context(), p.sc, req)
 	}
 	if errors.Is(err, etag.ErrMismatch) {
@@ -162,8 +182,8 @@ func (c *Console) saveBrand(w http.ResponseWriter, r *http.Request, v *visit, p 
 }
 
 // logoOf is the file that was sent; nil: none was, empty: the logo is to go.
-func logoOf(r *http.Request) (*[]byte, error) {
-	if r.PostFormValue("removeLogo") == "on" {
+func logoOf(r *http.Request, remove bool) (*[]byte, error) {
+	if remove {
 		return &[]byte{}, nil
 	}
 	file, head, err := r.FormFile("logo")

@@ -2,16 +2,19 @@ package console_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/member"
 )
 
 // brandForm are the fields of the form as a page shows them, with some typed over.
 func brandForm(t *testing.T, body string, typed ...string) []string {
 	t.Helper()
-	fields := []string{"etag", hidden(t, body, "etag")}
+	fields := []string{"etag", hidden(t, body, "etag"), "reason", "House colours"}
 	for _, name := range []string{"accentColor", "accentColorDark", "supportUrl", "supportEmail"} {
 		was := hidden(t, body, "was-"+name)
 		fields = append(fields, "was-"+name, was, name, was)
@@ -58,6 +61,33 @@ func TestBrandPage(t *testing.T) {
 		if a := who.form(t, path, brandForm(t, drawn, "supportEmail", "x@acme.example")...); (a.StatusCode == http.StatusForbidden) != (want == 403) {
 			t.Errorf("%s saves: %d", role, a.StatusCode)
 		}
+	}
+	drawn = owner.get(t, path).body
+	for name, reason := range map[string]string{"no reason": "", "a long reason": strings.Repeat("x", 257)} {
+		a := owner.form(t, path, brandForm(t, drawn, "reason", reason, "supportEmail", "why@acme.example")...)
+		if a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, "branding-reason-error") || !strings.Contains(a.body, `value="why@acme.example"`) {
+			t.Errorf("%s: %d\n%s", name, a.StatusCode, a.body)
+		}
+	}
+	var entries []string
+	if err := s.store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 100})
+		for _, row := range rows {
+			entries = append(entries, row.Entry)
+		}
+		return err
+	}); err != nil || !slices.ContainsFunc(entries, func(e string) bool {
+		return strings.Contains(e, `"action":"settings.update"`) && strings.Contains(e, `"reason":"House colours"`) && strings.Contains(e, "#1a5fb4")
+	}) {
+		t.Errorf("the audit log has %q, %v", entries, err)
+	}
+	s.grow(t)
+	if a := owner.form(t, path, brandForm(t, drawn, "supportEmail", "stale@acme.example")...); a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, `value="stale@acme.example"`) ||
+		!strings.Contains(a.body, "House colours") || !strings.Contains(a.body, "data-ask") {
+		t.Errorf("without a fresh passkey: %d\n%s", a.StatusCode, a.body)
+	}
+	if now, err := s.tenants.Settings(t.Context(), sc); err != nil || now.Brand.SupportEmail != "x@acme.example" {
+		t.Errorf("refusals left %+v, %v", now.Brand, err)
 	}
 	if _, other := s.tenant(t); owner.get(t, "/console/t/"+other+"/settings/branding").StatusCode != http.StatusNotFound {
 		t.Error("another tenant's is there")

@@ -114,7 +114,8 @@ func (c *Console) founders200(w http.ResponseWriter, r *http.Request, v *visit, 
 	c.render(w, r, code, c.foundersPage(view))
 }
 
-// termsLabel is what is settled for the tenant that an invitation makes.
+// termsLabel is what is settled for the tenant that an invitation makes: what has no quota has
+// no limit.
 func termsLabel(t *member.Terms) string {
 	var all []string
 	if t.Plan != "" {
@@ -126,6 +127,9 @@ func termsLabel(t *member.Terms) string {
 			text += " (hard)"
 		}
 		all = append(all, text)
+	}
+	if len(t.Quotas) == 0 { // an installation has none that hold by themselves
+		all = append(all, "No limits")
 	}
 	return strings.Join(all, " · ")
 }

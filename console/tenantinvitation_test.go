@@ -38,7 +38,7 @@ func TestFoundingATenant(t *testing.T) {
 	if res := ana.form(t, page, "label", "Second", "mode", "TEST", "reason", "a trial"); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("invite: %d", res.StatusCode)
 	}
-	if body := ana.get(t, page).body; !strings.Contains(body, "Plan Gold &lt;i&gt; · Monthly active users 5,000 (hard) · Storage 1.0 GB") {
+	if body := ana.get(t, page).body; !strings.Contains(body, "Plan Gold &lt;i&gt; · Monthly active users 5,000 (hard) · Storage 1.0 GB") || !strings.Contains(body, "No limits") {
 		t.Errorf("the list does not say what is settled: %s", body)
 	}
 	links := joinLink.FindAllStringSubmatch(ana.get(t, page).body, -1)

@@ -105,7 +105,7 @@ func stops(k usage.Kind) string {
 func newMeter(m usage.Meter) meterView {
 	v := meterView{Label: meterLabel(m.Kind), Used: amount(m.Kind, m.Used), Forecast: amount(m.Kind, m.Forecast), Class: "c1"}
 	if m.Quota == nil {
-		v.Note = "No quota"
+		v.Note = "No limit"
 		return v
 	}
 	v.Bounded, v.Share = true, float64(m.Used)/float64(m.Quota.Most)

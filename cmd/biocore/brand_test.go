@@ -79,7 +79,7 @@ func TestBranding(t *testing.T) {
 	if err := os.WriteFile(logo, file.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if a := s.read(t, "tenant", "settings", c.slug, "--logo", logo, "--accent-color-dark", "#ffcc00", "--support-email", "help@acme.example"); len(a.text("branding", "logoSha256")) != 64 ||
+	if a := s.read(t, "tenant", "settings", c.slug, "--logo", logo, "--accent-color-dark", "#ffcc00", "--support-email", "help@acme.example", "--reason", "House colours"); len(a.text("branding", "logoSha256")) != 64 ||
 		a.text("branding", "accentColorDark") != "#ffcc00" || a.text("branding", "supportEmail") != "help@acme.example" {
 		t.Errorf("by a command: %s", a.raw)
 	}

@@ -208,6 +208,7 @@ type Act struct {
 	Button              string // "revoke": the button says "Confirm with passkey and revoke"
 	Danger              bool
 	Cancel              string // address to go back to; empty for no button
+	Files               bool   // the form has fields for files
 	Fresh               string // until when the passkey counts as fresh, RFC 3339
 	Problem             *Problem
 }

@@ -24,7 +24,7 @@ func TestConsoleLifecycle(t *testing.T) {
 	ana.Type("#set-reason", "The API has an address of its own")
 	ana.confirm("#tokens")
 	ana.See(".toast", "Saved")
-	ana.brand()
+	ana.brand(t)
 	ana.Open(ana.url + "/t/acme/settings")
 	ana.Inspect("console-settings")
 	ana.Open(ana.url + "/t/acme/settings/lifetimes")
@@ -65,10 +65,12 @@ func TestConsoleLifecycle(t *testing.T) {
 }
 
 // brand settles colours, a support page and a logo, which is a file.
-func (c colleague) brand() {
+func (c colleague) brand(t *testing.T) {
+	t.Helper()
 	path := c.url + "/t/acme/settings/branding"
 	c.Open(path)
 	c.Type("#brand-accentColor", "#ffcc00")
+	c.Type("#branding-reason", "House colours")
 	c.Follow("#branding .btn.primary")
 	c.See("#brand-accentColor-error", "contrast")
 	c.Inspect("console-branding-refused")
@@ -88,8 +90,12 @@ func (c colleague) brand() {
 			done(true);
 		});
 	})`)
-	c.Follow("#branding .btn.primary")
+	c.confirm("#branding form") // asks for a passkey, and sends the file all the same
 	c.See(".toast", "Saved")
+	c.Open(c.url + "/t/acme/settings")
+	if !browsertest.Eval[bool](c.Visitor, `document.querySelector('img[alt="Logo"]')?.decode().then(() => true) ?? false`) {
+		t.Error("the logo did not arrive")
+	}
 	c.Open(path)
 	c.Inspect("console-branding")
 }
