@@ -24,6 +24,8 @@ var extraPolicies = map[string]string{
 	"public.tenants platform_plane":   "bc_control runs tenants",
 	"public.tenants sweep":            "bc_jobs asks which tenants have statistics to count; it sees ids",
 	"public.stats_marks sweep":        "as tenants; it sees tenant and times",
+	"public.stats_counts levels":      "bc_control adds up how many ceremonies of all tenants were answered; it sees tenant, time and numbers",
+	"public.stats_faults levels":      "as stats_counts",
 	"public.ceremonies sweep":         "as tenants; it sees tenant and time",
 	"public.ceremonies aged":          "restrictive: bc_app removes what is 30 days old, and nothing younger",
 	"public.members memberships":      "bc_control asks in which tenants a person of the console works; it sees tenant, person and role",

@@ -42,7 +42,7 @@ var tables = []table{
 		name: "tenants",
 		columns: "id slug name mode state rp_id rp_name origins direct_tokens policy_version suspend_reason created_at updated_at delete_after version " +
 			"token_audience token_encryption_key related_origins android_apps ios_apps passkey_enroll_url passkey_manage_url passkey_prf_url plan region " +
-			"delete_reason delete_asked_by delete_by_tenant quotas_exceeded user_count last_active_at " +
+			"delete_reason delete_asked_by delete_by_tenant quotas_exceeded user_count last_active_at month_answered month_faults " +
 			"accent_color accent_color_dark support_url support_email logo_sha256",
 		left: map[string]string{"shredded_at": isMark, "destroying_at": isMark, "emptied_at": isMark},
 	},
@@ -129,7 +129,11 @@ var tables = []table{
 	},
 	{name: "import_findings", key: "import_id, phase, line, ordinal", columns: "import_id phase line ordinal outcome field reason detail"},
 	{name: "dashboards", key: "id", columns: "id title charts!jsonb created_by created_at updated_by updated_at version"},
-	{name: "stats_counts", key: "step, at", columns: "step at counts!json"},
+	{
+		name: "stats_counts", key: "step, at", columns: "step at counts!json",
+		left: map[string]string{"answered": isIndex, "timed": isIndex, "prompt": isIndex},
+	},
+	{name: "stats_faults", key: "at", columns: "at faults"},
 	{name: "stats_gauges", key: "at", columns: "at users enrolled several active_hour active_day active_week active_month"},
 	{name: "quotas", key: "kind", columns: "kind most hard updated_by updated_at"},
 	{name: "active_users", key: "month, user_id", columns: "month!day user_id"},

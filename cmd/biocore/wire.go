@@ -205,6 +205,7 @@ type platform struct {
 	tail    *tail.Service
 	blast   *blastradius.Service
 	limits  *ratelimit.Limiter
+	faults  *stats.Faults
 	system  *system.Service
 	runner  *jobs.Runner
 	rpc     *connect.Server
@@ -301,6 +302,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 
+	p.faults = stats.NewFaults(p.store, p.tel.Log)
 	p.system = p.newSystem()
 	recoveries, err := recovery.New(recovery.Options{Store: p.store, Keys: p.keys, Tenants: p.tenants, Denials: p.denials})
 	if err != nil {
@@ -337,7 +339,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.rpc = connect.NewServer(
 		observe,
 		rpc.MapErrors(p.tel.Log),
-		rpc.Authenticate(p.apiKeys, p.tenants),
+		rpc.Authenticate(p.apiKeys, p.tenants, p.faults),
 		rpc.Limit(p.limits),
 		validate,
 		rpc.Idempotency(p.claim, p.keys),
@@ -449,7 +451,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

@@ -50,3 +50,39 @@ func (q *Queries) ListTenantsWithStatsDue(ctx context.Context, arg ListTenantsWi
 	}
 	return items, nil
 }
+
+const SumLevels = `-- name: SumLevels :one
+SELECT coalesce(sum(c.answered), 0)::bigint AS answered, coalesce(sum(c.timed), 0)::bigint AS timed, coalesce(sum(c.prompt), 0)::bigint AS prompt,
+  (SELECT coalesce(sum(f.faults), 0) FROM stats_faults f WHERE f.at >= $1)::bigint AS faults
+FROM tenants t CROSS JOIN LATERAL (
+  SELECT sum(s.answered) AS answered, sum(s.timed) AS timed, sum(s.prompt) AS prompt FROM stats_counts s
+  WHERE s.tenant_id = t.id AND s.step = $2 AND s.at >= $1
+) c WHERE t.slug <> 'platform'
+`
+
+type SumLevelsParams struct {
+	FromAt time.Time
+	Step   int32
+}
+
+type SumLevelsRow struct {
+	Answered int64
+	Timed    int64
+	Prompt   int64
+	Faults   int64
+}
+
+// How the ceremonies of all tenants fared since a time, without those of the console's own
+// people. Each tenant's rows are looked up by themselves: the index begins with the tenant.
+// Index: stats_counts_pkey, stats_faults_pkey.
+func (q *Queries) SumLevels(ctx context.Context, arg SumLevelsParams) (SumLevelsRow, error) {
+	row := q.db.QueryRow(ctx, SumLevels, arg.FromAt, arg.Step)
+	var i SumLevelsRow
+	err := row.Scan(
+		&i.Answered,
+		&i.Timed,
+		&i.Prompt,
+		&i.Faults,
+	)
+	return i, err
+}

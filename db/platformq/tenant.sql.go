@@ -30,7 +30,7 @@ func (q *Queries) DestroyTenantRows(ctx context.Context, arg DestroyTenantRowsPa
 }
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE id = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE id = $1
 `
 
 // Index: tenants_pkey.
@@ -77,12 +77,14 @@ func (q *Queries) GetTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
 
 const GetTenantBySlug = `-- name: GetTenantBySlug :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE slug = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE slug = $1
 `
 
 // Index: tenants_slug_key.
@@ -129,6 +131,8 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
@@ -137,7 +141,7 @@ const InsertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, plan, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 ON CONFLICT (slug) DO NOTHING
-RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
+RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
 `
 
 type InsertTenantParams struct {
@@ -206,12 +210,14 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
 
 const ListTenants = `-- name: ListTenants :many
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND ($2::text IS NULL OR slug = $2::text)
   AND ($3::text IS NULL OR mode = $3::text)
@@ -290,6 +296,8 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.SupportUrl,
 			&i.SupportEmail,
 			&i.LogoSha256,
+			&i.MonthAnswered,
+			&i.MonthFaults,
 		); err != nil {
 			return nil, err
 		}
@@ -399,7 +407,7 @@ func (q *Queries) ListTenantsToMeasure(ctx context.Context, arg ListTenantsToMea
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256 FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
@@ -446,6 +454,8 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
@@ -453,7 +463,7 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 const RestoreTenant = `-- name: RestoreTenant :one
 UPDATE tenants SET state = CASE WHEN suspend_reason IS NULL THEN 'ACTIVE' ELSE 'SUSPENDED' END, delete_after = NULL, delete_reason = NULL,
   delete_asked_by = '', delete_by_tenant = false, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
 `
 
 type RestoreTenantParams struct {
@@ -505,6 +515,8 @@ func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (T
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
@@ -512,7 +524,7 @@ func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (T
 const SetTenantDeleting = `-- name: SetTenantDeleting :one
 UPDATE tenants SET state = 'DELETING', delete_after = $1::timestamptz, delete_reason = $2::text,
   delete_asked_by = $3, delete_by_tenant = $4, updated_at = $5, version = version + 1
-WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
+WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
 `
 
 type SetTenantDeletingParams struct {
@@ -575,6 +587,8 @@ func (q *Queries) SetTenantDeleting(ctx context.Context, arg SetTenantDeletingPa
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
@@ -598,8 +612,8 @@ func (q *Queries) SetTenantDestroying(ctx context.Context, arg SetTenantDestroyi
 const SetTenantEmptied = `-- name: SetTenantEmptied :one
 UPDATE tenants SET emptied_at = $1::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
   android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
-  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
+  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, month_answered = 0, month_faults = 0, updated_at = $1, version = version + 1
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
 `
 
 type SetTenantEmptiedParams struct {
@@ -651,19 +665,24 @@ func (q *Queries) SetTenantEmptied(ctx context.Context, arg SetTenantEmptiedPara
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
 
 const SetTenantMeasured = `-- name: SetTenantMeasured :exec
-UPDATE tenants SET quotas_exceeded = $1, user_count = $2, last_active_at = $3
-WHERE id = $4
+UPDATE tenants SET quotas_exceeded = $1, user_count = $2, last_active_at = $3,
+  month_answered = $4, month_faults = $5
+WHERE id = $6
 `
 
 type SetTenantMeasuredParams struct {
 	QuotasExceeded []string
 	UserCount      int64
 	LastActiveAt   *time.Time
+	MonthAnswered  int64
+	MonthFaults    int64
 	ID             uuid.UUID
 }
 
@@ -673,6 +692,8 @@ func (q *Queries) SetTenantMeasured(ctx context.Context, arg SetTenantMeasuredPa
 		arg.QuotasExceeded,
 		arg.UserCount,
 		arg.LastActiveAt,
+		arg.MonthAnswered,
+		arg.MonthFaults,
 		arg.ID,
 	)
 	return err
@@ -680,7 +701,7 @@ func (q *Queries) SetTenantMeasured(ctx context.Context, arg SetTenantMeasuredPa
 
 const SetTenantState = `-- name: SetTenantState :one
 UPDATE tenants SET state = $1, suspend_reason = $2, updated_at = $3, version = version + 1
-WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
+WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
 `
 
 type SetTenantStateParams struct {
@@ -739,6 +760,8 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }
@@ -746,7 +769,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 const UpdateTenant = `-- name: UpdateTenant :one
 UPDATE tenants SET name = $1, rp_id = $2, rp_name = $3, origins = $4,
   direct_tokens = $5, plan = $6, region = $7, updated_at = $8, version = version + 1
-WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256
+WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
 `
 
 type UpdateTenantParams struct {
@@ -815,6 +838,8 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.SupportUrl,
 		&i.SupportEmail,
 		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
 	)
 	return i, err
 }

@@ -340,4 +340,6 @@ type Tenant struct {
 	SupportUrl         string
 	SupportEmail       string
 	LogoSha256         string
+	MonthAnswered      int64
+	MonthFaults        int64
 }

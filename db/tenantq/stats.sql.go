@@ -10,6 +10,23 @@ import (
 	"time"
 )
 
+const AddStatsFaults = `-- name: AddStatsFaults :exec
+INSERT INTO stats_faults (at, faults)
+SELECT unnest($1::timestamptz[]), unnest($2::bigint[])
+ON CONFLICT (tenant_id, at) DO UPDATE SET faults = stats_faults.faults + excluded.faults
+`
+
+type AddStatsFaultsParams struct {
+	Ats    []time.Time
+	Faults []int64
+}
+
+// Index: stats_faults_pkey.
+func (q *Queries) AddStatsFaults(ctx context.Context, arg AddStatsFaultsParams) error {
+	_, err := q.db.Exec(ctx, AddStatsFaults, arg.Ats, arg.Faults)
+	return err
+}
+
 const CountCeremonies = `-- name: CountCeremonies :many
 SELECT kind, outcome, reason,
   coalesce(facts::json ->> 'aaguid', '')::text AS aaguid,
@@ -78,6 +95,19 @@ type DeleteStatsCountsParams struct {
 // Index: stats_counts_pkey.
 func (q *Queries) DeleteStatsCounts(ctx context.Context, arg DeleteStatsCountsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, DeleteStatsCounts, arg.Step, arg.BeforeAt)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const DeleteStatsFaults = `-- name: DeleteStatsFaults :execrows
+DELETE FROM stats_faults WHERE at < $1
+`
+
+// Index: stats_faults_pkey.
+func (q *Queries) DeleteStatsFaults(ctx context.Context, beforeAt time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, DeleteStatsFaults, beforeAt)
 	if err != nil {
 		return 0, err
 	}
@@ -315,19 +345,30 @@ func (q *Queries) MeasureUsers(ctx context.Context, now time.Time) (MeasureUsers
 }
 
 const PutStatsCounts = `-- name: PutStatsCounts :exec
-INSERT INTO stats_counts (step, at, counts) VALUES ($1, $2, $3)
-ON CONFLICT (tenant_id, step, at) DO UPDATE SET counts = excluded.counts
+INSERT INTO stats_counts (step, at, counts, answered, timed, prompt)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (tenant_id, step, at) DO UPDATE SET counts = excluded.counts, answered = excluded.answered, timed = excluded.timed, prompt = excluded.prompt
 `
 
 type PutStatsCountsParams struct {
-	Step   int32
-	At     time.Time
-	Counts string
+	Step     int32
+	At       time.Time
+	Counts   string
+	Answered int64
+	Timed    int64
+	Prompt   int64
 }
 
 // Index: stats_counts_pkey.
 func (q *Queries) PutStatsCounts(ctx context.Context, arg PutStatsCountsParams) error {
-	_, err := q.db.Exec(ctx, PutStatsCounts, arg.Step, arg.At, arg.Counts)
+	_, err := q.db.Exec(ctx, PutStatsCounts,
+		arg.Step,
+		arg.At,
+		arg.Counts,
+		arg.Answered,
+		arg.Timed,
+		arg.Prompt,
+	)
 	return err
 }
 
@@ -392,6 +433,37 @@ type SetStatsMeasuredParams struct {
 func (q *Queries) SetStatsMeasured(ctx context.Context, arg SetStatsMeasuredParams) error {
 	_, err := q.db.Exec(ctx, SetStatsMeasured, arg.MeasuredAt, arg.MeasuredMs)
 	return err
+}
+
+const SumLevel = `-- name: SumLevel :one
+SELECT coalesce(sum(c.answered), 0)::bigint AS answered, coalesce(sum(c.timed), 0)::bigint AS timed, coalesce(sum(c.prompt), 0)::bigint AS prompt,
+  (SELECT coalesce(sum(f.faults), 0) FROM stats_faults f WHERE f.at >= $1)::bigint AS faults
+FROM stats_counts c WHERE c.step = $2 AND c.at >= $1
+`
+
+type SumLevelParams struct {
+	FromAt time.Time
+	Step   int32
+}
+
+type SumLevelRow struct {
+	Answered int64
+	Timed    int64
+	Prompt   int64
+	Faults   int64
+}
+
+// How the tenant's ceremonies fared since a time. Index: stats_counts_pkey, stats_faults_pkey.
+func (q *Queries) SumLevel(ctx context.Context, arg SumLevelParams) (SumLevelRow, error) {
+	row := q.db.QueryRow(ctx, SumLevel, arg.FromAt, arg.Step)
+	var i SumLevelRow
+	err := row.Scan(
+		&i.Answered,
+		&i.Timed,
+		&i.Prompt,
+		&i.Faults,
+	)
+	return i, err
 }
 
 const ThinStatsGauges = `-- name: ThinStatsGauges :execrows

@@ -184,7 +184,10 @@ func put(ctx context.Context, tx *db.TenantTx, step time.Duration, at time.Time,
 	if err != nil {
 		return fmt.Errorf("encode counts: %w", err)
 	}
-	if err := tx.PutStatsCounts(ctx, tenantq.PutStatsCountsParams{Step: seconds(step), At: at, Counts: string(text)}); err != nil {
+	l := c.level()
+	if err := tx.PutStatsCounts(ctx, tenantq.PutStatsCountsParams{
+		Step: seconds(step), At: at, Counts: string(text), Answered: l.Answered, Timed: l.Timed, Prompt: l.Prompt,
+	}); err != nil {
 		return fmt.Errorf("put counts: %w", err)
 	}
 	return nil
@@ -234,6 +237,9 @@ func thin(ctx context.Context, tx *db.TenantTx) error {
 		if _, err := tx.DeleteStatsCounts(ctx, tenantq.DeleteStatsCountsParams{Step: seconds(step), BeforeAt: now.Add(-keep).Truncate(daily)}); err != nil {
 			return fmt.Errorf("thin counts: %w", err)
 		}
+	}
+	if _, err := tx.DeleteStatsFaults(ctx, now.Add(-keepHourly).Truncate(daily)); err != nil {
+		return fmt.Errorf("thin faults: %w", err)
 	}
 	for step, keep := range map[time.Duration]time.Duration{hourly: 3 * daily, daily: keepHourly} {
 		if _, err := tx.ThinStatsGauges(ctx, tenantq.ThinStatsGaugesParams{Step: seconds(step), BeforeAt: now.Add(-keep).Truncate(daily)}); err != nil {

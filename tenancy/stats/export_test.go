@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -23,4 +25,26 @@ func CutOff(t *testing.T, s *Service, sc scope.Scope, stretches int) {
 		}
 		from = done.to
 	}
+}
+
+// MaxFaultKeys is how many tenants and five minutes a Faults keeps apart.
+const MaxFaultKeys = maxFaultKeys
+
+// Keys is how many f keeps apart now.
+func (f *Faults) Keys() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.counts)
+}
+
+// Waiting is how many of a tenant's are not written yet.
+func (f *Faults) Waiting(tenant uuid.UUID) (n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, count := range f.counts {
+		if key.tenant == tenant {
+			n += count
+		}
+	}
+	return n
 }

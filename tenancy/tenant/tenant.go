@@ -22,6 +22,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/jwe"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 )
 
 // Errors of this package. Each Reason is part of the public API.
@@ -93,8 +94,9 @@ type Tenant struct {
 	DeletedByTenant bool   // an owner asked for it, and so may restore it
 	ETag            string // changes with every change; without quotes
 
-	Users        int        // as the hourly metering counted them
-	LastActiveAt *time.Time // of the last ceremony that it found; nil: none
+	Users        int         // as the hourly metering counted them
+	LastActiveAt *time.Time  // of the last ceremony that it found; nil: none
+	Month        stats.Level // of 30 days, as it summed them up: Answered and Faults alone
 
 	QuotasExceeded []string // kinds of hard quotas that are used up: see Exceeds
 
@@ -213,7 +215,7 @@ func fromRow(row tenantq.Tenant) Tenant {
 		},
 		Plan: row.Plan, Region: row.Region, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		DeleteAfter: row.DeleteAfter, DeleteReason: text(row.DeleteReason), DeletedByTenant: row.DeleteByTenant,
-		QuotasExceeded: row.QuotasExceeded, Users: int(row.UserCount), LastActiveAt: row.LastActiveAt, shredded: row.ShreddedAt != nil, destroying: row.DestroyingAt != nil, emptied: row.EmptiedAt != nil, ETag: etag.Of("tenant", row.ID[:], row.Version),
+		QuotasExceeded: row.QuotasExceeded, Users: int(row.UserCount), LastActiveAt: row.LastActiveAt, Month: stats.Level{Answered: row.MonthAnswered, Faults: row.MonthFaults}, shredded: row.ShreddedAt != nil, destroying: row.DestroyingAt != nil, emptied: row.EmptiedAt != nil, ETag: etag.Of("tenant", row.ID[:], row.Version),
 	}
 }
 

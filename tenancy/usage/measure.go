@@ -16,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/mail"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 )
 
 // maxCatchUp bounds how many days a Measure works off that no job has measured: those
@@ -49,8 +50,12 @@ func (s *Service) Measure(ctx context.Context, sc scope.Scope) error {
 	}
 	var users int64
 	var active *time.Time
+	var month stats.Level
 	if err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
 		if users, err = tx.CountAllUsers(ctx); err != nil {
+			return err
+		}
+		if month, err = stats.OfMonth(ctx, tx); err != nil {
 			return err
 		}
 		at, err := tx.GetLastCeremonyTime(ctx)
@@ -67,7 +72,7 @@ func (s *Service) Measure(ctx context.Context, sc scope.Scope) error {
 		if err != nil || row.ShreddedAt != nil {
 			return err
 		}
-		row.UserCount, row.LastActiveAt = users, active
+		row.UserCount, row.LastActiveAt, row.MonthAnswered, row.MonthFaults = users, active, month.Answered, month.Faults
 		return s.judge(ctx, tx, own, row)
 	})
 }
@@ -140,6 +145,7 @@ func (s *Service) judge(ctx context.Context, tx *db.PlatformTx, own *db.TenantTx
 	}
 	if err := tx.SetTenantMeasured(ctx, platformq.SetTenantMeasuredParams{
 		ID: row.ID, QuotasExceeded: exceeded, UserCount: row.UserCount, LastActiveAt: row.LastActiveAt,
+		MonthAnswered: row.MonthAnswered, MonthFaults: row.MonthFaults,
 	}); err != nil {
 		return fmt.Errorf("note what was measured: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
 )
@@ -87,6 +88,8 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("%s = %+v, want %d used", m.Kind, m, want)
 		}
 	}
+	f.exec(t, "INSERT INTO stats_counts (tenant_id, step, at, counts, answered) VALUES ($1, 86400, date_trunc('day', now(), 'UTC'), '{}', 41)", acme.Tenant())
+	f.exec(t, "INSERT INTO stats_faults (tenant_id, at, faults) VALUES ($1, date_bin('5 minutes', now(), 'epoch'), 1)", acme.Tenant())
 	// An erased user was active all the same.
 	f.exec(t, "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2", acme.Tenant(), bob)
 	if err := f.svc.Measure(t.Context(), acme); err != nil {
@@ -94,6 +97,12 @@ func TestMeasure(t *testing.T) {
 	}
 	if got := f.report(t, acme).Meters[0].Used; got != 2 {
 		t.Errorf("after a user was erased %d were active, want 2", got)
+	}
+	// The service level of 30 days stands on the tenant's row, where lists find it.
+	for id, want := range map[uuid.UUID]stats.Level{acme.Tenant(): {Answered: 41, Faults: 1}, globex.Tenant(): {}} {
+		if got, err := f.tenants.Get(t.Context(), operator, id); err != nil || got.Month != want {
+			t.Errorf("the month of %s = %+v, %v, want %+v", id, got.Month, err, want)
+		}
 	}
 	if other := f.report(t, globex); len(other.Days) != 0 || other.Meters[1].Used != 0 {
 		t.Errorf("another tenant's usage shows here: %+v", other)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"connectrpc.com/connect/v2"
+	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -35,43 +36,62 @@ type tenants interface {
 // from one of the tenant's origins (which is no authentication: assume that
 // attackers forge it). It puts the scope into the context: the tenant comes from
 // the key and from nowhere else.
-func Authenticate(keys keyAuthenticator, ten tenants) connect.ServerInterceptor {
+//
+// Calls of ceremonies that end by a fault of ours, a panic too, are counted by faults: here,
+// because nobody further out knows the tenant, and nobody further in hears of a key that
+// could not be looked up. What ends well costs nothing.
+func Authenticate(keys keyAuthenticator, ten tenants, faults faultCounter) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
-		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
-			method, ok := methods[spec.Procedure]
-			if !ok {
-				return ErrUnimplemented
-			}
-			info, ok := connect.CallInfoForServerContext(ctx)
-			if !ok {
-				return scope.ErrMissing
-			}
-			origin := OriginFromContext(ctx)
-			bearer, ok := BearerToken(info.RequestHeader().Get("Authorization"))
-			if !ok {
-				return scope.ErrMissing
-			}
-			authenticate := keys.Authenticate
-			if method.readsAdmin(spec) {
-				authenticate = keys.AuthenticateReader
-			}
-			caller, err := authenticate(ctx, bearer, origin.Address)
-			if err != nil {
-				return err
-			}
-			sc := caller.Scope.WithOrigin(origin)
-			if err := method.admits(&caller); err != nil {
-				return err
-			}
-			if caller.Kind == apikey.Publishable {
-				if err := checkOrigin(ctx, ten, sc, info.RequestHeader().Get("Origin")); err != nil {
-					return err
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
+			var tenant uuid.UUID
+			panics := true
+			defer func() {
+				if (panics || err != nil && isOurs(ctx, err)) && ceremonyCalls[spec.Procedure] {
+					faults.Count(tenant)
 				}
+			}()
+			caller, sc, err := admit(ctx, spec, keys, ten)
+			tenant = sc.Tenant()
+			if err == nil {
+				err = next(context.WithValue(scope.NewContext(ctx, sc), callerKey{}, caller), spec, stream)
 			}
-			ctx = scope.NewContext(ctx, sc)
-			return next(context.WithValue(ctx, callerKey{}, caller), spec, stream)
+			panics = false
+			return err
 		}
 	}
+}
+
+// admit is Authenticate's judgement. The scope is known, though it is not let in, once the key is.
+func admit(ctx context.Context, spec connect.Spec, keys keyAuthenticator, ten tenants) (apikey.Caller, scope.Scope, error) {
+	method, ok := methods[spec.Procedure]
+	if !ok {
+		return apikey.Caller{}, scope.Scope{}, ErrUnimplemented
+	}
+	info, ok := connect.CallInfoForServerContext(ctx)
+	if !ok {
+		return apikey.Caller{}, scope.Scope{}, scope.ErrMissing
+	}
+	origin := OriginFromContext(ctx)
+	bearer, ok := BearerToken(info.RequestHeader().Get("Authorization"))
+	if !ok {
+		return apikey.Caller{}, scope.Scope{}, scope.ErrMissing
+	}
+	authenticate := keys.Authenticate
+	if method.readsAdmin(spec) {
+		authenticate = keys.AuthenticateReader
+	}
+	caller, err := authenticate(ctx, bearer, origin.Address)
+	if err != nil {
+		return apikey.Caller{}, scope.Scope{}, err
+	}
+	sc := caller.Scope.WithOrigin(origin)
+	if err := method.admits(&caller); err != nil {
+		return caller, sc, err
+	}
+	if caller.Kind == apikey.Publishable {
+		return caller, sc, checkOrigin(ctx, ten, sc, info.RequestHeader().Get("Origin"))
+	}
+	return caller, sc, nil
 }
 
 // readsAdmin reports whether the method reads the admin plane and changes nothing. What

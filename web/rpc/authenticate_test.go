@@ -129,7 +129,7 @@ func TestAuthenticate(t *testing.T) {
 				header["Origin"] = tt.origin
 			}
 			keys := &keyring{caller: tt.caller, err: tt.keyErr}
-			ctx, err := through(t, tt.procedure, header, Authenticate(keys, registry{origins: []string{page}, err: tt.tenantErr}))
+			ctx, err := through(t, tt.procedure, header, Authenticate(keys, registry{origins: []string{page}, err: tt.tenantErr}, new(faultTally)))
 			if !errors.Is(err, tt.want) || (ctx == nil) != (tt.want != nil) {
 				t.Fatalf("error = %v, want %v; the handler was reached: %t", err, tt.want, ctx != nil)
 			}
@@ -156,7 +156,7 @@ func TestAuthenticate(t *testing.T) {
 // The missing scope is named, so that its owner can grant it.
 func TestMissingScopeIsNamed(t *testing.T) {
 	keys := &keyring{caller: callerOf(apikey.Secret)}
-	_, err := through(t, authv1connect.UserServiceGetUserProcedure, map[string]string{"Authorization": "Bearer k"}, Authenticate(keys, registry{}))
+	_, err := through(t, authv1connect.UserServiceGetUserProcedure, map[string]string{"Authorization": "Bearer k"}, Authenticate(keys, registry{}, new(faultTally)))
 	if f, ok := fault.As(err); !ok || f.Metadata["scope"] != apikey.ScopeUsersRead {
 		t.Errorf("error = %v, want one whose metadata name %s", err, apikey.ScopeUsersRead)
 	}
@@ -180,7 +180,7 @@ func TestLimit(t *testing.T) {
 	header := map[string]string{"Authorization": "Bearer k"}
 	for name, want := range map[string]error{"within": nil, "over": ratelimit.ErrLimited} {
 		l := &ledger{err: want}
-		ctx, err := through(t, authv1connect.UserServiceGetUserProcedure, header, Authenticate(&keyring{caller: caller}, registry{}), Limit(l))
+		ctx, err := through(t, authv1connect.UserServiceGetUserProcedure, header, Authenticate(&keyring{caller: caller}, registry{}, new(faultTally)), Limit(l))
 		if !errors.Is(err, want) || (ctx == nil) != (want != nil) {
 			t.Errorf("%s: error = %v, want %v", name, err, want)
 		}

@@ -92,12 +92,9 @@ func ToConnect(ctx context.Context, log *slog.Logger, err error) error {
 // "internal error". The fault stays attached as the cause, which is never sent:
 // web/rest reads its kind where HTTP tells apart what Connect does not.
 func toConnect(ctx context.Context, log *slog.Logger, err error) error {
-	f, isFault := fault.As(err)
-	if !isFault {
-		f, isFault = fromTransport(err)
-	}
+	f, isFault := asFault(err)
 	switch {
-	case isFault && codes[f.Kind] != 0:
+	case isFault:
 		if f.Kind == fault.Unavailable {
 			// Nobody else logs why a dependency was gone: the caller only reads 503.
 			log.WarnContext(ctx, "dependency unavailable", "err", err)
@@ -112,6 +109,15 @@ func toConnect(ctx context.Context, log *slog.Logger, err error) error {
 	}
 	log.ErrorContext(ctx, "request failed", "err", err)
 	return connect.NewError(connect.CodeInternal, "internal error").WithDetail(errorInfo(ReasonInternal, nil)).WithCause(err)
+}
+
+// asFault is what err is as a fault with a code; false where it is none, and so an internal error.
+func asFault(err error) (*fault.Error, bool) {
+	f, isFault := fault.As(err)
+	if !isFault {
+		f, isFault = fromTransport(err)
+	}
+	return f, isFault && codes[f.Kind] != 0
 }
 
 // fromTransport reads the errors that Connect itself raises: no code of ours

@@ -10,3 +10,14 @@ LEFT JOIN LATERAL (
 ) fresh ON true
 WHERE m.tenant_id IS NULL OR fresh.at IS NOT NULL OR m.measured_at < sqlc.arg(measured_before)
 ORDER BY fresh.at IS NULL, m.counted_to NULLS FIRST LIMIT sqlc.arg(max_rows);
+
+-- name: SumLevels :one
+-- How the ceremonies of all tenants fared since a time, without those of the console's own
+-- people. Each tenant's rows are looked up by themselves: the index begins with the tenant.
+-- Index: stats_counts_pkey, stats_faults_pkey.
+SELECT coalesce(sum(c.answered), 0)::bigint AS answered, coalesce(sum(c.timed), 0)::bigint AS timed, coalesce(sum(c.prompt), 0)::bigint AS prompt,
+  (SELECT coalesce(sum(f.faults), 0) FROM stats_faults f WHERE f.at >= sqlc.arg(from_at))::bigint AS faults
+FROM tenants t CROSS JOIN LATERAL (
+  SELECT sum(s.answered) AS answered, sum(s.timed) AS timed, sum(s.prompt) AS prompt FROM stats_counts s
+  WHERE s.tenant_id = t.id AND s.step = sqlc.arg(step) AND s.at >= sqlc.arg(from_at)
+) c WHERE t.slug <> 'platform';

@@ -79,7 +79,7 @@ SELECT destroy_rows(sqlc.arg(id), sqlc.arg(max_rows));
 -- Under LockTenant, when DestroyTenantRows has answered 0: id and slug stay, so that they never come back. Index: tenants_pkey.
 UPDATE tenants SET emptied_at = sqlc.arg(now)::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
   android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
-  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, updated_at = sqlc.arg(now), version = version + 1
+  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, month_answered = 0, month_faults = 0, updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: ListTenantsToDestroy :many
@@ -88,5 +88,6 @@ SELECT id FROM tenants WHERE delete_after <= now() AND emptied_at IS NULL ORDER 
 
 -- name: SetTenantMeasured :exec
 -- Under LockTenant. It is no change of what somebody has read: the etag stays. Index: tenants_pkey.
-UPDATE tenants SET quotas_exceeded = sqlc.arg(quotas_exceeded), user_count = sqlc.arg(user_count), last_active_at = sqlc.narg(last_active_at)
+UPDATE tenants SET quotas_exceeded = sqlc.arg(quotas_exceeded), user_count = sqlc.arg(user_count), last_active_at = sqlc.narg(last_active_at),
+  month_answered = sqlc.arg(month_answered), month_faults = sqlc.arg(month_faults)
 WHERE id = sqlc.arg(id);

@@ -36,8 +36,9 @@ GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- name: PutStatsCounts :exec
 -- Index: stats_counts_pkey.
-INSERT INTO stats_counts (step, at, counts) VALUES (sqlc.arg(step), sqlc.arg(at), sqlc.arg(counts))
-ON CONFLICT (tenant_id, step, at) DO UPDATE SET counts = excluded.counts;
+INSERT INTO stats_counts (step, at, counts, answered, timed, prompt)
+VALUES (sqlc.arg(step), sqlc.arg(at), sqlc.arg(counts), sqlc.arg(answered), sqlc.arg(timed), sqlc.arg(prompt))
+ON CONFLICT (tenant_id, step, at) DO UPDATE SET counts = excluded.counts, answered = excluded.answered, timed = excluded.timed, prompt = excluded.prompt;
 
 -- name: ListStatsCounts :many
 -- In their order. Index: stats_counts_pkey.
@@ -81,3 +82,19 @@ FROM stats_gauges WHERE at >= sqlc.arg(from_at) AND at < sqlc.arg(to_at) ORDER B
 -- Of old measurements the first of each stretch of so many seconds stays. Index: stats_gauges_pkey.
 DELETE FROM stats_gauges g WHERE g.at < sqlc.arg(before_at)
   AND EXISTS (SELECT FROM stats_gauges o WHERE o.at < g.at AND o.at >= date_bin(make_interval(secs => sqlc.arg(step)::integer), g.at, 'epoch'));
+
+-- name: AddStatsFaults :exec
+-- Index: stats_faults_pkey.
+INSERT INTO stats_faults (at, faults)
+SELECT unnest(sqlc.arg(ats)::timestamptz[]), unnest(sqlc.arg(faults)::bigint[])
+ON CONFLICT (tenant_id, at) DO UPDATE SET faults = stats_faults.faults + excluded.faults;
+
+-- name: DeleteStatsFaults :execrows
+-- Index: stats_faults_pkey.
+DELETE FROM stats_faults WHERE at < sqlc.arg(before_at);
+
+-- name: SumLevel :one
+-- How the tenant's ceremonies fared since a time. Index: stats_counts_pkey, stats_faults_pkey.
+SELECT coalesce(sum(c.answered), 0)::bigint AS answered, coalesce(sum(c.timed), 0)::bigint AS timed, coalesce(sum(c.prompt), 0)::bigint AS prompt,
+  (SELECT coalesce(sum(f.faults), 0) FROM stats_faults f WHERE f.at >= sqlc.arg(from_at))::bigint AS faults
+FROM stats_counts c WHERE c.step = sqlc.arg(step) AND c.at >= sqlc.arg(from_at);
