@@ -23,7 +23,6 @@ func finish(p plane, raw []byte) (*yaml.Node, error) {
 	tidy(from)
 
 	common := parse("%s", base)
-	shown := parse("%s", examples)
 	out := mapping()
 	set(out, "openapi", str("3.1.0"))
 	info := mapping()
@@ -38,6 +37,10 @@ func finish(p plane, raw []byte) (*yaml.Node, error) {
 
 	paths := mapping()
 	for _, service := range p.services {
+		shown, err := shownOf(service)
+		if err != nil {
+			return nil, err
+		}
 		for i := range service.Methods().Len() {
 			if err := operation(paths, get(from, "paths"), service.Methods().Get(i), get(shown, string(service.Methods().Get(i).Name()))); err != nil {
 				return nil, err
@@ -197,7 +200,13 @@ func operation(paths, from *yaml.Node, method protoreflect.MethodDescriptor, sho
 		name := get(param, "name")
 		if get(param, "in").Value == "path" {
 			name.Value = camel(name.Value)
+			if err := showParameter(param, get(pathExamples(), name.Value), method); err != nil {
+				return err
+			}
 			continue
+		}
+		if example := get(get(shown, "query"), name.Value); example != nil {
+			set(param, "example", example)
 		}
 		if f := method.Input().Fields().ByJSONName(name.Value); f != nil && requiredInput(f) {
 			set(param, "required", parse("true"))
@@ -225,12 +234,18 @@ func operation(paths, from *yaml.Node, method protoreflect.MethodDescriptor, sho
 		if schema := get(content, "schema"); get(schema, "$ref") == nil {
 			describe(schema, method.Input()) // inlined, because the path holds some of its fields
 		}
-		if example := get(shown, "request"); example != nil {
-			set(content, "example", example)
+		example := get(shown, "request")
+		if _, err := decode(method.Input(), example); err != nil {
+			return fmt.Errorf("%s: request: %w", method.Name(), err)
 		}
+		set(content, "example", example)
 		set(body, "required", parse("%t", needsBody(method, path)))
 	}
-	set(op, "responses", responses(op, method, verb, path, etag, shown))
+	answers, err := responses(op, method, verb, path, etag, shown)
+	if err != nil {
+		return err
+	}
+	set(op, "responses", answers)
 	order(op, "tags", "summary", "description", "operationId", "parameters", "requestBody", "responses")
 
 	item := get(paths, at)
@@ -243,7 +258,7 @@ func operation(paths, from *yaml.Node, method protoreflect.MethodDescriptor, sho
 }
 
 // responses completes what the plugin knows, the answer, by errors and headers.
-func responses(op *yaml.Node, method protoreflect.MethodDescriptor, verb, path string, etag bool, shown *yaml.Node) *yaml.Node {
+func responses(op *yaml.Node, method protoreflect.MethodDescriptor, verb, path string, etag bool, shown *yaml.Node) (*yaml.Node, error) {
 	ok := get(get(op, "responses"), "200")
 	set(ok, "description", str("Done."))
 	if verb == "get" {
@@ -254,9 +269,11 @@ func responses(op *yaml.Node, method protoreflect.MethodDescriptor, verb, path s
 		set(headers, "ETag", parse("{$ref: '#/components/headers/ETag'}"))
 	}
 	set(ok, "headers", headers)
-	if example := get(shown, "response"); example != nil {
-		set(get(get(ok, "content"), "application/json"), "example", example)
+	example, err := complete(method.Output(), get(shown, "response"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: response: %w", method.Name(), err)
 	}
+	set(get(get(ok, "content"), "application/json"), "example", example)
 
 	out := mapping()
 	set(out, "200", ok)
@@ -280,7 +297,7 @@ func responses(op *yaml.Node, method protoreflect.MethodDescriptor, verb, path s
 	add("429", "RateLimited")
 	add("503", "Unavailable")
 	add("default", "Error")
-	return out
+	return out, nil
 }
 
 func verbAndPath(method protoreflect.MethodDescriptor) (verb, path string) {

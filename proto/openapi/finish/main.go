@@ -6,7 +6,7 @@ package main
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"flag"
 	"fmt"
 	"os"
@@ -22,8 +22,10 @@ import (
 //go:embed base.yaml
 var base []byte
 
-//go:embed examples.yaml
-var examples []byte
+// Requests and answers shown in the reference: a file for each service, by its .proto file.
+//
+//go:embed examples
+var examples embed.FS
 
 // plane is one description.
 type plane struct {

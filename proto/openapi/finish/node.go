@@ -18,7 +18,8 @@ func parse(format string, args ...any) *yaml.Node {
 	return plain(doc.Content[0])
 }
 
-// plain replaces aliases by what they stand for, so that the result needs none.
+// plain replaces aliases by what they stand for, so that the result needs none, and merge
+// keys (`<<: *user`) by the members that the map has not itself.
 func plain(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return plain(n.Alias)
@@ -26,9 +27,29 @@ func plain(n *yaml.Node) *yaml.Node {
 	out := *n
 	out.Anchor, out.Content, out.HeadComment, out.LineComment, out.FootComment = "", nil, "", "", ""
 	out.Style &^= yaml.FlowStyle
-	for _, child := range n.Content {
-		out.Content = append(out.Content, plain(child))
+	for i := 0; i < len(n.Content); i++ {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && n.Content[i].Tag == "!!merge" {
+			i++
+			each(plain(n.Content[i]), func(key string, value *yaml.Node) {
+				if get(&out, key) == nil {
+					set(&out, key, value)
+				}
+			})
+			continue
+		}
+		out.Content = append(out.Content, plain(n.Content[i]))
 	}
+	if n.Kind == yaml.MappingNode {
+		return once(&out)
+	}
+	return &out
+}
+
+// once keeps the last of the members of a map that have one name, where the first stands.
+func once(m *yaml.Node) *yaml.Node {
+	out := *m
+	out.Content = nil
+	each(m, func(key string, value *yaml.Node) { set(&out, key, value) })
 	return &out
 }
 
