@@ -15,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/member"
 )
@@ -340,7 +341,7 @@ func (c *Console) removePasskey(w http.ResponseWriter, r *http.Request, v *visit
 		return
 	case !v.fresh:
 		err = errStale
-	case !credential.IsReason(form.Reason):
+	case !audit.IsReason(form.Reason):
 		err = credential.ErrReason
 	default:
 		_, err = c.credentials.Revoke(r.Context(), v.platform(), credential.RevokeRequest{ID: mustID(one.ID), Reason: form.Reason})

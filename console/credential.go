@@ -12,6 +12,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/etag"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -318,7 +319,7 @@ func (c *Console) actOnCredential(w http.ResponseWriter, r *http.Request, v *vis
 	switch {
 	case !v.fresh:
 		err = errStale
-	case !credential.IsReason(form.Reason):
+	case !audit.IsReason(form.Reason):
 		err = credential.ErrReason
 	default:
 		err = act.run(r.Context(), c, p.sc, k.ID, form.Reason, view.Last)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
@@ -221,19 +222,27 @@ func (c *Console) tenantPlace(ctx context.Context, v *visit, slug string) (*plac
 	if p.tenant.Readable(c.now()) != nil { // its grace is over
 		return nil, errNowhere
 	}
-	if p.recoveries, err = c.members.OwnerRecoveries(ctx, p.sc); err != nil {
+	var recovered, about, used []ui.Alert
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) {
+		if p.recoveries, err = c.members.OwnerRecoveries(ctx, p.sc); err == nil {
+			recovered, err = c.alerts(ctx, p)
+		}
+		return err
+	})
+	reads.Go(func() (err error) {
+		about, err = c.supportAlerts(ctx, p)
+		return err
+	})
+	reads.Go(func() (err error) {
+		used, err = c.usageAlerts(ctx, p)
+		return err
+	})
+	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
-	if p.alerts, err = c.alerts(ctx, p); err != nil {
-		return nil, err
-	}
-	about, err := c.supportAlerts(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	used, err := c.usageAlerts(ctx, p)
-	p.alerts = slices.Concat(about, p.stopped(c.now()), p.unproven(), p.alerts, used)
-	return p, err
+	p.alerts = slices.Concat(about, p.stopped(c.now()), p.unproven(), recovered, used)
+	return p, nil
 }
 
 // stopped tells every member on every page that the tenant does not work, and until when

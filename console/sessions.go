@@ -8,6 +8,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/listing"
 )
 
@@ -227,7 +228,7 @@ func (c *Console) revokeSessions(w http.ResponseWriter, r *http.Request, v *visi
 		switch {
 		case !v.fresh:
 			err = errStale
-		case !credential.IsReason(form.Reason):
+		case !audit.IsReason(form.Reason):
 			err = credential.ErrReason
 		default:
 			_, err = c.sessions.BatchRevoke(r.Context(), p.sc, session.BatchRevokeRequest{IDs: ids, Reason: form.Reason})

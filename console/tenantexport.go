@@ -1,10 +1,7 @@
 package console
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,6 +10,7 @@ import (
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/web/sendfile"
 )
 
 // archiveRoutes are the exports of all that a tenant has. A tenant that is stopped still has
@@ -159,9 +157,6 @@ func (c *Console) afterArchive(w http.ResponseWriter, r *http.Request, v *visit,
 	c.done(w, r, toast, p.base+"/settings/exports")
 }
 
-// stall is how long a browser may take for one part of an archive.
-const stall = time.Minute
-
 // downloadArchive answers the file, with a fresh passkey: it holds what is sealed elsewhere.
 func (c *Console) downloadArchive(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	d, err := c.openArchive(r, v, p)
@@ -169,15 +164,10 @@ func (c *Console) downloadArchive(w http.ResponseWriter, r *http.Request, v *vis
 		c.afterArchive(w, r, v, p, err, "")
 		return
 	}
-	head := w.Header()
-	head.Set("Content-Type", "application/zip")
-	head.Set("Content-Disposition", `attachment; filename="`+d.Name+`"`)
-	head.Set("Content-Length", strconv.FormatInt(d.Export.Size, 10))
-	if sum, err := hex.DecodeString(d.Export.SHA256); err == nil {
-		head.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
-	}
-	head.Set("Cache-Control", "no-store")
-	if err := d.WriteTo(r.Context(), &patient{ResponseController: http.NewResponseController(w), w: w}); err != nil {
+	if err := sendfile.Send(w, r, sendfile.File{
+		Name: d.Name, Type: archive.MediaType, Size: d.Export.Size, SHA256: d.Export.SHA256,
+		Write: d.WriteTo,
+	}); err != nil {
 		c.log.WarnContext(r.Context(), "a download was broken off", "err", err)
 		panic(http.ErrAbortHandler) // so that the browser sees it
 	}
@@ -195,18 +185,4 @@ func (c *Console) openArchive(r *http.Request, v *visit, p *place) (*archive.Dow
 		return nil, errStale
 	}
 	return c.exports.Download(r.Context(), p.sc, p.sc.Tenant(), id)
-}
-
-// patient gives each part its own time, instead of the whole answer.
-type patient struct {
-	*http.ResponseController
-
-	w io.Writer
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
-	}
-	return p.w.Write(b)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/etag"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -427,7 +428,7 @@ func (a *userAct) check(v *visit, form actForm, typed string) error {
 		return errStale
 	case a.typed && form.Typed != typed:
 		return errTyped
-	case !a.noReason && !credential.IsReason(form.Reason):
+	case !a.noReason && !audit.IsReason(form.Reason):
 		return credential.ErrReason
 	}
 	return nil

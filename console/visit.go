@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/tenancy/member"
@@ -28,8 +29,11 @@ type visit struct {
 
 // in is a tenant, as the person acts in it.
 func (v *visit) in(tenant uuid.UUID) scope.Scope {
-	actor := scope.Actor{Kind: scope.ActorOperator, ID: v.person.ID.String(), Name: v.person.Name}
-	return scope.New(tenant, actor).WithOrigin(v.origin)
+	return scope.New(tenant, operator(v.person.ID.UUID(), v.person.Name)).WithOrigin(v.origin)
+}
+
+func operator(person uuid.UUID, name string) scope.Actor {
+	return scope.Actor{Kind: scope.ActorOperator, ID: person.String(), Name: name}
 }
 
 // worksIn reports whether the person is a member of a tenant.
@@ -67,23 +71,30 @@ func (c *Console) visit(r *http.Request) (*visit, error) {
 		return nil, err
 	}
 	v := &visit{session: found, origin: c.origin(ctx), fresh: found.Fresh(c.now())}
-	v.person, err = c.users.Get(ctx, c.platformScope(ctx), user.ID(found.PersonID))
-	if errors.Is(err, user.ErrNotFound) {
-		return nil, member.ErrSignedOut
-	} else if err != nil {
-		return nil, err
-	}
-	if v.memberships, err = c.members.Memberships(ctx, found.PersonID); err != nil {
-		return nil, err
-	}
-	staff, err := c.members.Of(ctx, v.platform(), found.PersonID)
-	switch {
-	case err == nil:
-		v.staff = &staff
-		if v.support, err = c.support.Running(ctx, found.PersonID); err != nil {
-			return nil, err
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) {
+		v.person, err = c.users.Get(ctx, c.platformScope(ctx), user.ID(found.PersonID))
+		if errors.Is(err, user.ErrNotFound) {
+			return member.ErrSignedOut
 		}
-	case !errors.Is(err, member.ErrNotFound):
+		return err
+	})
+	reads.Go(func() (err error) {
+		v.memberships, err = c.members.Memberships(ctx, found.PersonID)
+		return err
+	})
+	reads.Go(func() error {
+		staff, err := c.members.Of(ctx, scope.New(scope.PlatformTenant, operator(found.PersonID, "")), found.PersonID)
+		if errors.Is(err, member.ErrNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		v.staff = &staff
+		v.support, err = c.support.Running(ctx, found.PersonID)
+		return err
+	})
+	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
 	return v, nil

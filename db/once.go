@@ -23,7 +23,7 @@ func (tx *PlatformTx) Result(v any) {
 
 // once runs fn as the transaction of call: claim the key, or answer as before.
 func once(ctx context.Context, tx *TenantTx, call *idempotency.Call, fn func() error) error {
-	actor := string(call.Scope.Actor().Kind) + ":" + call.Scope.Actor().ID
+	actor := call.Scope.Actor().String()
 	if err := tx.DropIdempotencyKey(ctx, tenantq.DropIdempotencyKeyParams{
 		Actor: actor, Method: call.Method, Key: call.Key, OlderThan: tx.now.Add(-idempotency.Life),
 	}); err != nil {

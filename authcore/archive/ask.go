@@ -3,7 +3,6 @@ package archive
 import (
 	"context"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -27,7 +26,7 @@ type StartRequest struct {
 // platform plane. ErrReason, ErrNoStorage, ErrRunning, ErrTenant; an error of keys where the
 // tenant's are destroyed.
 func (s *Service) Start(ctx context.Context, sc scope.Scope, req StartRequest) (Export, error) {
-	if n := utf8.RuneCountInString(req.Reason); n < 1 || n > 256 {
+	if !audit.IsReason(req.Reason) {
 		return Export{}, ErrReason
 	}
 	id, err := uuid.NewV7()
@@ -40,7 +39,7 @@ func (s *Service) Start(ctx context.Context, sc scope.Scope, req StartRequest) (
 			return ErrNoStorage
 		}
 		row, err := tx.InsertExport(ctx, tenantq.InsertExportParams{
-			ID: id, Reason: req.Reason, AskedBy: string(sc.Actor().Kind) + ":" + sc.Actor().ID, AskedName: sc.Actor().Name, Now: tx.Now(),
+			ID: id, Reason: req.Reason, AskedBy: sc.Actor().String(), AskedName: sc.Actor().Name, Now: tx.Now(),
 		})
 		if db.IsNoRows(err) {
 			return ErrRunning
@@ -123,7 +122,7 @@ type CancelRequest struct {
 // Cancel ends an export that is open: what is written of it is removed. ErrEnded when it has
 // ended, ErrNotFound, ErrTenant.
 func (s *Service) Cancel(ctx context.Context, sc scope.Scope, req CancelRequest) (Export, error) {
-	if utf8.RuneCountInString(req.Reason) > 256 {
+	if req.Reason != "" && !audit.IsReason(req.Reason) {
 		return Export{}, ErrReason
 	}
 	var out Export

@@ -163,6 +163,9 @@ func (s *Service) removeParts(ctx context.Context, sc scope.Scope, export uuid.U
 	return nil
 }
 
+// MediaType is an archive's.
+const MediaType = "application/zip"
+
 // Download is an archive that is ready to be read.
 type Download struct {
 	Export Export

@@ -122,7 +122,7 @@ func (s *Service) Add(ctx context.Context, sc scope.Scope, req AddRequest) (Root
 	sum, actor := sha256.Sum256(cert.Raw), sc.Actor()
 	row := tenantq.InsertAttestationRootParams{
 		ID: id, Name: name, Certificate: cert.Raw, Fingerprint: sum[:], Aaguids: slices.Clone(req.AAGUIDs),
-		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, CreatedBy: string(actor.Kind) + ":" + actor.ID,
+		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, CreatedBy: actor.String(),
 	}
 	if row.Aaguids == nil {
 		row.Aaguids = []uuid.UUID{}

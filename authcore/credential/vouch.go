@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -32,7 +31,7 @@ type VouchRequest struct {
 // user's, has ended, is older than the policy's strongSignInMaxAgeSeconds or below AAL2, and for
 // one whose credential is this one, younger than it, not active, lowered, or recovered.
 func (s *Service) Vouch(ctx context.Context, sc scope.Scope, req VouchRequest) (Credential, error) {
-	if !IsReason(req.Reason) && (req.Session == nil || req.Reason != "") {
+	if !audit.IsReason(req.Reason) && (req.Session == nil || req.Reason != "") {
 		return Credential{}, ErrReason
 	}
 	snap, err := s.tenants.Current(ctx, sc)
@@ -55,7 +54,7 @@ func (s *Service) Vouch(ctx context.Context, sc scope.Scope, req VouchRequest) (
 			tx.Result(c)
 			return nil
 		}
-		by := string(sc.Actor().Kind) + ":" + sc.Actor().ID
+		by := sc.Actor().String()
 		if req.Session != nil {
 			voucher, err := voucherOf(ctx, tx, *req.Session, row, recent)
 			if err != nil {
@@ -105,9 +104,3 @@ func voucherOf(ctx context.Context, tx *db.TenantTx, id uuid.UUID, row tenantq.C
 	}
 	return by.ID, nil
 }
-
-// maxReason is how many characters a reason has at most, as in the API.
-const maxReason = 256
-
-// IsReason reports whether s says why, within bounds.
-func IsReason(s string) bool { return s != "" && utf8.RuneCountInString(s) <= maxReason }

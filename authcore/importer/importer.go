@@ -148,7 +148,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 		}
 		actor := sc.Actor()
 		row, err := tx.InsertImport(ctx, tenantq.InsertImportParams{
-			ID: id, OnDuplicate: string(req.OnDuplicate), RpID: req.RPID, CreatedBy: string(actor.Kind) + ":" + actor.ID, Now: tx.Now(),
+			ID: id, OnDuplicate: string(req.OnDuplicate), RpID: req.RPID, CreatedBy: actor.String(), Now: tx.Now(),
 		})
 		if err != nil {
 			return fmt.Errorf("insert import: %w", err)

@@ -50,7 +50,7 @@ type decision struct {
 }
 
 func (s *Service) decide(ctx context.Context, sc scope.Scope, req DecideRequest, d decision) (Recovery, error) {
-	if !credential.IsReason(req.Reason) {
+	if !audit.IsReason(req.Reason) {
 		return Recovery{}, credential.ErrReason
 	}
 	var decided Recovery
@@ -70,7 +70,7 @@ func (s *Service) decide(ctx context.Context, sc scope.Scope, req DecideRequest,
 		if !decided.in(d.from) {
 			return ErrDecided
 		}
-		who := by(sc.Actor())
+		who := sc.Actor().String()
 		if d.to == Open && who == decided.RequestedBy {
 			return ErrSamePerson
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) CreateLink(ctx context.Context, sc scope.Scope, req LinkReques
 	switch {
 	case req.Life < minLinkLife || req.Life > maxLinkLife:
 		return Grant{}, ErrLife
-	case !credential.IsReason(req.Reason):
+	case !audit.IsReason(req.Reason):
 		return Grant{}, credential.ErrReason
 	}
 	id, err := mint()

@@ -150,13 +150,3 @@ func record(ctx context.Context, tx *db.TenantTx, e audit.Entry, happened event.
 	}
 	return event.Append(ctx, tx, happened)
 }
-
-// by is who acts, as it stands in rows and is compared: everybody at the command line has
-// the same id, so there the name tells them apart.
-func by(a scope.Actor) string {
-	text := string(a.Kind) + ":" + a.ID
-	if a.Kind == scope.ActorSystem && a.Name != "" {
-		text += ":" + a.Name
-	}
-	return text
-}

@@ -179,7 +179,7 @@ func (a *attempt) open(ctx context.Context, tx *db.TenantTx, subject [32]byte) e
 
 // insert makes a recovery that is open, or waits where policy wants a second person.
 func insert(ctx context.Context, tx *db.TenantTx, snap *tenant.Snapshot, p tenantq.InsertRecoveryParams, action string) (Recovery, error) {
-	p.State, p.RpID, p.RequestedBy, p.CreatedAt = string(Open), snap.RPID, by(tx.Scope().Actor()), tx.Now()
+	p.State, p.RpID, p.RequestedBy, p.CreatedAt = string(Open), snap.RPID, tx.Scope().Actor().String(), tx.Now()
 	if snap.Policy.RecoveryApproval == policy.ApprovalSecondPerson {
 		p.State = string(Pending)
 		if Kind(p.Kind) == ByCode {

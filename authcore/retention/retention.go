@@ -86,7 +86,7 @@ func (s *Service) sessions(ctx context.Context, sc scope.Scope, before, until ti
 	for after := uuid.Nil; s.o.Store.Now().Before(until); {
 		last, more := after, false
 		err := s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-			row, err := tx.RemoveSessions(ctx, tenantq.RemoveSessionsParams{AfterID: after, BeforeID: firstOf(before), Before: before, MaxRows: s.batch})
+			row, err := tx.RemoveSessions(ctx, tenantq.RemoveSessionsParams{AfterID: after, BeforeID: db.FirstID(before), Before: before, MaxRows: s.batch})
 			if db.IsNoRows(err) {
 				more = false
 				return nil
@@ -102,12 +102,6 @@ func (s *Service) sessions(ctx context.Context, sc scope.Scope, before, until ti
 		after = last
 	}
 	return nil
-}
-
-// firstOf is the least UUIDv7 of an instant.
-func firstOf(t time.Time) uuid.UUID {
-	ms := uint64(t.UnixMilli())
-	return uuid.UUID{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms)} //nolint:gosec // its bytes
 }
 
 // note says in the audit log what was removed.

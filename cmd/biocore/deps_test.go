@@ -87,11 +87,13 @@ var law = []room{
 		"authcore":            "handlers call its services",
 		"web/static":          "the API reference is a page, too",
 		"web/sse":             "live events of the API",
+		"web/sendfile":        "archives",
 		"tenancy/fault":       leaf,
 		"tenancy/scope":       leaf,
 		"tenancy/idempotency": leaf,
 		"tenancy/secret":      leaf,
 	}},
+	{path: "web/sendfile", outside: []string{}, may: map[string]string{}},
 	{path: "web/sse", outside: []string{}, may: map[string]string{
 		"tenancy/fault": leaf,
 	}},
@@ -101,17 +103,18 @@ var law = []room{
 	{path: "web/demo", outside: []string{"github.com/a-h/templ"}, may: map[string]string{
 		"web/static": "the demo's pages need style sheets and the SDK. Nothing else of ours: the demo is a customer",
 	}},
-	{path: "console", outside: []string{"github.com/a-h/templ", "github.com/google/uuid"}, may: map[string]string{
+	{path: "console", outside: []string{"github.com/a-h/templ", "github.com/google/uuid", "golang.org/x/sync/errgroup"}, may: map[string]string{
 		"tenancy":       "pages call the same services as handlers",
 		"authcore":      "pages call the same services as handlers",
 		"tenancy/fault": leaf,
 		"tenancy/scope": leaf,
 		"web/static":    "one place for style sheets and scripts",
 		"web/sse":       "one place that keeps a stream open, and says why it ends",
+		"web/sendfile":  "one place that sends large files to slow readers",
 	}},
 	{path: "cmd", may: map[string]string{
 		"db": wires, "tenancy": wires, "authcore": wires, "web": wires, "console": wires, "proto": wires, "sdk/js": wires,
-		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "tenancy/secret": wires, "web/static": wires, "web/sse": wires, "web/demo": wires,
+		"tenancy/fault": wires, "tenancy/scope": wires, "tenancy/idempotency": wires, "tenancy/secret": wires, "web/static": wires, "web/sendfile": wires, "web/sse": wires, "web/demo": wires,
 		softwareAuthenticator: "biocore loadtest signs in by software",
 	}},
 }

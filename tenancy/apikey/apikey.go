@@ -216,7 +216,7 @@ func create(ctx context.Context, tx *db.TenantTx, mode tenant.Mode, req CreateRe
 	actor := tx.Scope().Actor()
 	row, err := tx.InsertAPIKey(ctx, tenantq.InsertAPIKeyParams{
 		ID: id, KeyID: p.keyID, Kind: string(req.Kind), Name: req.Name, Prefix: shown(plain.Reveal()), SecretHash: p.hash[:],
-		Scopes: req.Scopes, AllowedCidrs: req.AllowedCIDRs, CreatedBy: string(actor.Kind) + ":" + actor.ID,
+		Scopes: req.Scopes, AllowedCidrs: req.AllowedCIDRs, CreatedBy: actor.String(),
 		CreatedAt: tx.Now(), ExpiresAt: req.ExpiresAt,
 	})
 	if err != nil {

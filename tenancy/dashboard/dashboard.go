@@ -153,7 +153,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, title string, char
 		} else if n >= maxDashboards {
 			return ErrTooMany
 		}
-		row, err := tx.InsertDashboard(ctx, tenantq.InsertDashboardParams{ID: id, Title: title, Charts: text, By: by(sc), Now: tx.Now()})
+		row, err := tx.InsertDashboard(ctx, tenantq.InsertDashboardParams{ID: id, Title: title, Charts: text, By: sc.Actor().String(), Now: tx.Now()})
 		if err != nil {
 			return fmt.Errorf("insert dashboard: %w", err)
 		}
@@ -185,7 +185,7 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		if err := lock(ctx, tx, req.ID, req.IfMatch); err != nil {
 			return err
 		}
-		row, err := tx.UpdateDashboard(ctx, tenantq.UpdateDashboardParams{ID: req.ID, Title: title, Charts: text, By: by(sc), Now: tx.Now()})
+		row, err := tx.UpdateDashboard(ctx, tenantq.UpdateDashboardParams{ID: req.ID, Title: title, Charts: text, By: sc.Actor().String(), Now: tx.Now()})
 		if err != nil {
 			return fmt.Errorf("update dashboard: %w", err)
 		}
@@ -232,8 +232,6 @@ func lock(ctx context.Context, tx *db.TenantTx, id uuid.UUID, ifMatch string) er
 }
 
 func etagOf(id uuid.UUID, version int32) string { return etag.Of("dashboard", id[:], version) }
-
-func by(sc scope.Scope) string { return string(sc.Actor().Kind) + ":" + sc.Actor().ID }
 
 // check returns a board's parts as they are kept.
 func check(title string, charts []Chart) (clean string, text []byte, err error) {

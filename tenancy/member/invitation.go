@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -103,11 +104,11 @@ func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req Invi
 		req.Life = defaultInvitation
 	}
 	switch {
-	case !isText(req.Label, maxLabel):
+	case req.Label == "" || !utf8.ValidString(req.Label) || utf8.RuneCountInString(req.Label) > maxLabel:
 		return Invited{}, ErrLabel
 	case req.Life < minInvitation || req.Life > maxInvitation:
 		return Invited{}, ErrLife
-	case req.Reason != "" && !isReason(req.Reason):
+	case req.Reason != "" && !audit.IsReason(req.Reason):
 		return Invited{}, ErrReason
 	case req.Email != "" && mail.CheckAddress(req.Email) != nil:
 		return Invited{}, ErrEmail
@@ -153,7 +154,7 @@ func (s *Service) insertInvitation(ctx context.Context, sc scope.Scope, req Invi
 			}
 		}
 		params := tenantq.InsertInvitationParams{
-			ID: id, Role: string(req.Role), Label: req.Label, InvitedBy: by(sc.Actor()), Now: tx.Now(), ExpiresAt: tx.Now().Add(req.Life),
+			ID: id, Role: string(req.Role), Label: req.Label, InvitedBy: sc.Actor().String(), Now: tx.Now(), ExpiresAt: tx.Now().Add(req.Life),
 			EmailSealed: sealed,
 		}
 		detail := []attr.Attr{attr.Text("role", string(req.Role)), attr.Bool("mailed", req.Email != "")}

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -171,7 +170,7 @@ type ChangeRequest struct {
 // one; ErrLastOwner where no other owner could sign in. Whatever invitations the member has made are taken back: nobody comes
 // back, or up again, by a link of their own.
 func (s *Service) Change(ctx context.Context, sc scope.Scope, req ChangeRequest) (Member, error) {
-	if !isReason(req.Reason) {
+	if !audit.IsReason(req.Reason) {
 		return Member{}, ErrReason
 	}
 	if req.Role != "" && !fits(sc, req.Role) {
@@ -360,29 +359,9 @@ func record(ctx context.Context, tx *db.TenantTx, e audit.Entry, happened event.
 	return event.Append(ctx, tx, happened)
 }
 
-// maxReason is how many characters a reason has at most.
-const maxReason = 256
-
-func isReason(s string) bool { return isText(s, maxReason) }
-
-// isText reports whether s has 1 to longest characters and is UTF-8.
-func isText(s string, longest int) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= longest
-}
-
-// by is who acts, as it stands in rows and is compared: everybody at the command line has
-// the same id, so there the name tells them apart.
-func by(a scope.Actor) string {
-	text := string(a.Kind) + ":" + a.ID
-	if a.Kind == scope.ActorSystem && a.Name != "" {
-		text += ":" + a.Name
-	}
-	return text
-}
-
-// byPerson is by of somebody in the console.
+// byPerson is how rows name somebody in the console.
 func byPerson(id uuid.UUID) string {
-	return by(scope.Actor{Kind: scope.ActorOperator, ID: id.String()})
+	return scope.Actor{Kind: scope.ActorOperator, ID: id.String()}.String()
 }
 
 func (s *Service) mint() (uuid.UUID, error) {

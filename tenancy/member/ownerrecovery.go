@@ -47,9 +47,6 @@ const (
 	ownerLinkLife = 24 * time.Hour
 )
 
-// maxTicket is how many characters a ticket has at most.
-const maxTicket = 100
-
 // OwnerRecoveryState is where an owner's recovery stands.
 type OwnerRecoveryState string
 
@@ -115,9 +112,9 @@ type OwnerRecoveryRequest struct {
 // ErrOwnerRecoveryOpen.
 func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req OwnerRecoveryRequest) (OwnerRecovery, error) {
 	switch {
-	case !isReason(req.Reason):
+	case !audit.IsReason(req.Reason):
 		return OwnerRecovery{}, ErrReason
-	case !isText(req.Ticket, maxTicket):
+	case !audit.IsTicket(req.Ticket):
 		return OwnerRecovery{}, ErrTicket
 	}
 	if _, err := s.staff(ctx, sc); err != nil {
@@ -156,7 +153,7 @@ func (s *Service) RequestOwnerRecovery(ctx context.Context, sc scope.Scope, req 
 			}
 		}
 		row, err := tx.InsertOwnerRecovery(ctx, tenantq.InsertOwnerRecoveryParams{
-			ID: id, MemberID: owner.ID, PersonID: owner.PersonID, Reason: req.Reason, Ticket: req.Ticket, RequestedBy: by(sc.Actor()),
+			ID: id, MemberID: owner.ID, PersonID: owner.PersonID, Reason: req.Reason, Ticket: req.Ticket, RequestedBy: sc.Actor().String(),
 			Now: tx.Now(), ExpiresAt: tx.Now().Add(ownerRequestLife),
 		})
 		if err != nil {
@@ -185,7 +182,7 @@ func (s *Service) ApproveOwnerRecovery(ctx context.Context, sc scope.Scope, id u
 			switch {
 			case r.State != OwnerRequested:
 				return ErrOwnerRecoveryOver
-			case r.RequestedBy == by(sc.Actor()), !second.CreatedAt.Before(r.RequestedAt):
+			case r.RequestedBy == sc.Actor().String(), !second.CreatedAt.Before(r.RequestedAt):
 				return ErrSecondStaff
 			}
 			// Who is a member of the tenant judges their own case.
@@ -196,7 +193,7 @@ func (s *Service) ApproveOwnerRecovery(ctx context.Context, sc scope.Scope, id u
 			}
 			now := tx.Now()
 			ready := now.Add(OwnerRecoveryDelay)
-			to.State, to.ApprovedBy, to.ApprovedAt, to.ReadyAt = string(OwnerWaiting), by(sc.Actor()), &now, &ready
+			to.State, to.ApprovedBy, to.ApprovedAt, to.ReadyAt = string(OwnerWaiting), sc.Actor().String(), &now, &ready
 			to.ExpiresAt = ready.Add(ownerRequestLife)
 			return stillOwner(ctx, tx, r.MemberID)
 		})
@@ -238,7 +235,7 @@ func (s *Service) CancelOwnerRecovery(ctx context.Context, sc scope.Scope, id uu
 					return fmt.Errorf("revoke invitation: %w", err)
 				}
 			}
-			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerCancelled), by(sc.Actor()), &now, reason
+			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerCancelled), sc.Actor().String(), &now, reason
 			return nil
 		})
 }
@@ -278,10 +275,10 @@ func (s *Service) ReleaseOwnerRecovery(ctx context.Context, sc scope.Scope, id u
 			if err := stillOwner(ctx, tx, r.MemberID); err != nil {
 				return err
 			}
-			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerReleased), by(sc.Actor()), &now, reason
+			to.State, to.EndedBy, to.EndedAt, to.EndReason = string(OwnerReleased), sc.Actor().String(), &now, reason
 			to.InvitationID, to.ExpiresAt = &link, now.Add(ownerLinkLife)
 			row, err = tx.InsertInvitation(ctx, tenantq.InsertInvitationParams{
-				ID: link, Role: string(Owner), Label: "Recovery of an owner", InvitedBy: by(sc.Actor()), Now: now, ExpiresAt: to.ExpiresAt, Replaces: &r.MemberID,
+				ID: link, Role: string(Owner), Label: "Recovery of an owner", InvitedBy: sc.Actor().String(), Now: now, ExpiresAt: to.ExpiresAt, Replaces: &r.MemberID,
 			})
 			if err != nil {
 				return fmt.Errorf("insert invitation: %w", err)
@@ -319,7 +316,7 @@ func (s *Service) decideOwner(
 	ctx context.Context, sc scope.Scope, id uuid.UUID, reason, action string, typ event.Type,
 	decide func(*db.TenantTx, *OwnerRecovery, *tenantq.DecideOwnerRecoveryParams) error,
 ) (OwnerRecovery, error) {
-	if !isReason(reason) {
+	if !audit.IsReason(reason) {
 		return OwnerRecovery{}, ErrReason
 	}
 	var decided OwnerRecovery

@@ -44,6 +44,16 @@ type Actor struct {
 	Name string // for people; may be empty
 }
 
+// String is kind:id, as it stands in rows and is compared. Everybody at the command line has
+// the same id, so there the name tells them apart: system:id:name.
+func (a Actor) String() string {
+	text := string(a.Kind) + ":" + a.ID
+	if a.Kind == ActorSystem && a.Name != "" {
+		text += ":" + a.Name
+	}
+	return text
+}
+
 // Origin is where a request came from. It is recorded with what the request
 // did and decides nothing by itself.
 type Origin struct {

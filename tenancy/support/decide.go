@@ -10,6 +10,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -49,7 +50,7 @@ func (s *Service) Grant(ctx context.Context, sc scope.Scope, req GrantRequest) (
 			return tenantq.SupportGrant{}, ErrWider
 		}
 		return tx.GrantSupport(ctx, tenantq.GrantSupportParams{
-			ID: g.ID, Access: string(access), Minutes: minutes(long), DecidedBy: by(sc.Actor()), DecidedName: sc.Actor().Name, Reason: req.Reason,
+			ID: g.ID, Access: string(access), Minutes: minutes(long), DecidedBy: sc.Actor().String(), DecidedName: sc.Actor().Name, Reason: req.Reason,
 		})
 	})
 }
@@ -58,7 +59,7 @@ func (s *Service) Grant(ctx context.Context, sc scope.Scope, req GrantRequest) (
 // member.ErrReason, ErrNotFound, ErrOver, ErrMayNot.
 func (s *Service) Refuse(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (Grant, error) {
 	return s.decide(ctx, sc, id, reason, "support.refuse", event.SupportRefused, func(tx *db.TenantTx, g *Grant) (tenantq.SupportGrant, error) {
-		return tx.RefuseSupport(ctx, tenantq.RefuseSupportParams{ID: g.ID, DecidedBy: by(sc.Actor()), DecidedName: sc.Actor().Name, Reason: reason})
+		return tx.RefuseSupport(ctx, tenantq.RefuseSupportParams{ID: g.ID, DecidedBy: sc.Actor().String(), DecidedName: sc.Actor().Name, Reason: reason})
 	})
 }
 
@@ -70,10 +71,10 @@ func (s *Service) Revoke(ctx context.Context, sc scope.Scope, id uuid.UUID, reas
 		if g.State == Requested {
 			return tenantq.SupportGrant{}, ErrOver // refuse it
 		}
-		if err := tx.RevokeSupportLinks(ctx, tenantq.RevokeSupportLinksParams{Since: g.ID, RequestedBy: supportBy(g.PersonID), DecidedBy: by(sc.Actor()), Now: tx.Now()}); err != nil {
+		if err := tx.RevokeSupportLinks(ctx, tenantq.RevokeSupportLinksParams{Since: g.ID, RequestedBy: supportBy(g.PersonID), DecidedBy: sc.Actor().String(), Now: tx.Now()}); err != nil {
 			return tenantq.SupportGrant{}, fmt.Errorf("revoke links: %w", err)
 		}
-		return tx.EndSupport(ctx, tenantq.EndSupportParams{ID: g.ID, State: string(Revoked), EndedBy: by(sc.Actor()), EndedName: sc.Actor().Name, Reason: reason})
+		return tx.EndSupport(ctx, tenantq.EndSupportParams{ID: g.ID, State: string(Revoked), EndedBy: sc.Actor().String(), EndedName: sc.Actor().Name, Reason: reason})
 	})
 }
 
@@ -89,10 +90,10 @@ func (s *Service) End(ctx context.Context, sc scope.Scope, id uuid.UUID) (Grant,
 		if sc.Actor().Kind != scope.ActorOperator || sc.Actor().ID != g.PersonID.String() {
 			return ErrNotFound
 		}
-		if err := tx.RevokeSupportLinks(ctx, tenantq.RevokeSupportLinksParams{Since: g.ID, RequestedBy: supportBy(g.PersonID), DecidedBy: by(sc.Actor()), Now: tx.Now()}); err != nil {
+		if err := tx.RevokeSupportLinks(ctx, tenantq.RevokeSupportLinksParams{Since: g.ID, RequestedBy: supportBy(g.PersonID), DecidedBy: sc.Actor().String(), Now: tx.Now()}); err != nil {
 			return fmt.Errorf("revoke links: %w", err)
 		}
-		row, err := tx.EndSupport(ctx, tenantq.EndSupportParams{ID: id, State: string(Ended), EndedBy: by(sc.Actor()), EndedName: sc.Actor().Name})
+		row, err := tx.EndSupport(ctx, tenantq.EndSupportParams{ID: id, State: string(Ended), EndedBy: sc.Actor().String(), EndedName: sc.Actor().Name})
 		if ended, err = over(row, err, tx.Now()); err != nil {
 			return err
 		}
@@ -106,7 +107,7 @@ func (s *Service) End(ctx context.Context, sc scope.Scope, id uuid.UUID) (Grant,
 func (s *Service) decide(
 	ctx context.Context, sc scope.Scope, id uuid.UUID, reason, action string, typ event.Type, change func(*db.TenantTx, *Grant) (tenantq.SupportGrant, error),
 ) (Grant, error) {
-	if !isText(reason, maxReason) {
+	if !audit.IsReason(reason) {
 		return Grant{}, member.ErrReason
 	}
 	var decided Grant

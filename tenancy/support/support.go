@@ -16,7 +16,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -66,9 +65,6 @@ const (
 	requestLife = 24 * time.Hour
 	// maxOpen is how many requests of a tenant wait at once.
 	maxOpen = 20
-
-	maxReason = 256
-	maxTicket = 100
 )
 
 // State is where a grant stands.
@@ -193,9 +189,9 @@ type Request struct {
 // tenant.ErrNotFound when there is no such tenant.
 func (s *Service) Request(ctx context.Context, sc scope.Scope, req Request) (Grant, error) {
 	switch {
-	case !isText(req.Reason, maxReason):
+	case !audit.IsReason(req.Reason):
 		return Grant{}, member.ErrReason
-	case !isText(req.Ticket, maxTicket):
+	case !audit.IsTicket(req.Ticket):
 		return Grant{}, member.ErrTicket
 	case !req.Access.valid():
 		return Grant{}, ErrAccess
@@ -264,7 +260,7 @@ func (s *Service) insert(ctx context.Context, tx *db.TenantTx, id uuid.UUID, nam
 	}
 	row, err := tx.InsertSupportGrant(ctx, tenantq.InsertSupportGrantParams{
 		ID: id, PersonID: req.PersonID, PersonName: name, Reason: req.Reason, Ticket: req.Ticket,
-		WantedAccess: string(req.Access), WantedMinutes: minutes(req.For), RequestedBy: by(tx.Scope().Actor()),
+		WantedAccess: string(req.Access), WantedMinutes: minutes(req.For), RequestedBy: tx.Scope().Actor().String(),
 		Now: tx.Now(), OpenUntil: tx.Now().Add(requestLife),
 	})
 	if db.IsNoRows(err) {
@@ -303,20 +299,8 @@ func record(ctx context.Context, tx *db.TenantTx, g *Grant, action string, typ e
 
 func target(id uuid.UUID) audit.Target { return audit.Target{Kind: "supportgrant", ID: id.String()} }
 
-func by(a scope.Actor) string {
-	text := string(a.Kind) + ":" + a.ID
-	if a.Kind == scope.ActorSystem && a.Name != "" {
-		text += ":" + a.Name
-	}
-	return text
-}
-
 // supportBy is how rows name somebody of the staff who acted by a grant.
 func supportBy(person uuid.UUID) string { return string(scope.ActorSupport) + ":" + person.String() }
-
-func isText(s string, longest int) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= longest
-}
 
 // isWithin reports whether d is whole minutes, at least one and at most longest.
 func isWithin(d, longest time.Duration) bool {

@@ -110,7 +110,6 @@ const (
 	maxShown    = 100 // jobs that were given up
 	maxError    = 500 // bytes of a job's error
 	lookFor     = 3 * time.Second
-	maxReason   = 256
 	lateToTell  = time.Minute
 	actionRetry = "job.retry"
 )
@@ -187,7 +186,7 @@ func (s *Service) Retry(ctx context.Context, sc scope.Scope, id, reason string) 
 	if err != nil || n <= 0 {
 		return ErrJobUnknown
 	}
-	if reason == "" || utf8.RuneCountInString(reason) > maxReason {
+	if !audit.IsReason(reason) {
 		return ErrReason
 	}
 	return s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {

@@ -44,7 +44,7 @@ func (r *CreateRequest) clean() (err error) {
 	if r.Plan, err = CleanPlan(r.Plan); err != nil {
 		return err
 	}
-	if r.VouchReason != "" && !isReason(r.VouchReason) {
+	if r.VouchReason != "" && !audit.IsReason(r.VouchReason) {
 		return ErrVouchReason
 	}
 	if err := checkRPID(r.Mode, r.RPID); err != nil {
@@ -137,7 +137,7 @@ func insertPolicy(ctx context.Context, tx *db.TenantTx, version int32, d policy.
 	}
 	actor := tx.Scope().Actor()
 	if err := tx.InsertPolicy(ctx, tenantq.InsertPolicyParams{
-		Version: version, Document: text, CreatedBy: string(actor.Kind) + ":" + actor.ID, CreatedAt: tx.Now(),
+		Version: version, Document: text, CreatedBy: actor.String(), CreatedAt: tx.Now(),
 	}); err != nil {
 		return fmt.Errorf("insert policy %d: %w", version, err)
 	}

@@ -75,7 +75,7 @@ func (s *Service) delete(ctx context.Context, sc scope.Scope, req DeleteRequest,
 		actor := sc.Actor()
 		after := own.Now().Add(Grace)
 		row, err := tx.SetTenantDeleting(ctx, platformq.SetTenantDeletingParams{
-			ID: req.ID, DeleteAfter: after, Reason: req.Reason, AskedBy: string(actor.Kind) + ":" + actor.ID, ByTenant: byTenant, Now: own.Now(),
+			ID: req.ID, DeleteAfter: after, Reason: req.Reason, AskedBy: actor.String(), ByTenant: byTenant, Now: own.Now(),
 		})
 		if err != nil {
 			return Tenant{}, fmt.Errorf("set state: %w", err)

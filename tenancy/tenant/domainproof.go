@@ -292,7 +292,7 @@ type VouchRequest struct {
 // the domain's web server can be asked from here. A proof that was seen stays as it is.
 // ErrPlatformOnly, ErrNotFound, ErrDeleting, ErrVouchReason.
 func (s *Service) VouchDomain(ctx context.Context, sc scope.Scope, req VouchRequest) (Tenant, error) {
-	if !isReason(req.Reason) {
+	if !audit.IsReason(req.Reason) {
 		return Tenant{}, ErrVouchReason
 	}
 	return s.change(ctx, sc, req.ID, "vouch for a domain", func(_ *db.PlatformTx, own *db.TenantTx, t Tenant) (Tenant, error) {

@@ -18,8 +18,7 @@ const (
 	maxNameCharacters = 128
 	maxOrigins        = 64
 
-	maxReasonCharacters = 256
-	maxLabelCharacters  = 64
+	maxLabelCharacters = 64
 )
 
 func invalid(field, why string) error {
@@ -51,11 +50,6 @@ func CleanName(field, name string, maxCharacters int) (string, error) {
 		return "", invalid(field, "has 1 to "+strconv.Itoa(maxCharacters)+" characters")
 	}
 	return clean, nil
-}
-
-// isReason takes why somebody did something, for the audit log.
-func isReason(s string) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxReasonCharacters
 }
 
 // checkRPID takes what browsers take as an RP ID, see rp.CheckID. localhost and its

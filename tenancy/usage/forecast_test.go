@@ -35,10 +35,3 @@ func TestForecast(t *testing.T) {
 		})
 	}
 }
-
-func TestFirstOf(t *testing.T) {
-	at := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
-	if got := firstOf(at).String(); got != "01a22499-f800-0000-0000-000000000000" {
-		t.Errorf("firstOf = %s", got)
-	}
-}

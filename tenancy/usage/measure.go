@@ -79,7 +79,7 @@ func (s *Service) Measure(ctx context.Context, sc scope.Scope) error {
 
 func (s *Service) measureDay(ctx context.Context, sc scope.Scope, day, now time.Time) error {
 	next := day.AddDate(0, 0, 1)
-	since, before := firstOf(day), firstOf(next)
+	since, before := db.FirstID(day), db.FirstID(next)
 	return s.store.InTenantApart(ctx, sc, func(tx *db.TenantTx) error {
 		ceremonies, err := tx.CountCeremoniesOfSpan(ctx, tenantq.CountCeremoniesOfSpanParams{Since: day, Before: next})
 		if err != nil {
@@ -114,12 +114,6 @@ func (s *Service) measureDay(ctx context.Context, sc scope.Scope, day, now time.
 		}
 		return nil
 	})
-}
-
-// firstOf is the least UUIDv7 of an instant: rows whose ids are such are found by time.
-func firstOf(t time.Time) uuid.UUID {
-	ms := uint64(t.UnixMilli())
-	return uuid.UUID{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms)} //nolint:gosec // its bytes
 }
 
 // judge compares what is used with the quotas: it tells what has been reached, once a

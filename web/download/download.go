@@ -4,14 +4,8 @@ package download
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -20,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/web/rest"
 	"github.com/biocore-id/biocore/web/rpc"
+	"github.com/biocore-id/biocore/web/sendfile"
 )
 
 // exports opens archives.
@@ -55,7 +50,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rest.WriteError(w, r, rpc.ToConnect(r.Context(), h.log, err))
 		return
 	}
-	if err := Send(w, r, d); err != nil {
+	if err := sendfile.Send(w, r, sendfile.File{
+		Name: d.Name, Type: archive.MediaType, Size: d.Export.Size, SHA256: d.Export.SHA256,
+		Write: d.WriteTo,
+	}); err != nil {
 		h.log.WarnContext(r.Context(), "a download was broken off", "err", err)
 		panic(http.ErrAbortHandler) // so that the client sees it
 	}
@@ -80,40 +78,4 @@ func (h *Handler) open(r *http.Request) (*archive.Download, error) {
 		return nil, err
 	}
 	return h.exports.Download(r.Context(), sc, tenant, id)
-}
-
-// stall is how long a client may take for one part.
-const stall = time.Minute
-
-// Send answers an archive: its length, its SHA-256 (RFC 9530) and then its bytes. An error
-// after the header leaves the connection to be broken off.
-func Send(w http.ResponseWriter, r *http.Request, d *archive.Download) error {
-	sum, err := hex.DecodeString(d.Export.SHA256)
-	if err != nil {
-		return err
-	}
-	head := w.Header()
-	head.Set("Content-Type", "application/zip")
-	head.Set("Content-Disposition", `attachment; filename="`+d.Name+`"`)
-	head.Set("Content-Length", strconv.FormatInt(d.Export.Size, 10))
-	head.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
-	head.Set("Cache-Control", "no-store")
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	return d.WriteTo(r.Context(), &patient{ResponseController: http.NewResponseController(w), w: w})
-}
-
-// patient gives each part its own time, instead of the whole answer.
-type patient struct {
-	*http.ResponseController
-
-	w io.Writer
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
-	}
-	return p.w.Write(b)
 }

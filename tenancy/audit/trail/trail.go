@@ -174,20 +174,14 @@ func (f *filter) first() uuid.UUID {
 	if f.time.From == nil {
 		return uuid.Nil
 	}
-	return atTime(f.time.From.Add(-slack))
+	return db.FirstID(f.time.From.Add(-slack))
 }
 
 func (f *filter) last() uuid.UUID {
 	if f.time.Before == nil {
 		return uuid.Max
 	}
-	return atTime(f.time.Before.Add(slack))
-}
-
-// atTime is the least UUIDv7 of a time.
-func atTime(t time.Time) uuid.UUID {
-	ms := max(t.UnixMilli(), 0)
-	return uuid.UUID{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms), 0x70, 0, 0x80} //nolint:gosec // bytes of it
+	return db.FirstID(f.time.Before.Add(slack))
 }
 
 // The ends of time, as far as Postgres's timestamps and JSON go.
