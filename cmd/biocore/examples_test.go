@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,10 +34,44 @@ type operation struct {
 	RequestBody struct {
 		Content map[string]struct{ Example any }
 	} `yaml:"requestBody"`
-	Responses map[string]struct {
-		Content map[string]struct{ Example any }
+	Responses map[string]response
+	Security  []map[string]any // of its own: [] for anybody
+}
+
+type response struct {
+	Ref     string `yaml:"$ref"` // of a shared one, which is an error
+	Content map[string]struct{ Example any }
+}
+
+// forms are the media types of an answer.
+func (op *operation) forms(status int) []string {
+	r := op.Responses[strconv.Itoa(status)]
+	if r.Ref != "" {
+		return []string{"application/json"}
 	}
-	Security []map[string]any
+	return slices.Collect(maps.Keys(r.Content))
+}
+
+// at is the path with what it names, and the query: of own, or as the example has it.
+func (op *operation) at(t *testing.T, own map[string]string) string {
+	t.Helper()
+	path, query := op.path, url.Values{}
+	for _, p := range op.Parameters {
+		value, known := own[p.Name]
+		if !known && p.Example != nil {
+			value = textOf(t, p.Example)
+		}
+		switch {
+		case p.In == "path":
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(value))
+		case p.In == "query" && value != "":
+			query.Set(p.Name, value)
+		}
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return path
 }
 
 // operations are those of a description that are methods of its package.
@@ -195,30 +231,11 @@ func (w *world) shown(t *testing.T, slug string) *customer {
 // example calls what op shows, of c's own things where there are such.
 func (w *world) example(t *testing.T, op *operation, c *customer, key string) answer {
 	t.Helper()
-	own := map[string]string{"tenantId": c.id, "userId": c.user}
-	path, query := op.path, url.Values{}
-	for _, p := range op.Parameters {
-		switch p.In {
-		case "path":
-			value := own[p.Name]
-			if value == "" {
-				value = textOf(t, p.Example)
-			}
-			path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(value))
-		case "query":
-			if p.Example != nil {
-				query.Set(p.Name, textOf(t, p.Example))
-			}
-		}
-	}
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
 	var body any
 	if content, ok := op.RequestBody.Content["application/json"]; ok {
 		body = content.Example
 	}
-	return w.call(t, op.method, path, key, body)
+	return w.call(t, op.method, op.at(t, map[string]string{"tenantId": c.id, "userId": c.user}), key, body)
 }
 
 func textOf(t *testing.T, v any) string {

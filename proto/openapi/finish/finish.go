@@ -61,6 +61,7 @@ func finish(p plane, raw []byte) (*yaml.Node, error) {
 		}
 		set(schemas, name, schema)
 	})
+	plainRoutes(p, out, components)
 	set(out, "components", components)
 	prune(out)
 	return out, nil

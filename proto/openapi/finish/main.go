@@ -27,6 +27,9 @@ var base []byte
 //go:embed examples
 var examples embed.FS
 
+//go:embed routes.yaml
+var routes []byte
+
 // plane is one description.
 type plane struct {
 	file        string
