@@ -103,6 +103,10 @@ type Config struct {
 	// MailFrom is whom mail is from, as Biocore <no-reply@bank.example>. Required with SMTPURL.
 	MailFrom string `yaml:"mailFrom" env:"BIOCORE_MAIL_FROM"`
 
+	// SLOObjective is what share of registrations and sign-ins is to be answered within 30 days,
+	// in percent, 90 to 99.999: what burn rates are told against (docs/slo.md). Default 99.9.
+	SLOObjective float64 `yaml:"sloObjective" env:"BIOCORE_SLO_OBJECTIVE"`
+
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
 	// LogLevel is debug, info, warn or error. Default info.
@@ -114,7 +118,7 @@ type Config struct {
 func defaults() Config {
 	return Config{
 		Listen: ":8080", OpsListen: "127.0.0.1:9090", DatabaseConns: 16,
-		MDSMaxUnparsed: 5, LogLevel: "info", DrainTimeout: 20 * time.Second,
+		MDSMaxUnparsed: 5, SLOObjective: 99.9, LogLevel: "info", DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -185,6 +189,7 @@ func (c *Config) validateServe(unread ...string) error {
 	if c.MDSMaxUnparsed < 0 || c.MDSMaxUnparsed > 100 {
 		errs = append(errs, errors.New("BIOCORE_MDS_MAX_UNPARSED is 0 to 100"))
 	}
+	errs = append(errs, c.validObjective())
 	if c.DatabaseConns < 1 || c.DatabaseConns > 1000 {
 		errs = append(errs, errors.New("BIOCORE_DATABASE_CONNS is 1 to 1000"))
 	}

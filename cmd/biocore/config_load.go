@@ -227,6 +227,8 @@ func (c *Config) apply(env map[string]string) map[string]error {
 			*f = secret.New(value)
 		case *int:
 			*f, err = strconv.Atoi(value)
+		case *float64:
+			*f, err = strconv.ParseFloat(value, 64)
 		case *bool:
 			*f, err = strconv.ParseBool(value)
 		case *time.Duration:

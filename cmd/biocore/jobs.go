@@ -19,7 +19,8 @@ func (p *platform) newSystem() *system.Service {
 		Store: p.store, JobsURL: p.cfg.DatabaseJobsURL.Reveal(), Redis: p.redis.Ping,
 		KMS:      func() system.KMS { h := p.keys.KMSHealth(); return system.KMS{Err: h.Err, Left: h.Left} },
 		Metadata: func(ctx context.Context) (system.Dependency, error) { return metadataHealth(ctx, p.mds, p.store.Now) },
-		Version:  b.Version, Revision: b.Revision,
+		Stats:    p.stats, Objective: p.cfg.objective(),
+		Version: b.Version, Revision: b.Revision,
 	}
 	if p.objects != nil {
 		o.Objects = p.objects.Probe

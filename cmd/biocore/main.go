@@ -75,6 +75,7 @@ func commands() []command {
 		{"export users", "FILE", "write a tenant's users and public keys as an import takes them, with a manifest", "biocore export users --tenant acme users.jsonl", runExportUsers},
 		{"stats overview", "", "tell how a tenant's users sign in, and how they did in the period before", "biocore stats overview --tenant acme --range 7d", runStatsOverview},
 		{"stats timeseries", "METRIC", "list how a metric went", "biocore stats timeseries --tenant acme --range 24h --step 1h signIns", runStatsTimeseries},
+		{"slo", "", "tell how sign-ins of all tenants fare against the objective", "biocore slo", runSLO},
 		{"rp show", "", "show a tenant's relying party and count its credentials", "biocore rp show --tenant acme", runRPShow},
 		{"rp prove", "", "show what proves a tenant's domain, and look for it", "biocore rp prove --tenant acme", runRPProve},
 		{"rp fetch", "", "fetch what a tenant's domain publishes, and say what to mend", "biocore rp fetch --tenant acme", runRPFetch},

@@ -39,6 +39,7 @@ type control struct {
 	publicURL        string
 	objectStorageURL string
 	redisURL         secret.Text
+	objective        float64 // of the service level: a share, below 1
 }
 
 // openControl opens the stores of the configuration at path. Nothing here runs the
@@ -55,7 +56,7 @@ func openControl(ctx context.Context, env *environment, path string) (*control, 
 	if err != nil {
 		return nil, err
 	}
-	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL, redisURL: cfg.RedisURL}
+	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL, redisURL: cfg.RedisURL, objective: cfg.objective()}
 	if err := c.keys.Ensure(ctx, c.home); err != nil { // a migration makes this tenant, without keys
 		c.Close()
 		return nil, fmt.Errorf("keys of the platform: %w", err)
@@ -77,7 +78,7 @@ func (c *Config) validateControl() error {
 		}
 	}
 	if len(missing) == 0 {
-		return nil
+		return c.validObjective()
 	}
 	slices.Sort(missing)
 	return errors.New("the configuration lacks " + strings.Join(missing, ", ") +

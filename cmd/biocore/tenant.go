@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
@@ -28,13 +31,39 @@ type tenantJSON struct {
 	Region        string       `json:"region"`
 	CreatedAt     time.Time    `json:"createdAt"`
 	DeleteAfter   *time.Time   `json:"deleteAfter,omitempty"`
+	Availability  availability `json:"availability"`
 	ETag          string       `json:"etag"`
+}
+
+// availability is how a tenant's ceremonies fared in 30 days, as the API spells it.
+type availability struct {
+	Answered int64    `json:"answered"`
+	Faults   int64    `json:"faults"`
+	Percent  *float64 `json:"percent,omitempty"` // nil: nothing was tried
+}
+
+func toAvailability(l stats.Level) availability {
+	a := availability{Answered: l.Answered, Faults: l.Faults}
+	if share, known := l.Availability(); known {
+		percent := 100 * share
+		a.Percent = &percent
+	}
+	return a
+}
+
+// text is the percentage, cut off and not rounded: 99.9996 % is not all.
+func (a availability) text() string {
+	if a.Percent == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(math.Floor(*a.Percent*1000)/1000, 'f', -1, 64) + " %"
 }
 
 func toTenantJSON(t tenant.Tenant) tenantJSON {
 	return tenantJSON{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, Mode: t.Mode, State: t.State, SuspendReason: t.SuspendReason,
 		RPID: t.RPID, Origins: t.Origins, Plan: t.Plan, Region: t.Region, CreatedAt: t.CreatedAt, DeleteAfter: t.DeleteAfter, ETag: t.ETag,
+		Availability: toAvailability(t.Month),
 	}
 }
 
@@ -119,9 +148,9 @@ func runTenantList(ctx context.Context, env *environment, args []string) error {
 		_, err := fmt.Fprintln(env.out, "no tenants")
 		return err
 	}
-	rows := [][]string{{"SLUG", "NAME", "MODE", "STATE", "RP ID", "CREATED", "ID"}}
+	rows := [][]string{{"SLUG", "NAME", "MODE", "STATE", "RP ID", "30 DAYS", "CREATED", "ID"}}
 	for _, t := range tenants {
-		rows = append(rows, []string{t.Slug, t.Name, string(t.Mode), string(t.State), t.RPID, moment(&t.CreatedAt), t.ID.String()})
+		rows = append(rows, []string{t.Slug, t.Name, string(t.Mode), string(t.State), t.RPID, toAvailability(t.Month).text(), moment(&t.CreatedAt), t.ID.String()})
 	}
 	return table(env.out, rows)
 }

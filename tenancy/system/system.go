@@ -20,6 +20,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
+	"github.com/biocore-id/biocore/tenancy/stats"
 )
 
 // The refusals.
@@ -68,6 +69,7 @@ type State struct {
 	Dependencies []Dependency
 	Servers      []Server
 	Jobs         Jobs
+	ServiceLevel stats.ServiceLevel
 }
 
 // Options is what a Service needs. All but Redis and Objects is required.
@@ -82,6 +84,9 @@ type Options struct {
 	KMS      func() KMS
 	Objects  func(context.Context) error
 	Metadata func(context.Context) (Dependency, error)
+
+	Stats     *stats.Service
+	Objective float64 // of the service level: a share, below 1
 
 	Version, Revision string
 }
@@ -131,6 +136,9 @@ func (s *Service) Look(ctx context.Context) (State, error) {
 		metadata = Dependency{Name: "metadata", Health: Down, Detail: "It cannot be read"}
 	}
 	state.Dependencies = append(state.Dependencies, metadata)
+	if state.ServiceLevel, err = s.o.Stats.ServiceLevel(ctx, s.o.Objective); err != nil {
+		return State{}, err
+	}
 	if state.Servers, err = s.o.Store.Servers(ctx); err != nil {
 		return State{}, err
 	}
@@ -163,9 +171,13 @@ func (s *Service) ask(ctx context.Context, name string, look func(context.Contex
 	}
 }
 
+// Objective is what the service level is told against, a share below 1.
+func (s *Service) Objective() float64 { return s.o.Objective }
+
 // Well reports whether nothing needs a look.
 func (s *State) Well() bool {
-	return s.Jobs.GivenUp == 0 && s.Jobs.Late < lateToTell &&
+	mark := s.ServiceLevel.Mark()
+	return mark != stats.Page && mark != stats.Ticket && s.Jobs.GivenUp == 0 && s.Jobs.Late < lateToTell &&
 		!slices.ContainsFunc(s.Dependencies, func(d Dependency) bool { return d.Health == Degraded || d.Health == Down })
 }
 

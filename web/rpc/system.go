@@ -34,6 +34,7 @@ func (h *SystemHandler) GetSystem(ctx context.Context, _ *adminv1.GetSystemReque
 		Well: state.Well(), At: timestamppb.New(state.At), Version: state.Version, Revision: state.Revision,
 		Jobs: &adminv1.System_Jobs{Waiting: bounded(state.Jobs.Waiting), LateSeconds: bounded(int(state.Jobs.Late.Seconds())), GivenUp: bounded(state.Jobs.GivenUp)},
 	}
+	out.ServiceLevel = ToServiceLevel(&state.ServiceLevel)
 	for _, d := range state.Dependencies {
 		out.Dependencies = append(out.Dependencies, &adminv1.System_Dependency{
 			Name: d.Name, Health: adminv1.System_Health(adminv1.System_Health_value[string(d.Health)]), Detail: d.Detail,

@@ -265,6 +265,7 @@ func toTenant(t tenant.Tenant) *adminv1.Tenant {
 		State: adminv1.Tenant_State(adminv1.Tenant_State_value[string(t.State)]),
 		RpId:  t.RPID, Origins: t.Origins, CreatedAt: timestamp(t.CreatedAt), Etag: t.ETag,
 		Plan: t.Plan, Region: t.Region, SuspendReason: t.SuspendReason, DeleteAfter: timestampOf(t.DeleteAfter),
+		Availability: toAvailability(t.Month),
 	}
 }
 

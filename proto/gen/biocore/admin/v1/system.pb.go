@@ -138,7 +138,9 @@ type System struct {
 	// The servers that are connected to the database now, the longest first.
 	Servers []*System_Server `protobuf:"bytes,6,rep,name=servers,proto3" json:"servers,omitempty"`
 	// The queue of jobs.
-	Jobs          *System_Jobs `protobuf:"bytes,7,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	Jobs *System_Jobs `protobuf:"bytes,7,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	// How registrations and sign-ins fare.
+	ServiceLevel  *ServiceLevel `protobuf:"bytes,8,opt,name=service_level,json=serviceLevel,proto3" json:"service_level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +220,13 @@ func (x *System) GetServers() []*System_Server {
 func (x *System) GetJobs() *System_Jobs {
 	if x != nil {
 		return x.Jobs
+	}
+	return nil
+}
+
+func (x *System) GetServiceLevel() *ServiceLevel {
+	if x != nil {
+		return x.ServiceLevel
 	}
 	return nil
 }
@@ -601,8 +610,8 @@ var File_biocore_admin_v1_system_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_system_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/admin/v1/system.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetSystemRequest\"\x9a\a\n" +
+	"\x1dbiocore/admin/v1/system.proto\x12\x10biocore.admin.v1\x1a$biocore/admin/v1/service_level.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x10GetSystemRequest\"\xdf\a\n" +
 	"\x06System\x12\x12\n" +
 	"\x04well\x18\x01 \x01(\bR\x04well\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
@@ -610,7 +619,8 @@ const file_biocore_admin_v1_system_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\tR\brevision\x12G\n" +
 	"\fdependencies\x18\x05 \x03(\v2#.biocore.admin.v1.System.DependencyR\fdependencies\x129\n" +
 	"\aservers\x18\x06 \x03(\v2\x1f.biocore.admin.v1.System.ServerR\aservers\x121\n" +
-	"\x04jobs\x18\a \x01(\v2\x1d.biocore.admin.v1.System.JobsR\x04jobs\x1aq\n" +
+	"\x04jobs\x18\a \x01(\v2\x1d.biocore.admin.v1.System.JobsR\x04jobs\x12C\n" +
+	"\rservice_level\x18\b \x01(\v2\x1e.biocore.admin.v1.ServiceLevelR\fserviceLevel\x1aq\n" +
 	"\n" +
 	"Dependency\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
@@ -671,25 +681,27 @@ var file_biocore_admin_v1_system_proto_goTypes = []any{
 	(*System_Jobs)(nil),           // 7: biocore.admin.v1.System.Jobs
 	(*System_Job)(nil),            // 8: biocore.admin.v1.System.Job
 	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*ServiceLevel)(nil),          // 10: biocore.admin.v1.ServiceLevel
 }
 var file_biocore_admin_v1_system_proto_depIdxs = []int32{
 	9,  // 0: biocore.admin.v1.System.at:type_name -> google.protobuf.Timestamp
 	5,  // 1: biocore.admin.v1.System.dependencies:type_name -> biocore.admin.v1.System.Dependency
 	6,  // 2: biocore.admin.v1.System.servers:type_name -> biocore.admin.v1.System.Server
 	7,  // 3: biocore.admin.v1.System.jobs:type_name -> biocore.admin.v1.System.Jobs
-	0,  // 4: biocore.admin.v1.System.Dependency.health:type_name -> biocore.admin.v1.System.Health
-	9,  // 5: biocore.admin.v1.System.Server.since:type_name -> google.protobuf.Timestamp
-	8,  // 6: biocore.admin.v1.System.Jobs.discarded:type_name -> biocore.admin.v1.System.Job
-	9,  // 7: biocore.admin.v1.System.Job.at:type_name -> google.protobuf.Timestamp
-	1,  // 8: biocore.admin.v1.SystemService.GetSystem:input_type -> biocore.admin.v1.GetSystemRequest
-	3,  // 9: biocore.admin.v1.SystemService.RetryJob:input_type -> biocore.admin.v1.RetryJobRequest
-	2,  // 10: biocore.admin.v1.SystemService.GetSystem:output_type -> biocore.admin.v1.System
-	4,  // 11: biocore.admin.v1.SystemService.RetryJob:output_type -> biocore.admin.v1.RetryJobResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	10, // 4: biocore.admin.v1.System.service_level:type_name -> biocore.admin.v1.ServiceLevel
+	0,  // 5: biocore.admin.v1.System.Dependency.health:type_name -> biocore.admin.v1.System.Health
+	9,  // 6: biocore.admin.v1.System.Server.since:type_name -> google.protobuf.Timestamp
+	8,  // 7: biocore.admin.v1.System.Jobs.discarded:type_name -> biocore.admin.v1.System.Job
+	9,  // 8: biocore.admin.v1.System.Job.at:type_name -> google.protobuf.Timestamp
+	1,  // 9: biocore.admin.v1.SystemService.GetSystem:input_type -> biocore.admin.v1.GetSystemRequest
+	3,  // 10: biocore.admin.v1.SystemService.RetryJob:input_type -> biocore.admin.v1.RetryJobRequest
+	2,  // 11: biocore.admin.v1.SystemService.GetSystem:output_type -> biocore.admin.v1.System
+	4,  // 12: biocore.admin.v1.SystemService.RetryJob:output_type -> biocore.admin.v1.RetryJobResponse
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_system_proto_init() }
@@ -697,6 +709,7 @@ func file_biocore_admin_v1_system_proto_init() {
 	if File_biocore_admin_v1_system_proto != nil {
 		return
 	}
+	file_biocore_admin_v1_service_level_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

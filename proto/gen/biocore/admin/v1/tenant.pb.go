@@ -165,7 +165,10 @@ type Tenant struct {
 	// Why it is suspended; empty when it is not.
 	SuspendReason string `protobuf:"bytes,12,opt,name=suspend_reason,json=suspendReason,proto3" json:"suspend_reason,omitempty"`
 	// When a tenant that is DELETING is destroyed.
-	DeleteAfter   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delete_after,json=deleteAfter,proto3,oneof" json:"delete_after,omitempty"`
+	DeleteAfter *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delete_after,json=deleteAfter,proto3,oneof" json:"delete_after,omitempty"`
+	// How its registrations and sign-ins fared in 30 days, of which today is one. Summed
+	// up once an hour.
+	Availability  *Availability `protobuf:"bytes,14,opt,name=availability,proto3" json:"availability,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +290,13 @@ func (x *Tenant) GetSuspendReason() string {
 func (x *Tenant) GetDeleteAfter() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DeleteAfter
+	}
+	return nil
+}
+
+func (x *Tenant) GetAvailability() *Availability {
+	if x != nil {
+		return x.Availability
 	}
 	return nil
 }
@@ -1667,7 +1677,7 @@ var File_biocore_admin_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a\x1cbiocore/admin/v1/usage.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x04\n" +
+	"\x1dbiocore/admin/v1/tenant.proto\x12\x10biocore.admin.v1\x1a$biocore/admin/v1/service_level.proto\x1a\x1cbiocore/admin/v1/usage.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x05\n" +
 	"\x06Tenant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +
@@ -1683,7 +1693,8 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	" \x01(\tR\x04plan\x12\x16\n" +
 	"\x06region\x18\v \x01(\tR\x06region\x12%\n" +
 	"\x0esuspend_reason\x18\f \x01(\tR\rsuspendReason\x12B\n" +
-	"\fdelete_after\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vdeleteAfter\x88\x01\x01\"0\n" +
+	"\fdelete_after\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vdeleteAfter\x88\x01\x01\x12B\n" +
+	"\favailability\x18\x0e \x01(\v2\x1e.biocore.admin.v1.AvailabilityR\favailability\"0\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04LIVE\x10\x01\x12\b\n" +
@@ -1854,59 +1865,61 @@ var file_biocore_admin_v1_tenant_proto_goTypes = []any{
 	(*RevokeTenantInvitationResponse)(nil), // 24: biocore.admin.v1.RevokeTenantInvitationResponse
 	(*InviteTenantResponse)(nil),           // 25: biocore.admin.v1.InviteTenantResponse
 	(*timestamppb.Timestamp)(nil),          // 26: google.protobuf.Timestamp
-	(*Quota)(nil),                          // 27: biocore.admin.v1.Quota
+	(*Availability)(nil),                   // 27: biocore.admin.v1.Availability
+	(*Quota)(nil),                          // 28: biocore.admin.v1.Quota
 }
 var file_biocore_admin_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Tenant.mode:type_name -> biocore.admin.v1.Tenant.Mode
 	1,  // 1: biocore.admin.v1.Tenant.state:type_name -> biocore.admin.v1.Tenant.State
 	26, // 2: biocore.admin.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
 	26, // 3: biocore.admin.v1.Tenant.delete_after:type_name -> google.protobuf.Timestamp
-	0,  // 4: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
-	2,  // 5: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 6: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
-	2,  // 7: biocore.admin.v1.DeleteTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 8: biocore.admin.v1.RestoreTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 9: biocore.admin.v1.SuspendTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 10: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	2,  // 11: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
-	0,  // 12: biocore.admin.v1.InviteTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
-	27, // 13: biocore.admin.v1.InviteTenantRequest.quotas:type_name -> biocore.admin.v1.Quota
-	26, // 14: biocore.admin.v1.TenantInvitation.created_at:type_name -> google.protobuf.Timestamp
-	26, // 15: biocore.admin.v1.TenantInvitation.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 16: biocore.admin.v1.TenantInvitation.mode:type_name -> biocore.admin.v1.Tenant.Mode
-	27, // 17: biocore.admin.v1.TenantInvitation.quotas:type_name -> biocore.admin.v1.Quota
-	20, // 18: biocore.admin.v1.ListTenantInvitationsResponse.invitations:type_name -> biocore.admin.v1.TenantInvitation
-	20, // 19: biocore.admin.v1.RevokeTenantInvitationResponse.invitation:type_name -> biocore.admin.v1.TenantInvitation
-	26, // 20: biocore.admin.v1.InviteTenantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 21: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
-	5,  // 22: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
-	6,  // 23: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
-	8,  // 24: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
-	13, // 25: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
-	15, // 26: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
-	19, // 27: biocore.admin.v1.TenantService.InviteTenant:input_type -> biocore.admin.v1.InviteTenantRequest
-	21, // 28: biocore.admin.v1.TenantService.ListTenantInvitations:input_type -> biocore.admin.v1.ListTenantInvitationsRequest
-	23, // 29: biocore.admin.v1.TenantService.RevokeTenantInvitation:input_type -> biocore.admin.v1.RevokeTenantInvitationRequest
-	17, // 30: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
-	9,  // 31: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
-	11, // 32: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
-	4,  // 33: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
-	2,  // 34: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
-	7,  // 35: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
-	2,  // 36: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
-	14, // 37: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
-	16, // 38: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
-	25, // 39: biocore.admin.v1.TenantService.InviteTenant:output_type -> biocore.admin.v1.InviteTenantResponse
-	22, // 40: biocore.admin.v1.TenantService.ListTenantInvitations:output_type -> biocore.admin.v1.ListTenantInvitationsResponse
-	24, // 41: biocore.admin.v1.TenantService.RevokeTenantInvitation:output_type -> biocore.admin.v1.RevokeTenantInvitationResponse
-	18, // 42: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
-	10, // 43: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
-	12, // 44: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
-	33, // [33:45] is the sub-list for method output_type
-	21, // [21:33] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	27, // 4: biocore.admin.v1.Tenant.availability:type_name -> biocore.admin.v1.Availability
+	0,  // 5: biocore.admin.v1.CreateTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
+	2,  // 6: biocore.admin.v1.CreateTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 7: biocore.admin.v1.ListTenantsResponse.tenants:type_name -> biocore.admin.v1.Tenant
+	2,  // 8: biocore.admin.v1.DeleteTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 9: biocore.admin.v1.RestoreTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 10: biocore.admin.v1.SuspendTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 11: biocore.admin.v1.ResumeTenantResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	2,  // 12: biocore.admin.v1.VouchDomainResponse.tenant:type_name -> biocore.admin.v1.Tenant
+	0,  // 13: biocore.admin.v1.InviteTenantRequest.mode:type_name -> biocore.admin.v1.Tenant.Mode
+	28, // 14: biocore.admin.v1.InviteTenantRequest.quotas:type_name -> biocore.admin.v1.Quota
+	26, // 15: biocore.admin.v1.TenantInvitation.created_at:type_name -> google.protobuf.Timestamp
+	26, // 16: biocore.admin.v1.TenantInvitation.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 17: biocore.admin.v1.TenantInvitation.mode:type_name -> biocore.admin.v1.Tenant.Mode
+	28, // 18: biocore.admin.v1.TenantInvitation.quotas:type_name -> biocore.admin.v1.Quota
+	20, // 19: biocore.admin.v1.ListTenantInvitationsResponse.invitations:type_name -> biocore.admin.v1.TenantInvitation
+	20, // 20: biocore.admin.v1.RevokeTenantInvitationResponse.invitation:type_name -> biocore.admin.v1.TenantInvitation
+	26, // 21: biocore.admin.v1.InviteTenantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 22: biocore.admin.v1.TenantService.CreateTenant:input_type -> biocore.admin.v1.CreateTenantRequest
+	5,  // 23: biocore.admin.v1.TenantService.GetTenant:input_type -> biocore.admin.v1.GetTenantRequest
+	6,  // 24: biocore.admin.v1.TenantService.ListTenants:input_type -> biocore.admin.v1.ListTenantsRequest
+	8,  // 25: biocore.admin.v1.TenantService.UpdateTenant:input_type -> biocore.admin.v1.UpdateTenantRequest
+	13, // 26: biocore.admin.v1.TenantService.SuspendTenant:input_type -> biocore.admin.v1.SuspendTenantRequest
+	15, // 27: biocore.admin.v1.TenantService.ResumeTenant:input_type -> biocore.admin.v1.ResumeTenantRequest
+	19, // 28: biocore.admin.v1.TenantService.InviteTenant:input_type -> biocore.admin.v1.InviteTenantRequest
+	21, // 29: biocore.admin.v1.TenantService.ListTenantInvitations:input_type -> biocore.admin.v1.ListTenantInvitationsRequest
+	23, // 30: biocore.admin.v1.TenantService.RevokeTenantInvitation:input_type -> biocore.admin.v1.RevokeTenantInvitationRequest
+	17, // 31: biocore.admin.v1.TenantService.VouchDomain:input_type -> biocore.admin.v1.VouchDomainRequest
+	9,  // 32: biocore.admin.v1.TenantService.DeleteTenant:input_type -> biocore.admin.v1.DeleteTenantRequest
+	11, // 33: biocore.admin.v1.TenantService.RestoreTenant:input_type -> biocore.admin.v1.RestoreTenantRequest
+	4,  // 34: biocore.admin.v1.TenantService.CreateTenant:output_type -> biocore.admin.v1.CreateTenantResponse
+	2,  // 35: biocore.admin.v1.TenantService.GetTenant:output_type -> biocore.admin.v1.Tenant
+	7,  // 36: biocore.admin.v1.TenantService.ListTenants:output_type -> biocore.admin.v1.ListTenantsResponse
+	2,  // 37: biocore.admin.v1.TenantService.UpdateTenant:output_type -> biocore.admin.v1.Tenant
+	14, // 38: biocore.admin.v1.TenantService.SuspendTenant:output_type -> biocore.admin.v1.SuspendTenantResponse
+	16, // 39: biocore.admin.v1.TenantService.ResumeTenant:output_type -> biocore.admin.v1.ResumeTenantResponse
+	25, // 40: biocore.admin.v1.TenantService.InviteTenant:output_type -> biocore.admin.v1.InviteTenantResponse
+	22, // 41: biocore.admin.v1.TenantService.ListTenantInvitations:output_type -> biocore.admin.v1.ListTenantInvitationsResponse
+	24, // 42: biocore.admin.v1.TenantService.RevokeTenantInvitation:output_type -> biocore.admin.v1.RevokeTenantInvitationResponse
+	18, // 43: biocore.admin.v1.TenantService.VouchDomain:output_type -> biocore.admin.v1.VouchDomainResponse
+	10, // 44: biocore.admin.v1.TenantService.DeleteTenant:output_type -> biocore.admin.v1.DeleteTenantResponse
+	12, // 45: biocore.admin.v1.TenantService.RestoreTenant:output_type -> biocore.admin.v1.RestoreTenantResponse
+	34, // [34:46] is the sub-list for method output_type
+	22, // [22:34] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_tenant_proto_init() }
@@ -1914,6 +1927,7 @@ func file_biocore_admin_v1_tenant_proto_init() {
 	if File_biocore_admin_v1_tenant_proto != nil {
 		return
 	}
+	file_biocore_admin_v1_service_level_proto_init()
 	file_biocore_admin_v1_usage_proto_init()
 	file_biocore_admin_v1_tenant_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_tenant_proto_msgTypes[4].OneofWrappers = []any{}
