@@ -84,7 +84,11 @@ func TestMembersByKeys(t *testing.T) {
 	invite := func(key, role string) answer {
 		return w.call(t, "POST", "/admin/v1/members:invite", key, map[string]any{"role": role, "label": "Somebody"})
 	}
-	for _, k := range []string{key, c.secret} {
+	cli := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
+	if a := invite(c.secret, "viewer"); a.reason() != "ROLE_TOO_HIGH" {
+		t.Errorf("by the key that the staff's key made, beside an owner: %s", a)
+	}
+	for _, k := range []string{key, w.keyBy(t, cli)} {
 		if a := invite(k, "admin"); a.status != http.StatusOK || !strings.Contains(a.text("url"), "/console/join#") {
 			t.Errorf("an admin: %s", a)
 		}
@@ -117,7 +121,6 @@ func TestMembersByKeys(t *testing.T) {
 	if a := invite(second, "admin"); a.status != http.StatusOK {
 		t.Errorf("a key's key: %s", a)
 	}
-	cli := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorSystem, ID: "cli"})
 	w.colleague(t, c, member.Owner)
 	if _, err := w.members.Change(t.Context(), cli, member.ChangeRequest{ID: uuid.MustParse(anas), Role: member.Viewer, Reason: "new job"}); err != nil {
 		t.Fatal(err)

@@ -336,8 +336,8 @@ func KeyMaker(ctx context.Context, tx *db.TenantTx, key string) (maker scope.Act
 
 // roleOfMaker is the role as which an API key gives and takes roles: that of the person who
 // made it, as it is now, and an admin's at most, so that no key makes an owner. A key
-// that a key has made is worth what that one is; those that came with the tenant, or that
-// the operators made, are an admin's.
+// that a key has made is worth what that one is. Those that the command line made are an
+// admin's; those that a platform key made with the tenant are so until it has an owner.
 func roleOfMaker(rows []tenantq.Member, maker scope.Actor) Role {
 	switch maker.Kind {
 	case scope.ActorOperator:
@@ -345,7 +345,12 @@ func roleOfMaker(rows []tenantq.Member, maker scope.Actor) Role {
 			return r
 		}
 		return Admin
-	case scope.ActorPlatform, scope.ActorSystem:
+	case scope.ActorPlatform:
+		if slices.ContainsFunc(rows, func(m tenantq.Member) bool { return Role(m.Role) == Owner }) {
+			return "" // who has it runs it: the staff had this key in hand
+		}
+		return Admin
+	case scope.ActorSystem:
 		return Admin
 	default:
 		return ""

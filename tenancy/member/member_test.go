@@ -348,12 +348,35 @@ func TestKeyGivesNoMoreThanItHas(t *testing.T) {
 	}
 }
 
+// What a platform key made with the tenant sets it up, and is nobody's once there is an owner.
+func TestKeyOfTheStaff(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	first := w.keyBy(t, acme, scope.Actor{Kind: scope.ActorPlatform, ID: uuid.NewString()}, apikey.ScopeAuthPlane, apikey.ScopeAdminPlane)
+	for _, role := range []member.Role{member.Admin, member.Viewer} {
+		if _, err := w.Invite(t.Context(), first, member.InviteRequest{Role: role, Label: "x"}); err != nil {
+			t.Errorf("a %s is invited before there is an owner: %v", role, err)
+		}
+	}
+	w.person(t, acme, member.Owner)
+	for _, role := range []member.Role{member.Admin, member.Viewer} {
+		if _, err := w.Invite(t.Context(), first, member.InviteRequest{Role: role, Label: "x"}); !errors.Is(err, member.ErrTooMighty) {
+			t.Errorf("a %s is invited after: %v", role, err)
+		}
+	}
+}
+
 // key is a key of the tenant's that person has made.
 func (w *world) key(t *testing.T, sc scope.Scope, person uuid.UUID, scopes ...string) scope.Scope {
 	t.Helper()
+	return w.keyBy(t, sc, scope.Actor{Kind: scope.ActorOperator, ID: person.String()}, scopes...)
+}
+
+func (w *world) keyBy(t *testing.T, sc scope.Scope, maker scope.Actor, scopes ...string) scope.Scope {
+	t.Helper()
 	id := uuid.Must(uuid.NewV7())
 	if _, err := w.Superuser(t).Exec(t.Context(), `INSERT INTO api_keys (tenant_id, id, key_id, kind, name, prefix, secret_hash, scopes, created_by, created_at)
-		VALUES ($1, $2, $3, 'SECRET', 'k', 'bk_', $4, $5, $6, now())`, sc.Tenant(), id, rand.Int64(), append(id[:], id[:]...), scopes, "operator:"+person.String()); err != nil {
+		VALUES ($1, $2, $3, 'SECRET', 'k', 'bk_', $4, $5, $6, now())`, sc.Tenant(), id, rand.Int64(), append(id[:], id[:]...), scopes, maker.String()); err != nil {
 		t.Fatal(err)
 	}
 	return sc.WithActor(scope.Actor{Kind: scope.ActorAPIKey, ID: id.String()})
