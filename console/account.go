@@ -56,12 +56,11 @@ type accountView struct {
 }
 
 type passkeyView struct {
+	modelFace
+
 	ID       string
 	Name     string
 	Kind     string
-	Picture  string // address of the model's icon; empty for none
-	Icon     string // in its place
-	Class    string
 	Added    ui.Moment
 	Used     *ui.Moment
 	InUse    bool
@@ -146,11 +145,9 @@ func (c *Console) newPasskeyView(k *credential.Credential) passkeyView {
 		ID: k.ID.String(), Name: k.Nickname, Added: ui.Ago(k.CreatedAt, c.now()), Paused: k.State == credential.Suspended,
 		nickname: k.Nickname,
 	}
-	v.Kind = authenticator.Describe(k.AAGUID, c.metadata(), authenticator.Traits{Transports: k.Transports, BackupEligible: k.BackupEligible})
-	v.Icon, v.Class = glyphOf(k)
-	if authenticator.Icon(k.AAGUID, c.metadata()) != nil {
-		v.Picture = "/authenticators/" + k.AAGUID.String() + "/icon"
-	}
+	traits := authenticator.Traits{Transports: k.Transports, BackupEligible: k.BackupEligible}
+	v.Kind = authenticator.Describe(k.AAGUID, c.metadata(), traits)
+	v.modelFace = c.faceOf(k.AAGUID, traits)
 	if v.Name == "" {
 		v.Name = v.Kind
 	}
@@ -168,23 +165,6 @@ func (c *Console) newPasskeyView(k *credential.Credential) passkeyView {
 		v.Synced = "On one device only"
 	}
 	return v
-}
-
-// glyphOf draws what keeps a passkey, by what authenticator.Describe goes by where nobody
-// knows its model.
-func glyphOf(k *credential.Credential) (icon, class string) {
-	has := func(transport string) bool { return slices.Contains(k.Transports, transport) }
-	switch {
-	case k.BackupEligible:
-		return "cloud", "blue"
-	case has("usb") || has("nfc") || has("ble") || has("smart-card"):
-		return "usb", "amber"
-	case has("internal"):
-		return "laptop", "teal"
-	case has("hybrid"):
-		return "phone", "teal"
-	}
-	return "key", ""
 }
 
 func newSessionView(b *member.Browser, now clock) sessionView {

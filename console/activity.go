@@ -12,7 +12,6 @@ import (
 
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
-	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -126,12 +125,10 @@ func (c *Console) happened(e *trail.Record, of about, names map[uuid.UUID]string
 	if len(of.actions) > 0 { // of something larger than what the page is about
 		noun = ""
 	}
-	one := ui.Event{Icon: "activity", Text: actionWords(e.Action, noun), Who: whoLabel(actorOf(e), names), At: ui.Ago(e.At, c.now())}
+	done := actionLineOf(e.Action, noun, e.Outcome)
+	one := ui.Event{Icon: done.icon, Class: done.class, Text: done.words, Who: whoLabel(actorOf(e), names), At: ui.Ago(e.At, c.now())}
 	if e.Actor.Kind == scope.ActorAPIKey && e.Actor.Name != "" {
 		one.Who = "API key " + e.Actor.Name
-	}
-	if e.Outcome != audit.Success {
-		one.Class, one.Icon, one.Text = "bad", "ban", one.Text+" was refused"
 	}
 	var notes []string
 	for _, note := range []string{e.Reason, changedWords(e.Before, e.After)} {
@@ -141,16 +138,6 @@ func (c *Console) happened(e *trail.Record, of about, names map[uuid.UUID]string
 	}
 	one.Note = strings.Join(notes, " · ")
 	return one
-}
-
-// actionWords is an action of the audit log, for people: apikey.rotate is "Rotate" on the
-// page of a key, and settings.update is "Settings update" wherever it stands.
-func actionWords(action, kind string) string {
-	noun, verb, _ := strings.Cut(action, ".")
-	if noun != kind {
-		verb = noun + " " + verb
-	}
-	return reasonWords(verb)
 }
 
 // maxChanged is how long a value may be to be shown in a line, in bytes.

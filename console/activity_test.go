@@ -45,6 +45,10 @@ func TestActivity(t *testing.T) {
 	if _, err := s.tenants.UpdateSettings(t.Context(), acme, tenant.UpdateSettingsRequest{RPName: &name}); err != nil {
 		t.Fatal(err)
 	}
+	signing, err := s.keys.SigningKeys(t.Context(), acme)
+	if err != nil || len(signing) == 0 {
+		t.Fatalf("signing keys: %v", err)
+	}
 	vera := owner.memberID(t, base+"/members", "Vera")
 	if res := owner.form(t, base+"/members/"+vera+"/role", "role", "support", "reason", "Mondays"); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("change of role = %d", res.StatusCode)
@@ -62,12 +66,13 @@ func TestActivity(t *testing.T) {
 		nots  []string
 		gone  bool // has an id, so that it is nobody else's
 	}{
-		{path: "/users/" + ivo.ID.String(), wants: []string{"Block", "stolen &lt;phone&gt;"}, nots: []string{"left in a taxi"}, gone: true},
-		{path: "/credentials/" + key, wants: []string{"Suspend", "left in a taxi"}, nots: []string{"stolen"}, gone: true},
-		{path: "/dashboards/" + board.ID.String(), wants: []string{"Create"}, gone: true},
-		{path: "/members/" + vera, wants: []string{"Update", "role: viewer → support", "Mondays are over", "Oda"}, gone: true},
-		{path: "/relying-party", wants: []string{"Settings update", "Acme, renamed"}, nots: []string{"shorter tokens"}},
-		{path: "/policies", wants: []string{"Policy update", "shorter tokens"}, nots: []string{"Acme, renamed"}},
+		{path: "/users/" + ivo.ID.String(), wants: []string{"Blocked", "#ban", "stolen &lt;phone&gt;"}, nots: []string{"left in a taxi"}, gone: true},
+		{path: "/credentials/" + key, wants: []string{"Suspended", "#pause", "left in a taxi"}, nots: []string{"stolen"}, gone: true},
+		{path: "/dashboards/" + board.ID.String(), wants: []string{"Created"}, gone: true},
+		{path: "/members/" + vera, wants: []string{"Changed", "role: viewer → support", "Mondays are over", "Oda"}, gone: true},
+		{path: "/signing-keys/" + signing[0].KID, wants: []string{"Created", "#plus"}, gone: true},
+		{path: "/relying-party", wants: []string{"Settings changed", "Acme, renamed"}, nots: []string{"shorter tokens"}},
+		{path: "/policies", wants: []string{"Policy changed", "#shield", "shorter tokens"}, nots: []string{"Acme, renamed"}},
 	} {
 		t.Run(strings.Split(tt.path, "/")[1], func(t *testing.T) {
 			at := base + tt.path + "/activity"

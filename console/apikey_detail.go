@@ -88,7 +88,7 @@ func (c *Console) apiKeyPage200(w http.ResponseWriter, r *http.Request, v *visit
 	if k.LockedAt == nil {
 		set(&view.Lock, "lock", "Lock", "lock",
 			ui.Effect{Icon: "lock", Text: "Refused within a second on every server"},
-			ui.Effect{Icon: "undo", Text: "Unlocking lets it work again, with the same secret"})
+			ui.Effect{Icon: "back", Text: "Unlocking lets it work again, with the same secret"})
 	} else {
 		set(&view.Lock, "unlock", "Unlock", "unlock", ui.Effect{Icon: "key", Text: "Works again within a second, for whoever has it"})
 	}

@@ -71,7 +71,8 @@ func (c *Console) metadataView() metadataView {
 
 // modelRow is a model in a list.
 type modelRow struct {
-	ID, Name, Icon       string
+	ID, Name             string
+	Face                 modelFace
 	Certification        string
 	Reports              []string
 	Credentials, Users   int
@@ -93,7 +94,7 @@ func certificationLabel(level string) string {
 
 // modelOf is what the metadata and the policy say of a model.
 func (c *Console) modelOf(aaguid uuid.UUID, doc *policy.Document) modelRow {
-	row := modelRow{ID: aaguid.String(), Name: authenticator.Describe(aaguid, c.metadata(), authenticator.Traits{}), Icon: iconOf(aaguid), Certification: "Not in the metadata", Unknown: aaguid == uuid.Nil}
+	row := modelRow{ID: aaguid.String(), Name: authenticator.Describe(aaguid, c.metadata(), authenticator.Traits{}), Face: c.faceOf(aaguid, authenticator.Traits{}), Certification: "Not in the metadata", Unknown: aaguid == uuid.Nil}
 	if m, ok := c.models.Lookup(aaguid); ok {
 		row.Certification, row.Reports = certificationLabel(m.Certification), m.Reports
 	}
@@ -109,7 +110,7 @@ type modelsView struct {
 	Tabs     []ui.Tab
 	Meta     metadataView
 	Models   []modelRow
-	Columns  []ui.Column
+	Columns  ui.Columns
 	Filters  ui.Filters
 	Pager    ui.Pager
 	All      bool
@@ -132,6 +133,9 @@ func (c *Console) showModels(w http.ResponseWriter, r *http.Request, v *visit, p
 		Page: c.frame(w, r, v, p, "Authenticators", p.base+modelsPath), Base: p.base, Tabs: p.modelTabs("used"), Meta: c.metadataView(), Lists: len(now.Document.AuthenticatorsAllowed) > 0,
 		Pager: ui.Pager{Says: ui.Count(len(list), "model")},
 	}
+	view.Columns = columnsOf(r, v, addressOf(r), "models",
+		ui.Column{Label: "Model"}, ui.Column{Label: "Status", Name: "state"}, ui.Column{Label: "Certification", Class: "opt", Name: "certification"},
+		ui.Column{Label: "Passkeys", Class: "num", Name: "passkeys"}, ui.Column{Label: "Proven", Class: "num opt", Name: "proven"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"})
 	for _, m := range list {
 		row := c.modelOf(m.AAGUID, &now.Document)
 		row.Credentials, row.Users, row.Proven, row.Reports = m.Credentials, m.Users, m.Proven, m.Reports
@@ -174,6 +178,8 @@ func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit
 		Filters: ui.Filters{At: at, Search: &ui.Search{Name: "q", Label: "Name of a model", Value: at.Get("q")}, Chips: ui.ChipsOf(add), Add: add},
 		Pager:   ui.Pager{Says: ui.Count(len(page.Items), "model")},
 	}
+	view.Columns = columnsOf(r, v, at, "allmodels",
+		ui.Column{Label: "Model"}, ui.Column{Label: "Status", Name: "state"}, ui.Column{Label: "Certification", Class: "opt", Name: "certification"})
 	view.Pager.Turn(at, at.Query, page.NextToken)
 	for i := range page.Items {
 		m := &page.Items[i]
@@ -291,7 +297,7 @@ func (c *Console) model200(w http.ResponseWriter, r *http.Request, v *visit, p *
 	a.Effects = []ui.Effect{
 		{Icon: "key", Text: ui.Count(radius.Credentials, "passkey") + " of " + ui.Count(radius.Users, "user") + ", " + strconv.Itoa(radius.UsersAlone) + " of whom have no other"},
 		{Icon: "sess", Text: ui.Count(radius.Sessions, "open session") + " that they began go on"},
-		{Icon: "undo2", Text: "“As if nothing were” takes it back"},
+		{Icon: "back", Text: "“As if nothing were” takes it back"},
 	}
 	a.Effects[2].Icon = "history"
 	view.Page = c.frame(w, r, v, p, view.Model.Name, p.base+modelsPath, ui.Link{Href: p.base + modelsPath, Label: "Authenticators"})

@@ -64,7 +64,7 @@ func (c *Console) ceremonyDetail(one *debugger.Ceremony, names map[user.ID]strin
 	what, _, class := kindWords(one)
 	base := p.base + "/ceremonies/" + one.ID.String()
 	d := &ceremonyDetail{
-		Title: what, Class: class, Badge: string(one.Outcome), Who: whose(one, names), At: ui.At(one.At), Took: took(one.Latency),
+		Title: what, Class: class, Badge: outcomeWords[one.Outcome], Who: whose(one, names), At: ui.At(one.At), Took: took(one.Latency),
 		JSON: base + "/json", Link: c.publicURL + base, Section: "WebAuthn L3 " + one.Kind.Section() + ", in order, up to the first failure",
 	}
 	d.At.Text = one.At.UTC().Format("2 Jan, 15:04:05.000 UTC")

@@ -13,7 +13,7 @@ import (
 // sender saw, and remembered by their browser for the times when the address says nothing.
 
 // columnLists are the tables whose columns can be chosen: the cookie holds no other.
-var columnLists = []string{"users", "credentials", "sessions", "apikeys"}
+var columnLists = []string{"users", "credentials", "sessions", "apikeys", "members", "models", "allmodels", "tenants", "versions"}
 
 const (
 	columnsCookie = "biocore_columns_" // and whose they are: a browser may serve several people

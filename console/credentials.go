@@ -30,13 +30,12 @@ func (c *Console) credentialRoutes(mux *http.ServeMux) {
 
 // credentialView is a credential, as lists and cards have it.
 type credentialView struct {
+	modelFace
+
 	ID      string
 	Href    string
 	Title   string // its nickname, or what it is
 	Kind    string // the authenticator's name
-	Picture string // address of the model's icon; empty for none
-	Icon    string // in its place
-	Class   string
 	Owner   string // who has it
 	OwnerAt string // address of theirs
 	State   string
@@ -55,7 +54,7 @@ type credentialView struct {
 func (c *Console) credentialView(k *credential.Credential, p *place) credentialView {
 	face := c.newPasskeyView(k)
 	v := credentialView{
-		ID: face.ID, Href: p.base + "/credentials/" + face.ID, Title: face.Name, Kind: face.Kind, Picture: face.Picture, Icon: face.Icon, Class: face.Class,
+		ID: face.ID, Href: p.base + "/credentials/" + face.ID, Title: face.Name, Kind: face.Kind, modelFace: face.modelFace,
 		Used: face.Used, Added: face.Added, Count: "Not kept", Off: k.State != credential.Active, Sync: "Device-bound",
 	}
 	if k.BackupEligible {

@@ -149,7 +149,7 @@ func (c *Console) credentialsPage(v credentialsView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = c.keyFace(k).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = c.faceTile(k.modelFace).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -212,7 +212,7 @@ func (c *Console) drawn(r *http.Request, p *place, i int, one dashboard.Chart) (
 		return boardChart{}, err
 	}
 	out := boardChart{Kind: one.Kind, Width: "w" + strconv.Itoa(one.Width), Note: rangeNames[one.Range][0] + ", per " + everyNames[step]}
-	out.Chart = ui.Chart{ID: "chart-" + strconv.Itoa(i), Title: one.Title, Unit: about.Unit, Times: s.Times(), Step: step, Whole: about.Unit == ""}
+	out.Chart = ui.Chart{ID: "chart-" + strconv.Itoa(i), Title: one.Title, Unit: about.Unit, Times: s.Times(), Step: step, Whole: about.Unit == "", Going: s.To.Add(-step)}
 	for k, l := range s.Lines {
 		label := c.lineLabel(about.Metric, l.Key)
 		out.Series = append(out.Series, ui.Series{Name: label, Class: lineClass(l.Key, k), Values: l.Values})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/debugger"
 	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -51,7 +52,9 @@ type begunRow struct {
 // activityRow is one line of the overview's activity.
 type activityRow struct {
 	Key, Href, Who, What string
-	Icon, Model, Browser string
+	Model, Browser       string
+	Face                 modelFace // of the model
+	Reason               string    // instead of the model, where nobody was let in
 	Took, Class, Outcome string
 	At                   ui.Moment
 }
@@ -110,13 +113,15 @@ func (c *Console) watchActivity(w http.ResponseWriter, r *http.Request, v *visit
 	})
 }
 
+var outcomeWords = map[debugger.Outcome]string{debugger.Allow: "Allowed", debugger.StepUp: "Step-up", debugger.Deny: "Denied", debugger.Failed: "Failed"}
+
 func (c *Console) activityRow(row ceremonyRow, one *debugger.Ceremony) activityRow {
-	a := activityRow{Key: row.Key, Href: row.Href, Who: row.Who, What: row.What, Browser: one.Browser, Took: row.Took, Class: row.Class, At: row.At, Icon: "finger"}
-	a.Outcome = map[debugger.Outcome]string{debugger.Allow: "Allowed", debugger.StepUp: "Step-up", debugger.Deny: "Denied", debugger.Failed: "Failed"}[one.Outcome]
+	a := activityRow{Key: row.Key, Href: row.Href, Who: row.Who, What: row.What, Browser: one.Browser, Took: row.Took, Class: row.Class, At: row.At}
+	a.Outcome = outcomeWords[one.Outcome]
 	if one.Outcome == debugger.Allow {
-		a.Model = c.model(one)
+		a.Model, a.Face = c.model(one), c.faceOf(one.Facts.AAGUID, authenticator.Traits{BackupEligible: one.Facts.BackupEligible})
 	} else {
-		a.Model, a.Icon = row.Note, ""
+		a.Reason = row.Note
 	}
 	return a
 }

@@ -50,6 +50,7 @@ type membersView struct {
 	Base        string
 	Staff       bool
 	Members     []memberRow
+	Columns     ui.Columns
 	Invitations []invitationRow
 	MayInvite   bool
 	Activity    bool // of members may be seen
@@ -107,6 +108,10 @@ func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p
 	title := "Members & roles"
 	if p.staff {
 		title = "Staff"
+	}
+	view.Columns = columnsOf(r, v, ui.Address{Path: p.base + "/members", Query: r.URL.Query()}, "members", ui.Column{Label: "Name"}, ui.Column{Label: "Role", Name: "role"}, ui.Column{Label: "Since", Class: "when", Name: "since"})
+	if view.MayInvite {
+		view.Columns.All = append(view.Columns.All, ui.Column{Label: "Change", Hidden: true})
 	}
 	view.Page = c.frame(w, r, v, p, title, p.base+"/members")
 	form.Choices, form.Top, form.Fresh, form.Mails = view.Form.Choices, view.Form.Top, view.Form.Fresh, c.members.MailsInvitations()

@@ -66,8 +66,7 @@ type rankView struct {
 	Count   string
 	Percent string
 	Share   float64
-	Picture string // address of an icon; empty for none
-	Icon    string // of the sprite, where there is no picture
+	Face    modelFace // none: no icon
 }
 
 // setupView is what a new tenant has still to do.
@@ -175,7 +174,7 @@ func (c *Console) newOverview(o *stats.Overview) overviewView {
 }
 
 func chartOf(id, title, unit string, o *stats.Overview, whole bool, series ...ui.Series) ui.Chart {
-	chart := ui.Chart{ID: id, Title: title, Unit: unit, Step: o.Step, Whole: whole, Series: series}
+	chart := ui.Chart{ID: id, Title: title, Unit: unit, Step: o.Step, Whole: whole, Going: o.To.Add(-o.Step), Series: series}
 	for i := range o.Points {
 		chart.Times = append(chart.Times, o.Points[i].At)
 	}
@@ -300,11 +299,8 @@ func (c *Console) modelShares(o *stats.Overview) ([]rankView, string) {
 	}
 	var out []rankView
 	for _, m := range list[:min(5, len(list))] {
-		one := rankView{Label: c.modelName(m.AAGUID), Count: ui.Thousands(int(m.SignIns)), Share: float64(m.SignIns) / float64(all), Icon: "finger"}
+		one := rankView{Label: c.modelName(m.AAGUID), Count: ui.Thousands(int(m.SignIns)), Share: float64(m.SignIns) / float64(all), Face: c.faceOf(m.AAGUID, authenticator.Traits{})}
 		one.Percent = ui.Percent(one.Share)
-		if authenticator.Icon(m.AAGUID, c.metadata()) != nil {
-			one.Picture = "/authenticators/" + m.AAGUID.String() + "/icon"
-		}
 		out = append(out, one)
 	}
 	return out, ui.Count(len(list), "model")

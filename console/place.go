@@ -379,7 +379,7 @@ func whoLabel(by string, names map[uuid.UUID]string) string {
 	case scope.ActorPlatform:
 		return "A platform key"
 	case scope.ActorSystem:
-		return "The command line"
+		return "Command line"
 	default:
 		return "Somebody unknown"
 	}

@@ -38,6 +38,7 @@ type tenantsView struct {
 	ui.Page
 
 	Rows      []tenantRow
+	Columns   ui.Columns
 	Filters   ui.Filters
 	Pager     ui.Pager
 	MayCreate bool
@@ -86,6 +87,10 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), ByTime: true}
 	view.Pager.Turn(here, here.Query, list.NextToken)
+	view.Columns = columnsOf(r, v, here, "tenants",
+		ui.Column{Label: "Name"}, ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Plan", Class: "opt", Name: "plan"}, ui.Column{Label: "Region", Class: "opt", Name: "region"},
+		ui.Column{Label: "Mode", Class: "opt", Name: "mode"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"}, ui.Column{Label: "Last activity", Class: "when", Name: "active"},
+		ui.Column{Label: "Created", Class: "opt", Order: "descending", Name: "created"})
 	view.Page = c.frame(w, r, v, p, "Tenants", tenantsPath)
 	c.render(w, r, http.StatusOK, c.tenantsPage(view))
 }

@@ -296,7 +296,7 @@ type triedRow struct {
 
 type whoRow struct {
 	ID, Name, Model string
-	Icon            string // address of the model's icon
+	Face            modelFace
 	Cause           string
 	Count           int
 	Before, After   policy.Outcome
@@ -395,7 +395,7 @@ func (c *Console) whoRows(ctx context.Context, p *place, list []simulation.Who) 
 		}
 		rows[i] = whoRow{
 			ID: one.User.String(), Name: name, Model: authenticator.Describe(one.Authenticator, c.metadata(), authenticator.Traits{}), Count: one.Count,
-			Icon: iconOf(one.Authenticator), Before: one.Before, After: one.After,
+			Face: c.faceOf(one.Authenticator, authenticator.Traits{}), Before: one.Before, After: one.After,
 		}
 		if len(one.Reasons) > 0 {
 			rows[i].Cause = reasonWords(one.Reasons[0])
@@ -403,9 +403,6 @@ func (c *Console) whoRows(ctx context.Context, p *place, list []simulation.Who) 
 	}
 	return rows, nil
 }
-
-// iconOf is where a model's icon is.
-func iconOf(aaguid uuid.UUID) string { return "/authenticators/" + aaguid.String() + "/icon" }
 
 // exportAffected is who a draft would have reached, as CSV: the draft comes in the form.
 func (c *Console) exportAffected(w http.ResponseWriter, r *http.Request, v *visit, p *place) {

@@ -40,6 +40,7 @@ type versionsView struct {
 
 	Base     string
 	Versions []versionRow
+	Columns  ui.Columns
 	Pager    ui.Pager
 }
 
@@ -73,6 +74,9 @@ func (c *Console) showPolicyVersions(w http.ResponseWriter, r *http.Request, v *
 		}
 	}
 	view := versionsView{Base: p.base, Versions: rows, Pager: ui.Pager{Says: ui.Count(len(rows), "version"), ByTime: true}}
+	view.Columns = columnsOf(r, v, at, "versions",
+		ui.Column{Label: "Version"}, ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Changed", Class: "opt", Name: "changed"},
+		ui.Column{Label: "By", Class: "opt", Name: "by"}, ui.Column{Label: "When", Class: "when", Name: "when"})
 	view.Pager.Turn(at, at.Query, page.NextToken)
 	view.Page = c.frame(w, r, v, p, "Versions", p.base+policiesPath, ui.Link{Href: p.base + policiesPath, Label: "Policy"})
 	c.render(w, r, http.StatusOK, c.versionsPage(view))
@@ -204,4 +208,12 @@ func (c *Console) goBack(r *http.Request, p *place, n int, reason string) error 
 	}
 	_, err = c.tenants.RollbackPolicy(r.Context(), p.sc, tenant.RollbackPolicyRequest{Version: n, Reason: reason, IfMatch: was.ETag})
 	return err
+}
+
+// differs says how many lines of two documents do.
+func differs(lines int) string {
+	if lines == 1 {
+		return "1 line differs"
+	}
+	return ui.Count(lines, "line") + " differ"
 }

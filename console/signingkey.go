@@ -22,6 +22,7 @@ func (c *Console) signingKeyRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base+"/decoder", c.inTenant(reads, c.showDecoder))
 	mux.HandleFunc("POST "+base+"/rotate", c.inTenant(writes, c.rotateSigningKey))
 	mux.HandleFunc("GET "+base+"/{kid}", c.inTenant(reads, c.showSigningKey))
+	mux.HandleFunc("GET "+base+"/{kid}"+activityPath, c.inTenant(reads, c.showSigningKey))
 	mux.HandleFunc("POST "+base+"/{kid}/revoke", c.inTenant(writes, c.revokeSigningKey))
 }
 
@@ -147,6 +148,7 @@ func (c *Console) rotateSigningKey(w http.ResponseWriter, r *http.Request, v *vi
 
 type signingKeyView struct {
 	ui.Page
+	withActivity
 
 	Base   string
 	Key    signingKeyRow
@@ -199,6 +201,11 @@ func (c *Console) signingKey200(w http.ResponseWriter, r *http.Request, v *visit
 		Key: newSigningKeyRow(&k, c.now()), May: p.may(apikey.ScopeSigningKeysWrite), Public: indented(public), Revoke: act,
 	}
 	view.Page.Here = here
+	view.withActivity, err = c.activity(r, p, here, about{kind: "signingkey", id: k.KID}, ui.Tab{Href: here, Label: "Key", Here: !asksActivity(r, here)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	c.render(w, r, status, c.signingKeyPage(view))
 }
 

@@ -70,7 +70,7 @@ var tenantActs = []tenantAct{
 		},
 	},
 	{
-		name: "quotas", label: "Quotas…", title: "Quotas", button: "settle the quotas", done: "quotas",
+		name: "quotas", label: "Quotas…", title: "Quotas of", button: "settle the quotas", done: "quotas",
 		effects: []ui.Effect{
 			{Icon: "bell", Text: "Members see a notice at 80 and at 100 percent"},
 			{Icon: "ban", Text: "A hard one that is used up refuses: registrations and imports; of ceremonies, sign-ins too"},
@@ -219,7 +219,7 @@ func (c *Console) tenantAct200(w http.ResponseWriter, r *http.Request, v *visit,
 			}
 		}
 	}
-	view.Page = c.frame(w, r, v, p, act.title, tenantsPath, ui.Link{Href: tenantsPath, Label: "Tenants"}, ui.Link{Href: t.href(), Label: t.Name})
+	view.Page = c.frame(w, r, v, p, strings.TrimSuffix(act.title, " of"), tenantsPath, ui.Link{Href: tenantsPath, Label: "Tenants"}, ui.Link{Href: t.href(), Label: t.Name})
 	view.Page.Here = a.Action
 	c.render(w, r, status, c.tenantActPage(view))
 }

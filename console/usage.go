@@ -204,7 +204,7 @@ func (v *usageView) charts(days []usage.Day, first, last, now time.Time) {
 		users, stored = append(users, float64(d.MonthlyActiveUsers)), append(stored, float64(d.StoredBytes)/1e6)
 	}
 	chart := func(id, title, unit string, series ...ui.Series) ui.Chart {
-		return ui.Chart{ID: id, Title: title, Unit: unit, Times: times, Step: 24 * time.Hour, Series: series, Whole: unit == ""}
+		return ui.Chart{ID: id, Title: title, Unit: unit, Times: times, Step: 24 * time.Hour, Series: series, Whole: unit == "", Going: now.UTC().Truncate(24 * time.Hour)}
 	}
 	v.Ceremonies = chart("ceremonies", "Ceremonies a day", "", ui.Series{Name: "Sign-ins", Class: "c2", Values: allowed}, ui.Series{Name: "Others", Class: "c1", Values: other})
 	v.Users = chart("active-users", "Active users of the month, so far", "", ui.Series{Name: "Active users", Class: "c1", Values: users})

@@ -23,8 +23,8 @@ const Unknown = "Unknown model"
 // neither the table nor the metadata knows, and for the zero AAGUID. Without metadata,
 // which is nil, the table alone is asked.
 func Name(aaguid uuid.UUID, metadata *mds.Snapshot) string {
-	if name := providers[aaguid]; name != "" {
-		return name
+	if p, ok := providers[aaguid]; ok {
+		return p.name
 	}
 	if metadata == nil {
 		return ""
@@ -47,18 +47,61 @@ func Describe(aaguid uuid.UUID, metadata *mds.Snapshot, t Traits) string {
 	if name := Name(aaguid, metadata); name != "" {
 		return name
 	}
+	return kindNames[t.Kind()]
+}
+
+// Kind is a sort of authenticator; its zero value is one of which nothing is known.
+type Kind int
+
+// The kinds.
+const (
+	Synced      Kind = iota + 1 // kept by a provider, on several devices
+	BuiltIn                     // in a computer or a phone that is signed in on
+	Phone                       // a phone or tablet beside it
+	SecurityKey                 // a thing that is plugged in or held near
+)
+
+var kindNames = map[Kind]string{
+	0: "Authenticator", Synced: "Passkey provider", BuiltIn: "Built-in authenticator", Phone: "Phone or tablet", SecurityKey: "Security key",
+}
+
+// Kind is what sort of authenticator has such traits.
+func (t Traits) Kind() Kind {
 	has := func(transport string) bool { return slices.Contains(t.Transports, transport) }
 	switch {
 	case t.BackupEligible:
-		return "Passkey provider"
+		return Synced
 	case has("usb") || has("nfc") || has("ble") || has("smart-card"):
-		return "Security key"
+		return SecurityKey
 	case has("internal"):
-		return "Built-in authenticator"
+		return BuiltIn
 	case has("hybrid"):
-		return "Phone or tablet"
+		return Phone
 	}
-	return "Authenticator"
+	return 0
+}
+
+// KindOf is what sort of authenticator a model is, where nothing is known but its AAGUID:
+// by the table of Name, then by the metadata.
+func KindOf(aaguid uuid.UUID, metadata *mds.Snapshot) Kind {
+	if p, ok := providers[aaguid]; ok {
+		return p.kind
+	}
+	if metadata == nil {
+		return 0
+	}
+	e, ok := metadata.Lookup(aaguid)
+	if !ok {
+		return 0
+	}
+	hints := e.Details().AttachmentHints
+	switch {
+	case slices.Contains(hints, "external"):
+		return SecurityKey
+	case slices.Contains(hints, "internal"):
+		return BuiltIn
+	}
+	return 0
 }
 
 // Icon returns the icon of a model, a PNG of at most mds.MaxIconBytes, as the metadata

@@ -71,6 +71,20 @@ func TestName(t *testing.T) {
 	}
 }
 
+// What a model is like is known by the table, and else by nothing or the metadata.
+func TestKindOf(t *testing.T) {
+	for aaguid, want := range map[string]authenticator.Kind{
+		"fbfc3007-154e-4ecc-8c0b-6e020557d7bd": authenticator.Synced,
+		"08987058-cadc-4b81-b6e1-30de50dcbe96": authenticator.BuiltIn,
+		"2fc0579f-8113-47ea-b116-bb5a8db9202a": authenticator.SecurityKey,
+		"11111111-2222-3333-4444-555555555555": 0,
+	} {
+		if got := authenticator.KindOf(uuid.MustParse(aaguid), nil); got != want {
+			t.Errorf("KindOf(%s) = %d, want %d", aaguid, got, want)
+		}
+	}
+}
+
 // A user interface shows the nickname and, below it, this.
 func ExampleDescribe() {
 	known := authenticator.Describe(uuid.MustParse("fbfc3007-154e-4ecc-8c0b-6e020557d7bd"), nil, authenticator.Traits{})

@@ -31,8 +31,9 @@ type Chart struct {
 	Times  []time.Time
 	Step   time.Duration // from one to the next
 	Series []Series
-	Area   bool // fill below the lines
-	Whole  bool // values are counts: the scale has no fractions
+	Area   bool      // fill below the lines
+	Going  time.Time // when the step began that is not over: it is drawn apart, and said to be so far; zero: all are
+	Whole  bool      // values are counts: the scale has no fractions
 	Max    float64
 }
 
@@ -155,6 +156,9 @@ func (c *Chart) labels() []string {
 			out[i] = t.UTC().Format("15:04")
 		}
 	}
+	if i := c.over(); i < len(out) {
+		out[i] += ", so far"
+	}
 	return out
 }
 
@@ -247,28 +251,51 @@ func trimmed(v float64) string {
 // point is a value's place in the viewBox.
 type point struct{ x, y float64 }
 
-// runs are the series' points, apart where values are unknown.
+// point is where the i-th value of a series is.
+func (c *Chart) point(s *Series, i int, low, high float64) point {
+	x := chartWidth / 2.0
+	if n := len(c.Times); n > 1 {
+		x = float64(i) * chartWidth / float64(n-1)
+	}
+	return point{x, chartHeight - (s.at(i)-low)/(high-low)*chartHeight}
+}
+
+// over is how many steps are over.
+func (c *Chart) over() int {
+	if c.Going.IsZero() {
+		return len(c.Times)
+	}
+	over, _ := slices.BinarySearchFunc(c.Times, c.Going, time.Time.Compare)
+	return over
+}
+
+// runs are the series' points of steps that are over, apart where values are unknown.
 func (c *Chart) runs(s *Series, low, high float64) [][]point {
 	var out [][]point
 	var run []point
-	for i := range c.Times {
-		v := s.at(i)
-		if !Known(v) {
+	for i := range c.over() {
+		if !Known(s.at(i)) {
 			if run != nil {
 				out, run = append(out, run), nil
 			}
 			continue
 		}
-		x := chartWidth / 2.0
-		if n := len(c.Times); n > 1 {
-			x = float64(i) * chartWidth / float64(n-1)
-		}
-		run = append(run, point{x, chartHeight - (v-low)/(high-low)*chartHeight})
+		run = append(run, c.point(s, i, low, high))
 	}
 	if run != nil {
 		out = append(out, run)
 	}
 	return out
+}
+
+// going is the path to a series' value of the step that is not over; empty for none.
+func (c *Chart) going(s *Series, low, high float64) string {
+	i := c.over()
+	if i == 0 || i == len(c.Times) || !Known(s.at(i)) || !Known(s.at(i-1)) {
+		return ""
+	}
+	from, to := c.point(s, i-1, low, high), c.point(s, i, low, high)
+	return fmt.Sprintf("M%.1f %.1fL%.1f %.1f", from.x, from.y, to.x, to.y)
 }
 
 // line is the path of a series: a monotone cubic (Fritsch-Carlson), which is smooth and
@@ -318,7 +345,10 @@ func monotone(b *strings.Builder, p []point) {
 }
 
 // column is one rectangle.
-type column struct{ class, x, y, width, height string }
+type column struct {
+	class, x, y, width, height string
+	going                      bool // of the step that is not over
+}
 
 // columns are the rectangles of a chart by columns, the series on top of each other.
 func (c *Chart) columns() []column {
@@ -334,7 +364,7 @@ func (c *Chart) columns() []column {
 			}
 			h := v / top * chartHeight
 			y -= h
-			out = append(out, column{c.Series[k].Class, fixed(float64(i)*slot + slot*.14), fixed(y), fixed(slot * .72), fixed(h)})
+			out = append(out, column{c.Series[k].Class, fixed(float64(i)*slot + slot*.14), fixed(y), fixed(slot * .72), fixed(h), i >= c.over()})
 		}
 	}
 	return out
@@ -342,15 +372,15 @@ func (c *Chart) columns() []column {
 
 func fixed(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
 
-// sparkRuns scale a series to itself: a spark shows the shape and no size. What does not
-// change is in the middle.
+// sparkRuns scale a series to itself: a spark shows the shape and no size, so it goes over
+// what is not known. What does not change is in the middle.
 func (c *Chart) sparkRuns() [][]point {
 	if len(c.Series) == 0 || c.Empty() {
 		return nil
 	}
 	low, high := math.Inf(1), math.Inf(-1)
-	for _, v := range c.Series[0].Values {
-		if Known(v) {
+	for i := range c.over() {
+		if v := c.Series[0].at(i); Known(v) {
 			low, high = min(low, v), max(high, v)
 		}
 	}
@@ -358,7 +388,11 @@ func (c *Chart) sparkRuns() [][]point {
 	if room == 0 {
 		room = max(1, math.Abs(high)*.1)
 	}
-	return c.runs(&c.Series[0], low-2*room, high+room)
+	run := slices.Concat(c.runs(&c.Series[0], low-2*room, high+room)...)
+	if len(run) == 0 {
+		return nil
+	}
+	return [][]point{run}
 }
 
 // hover is what the script reads to say the values below the pointer.
@@ -408,7 +442,10 @@ func Percent(share float64) string {
 	case share < 1 && share > .9995:
 		return "99.9%"
 	}
-	return trimmed(share*100) + "%"
+	if share == 0 || share == 1 {
+		return trimmed(share*100) + "%"
+	}
+	return strconv.FormatFloat(share*100, 'f', 1, 64) + "%" // its column has one digit behind each point
 }
 
 // Shares are parts of counts, in their order; all of them 0 where the whole is.

@@ -151,7 +151,7 @@ func TestNumbers(t *testing.T) {
 	if got := Grouped(math.NaN()); got != "–" {
 		t.Errorf("Grouped of nothing known = %s", got)
 	}
-	for share, want := range map[float64]string{0: "0%", .941: "94.1%", .0002: "<0.1%", 1: "100%", .99999: "99.9%"} {
+	for share, want := range map[float64]string{0: "0%", .941: "94.1%", .0002: "<0.1%", .38: "38.0%", 1: "100%", .99999: "99.9%"} {
 		if got := Percent(share); got != want {
 			t.Errorf("Percent(%v) = %s, want %s", share, got, want)
 		}
@@ -164,5 +164,22 @@ func TestShares(t *testing.T) {
 	}
 	if got := Shares([]int64{0, 0}); got[0] != 0 || got[1] != 0 {
 		t.Errorf("Shares of nothing = %v", got)
+	}
+}
+
+// The step that is not over is drawn apart: else each chart would end in a fall.
+func TestStepThatIsNotOver(t *testing.T) {
+	c := Chart{ID: "a", Times: hours(3), Step: time.Hour, Going: hours(3)[2], Area: true, Series: []Series{{Name: "n", Class: "c1", Values: []float64{4, 4, 2}}}}
+	lines, columns := drawn(t, c, false), drawn(t, c, true)
+	for _, want := range []string{`class="line going c1" d="M300.0 0.0L600.0 100.0"`, "02:00, so far", "L300.0 200 0.0 200Z"} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("no %q in %s", want, lines)
+		}
+	}
+	if strings.Contains(lines, "L600.0 200 ") {
+		t.Error("the area goes on to the step that is not over")
+	}
+	if strings.Count(columns, "column c1 going") != 1 {
+		t.Errorf("of the columns %s", columns)
 	}
 }

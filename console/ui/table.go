@@ -215,12 +215,13 @@ type Act struct {
 
 func (a Act) label() string {
 	if a.NoPasskey {
-		return upper(a.Button)
+		return Upper(a.Button)
 	}
 	return "Confirm with passkey and " + a.Button
 }
 
-func upper(s string) string {
+// Upper is s, an English word, with a capital letter.
+func Upper(s string) string {
 	if s == "" {
 		return s
 	}
