@@ -508,3 +508,9 @@ func (c *Console) removeRoot(w http.ResponseWriter, r *http.Request, v *visit, p
 	}
 	c.done(w, r, "rootRemoved", p.base+modelsPath+"/roots")
 }
+
+// unitOf is a noun as its number wants it.
+func unitOf(n int, noun string) string {
+	_, unit, _ := strings.Cut(ui.Count(n, noun), " ")
+	return unit
+}

@@ -216,13 +216,13 @@ func (c *Console) drawn(r *http.Request, p *place, i int, one dashboard.Chart) (
 	for k, l := range s.Lines {
 		label := c.lineLabel(about.Metric, l.Key)
 		out.Series = append(out.Series, ui.Series{Name: label, Class: lineClass(l.Key, k), Values: l.Values})
-		out.Numbers = append(out.Numbers, numberOf(about, label, l.Values))
+		out.Numbers = append(out.Numbers, numberOf(about, label, everyNames[step], l.Values))
 	}
 	return out, nil
 }
 
-// numberOf is a line as one number: the sum of what adds up, else the last that is known.
-func numberOf(about stats.About, label string, values []float64) boardNumber {
+// numberOf is a line as one number: the sum of what adds up, else the last that is known, of a step that is called every.
+func numberOf(about stats.About, label, every string, values []float64) boardNumber {
 	last, sum := ui.Unknown, 0.0
 	for _, v := range values {
 		if ui.Known(v) {
@@ -239,7 +239,7 @@ func numberOf(about stats.About, label string, values []float64) boardNumber {
 	if unit == "ms" {
 		unit = " ms"
 	}
-	return boardNumber{Label: label, Value: ui.Grouped(last) + unit, Note: "last"}
+	return boardNumber{Label: label, Value: ui.Grouped(last) + unit, Note: "in the latest " + every}
 }
 
 var lineLabels = map[string]string{
@@ -264,6 +264,8 @@ func (c *Console) lineLabel(metric stats.Metric, key string) string {
 // lineClass is the colour of a line: what is said of outcomes has its own.
 func lineClass(key string, k int) string {
 	switch key {
+	case "p95":
+		return "c1"
 	case "allowed", "p50":
 		return "c2"
 	case "steppedUp", "p99":

@@ -82,9 +82,10 @@ func New(store *db.Store) *Service { return &Service{store: store} }
 // Usual returns the charts that a board begins with unless it begins empty: how sign-ins
 // went this week, by what, and why they did not.
 func Usual() []Chart {
+	daily := stats.StepName(24 * time.Hour)
 	return []Chart{
-		{Metric: stats.SignIns, Range: stats.Week, Width: 2}, {Metric: stats.SignInSuccess, Range: stats.Week, Kind: Number},
-		{Metric: stats.SignInLatency, Range: stats.Week}, {Metric: stats.Models, Range: stats.Week, Kind: Column}, {Metric: stats.Reasons, Range: stats.Week, Kind: Table},
+		{Metric: stats.SignIns, Range: stats.Week, Width: 2}, {Metric: stats.SignInSuccess, Range: stats.Week, Step: daily, Kind: Number},
+		{Metric: stats.SignInLatency, Range: stats.Week}, {Metric: stats.Models, Range: stats.Week, Step: daily, Kind: Column}, {Metric: stats.Reasons, Range: stats.Week, Step: daily, Kind: Table},
 	}
 }
 
