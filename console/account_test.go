@@ -24,6 +24,9 @@ func TestOwnPasskeys(t *testing.T) {
 	ana := s.person(t, "Ana", acme, member.Viewer)
 	eve := s.person(t, "Eve", acme, member.Viewer)
 	page := ana.get(t, "/console/account")
+	if !strings.Contains(page.body, "<title>Account · Biocore</title>") {
+		t.Error("the browser calls the page something else")
+	}
 	first := passkeyLink.FindStringSubmatch(page.body)
 	if page.StatusCode != http.StatusOK || first == nil || !strings.Contains(page.body, "This is your only passkey") {
 		t.Fatalf("account = %d", page.StatusCode)

@@ -25,6 +25,8 @@ const (
 	activityPath = "/activity"
 	// shownActivity is how many audit entries a page of it shows.
 	shownActivity = 50
+	// recentActivity is how many a card shows.
+	recentActivity = 6
 	// activityReads bounds the pages of the audit log that are read for one of those: of a
 	// tenant's own entries, few may be about the object.
 	activityReads = 5
@@ -70,14 +72,25 @@ func (c *Console) activity(r *http.Request, p *place, here string, of about, tab
 	if !on {
 		return out, nil
 	}
-	view, err := c.activityView(r, p, ui.Address{Path: r.URL.Path, Query: r.URL.Query()}, of)
+	view, err := c.activityView(r, p, ui.Address{Path: r.URL.Path, Query: r.URL.Query()}, of, shownActivity)
 	out.Activity = &view
 	return out, err
 }
 
-func (c *Console) activityView(r *http.Request, p *place, at ui.Address, of about) (activityView, error) {
+// lately is the end of what happened to an object, for a card beside other things;
+// nil for whose role does not read the audit log, and where there is nothing.
+func (c *Console) lately(r *http.Request, p *place, of about) ([]ui.Event, error) {
+	if !p.may(apikey.ScopeAuditRead) {
+		return nil, nil
+	}
+	view, err := c.activityView(r, p, ui.Address{}, of, recentActivity)
+	return view.Events, err
+}
+
+// activityView is a page of at most n entries, from where at says on.
+func (c *Console) activityView(r *http.Request, p *place, at ui.Address, of about, n int) (activityView, error) {
 	ctx := r.Context()
-	ask := listing.Request{PageSize: shownActivity, PageToken: at.Get("after"), Filter: fmt.Sprintf("target = %q", of.kind+"/"+of.id)}
+	ask := listing.Request{PageSize: n, PageToken: at.Get("after"), Filter: fmt.Sprintf("target = %q", of.kind+"/"+of.id)}
 	if len(of.actions) == 1 {
 		ask.Filter += " AND action = " + of.actions[0]
 	}

@@ -109,6 +109,11 @@ func TestActivity(t *testing.T) {
 			}
 		})
 	}
+	for who, sees := range map[*browser]bool{owner: true, auditor: true, viewer: false} {
+		if body := who.get(t, base+"/users/"+ivo.ID.String()).body; strings.Contains(body, "stolen &lt;phone&gt;") != sees || strings.Contains(body, "left in a taxi") || !strings.Contains(body, "None signs in while the user is blocked") {
+			t.Errorf("%s reads what happened to a user beside the rest: want %t", who.name, sees)
+		}
+	}
 	if res := auditor.get(t, base+"/members/"+vera); res.StatusCode != http.StatusForbidden {
 		t.Errorf("the auditor's page on which a member is changed = %d, want 403", res.StatusCode)
 	}

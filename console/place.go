@@ -329,7 +329,7 @@ func (c *Console) frame(w http.ResponseWriter, r *http.Request, v *visit, p *pla
 	}
 	if p != nil {
 		f.Role, f.Alerts, f.Search = p.label(), p.alerts, p.base+"/search"
-		f.Place = ui.Place{Name: p.name, Note: p.note + " · " + p.label()}
+		f.Place = ui.Place{Href: p.base, Name: p.name, Note: p.note + " · " + p.label()}
 		f.Crumbs = append([]ui.Link{{Href: p.base, Label: p.name}}, crumbs...)
 	}
 	f.Places = placesOf(v, p)

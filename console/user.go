@@ -25,6 +25,8 @@ type userView struct {
 	ui.Page
 	withActivity
 
+	Recent []ui.Event // of its activity; nil for who may not see that
+
 	Base       string // of this user
 	Users      string // of all
 	ID         string
@@ -149,7 +151,13 @@ func (c *Console) userView(r *http.Request, p *place, tab string) (userView, err
 	if view.SeesSess {
 		tabs = append(tabs, ui.Tab{Href: view.Base + "/sessions", Label: "Sessions", Count: open, Here: tab == "sessions"})
 	}
-	view.withActivity, err = c.activity(r, p, view.Base, about{kind: "user", id: view.ID}, tabs...)
+	of := about{kind: "user", id: view.ID}
+	if tab == "" {
+		if view.Recent, err = c.lately(r, p, of); err != nil {
+			return view, err
+		}
+	}
+	view.withActivity, err = c.activity(r, p, view.Base, of, tabs...)
 	return view, err
 }
 

@@ -204,7 +204,7 @@ func (k Kit) Layout(p Page) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = k.head(p.Title+" · "+p.Place.Name, "shell").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = k.head(p.title(), "shell").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

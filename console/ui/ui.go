@@ -74,6 +74,14 @@ type Page struct {
 	Alerts []Alert
 }
 
+// title is what the browser calls the page, before the product's name.
+func (p Page) title() string {
+	if p.Place.Href == "" { // it is in none
+		return p.Title
+	}
+	return p.Title + " · " + p.Place.Name
+}
+
 // Alert is what everybody in a tenant must see on every page.
 type Alert struct {
 	Name  string // of the region, for screen readers

@@ -165,7 +165,7 @@ func TestConsoleRelyingParty(t *testing.T) {
 
 	ana.Open(page)
 	ana.Follow(`.tabs a[href$="/activity"]`)
-	ana.See(".timeline", "Settings update")
+	ana.See(".timeline", "Settings changed")
 	ana.See(".timeline", "Acme Bank")
 	ana.See(".timeline", "Ana Sousa")
 	ana.Inspect("console-activity")
