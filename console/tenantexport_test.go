@@ -2,6 +2,9 @@ package console_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,5 +90,35 @@ func TestExports(t *testing.T) {
 		if a := admin.form(t, at, "reason", "again"); a.StatusCode != http.StatusForbidden || a.Header.Get("Content-Type") == "application/zip" {
 			t.Errorf("%s without a fresh passkey: %d", at, a.StatusCode)
 		}
+	}
+}
+
+// A form that asks for a passkey has a place where the page's script says why it did not get
+// one: without it the script stops before it asks.
+func TestFormsThatAskHaveAPlaceForProblems(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"*.templ", "ui/*.templ"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	asking := regexp.MustCompile(`(?s)<form\b[^>]*data-fresh-until.*?</form>`)
+	n := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range asking.FindAllString(string(raw), -1) {
+			n++
+			if !strings.Contains(form, `class="problem"`) && !strings.Contains(form, ".ProblemBox()") {
+				t.Errorf("%s: %.120s", file, form)
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("%d forms ask for a passkey: the test looks for too little", n)
 	}
 }

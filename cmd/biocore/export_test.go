@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/archive"
+	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 )
 
@@ -198,4 +199,52 @@ func TestTenantExportCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.refused(t, 1, "no archive", "tenant", "verify-export", bad)
+}
+
+// Exports are listed and cancelled from a shell, where no server runs to write them.
+func TestTenantExportsAndCancelCommands(t *testing.T) {
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	cfg.ObjectStorageURL = "file://" + t.TempDir()
+	s := newShell(t, cfg)
+	for _, slug := range []string{"acme", "globex"} {
+		s.must(t, "tenant", "create", slug, "--name", slug, "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
+	}
+	if out := s.must(t, "tenant", "exports", "acme"); out != "no exports\n" {
+		t.Errorf("tenant exports = %q", out)
+	}
+	first := s.read(t, "tenant", "export", "acme", "--reason", "the contract ends").text("id")
+	s.refused(t, 2, "--tenant is required", "tenant", "cancel-export", first)
+	s.refused(t, 2, "an export", "tenant", "cancel-export", "--tenant", "acme", "nonsense")
+	s.refused(t, 1, "no such export", "tenant", "cancel-export", "--tenant", "globex", first)
+	s.refused(t, 1, "no such tenant", "tenant", "exports", "nobody")
+
+	gone := s.read(t, "tenant", "cancel-export", "--tenant", "acme", "--reason", "asked for by mistake", first)
+	if gone.text("id") != first || gone.text("state") != "CANCELLED" || gone.text("endedAt") == "" {
+		t.Errorf("tenant cancel-export = %s", gone.raw)
+	}
+	s.refused(t, 1, "has ended", "tenant", "cancel-export", "--tenant", "acme", first)
+	second := s.read(t, "tenant", "export", "acme", "--reason", "now in earnest").text("id")
+	if out := s.must(t, "tenant", "cancel-export", "--tenant", "acme", second); !strings.Contains(out, second+" is cancelled") {
+		t.Errorf("tenant cancel-export = %q", out)
+	}
+
+	list, _ := s.read(t, "tenant", "exports", "acme").at("exports").([]any)
+	if len(list) != 2 {
+		t.Fatalf("tenant exports --json = %v", list)
+	}
+	for i, want := range []string{second, first} { // the newest first
+		if e, _ := list[i].(map[string]any); e["id"] != want || e["state"] != "CANCELLED" {
+			t.Errorf("exports[%d] = %v, want %s", i, e, want)
+		}
+	}
+	if out := s.must(t, "tenant", "exports", "acme"); !strings.Contains(out, "cancelled") || !strings.Contains(out, "the contract ends") || !strings.Contains(out, first) {
+		t.Errorf("tenant exports = %s", out)
+	}
+	if out := s.must(t, "tenant", "exports", "globex"); out != "no exports\n" {
+		t.Errorf("another tenant's: %s", out)
+	}
+	if out := s.must(t, "audit", "list", "--tenant", "acme", "--filter", "action = export.cancel"); !strings.Contains(out, "asked for by mistake") {
+		t.Errorf("audit list = %s", out)
+	}
 }

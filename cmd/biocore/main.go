@@ -56,6 +56,8 @@ func commands() []command {
 		{"tenant delete", "SLUG", "destroy a tenant in 30 days", "biocore tenant delete globex --confirm globex --reason 'contract ended'", runTenantDelete},
 		{"tenant restore", "SLUG", "take a deletion back, within the 30 days", "biocore tenant restore globex --reason 'contract renewed'", runTenantRestore},
 		{"tenant export", "SLUG", "have all that a tenant has written into an archive, and fetch it", "biocore tenant export acme --reason 'the contract ends' --wait --out acme.zip", runTenantExport},
+		{"tenant exports", "SLUG", "list a tenant's exports, and how far each is", "biocore tenant exports acme", runTenantExports},
+		{"tenant cancel-export", "ID", "end an export that is being written, and remove what is written of it", "biocore tenant cancel-export --tenant acme --reason 'asked for by mistake' 0193a7d2-5b1e-7000-8000-000000000000", runTenantCancelExport},
 		{"tenant verify-export", "FILE", "check an archive by itself, without a network", "biocore tenant verify-export acme.zip", runTenantVerifyExport},
 		{"tenant quotas", "SLUG", "show and settle what a tenant may use", "biocore tenant quotas acme --mau 10000 --ceremonies 1000000:hard --storage none", runTenantQuotas},
 		{"usage", "", "show what a tenant uses, day by day", "biocore usage --tenant acme --from 2026-11-01", runUsage},

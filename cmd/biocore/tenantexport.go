@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/db/blob"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -188,6 +191,86 @@ func printExport(w io.Writer, e archive.Export, slug, file string) error {
 		return err
 	}
 	return nil
+}
+
+// runTenantExports lists a tenant's exports, the newest first.
+func runTenantExports(ctx context.Context, env *environment, args []string) error {
+	var asJSON bool
+	fs := flags(env, "tenant exports", &asJSON)
+	config := configFlag(fs)
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	return inTenant(ctx, env, *config, fs.Arg(0), func(c *control, sc scope.Scope) error {
+		s, err := c.archives(ctx)
+		if err != nil {
+			return err
+		}
+		found, err := everyPage("", func(req listing.Request) (listing.Page[archive.Export], error) {
+			return s.List(ctx, sc, sc.Tenant(), req)
+		})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			out := make([]exportJSON, len(found))
+			for i, e := range found {
+				out[i] = toExportJSON(e)
+			}
+			return printJSON(env.out, map[string]any{"exports": out})
+		}
+		if len(found) == 0 {
+			_, err := fmt.Fprintln(env.out, "no exports")
+			return err
+		}
+		rows := [][]string{{"STATE", "FILES", "ROWS", "SIZE", "ASKED", "BY", "KEPT UNTIL", "REASON", "ID"}}
+		for _, e := range found {
+			state := strings.ToLower(string(e.State))
+			if e.Failure != "" {
+				state += " " + e.Failure
+			}
+			rows = append(rows, []string{
+				state, fmt.Sprintf("%d of %d", e.FilesDone, e.FilesTotal), fmt.Sprint(e.Rows), fmt.Sprint(e.Size),
+				moment(&e.CreatedAt), cmp.Or(e.AskedName, e.AskedBy), moment(e.ExpiresAt), e.Reason, e.ID.String(),
+			})
+		}
+		return table(env.out, rows)
+	})
+}
+
+// runTenantCancelExport ends an export that is open.
+func runTenantCancelExport(ctx context.Context, env *environment, args []string) error {
+	const command = "tenant cancel-export"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", "the tenant's `slug`; required")
+	reason := reasonFlag(fs, "`text` for the audit log")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	if *slug == "" {
+		return misuse(env, command, "--tenant is required")
+	}
+	id, err := parseID(env, command, "an export: see biocore tenant exports", fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		s, err := c.archives(ctx)
+		if err != nil {
+			return err
+		}
+		e, err := s.Cancel(ctx, sc, archive.CancelRequest{Tenant: sc.Tenant(), ID: id, Reason: *reason})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, toExportJSON(e))
+		}
+		_, err = fmt.Fprintf(env.out, "export %s is cancelled; a server removes what is written of it\n", e.ID)
+		return err
+	})
 }
 
 // errArchive is returned when the report, which is printed, says why.

@@ -20,7 +20,7 @@ func TestDescriptions(t *testing.T) {
 			var typed struct {
 				Paths map[string]map[string]struct {
 					OperationID string `yaml:"operationId"`
-					Security    []any // of its own: [] for anybody
+					Security    []any  // of its own: [] for anybody
 					Responses   map[string]any
 				}
 			}

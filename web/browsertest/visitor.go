@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
@@ -179,6 +180,41 @@ func (v *Visitor) Type(selector, text string) {
 func (v *Visitor) Press(keys string) {
 	v.t.Helper()
 	v.do("press keys", chromedp.KeyEvent(keys))
+}
+
+// Download does what downloads one file, and returns its name and what is in it.
+func (v *Visitor) Download(do func()) (name string, content []byte) {
+	v.t.Helper()
+	folder := v.t.TempDir()
+	call(v, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(v.ctx).BrowserContextID, DownloadPath: folder,
+	})
+	do()
+	v.await(func() bool {
+		for _, file := range readFolder(v.t, folder) { // the browser gives a file its name when it is whole
+			if !strings.HasSuffix(file, ".crdownload") && !strings.HasPrefix(file, ".") {
+				name = file
+			}
+		}
+		return name != ""
+	}, func() string { return fmt.Sprintf("nothing is downloaded: %v", readFolder(v.t, folder)) })
+	content, err := os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // G304: a folder of the test's own
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return name, content
+}
+
+func readFolder(t testing.TB, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // See waits until a visible element that matches the selector contains text.

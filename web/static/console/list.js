@@ -29,11 +29,14 @@ export function lists(scope) {
 
 /**
  * An element with data-refresh is read again every so many seconds, from the page's own address, while somebody looks
- * at it, has nothing open or focused in it, and data-paused is not set.
+ * at it, has nothing open or focused in it, and data-paused is not set; until it comes without data-refresh.
  */
 export function refreshes(scope, ready) {
   for (const part of scope.querySelectorAll("[data-refresh][id]")) {
-    setInterval(() => void again(part.id, ready), Number(part.dataset.refresh) * 1000);
+    const timer = setInterval(() => {
+      if ("refresh" in (document.getElementById(part.id)?.dataset ?? {})) void again(part.id, ready);
+      else clearInterval(timer);
+    }, Number(part.dataset.refresh) * 1000);
   }
 }
 

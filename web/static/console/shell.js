@@ -30,11 +30,8 @@ function ready(scope) {
     if ("clock" in time.dataset) time.textContent = local;
   }
   lists(scope);
+  for (const form of scope.querySelectorAll("form[data-fresh-until]")) confirms(form);
 }
-
-ready(document);
-refreshes(document, ready);
-lives(document, ready);
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -56,7 +53,8 @@ function asks(form) {
   return roles.includes(form.elements.role?.value);
 }
 
-for (const form of document.querySelectorAll("form[data-fresh-until]")) {
+/** Has a form ask for a passkey before it goes out, where the last one is too long ago. */
+function confirms(form) {
   form.addEventListener("submit", (event) => {
     if (!asks(form) || fresh(form)) return;
     event.preventDefault();
@@ -71,6 +69,10 @@ for (const form of document.querySelectorAll("form[data-fresh-until]")) {
     });
   });
 }
+
+ready(document);
+refreshes(document, ready);
+lives(document, ready);
 
 const add = document.getElementById("add-passkey");
 if (add !== null) {
@@ -119,6 +121,6 @@ document.addEventListener("click", (event) => {
   if (link.target === "" && !link.hasAttribute("download") && link.origin === location.origin && link.pathname + link.search !== location.pathname + location.search) going();
 });
 document.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented) going();
+  if (!event.defaultPrevented && !("file" in event.target.dataset)) going(); // a file leaves the page where it is
 });
 addEventListener("pageshow", () => document.body.removeAttribute("data-going"));
