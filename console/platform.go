@@ -47,6 +47,7 @@ type tenantsView struct {
 type tenantRow struct {
 	Name, Slug, Mode, State, Href string
 	Plan, Region, Users           string
+	Month                         monthCell
 	Active                        *ui.Moment // nil: never
 	Created                       ui.Moment
 }
@@ -57,6 +58,7 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 	filters := []ui.Filter{
 		{Name: "state", Label: "State", Value: here.Get("state"), Choices: []ui.Choice{{Label: "Any"}, {Value: "ACTIVE", Label: "Active"}, {Value: "SUSPENDED", Label: "Suspended"}, {Value: "DELETING", Label: "Being deleted"}}},
 		{Name: "mode", Label: "Mode", Value: here.Get("mode"), Choices: []ui.Choice{{Label: "Any"}, {Value: "LIVE", Label: "Live"}, {Value: "TEST", Label: "Test"}}},
+		{Name: "level", Label: "Availability", Value: here.Get("level"), Choices: []ui.Choice{{Label: "Any"}, {Value: "missed", Label: "Objective missed"}, {Value: "kept", Label: "Objective kept"}}},
 	}
 	view := tenantsView{
 		MayCreate: p.may(apikey.ScopeTenantsWrite),
@@ -68,6 +70,10 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 			terms = append(terms, term[0]+" = "+strconv.Quote(term[1]))
 		}
 	}
+	objective := c.system.Objective()
+	if op := map[string]string{"missed": "<", "kept": ">="}[here.Get("level")]; op != "" {
+		terms = append(terms, "availability "+op+" "+strconv.FormatFloat(100*objective, 'f', 6, 64))
+	}
 	list, err := c.tenants.List(r.Context(), p.sc, listing.Request{Filter: strings.Join(terms, " AND "), PageToken: here.Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
@@ -77,7 +83,7 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 		t := &list.Items[i]
 		row := tenantRow{
 			Name: t.Name, Slug: t.Slug, Mode: modeLabel(string(t.Mode)), State: string(t.State), Href: tenantsPath + "/" + t.Slug,
-			Plan: t.Plan, Region: t.Region, Users: ui.Thousands(t.Users), Created: ui.Ago(t.CreatedAt, c.now()),
+			Plan: t.Plan, Region: t.Region, Users: ui.Thousands(t.Users), Month: newMonthCell(t.Month, objective), Created: ui.Ago(t.CreatedAt, c.now()),
 		}
 		if t.LastActiveAt != nil {
 			active := ui.Ago(*t.LastActiveAt, c.now())
@@ -89,7 +95,7 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 	view.Pager.Turn(here, here.Query, list.NextToken)
 	view.Columns = columnsOf(r, v, here, "tenants",
 		ui.Column{Label: "Name"}, ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Plan", Class: "opt", Name: "plan"}, ui.Column{Label: "Region", Class: "opt", Name: "region"},
-		ui.Column{Label: "Mode", Class: "opt", Name: "mode"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"}, ui.Column{Label: "Last activity", Class: "when", Name: "active"},
+		ui.Column{Label: "Mode", Class: "opt", Name: "mode"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"}, ui.Column{Label: "Availability", Class: "opt", Name: "availability"}, ui.Column{Label: "Last activity", Class: "when", Name: "active"},
 		ui.Column{Label: "Created", Class: "opt", Order: "descending", Name: "created"})
 	view.Page = c.frame(w, r, v, p, "Tenants", tenantsPath)
 	c.render(w, r, http.StatusOK, c.tenantsPage(view))
@@ -179,7 +185,7 @@ func (c *Console) showTenant(w http.ResponseWriter, r *http.Request, v *visit, p
 	}
 	now := c.now()
 	view := tenantView{
-		Tenant: tenantRow{Name: t.Name, Slug: t.Slug, Mode: modeLabel(string(t.Mode)), State: string(t.State), Href: t.href()},
+		Tenant: tenantRow{Name: t.Name, Slug: t.Slug, Mode: modeLabel(string(t.Mode)), State: string(t.State), Href: t.href(), Month: newMonthCell(t.Month, c.system.Objective())},
 		ID:     t.ID.String(), RPID: t.RPID, Origins: t.Origins, Created: ui.At(t.CreatedAt), Suspended: t.SuspendReason,
 	}
 	if look := c.lookOf(v, t.Slug); look != nil {

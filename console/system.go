@@ -24,6 +24,7 @@ type systemView struct {
 	ui.Page
 
 	State        system.State
+	Level        levelView
 	Well         bool
 	At           ui.Moment
 	Dependencies []dependencyRow
@@ -90,7 +91,7 @@ func (c *Console) showSystem(w http.ResponseWriter, r *http.Request, v *visit, p
 		c.fail(w, r, v, err)
 		return
 	}
-	view := systemView{State: state, Well: state.Well(), At: ui.At(state.At)}
+	view := systemView{State: state, Level: newLevelView(&state.ServiceLevel), Well: state.Well(), At: ui.At(state.At)}
 	for _, d := range state.Dependencies {
 		view.Dependencies = append(view.Dependencies, newDependencyRow(d))
 	}

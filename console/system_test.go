@@ -29,6 +29,35 @@ func TestSystem(t *testing.T) {
 			t.Error("who may only look sees a button, or sees nothing")
 		}
 	})
+	t.Run("says how sign-in fares, and of which tenant", func(t *testing.T) {
+		if page := boss.get(t, "/console/platform/system").body; !strings.Contains(page, "Service level of sign-in") || !strings.Contains(page, "No sign-ins within 30 days") {
+			t.Error("without sign-ins the page does not say that there were none")
+		}
+		if page := boss.get(t, "/console/platform/tenants").body; !strings.Contains(page, "No sign-ins") {
+			t.Error("a tenant without sign-ins has an availability")
+		}
+		s.exec(t, `INSERT INTO stats_counts (tenant_id, step, at, counts, answered, timed, prompt)
+			SELECT $1, step, date_bin(make_interval(secs => step), now(), 'epoch'), '{}', 9990, 4, 3 FROM unnest(ARRAY[300, 3600, 86400]) step`, sc.Tenant())
+		s.exec(t, `INSERT INTO stats_faults (tenant_id, at, faults) VALUES ($1, date_bin('5 minutes', now(), 'epoch'), 15)`, sc.Tenant())
+		s.exec(t, `UPDATE tenants SET month_answered = 9990, month_faults = 15 WHERE id = $1`, sc.Tenant())
+		page := boss.get(t, "/console/platform/system").body
+		for _, want := range []string{"99.85%", "−49.93%", "15 faults of about 10", "75%", "1.5×", "Overspent", "Burning slowly", "Kept", "Needs a look"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		for level, found := range map[string]bool{"": true, "missed": true, "kept": false} {
+			list := boss.get(t, "/console/platform/tenants?level="+level).body
+			if got := strings.Contains(list, "99.85%") && strings.Contains(list, "Missed"); got != found {
+				t.Errorf("tenants whose level is %q: found %t, want %t", level, got, found)
+			}
+		}
+		if res := owner.get(t, "/console/platform/tenants"); res.StatusCode != http.StatusNotFound || strings.Contains(res.body, "99.85") {
+			t.Errorf("a tenant's owner gets %d, want 404", res.StatusCode)
+		}
+		s.exec(t, "DELETE FROM stats_counts WHERE tenant_id = $1", sc.Tenant())
+		s.exec(t, "DELETE FROM stats_faults WHERE tenant_id = $1", sc.Tenant())
+	})
 	t.Run("is nothing to others", func(t *testing.T) {
 		if res := owner.get(t, "/console/platform/system"); res.StatusCode != http.StatusNotFound {
 			t.Errorf("a tenant's owner gets %d, want 404", res.StatusCode)

@@ -17,6 +17,7 @@ import (
 	"github.com/biocore-id/biocore/cmd/biocore/demodata"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/jobs"
+	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
@@ -77,6 +78,9 @@ func settle(ctx context.Context, p *platform, cfg Config) error {
 	if err := p.stats.Maintain(ctx, sc); err != nil {
 		return fmt.Errorf("count the demo data: %w", err)
 	}
+	if err := spoil(ctx, p, sc); err != nil {
+		return fmt.Errorf("faults of the demo data: %w", err)
+	}
 	if err := p.usage.Measure(ctx, sc); err != nil {
 		return fmt.Errorf("measure the demo data: %w", err)
 	}
@@ -85,6 +89,29 @@ func settle(ctx context.Context, p *platform, cfg Config) error {
 	}
 	_, err = dashboard.New(p.store).Create(ctx, sc, "Morning look", dashboard.Usual())
 	return err
+}
+
+// spoil puts the faults of the month where a server would have: a short outage of the database, and what a month has beside.
+func spoil(ctx context.Context, p *platform, sc scope.Scope) error {
+	today := p.store.Now().Truncate(24 * time.Hour)
+	var faults tenantq.AddStatsFaultsParams
+	return p.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		made, err := tx.GetTenant(ctx)
+		if err != nil {
+			return err
+		}
+		faults.Ats, faults.Faults = nil, nil
+		for _, f := range []struct {
+			ago int // days
+			at  time.Duration
+			n   int64
+		}{{1, 10*time.Hour + 10*time.Minute, 1}, {9, 14 * time.Hour, 2}, {9, 14*time.Hour + 5*time.Minute, 1}, {17, 8*time.Hour + 45*time.Minute, 1}, {23, 16*time.Hour + 20*time.Minute, 1}} {
+			if at := today.AddDate(0, 0, -f.ago).Add(f.at); at.After(made.CreatedAt) {
+				faults.Ats, faults.Faults = append(faults.Ats, at), append(faults.Faults, f.n)
+			}
+		}
+		return tx.AddStatsFaults(ctx, faults)
+	})
 }
 
 // live makes acme on the first day, and lives through all of them.

@@ -82,6 +82,12 @@ func TestDemoData(t *testing.T) {
 	if n := count(`SELECT count(DISTINCT monthly_active_users) FROM usage_days WHERE ` + acme); n < 2 && now.UTC().Day() > 2 {
 		t.Error("active users do not grow from day to day")
 	}
+	if n := count(`SELECT coalesce(sum(faults), 0)::integer FROM stats_faults WHERE at > $1 AND at < $2 AND `+acme, now.AddDate(0, 0, -5), now); n != 1 {
+		t.Errorf("%d faults of four days, want 1", n)
+	}
+	if n := count(`SELECT month_answered::integer FROM tenants WHERE slug = 'acme' AND month_faults = 1`); n < made.SignIns {
+		t.Errorf("the tenant's month has %d that were answered, and a fault, want each sign-in at least", n)
+	}
 	// The tenant goes on from there: who signs in now is after them all.
 	if n := count(`SELECT count(*) FROM tenants WHERE slug = 'acme' AND created_at > $1`, now.AddDate(0, 0, -4).Add(24*time.Hour)); n != 0 {
 		t.Error("the tenant is younger than what happened in it")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // objective is SLOObjective as a share.
-func (c *Config) objective() float64 { return c.SLOObjective / 100 }
+func (c *Config) objective() float64 { return math.Round(c.SLOObjective*1e6) / 1e8 } // 99.9 / 100 would be more than .999
 
 // validObjective refuses what leaves nothing to fail, or what nobody would promise.
 func (c *Config) validObjective() error {
@@ -42,9 +43,8 @@ func runSLO(ctx context.Context, env *environment, args []string) error {
 	}
 	rows := [][]string{{"WINDOW", "ANSWERED", "FAULTS", "AVAILABILITY", "BURN RATE", "THRESHOLD", "STATE"}}
 	for _, w := range level.Windows {
-		a := toAvailability(w.Level)
 		rows = append(rows, []string{
-			w.Name, strconv.FormatInt(a.Answered, 10), strconv.FormatInt(a.Faults, 10), a.text(),
+			w.Name, strconv.FormatInt(w.Answered, 10), strconv.FormatInt(w.Faults, 10), percent(w.Level),
 			strconv.FormatFloat(w.Burn, 'f', 2, 64), strconv.FormatFloat(w.Threshold, 'g', -1, 64),
 			strings.ToLower(strings.ReplaceAll(string(w.Mark), "_", " ")),
 		})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,12 +49,12 @@ func toAvailability(l stats.Level) availability {
 	return a
 }
 
-// text is the percentage, cut off and not rounded: 99.9996 % is not all.
-func (a availability) text() string {
-	if a.Percent == nil {
+// percent is a level's availability for people.
+func percent(l stats.Level) string {
+	if l.Tried() == 0 {
 		return "-"
 	}
-	return strconv.FormatFloat(math.Floor(*a.Percent*1000)/1000, 'f', -1, 64) + " %"
+	return l.Percent() + " %"
 }
 
 func toTenantJSON(t tenant.Tenant) tenantJSON {
@@ -122,7 +120,7 @@ func runTenantList(ctx context.Context, env *environment, args []string) error {
 	var asJSON bool
 	fs := flags(env, "tenant list", &asJSON)
 	config := configFlag(fs)
-	filter := fs.String("filter", "", "an AIP-160 `expression` over slug, mode, state and createdAt")
+	filter := fs.String("filter", "", "an AIP-160 `expression` over slug, mode, state, createdAt and availability")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -150,7 +148,7 @@ func runTenantList(ctx context.Context, env *environment, args []string) error {
 	}
 	rows := [][]string{{"SLUG", "NAME", "MODE", "STATE", "RP ID", "30 DAYS", "CREATED", "ID"}}
 	for _, t := range tenants {
-		rows = append(rows, []string{t.Slug, t.Name, string(t.Mode), string(t.State), t.RPID, toAvailability(t.Month).text(), moment(&t.CreatedAt), t.ID.String()})
+		rows = append(rows, []string{t.Slug, t.Name, string(t.Mode), string(t.State), t.RPID, percent(t.Month), moment(&t.CreatedAt), t.ID.String()})
 	}
 	return table(env.out, rows)
 }

@@ -74,7 +74,7 @@ type SumLevelsRow struct {
 
 // How the ceremonies of all tenants fared since a time, without those of the console's own
 // people. Each tenant's rows are looked up by themselves: the index begins with the tenant.
-// Index: stats_counts_pkey, stats_faults_pkey.
+// Index: stats_counts_pkey. stats_faults is read as a whole: most five minutes have no row.
 func (q *Queries) SumLevels(ctx context.Context, arg SumLevelsParams) (SumLevelsRow, error) {
 	row := q.db.QueryRow(ctx, SumLevels, arg.FromAt, arg.Step)
 	var i SumLevelsRow

@@ -224,18 +224,22 @@ WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND state = ANY ($4::text[])
   AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
   AND ($6::timestamptz IS NULL OR created_at < $6::timestamptz)
+  AND ($7::float8 IS NULL OR month_answered < $7::float8 * (month_answered + month_faults))
+  AND ($8::float8 IS NULL OR month_answered + month_faults > 0 AND month_answered >= $8::float8 * (month_answered + month_faults))
   AND slug <> 'platform'
-ORDER BY id DESC LIMIT $7
+ORDER BY id DESC LIMIT $9
 `
 
 type ListTenantsParams struct {
-	BeforeID      *uuid.UUID
-	Slug          *string
-	Mode          *string
-	States        []string
-	CreatedFrom   *time.Time
-	CreatedBefore *time.Time
-	MaxRows       int32
+	BeforeID          *uuid.UUID
+	Slug              *string
+	Mode              *string
+	States            []string
+	CreatedFrom       *time.Time
+	CreatedBefore     *time.Time
+	AvailabilityBelow *float64
+	AvailabilityFrom  *float64
+	MaxRows           int32
 }
 
 // Keyset by id, newest first; without the reserved platform tenant. Index: tenants_pkey, backwards.
@@ -247,6 +251,8 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 		arg.States,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
+		arg.AvailabilityBelow,
+		arg.AvailabilityFrom,
 		arg.MaxRows,
 	)
 	if err != nil {

@@ -3,6 +3,7 @@ package stats
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/biocore-id/biocore/db"
@@ -36,6 +37,17 @@ func (l Level) Availability() (float64, bool) {
 		return 0, false
 	}
 	return float64(l.Answered) / float64(l.Tried()), true
+}
+
+// Percent is the availability for people, to three places and never better than it is:
+// 99.999, and not 100, where one of ten million failed. Empty where nothing was tried.
+func (l Level) Percent() string {
+	if l.Tried() == 0 {
+		return ""
+	}
+	const whole = 100_000 // thousandths of a percent
+	lost := (l.Faults*whole + l.Tried() - 1) / l.Tried()
+	return strconv.FormatFloat(float64(whole-lost)/1000, 'f', -1, 64)
 }
 
 // Burn is how fast the error budget is used: 1 uses it up just when the time is over that

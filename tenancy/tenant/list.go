@@ -3,6 +3,8 @@ package tenant
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -37,7 +39,8 @@ func (s *Service) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Tenant
 
 // List returns one page of the tenants, the newest first, without the platform's own.
 //
-// Filters: slug (=), mode (=, !=), state (=, !=), createdAt (= < <= > >=).
+// Filters: slug (=), mode (=, !=), state (=, !=), createdAt (= < <= > >=), availability (< >=),
+// in percent of 30 days: a tenant of which nothing is known is on neither side.
 // listing.ErrFilter, listing.ErrPageToken.
 func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[Tenant], error) {
 	var page listing.Page[Tenant]
@@ -108,8 +111,10 @@ func listParams(filter string) (params platformq.ListTenantsParams, some bool, e
 			err = states.Narrow(t)
 		case "createdAt":
 			err = created.Narrow(t)
+		case "availability":
+			err = narrowAvailability(&params, t)
 		default:
-			err = t.Refuse("expected one of slug, mode, state, createdAt")
+			err = t.Refuse("expected one of slug, mode, state, createdAt, availability")
 		}
 		if err != nil {
 			return params, false, err
@@ -125,4 +130,26 @@ func listParams(filter string) (params platformq.ListTenantsParams, some bool, e
 	params.States = states.Left()
 	params.CreatedFrom, params.CreatedBefore = created.From, created.Before
 	return params, !slug.Conflict && len(mode) > 0 && len(params.States) > 0, nil
+}
+
+// narrowAvailability takes a bound in percent; of two on one side the narrower counts.
+func narrowAvailability(params *platformq.ListTenantsParams, t listing.Term) error {
+	percent, err := strconv.ParseFloat(t.Literal, 64)
+	if err != nil || !(percent >= 0 && percent <= 100) {
+		return t.Refuse("expected a percentage, 0 to 100")
+	}
+	share := math.Round(percent*1e6) / 1e8 // 99.9 / 100 would be more than .999
+	switch t.Op {
+	case listing.Less:
+		if params.AvailabilityBelow == nil || share < *params.AvailabilityBelow {
+			params.AvailabilityBelow = &share
+		}
+	case listing.GreaterEqual:
+		if params.AvailabilityFrom == nil || share > *params.AvailabilityFrom {
+			params.AvailabilityFrom = &share
+		}
+	case listing.Equal, listing.NotEqual, listing.LessEqual, listing.Greater:
+		return t.Refuse("expected < or >=")
+	}
+	return nil
 }

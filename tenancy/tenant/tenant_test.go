@@ -471,6 +471,11 @@ func TestList(t *testing.T) {
 	if _, err := f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: made[3].ID}); err != nil {
 		t.Fatal(err)
 	}
+	for i, month := range [][2]int{{999, 1}, {998, 1}, {0, 0}, {5, 0}, {0, 3}} {
+		if _, err := f.store.Superuser(t).Exec(t.Context(), "UPDATE tenants SET month_answered = $2, month_faults = $3 WHERE id = $1", made[i].ID, month[0], month[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
 	since := " AND createdAt >= " + start.Format(time.RFC3339Nano)
 	list := func(req listing.Request) []uuid.UUID {
 		t.Helper()
@@ -509,6 +514,9 @@ func TestList(t *testing.T) {
 		{"contradiction", "mode = LIVE AND mode = TEST", nil},
 		{"two slugs", "slug = a AND slug = b", nil},
 		{"before", "createdAt < " + made[2].CreatedAt.Format(time.RFC3339Nano) + since, []int{1, 0}},
+		{"below an objective", "availability < 99.9" + since, []int{4, 1}},
+		{"at an objective", "availability >= 99.9" + since, []int{3, 0}},
+		{"between", "availability >= 99 AND availability >= 90 AND availability < 99.95 AND availability < 100" + since, []int{1, 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := list(listing.Request{PageSize: 2, Filter: tt.filter})
@@ -521,7 +529,7 @@ func TestList(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"name = x", "slug != x", "mode = DEV", "state", "createdAt = yesterday"} {
+	for _, bad := range []string{"name = x", "slug != x", "mode = DEV", "state", "createdAt = yesterday", "availability = 99", "availability < most", "availability < NaN", "availability >= 101"} {
 		if _, err := f.svc.List(t.Context(), operator, listing.Request{Filter: bad}); !errors.Is(err, listing.ErrFilter) {
 			t.Errorf("filter %q = %v, want ErrFilter", bad, err)
 		}

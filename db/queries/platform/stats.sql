@@ -14,7 +14,7 @@ ORDER BY fresh.at IS NULL, m.counted_to NULLS FIRST LIMIT sqlc.arg(max_rows);
 -- name: SumLevels :one
 -- How the ceremonies of all tenants fared since a time, without those of the console's own
 -- people. Each tenant's rows are looked up by themselves: the index begins with the tenant.
--- Index: stats_counts_pkey, stats_faults_pkey.
+-- Index: stats_counts_pkey. stats_faults is read as a whole: most five minutes have no row.
 SELECT coalesce(sum(c.answered), 0)::bigint AS answered, coalesce(sum(c.timed), 0)::bigint AS timed, coalesce(sum(c.prompt), 0)::bigint AS prompt,
   (SELECT coalesce(sum(f.faults), 0) FROM stats_faults f WHERE f.at >= sqlc.arg(from_at))::bigint AS faults
 FROM tenants t CROSS JOIN LATERAL (

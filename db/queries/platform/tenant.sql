@@ -33,6 +33,8 @@ WHERE (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
   AND state = ANY (sqlc.arg(states)::text[])
   AND (sqlc.narg(created_from)::timestamptz IS NULL OR created_at >= sqlc.narg(created_from)::timestamptz)
   AND (sqlc.narg(created_before)::timestamptz IS NULL OR created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(availability_below)::float8 IS NULL OR month_answered < sqlc.narg(availability_below)::float8 * (month_answered + month_faults))
+  AND (sqlc.narg(availability_from)::float8 IS NULL OR month_answered + month_faults > 0 AND month_answered >= sqlc.narg(availability_from)::float8 * (month_answered + month_faults))
   AND slug <> 'platform'
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 

@@ -514,7 +514,8 @@ type ListTenantsRequest struct {
 	// The `nextPageToken` of the page before; absent for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
-	// `<=`, `>`, `>=`. Fields: `slug`, `mode`, `state`, `createdAt`.
+	// `<=`, `>`, `>=`. Fields: `slug`, `mode`, `state`, `createdAt`, `availability` (`<` and
+	// `>=`, in percent of 30 days).
 	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
