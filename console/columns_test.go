@@ -34,7 +34,7 @@ func TestColumns(t *testing.T) {
 		mark  string
 	}{
 		"users": {base + "/users", 5, ">State"}, "credentials": {base + "/credentials", 5, ">State"}, "sessions": {base + "/sessions", 5, ">State"}, "apikeys": {base + "/apikeys", 5, ">State"},
-		"members": {base + "/members", 4, ">Role"}, "models": {base + "/authenticators", 6, ">Status"}, "versions": {base + "/policies/versions", 5, ">State"},
+		"members": {base + "/members", 6, ">Role"}, "models": {base + "/authenticators", 6, ">Status"}, "versions": {base + "/policies/versions", 5, ">State"},
 		"tenants": {"/console/platform/tenants", 8, ">State"},
 	} {
 		t.Run(list, func(t *testing.T) {

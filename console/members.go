@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -26,6 +27,7 @@ func (c *Console) memberRoutes(mux *http.ServeMux) {
 
 func (c *Console) membersUnder(mux *http.ServeMux, base string, in inPlace, reads, writes string) {
 	mux.HandleFunc("GET "+base+"/members", in(reads, c.showMembers))
+	mux.HandleFunc("GET "+base+"/members/export", in(reads, c.exportMembers))
 	mux.HandleFunc("POST "+base+"/invitations", in(writes, c.invite))
 	mux.HandleFunc("POST "+base+"/invitations/{id}/revoke", in(writes, c.uninvite))
 	mux.HandleFunc("GET "+base+"/members/{id}", in(writes, c.showMember))
@@ -51,6 +53,7 @@ type membersView struct {
 	Staff       bool
 	Members     []memberRow
 	Columns     ui.Columns
+	CSV, JSON   string
 	Invitations []invitationRow
 	MayInvite   bool
 	Activity    bool // of members may be seen
@@ -64,6 +67,8 @@ type memberRow struct {
 	ID, Name  string
 	Role      member.Role
 	Since     ui.Moment
+	Seen      *ui.Moment // in the console, in whichever tenant; nil for never
+	Passkeys  string     // how many
 	You       bool
 	MayChange bool
 }
@@ -109,7 +114,10 @@ func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p
 	if p.staff {
 		title = "Staff"
 	}
-	view.Columns = columnsOf(r, v, ui.Address{Path: p.base + "/members", Query: r.URL.Query()}, "members", ui.Column{Label: "Name"}, ui.Column{Label: "Role", Name: "role"}, ui.Column{Label: "Since", Class: "when", Name: "since"})
+	view.Columns = columnsOf(r, v, ui.Address{Path: p.base + "/members", Query: r.URL.Query()}, "members", ui.Column{Label: "Name"}, ui.Column{Label: "Role", Name: "role"},
+		ui.Column{Label: "Last seen", Class: "when", Name: "seen"}, ui.Column{Label: "Passkeys", Class: "num opt", Name: "passkeys"}, ui.Column{Label: "Since", Class: "num opt", Name: "since"})
+	export := ui.Address{Path: p.base + "/members/export"}
+	view.CSV, view.JSON = export.Without(), export.With("format", "json")
 	if view.MayInvite {
 		view.Columns.All = append(view.Columns.All, ui.Column{Label: "Change", Hidden: true})
 	}
@@ -143,10 +151,16 @@ func (c *Console) membersView(ctx context.Context, v *visit, p *place) (membersV
 	if err != nil {
 		return view, err
 	}
+	presences, err := c.members.Presences(ctx, members)
+	if err != nil {
+		return view, err
+	}
 	now, gives := c.now(), p.me.Role.Gives()
 	for _, m := range members {
+		known := presences[m.PersonID]
 		view.Members = append(view.Members, memberRow{
 			ID: m.ID.String(), Name: names[m.PersonID], Role: m.Role, Since: ui.Ago(m.CreatedAt, now), You: m.PersonID == v.session.PersonID,
+			Seen: c.moment(known.LastSeenAt), Passkeys: strconv.Itoa(known.Passkeys),
 			MayChange: view.MayInvite && slices.Contains(gives, m.Role),
 		})
 	}
@@ -173,6 +187,41 @@ func (c *Console) membersView(ctx context.Context, v *visit, p *place) (membersV
 		view.Recoveries = append(view.Recoveries, newRecoveryView(&p.recoveries[i], names, now, p.base))
 	}
 	return view, nil
+}
+
+// exportMembers writes the list, which is one page.
+func (c *Console) exportMembers(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.export(w, r, v, exported{
+		Name:    "members",
+		Columns: []string{"id", "personId", "name", "role", "lastSeenAt", "passkeys", "invitedBy", "createdAt"},
+		Next: func(string) ([][]string, string, error) {
+			members, err := c.members.List(r.Context(), p.sc)
+			if err != nil {
+				return nil, "", err
+			}
+			people := make([]uuid.UUID, 0, 2*len(members))
+			for _, m := range members {
+				people = append(people, m.PersonID, who(m.InvitedBy))
+			}
+			names, err := c.names(r.Context(), people)
+			if err != nil {
+				return nil, "", err
+			}
+			presences, err := c.members.Presences(r.Context(), members)
+			if err != nil {
+				return nil, "", err
+			}
+			rows := make([][]string, len(members))
+			for i, m := range members {
+				known := presences[m.PersonID]
+				rows[i] = []string{
+					m.ID.String(), m.PersonID.String(), names[m.PersonID], string(m.Role), iso(known.LastSeenAt), strconv.Itoa(known.Passkeys),
+					whoLabel(m.InvitedBy, names), iso(&m.CreatedAt),
+				}
+			}
+			return rows, "", nil
+		},
+	})
 }
 
 // isTop reports whether r is a role that decides who else has it.

@@ -274,3 +274,28 @@ func TestStaffPage(t *testing.T) {
 		t.Errorf("an admin invites = %d, want 303", res.StatusCode)
 	}
 }
+
+// The list says when somebody was here last and how many passkeys they have, on the page and
+// in its files, which go to who may read it and to nobody else.
+func TestMembersPresence(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	_, foreign := s.tenant(t)
+	s.person(t, "=Oda", acme, member.Owner)
+	s.exec(t, `UPDATE console_sessions SET last_seen_at = last_seen_at - interval '3 hours' WHERE tenant_id = $1`, s.home.Tenant())
+	vic := s.person(t, "Vic", acme, member.Viewer)
+	page := vic.get(t, "/console/t/"+slug+"/members").body
+	for _, want := range []string{">Last seen<", ">3 h ago<", `<td class="num opt">1</td>`, `members/export?format=json`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %s:\n%s", want, page)
+		}
+	}
+	file := vic.get(t, "/console/t/"+slug+"/members/export").body
+	if lines := strings.Split(strings.TrimSpace(file), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "id,personId,name,role,lastSeenAt,passkeys") ||
+		!strings.Contains(lines[1], ",'=Oda,owner,20") || !strings.Contains(lines[1], "Z,1,") {
+		t.Errorf("CSV:\n%s", file)
+	}
+	if res := vic.get(t, "/console/t/"+foreign+"/members/export"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("another tenant's = %d, want 404", res.StatusCode)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ type memberJSON struct {
 	Role      member.Role `json:"role"`
 	InvitedBy string      `json:"invitedBy"`
 	CreatedAt time.Time   `json:"createdAt"`
+
+	LastSeenAt   *time.Time `json:"lastSeenAt,omitempty"`
+	PasskeyCount int        `json:"passkeyCount"`
 }
 
 // joinURL is the link that accepts invitations: their tokens stand in the fragment, which
@@ -89,15 +93,25 @@ func runMemberList(ctx context.Context, env *environment, args []string) error {
 		if err != nil {
 			return err
 		}
+		presences, err := c.members.Presences(ctx, members)
+		if err != nil {
+			return err
+		}
 		all := make([]memberJSON, len(members))
-		rows := [][]string{{"ID", "NAME", "ROLE", "SINCE", "INVITED BY"}}
+		rows := [][]string{{"ID", "NAME", "ROLE", "SINCE", "LAST SEEN", "PASSKEYS", "INVITED BY"}}
 		for i, m := range members {
 			name := "-" // the account is gone
 			if u, err := c.users.Get(ctx, c.home, user.ID(m.PersonID)); err == nil {
 				name = u.Name
 			}
-			all[i] = memberJSON{ID: m.ID.String(), PersonID: m.PersonID.String(), Name: name, Role: m.Role, InvitedBy: m.InvitedBy, CreatedAt: m.CreatedAt}
-			rows = append(rows, []string{m.ID.String(), name, string(m.Role), moment(&m.CreatedAt), m.InvitedBy})
+			known := presences[m.PersonID]
+			all[i] = memberJSON{
+				ID: m.ID.String(), PersonID: m.PersonID.String(), Name: name, Role: m.Role, InvitedBy: m.InvitedBy, CreatedAt: m.CreatedAt,
+				LastSeenAt: known.LastSeenAt, PasskeyCount: known.Passkeys,
+			}
+			rows = append(rows, []string{
+				m.ID.String(), name, string(m.Role), moment(&m.CreatedAt), moment(known.LastSeenAt), strconv.Itoa(known.Passkeys), m.InvitedBy,
+			})
 		}
 		if asJSON {
 			return printJSON(env.out, map[string]any{"members": all})

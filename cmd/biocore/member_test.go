@@ -38,7 +38,7 @@ func TestMemberCommands(t *testing.T) {
 		t.Fatalf("list = %+v, %v", list, err)
 	}
 	owner, viewer := list.Members[0], list.Members[1]
-	if owner.Role != "owner" || viewer.Role != "viewer" || owner.Name != "-" {
+	if owner.Role != "owner" || viewer.Role != "viewer" || owner.Name != "-" || owner.LastSeenAt != nil || owner.PasskeyCount != 0 {
 		t.Errorf("list = %+v", list)
 	}
 	sh.refused(t, 1, "LAST_OWNER", "member", "remove", "--tenant", c.slug, "--reason", "left", owner.ID)

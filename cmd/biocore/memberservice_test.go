@@ -109,6 +109,9 @@ func TestMembersByKeys(t *testing.T) {
 	if all, _ := list.at("members").([]any); len(all) != 2 || !strings.Contains(list.raw, "Person ") {
 		t.Errorf("members: %s", list)
 	}
+	if strings.Count(list.raw, `"passkeyCount":0`) != 2 || strings.Contains(list.raw, "lastSeenAt") {
+		t.Errorf("who has no passkey and never came: %s", list)
+	}
 	open := w.must(t, "GET", "/admin/v1/invitations", key, nil)
 	if all, _ := open.at("invitations").([]any); len(all) != 2 || strings.Contains(open.raw, "/join#") {
 		t.Errorf("invitations: %s", open)

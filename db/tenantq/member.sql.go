@@ -70,6 +70,36 @@ func (q *Queries) CountOpenInvitations(ctx context.Context, now time.Time) (int3
 	return column_1, err
 }
 
+const CountPasskeysOfPeople = `-- name: CountPasskeysOfPeople :many
+SELECT user_id, count(*)::integer AS passkeys FROM credentials WHERE user_id = ANY ($1::uuid[]) AND state = 'ACTIVE' GROUP BY user_id
+`
+
+type CountPasskeysOfPeopleRow struct {
+	UserID   uuid.UUID
+	Passkeys int32
+}
+
+// With how many passkeys some people of the console can sign in, as the reserved tenant knows them: without those who have none. Index: credentials_user.
+func (q *Queries) CountPasskeysOfPeople(ctx context.Context, ids []uuid.UUID) ([]CountPasskeysOfPeopleRow, error) {
+	rows, err := q.db.Query(ctx, CountPasskeysOfPeople, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountPasskeysOfPeopleRow{}
+	for rows.Next() {
+		var i CountPasskeysOfPeopleRow
+		if err := rows.Scan(&i.UserID, &i.Passkeys); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const DecideOwnerRecovery = `-- name: DecideOwnerRecovery :one
 UPDATE owner_recoveries SET state = $1, approved_by = $2, approved_at = $3::timestamptz,
   ready_at = $4::timestamptz, expires_at = $5, invitation_id = $6, ended_by = $7,
@@ -553,6 +583,39 @@ func (q *Queries) ListConsoleSessionsOfPerson(ctx context.Context, arg ListConso
 			&i.Address,
 			&i.UserAgent,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListLastSeenOfPeople = `-- name: ListLastSeenOfPeople :many
+SELECT s.user_id, max(c.last_seen_at)::timestamptz AS last_seen_at
+FROM sessions s JOIN console_sessions c ON c.tenant_id = s.tenant_id AND c.id = s.id
+WHERE s.user_id = ANY ($1::uuid[]) GROUP BY s.user_id
+`
+
+type ListLastSeenOfPeopleRow struct {
+	UserID     uuid.UUID
+	LastSeenAt time.Time
+}
+
+// When some people of the console were there last, as the reserved tenant knows them: without those of whom no session is kept.
+// Index: sessions_user, console_sessions_pkey.
+func (q *Queries) ListLastSeenOfPeople(ctx context.Context, ids []uuid.UUID) ([]ListLastSeenOfPeopleRow, error) {
+	rows, err := q.db.Query(ctx, ListLastSeenOfPeople, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListLastSeenOfPeopleRow{}
+	for rows.Next() {
+		var i ListLastSeenOfPeopleRow
+		if err := rows.Scan(&i.UserID, &i.LastSeenAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -81,5 +82,39 @@ func TestConsoleSession(t *testing.T) {
 	change("UPDATE console_sessions SET last_seen_at = last_seen_at - interval '59 minutes' WHERE id = $1", id)
 	if _, err := w.Find(t.Context(), opened.Cookie); err != nil {
 		t.Errorf("a page within each hour did not keep it: %v", err)
+	}
+}
+
+// A person was seen when any of their browsers was last, and holds the passkeys that still
+// work. Counting every passkey, or the first session, turns it red.
+func TestPresences(t *testing.T) {
+	w := newWorld(t)
+	person, credentials := w.User(t, home, 3)
+	other, _ := w.User(t, home, 1)
+	nobody := member.Member{PersonID: uuid.New()}
+	for _, ago := range []string{"3 hours", "2 days", "5 hours"} {
+		id := w.signedIn(t, person, credentials[0])
+		if _, err := w.Open(t.Context(), person, id, scope.Origin{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Superuser(t).Exec(t.Context(), "UPDATE console_sessions SET last_seen_at = now() - $1::interval WHERE id = $2", ago, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Superuser(t).Exec(t.Context(), "UPDATE credentials SET state = 'SUSPENDED' WHERE id = $1", credentials[1]); err != nil {
+		t.Fatal(err)
+	}
+	known, err := w.Presences(t.Context(), []member.Member{{PersonID: person}, {PersonID: other}, nobody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := known[person]; p.Passkeys != 2 || p.LastSeenAt == nil || w.Now().Sub(*p.LastSeenAt).Round(time.Hour) != 3*time.Hour {
+		t.Errorf("of three browsers and passkeys, one of them suspended: %+v", p)
+	}
+	if p := known[other]; p.Passkeys != 1 || p.LastSeenAt != nil {
+		t.Errorf("who never came: %+v", p)
+	}
+	if p, ok := known[nobody.PersonID]; ok {
+		t.Errorf("who has no account: %+v", p)
 	}
 }

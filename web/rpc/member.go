@@ -16,6 +16,7 @@ import (
 // members is what the handler needs of member.Service.
 type members interface {
 	List(ctx context.Context, sc scope.Scope) ([]member.Member, error)
+	Presences(ctx context.Context, members []member.Member) (map[uuid.UUID]member.Presence, error)
 	Invitations(ctx context.Context, sc scope.Scope) ([]member.Invited, error)
 	Invite(ctx context.Context, sc scope.Scope, req member.InviteRequest) (member.Invited, error)
 	Uninvite(ctx context.Context, sc scope.Scope, id uuid.UUID) (member.Invitation, error)
@@ -54,9 +55,14 @@ func (h *MemberHandler) ListMembers(ctx context.Context, _ *adminv1.ListMembersR
 	if err != nil {
 		return nil, err
 	}
+	presences, err := h.members.Presences(ctx, all)
+	if err != nil {
+		return nil, err
+	}
 	res := &adminv1.ListMembersResponse{}
 	for _, m := range all {
-		one := toMember(m)
+		one, known := toMember(m), presences[m.PersonID]
+		one.LastSeenAt, one.PasskeyCount = timestampOf(known.LastSeenAt), int32(known.Passkeys) //nolint:gosec // at most some dozens
 		if one.Name, err = h.name(ctx, m.PersonID); err != nil {
 			return nil, err
 		}

@@ -25,6 +25,17 @@ SELECT * FROM members ORDER BY id FOR UPDATE;
 -- Those of some people of the console, as the reserved tenant knows them, who may not sign in. Index: users_pkey.
 SELECT id FROM users WHERE id = ANY (sqlc.arg(ids)::uuid[]) AND state <> 'ACTIVE';
 
+-- name: ListLastSeenOfPeople :many
+-- When some people of the console were there last, as the reserved tenant knows them: without those of whom no session is kept.
+-- Index: sessions_user, console_sessions_pkey.
+SELECT s.user_id, max(c.last_seen_at)::timestamptz AS last_seen_at
+FROM sessions s JOIN console_sessions c ON c.tenant_id = s.tenant_id AND c.id = s.id
+WHERE s.user_id = ANY (sqlc.arg(ids)::uuid[]) GROUP BY s.user_id;
+
+-- name: CountPasskeysOfPeople :many
+-- With how many passkeys some people of the console can sign in, as the reserved tenant knows them: without those who have none. Index: credentials_user.
+SELECT user_id, count(*)::integer AS passkeys FROM credentials WHERE user_id = ANY (sqlc.arg(ids)::uuid[]) AND state = 'ACTIVE' GROUP BY user_id;
+
 -- name: SetMemberRole :one
 -- Under LockMembers. Index: members_pkey.
 UPDATE members SET role = sqlc.arg(role), updated_at = sqlc.arg(now) WHERE id = sqlc.arg(id) RETURNING *;

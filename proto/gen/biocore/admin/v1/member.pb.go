@@ -38,7 +38,12 @@ type Member struct {
 	// Who invited them, as kind:id.
 	InvitedBy string `protobuf:"bytes,5,opt,name=invited_by,json=invitedBy,proto3" json:"invited_by,omitempty"`
 	// Since when they are a member.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When the person used the console last, in whichever tenant, to a minute. Absent for
+	// who never has, or whose last session is forgotten. Only ListMembers tells it.
+	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	// How many passkeys the person can sign in with. Only ListMembers tells it.
+	PasskeyCount  int32 `protobuf:"varint,8,opt,name=passkey_count,json=passkeyCount,proto3" json:"passkey_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -113,6 +118,20 @@ func (x *Member) GetCreatedAt() *timestamppb.Timestamp {
 		return x.CreatedAt
 	}
 	return nil
+}
+
+func (x *Member) GetLastSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSeenAt
+	}
+	return nil
+}
+
+func (x *Member) GetPasskeyCount() int32 {
+	if x != nil {
+		return x.PasskeyCount
+	}
+	return 0
 }
 
 // Invitation lets one person become a member.
@@ -771,7 +790,7 @@ var File_biocore_admin_v1_member_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/admin/v1/member.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n" +
+	"\x1dbiocore/admin/v1/member.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tperson_id\x18\x02 \x01(\tR\bpersonId\x12\x12\n" +
@@ -780,7 +799,10 @@ const file_biocore_admin_v1_member_proto_rawDesc = "" +
 	"\n" +
 	"invited_by\x18\x05 \x01(\tR\tinvitedBy\x129\n" +
 	"\n" +
-	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xdb\x01\n" +
+	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12<\n" +
+	"\flast_seen_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastSeenAt\x12#\n" +
+	"\rpasskey_count\x18\b \x01(\x05R\fpasskeyCount\"\xdb\x01\n" +
 	"\n" +
 	"Invitation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -866,30 +888,31 @@ var file_biocore_admin_v1_member_proto_goTypes = []any{
 }
 var file_biocore_admin_v1_member_proto_depIdxs = []int32{
 	13, // 0: biocore.admin.v1.Member.created_at:type_name -> google.protobuf.Timestamp
-	13, // 1: biocore.admin.v1.Invitation.created_at:type_name -> google.protobuf.Timestamp
-	13, // 2: biocore.admin.v1.Invitation.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 3: biocore.admin.v1.ListMembersResponse.members:type_name -> biocore.admin.v1.Member
-	1,  // 4: biocore.admin.v1.ListInvitationsResponse.invitations:type_name -> biocore.admin.v1.Invitation
-	1,  // 5: biocore.admin.v1.InviteMemberResponse.invitation:type_name -> biocore.admin.v1.Invitation
-	1,  // 6: biocore.admin.v1.RevokeInvitationResponse.invitation:type_name -> biocore.admin.v1.Invitation
-	0,  // 7: biocore.admin.v1.RemoveMemberResponse.member:type_name -> biocore.admin.v1.Member
-	2,  // 8: biocore.admin.v1.MemberService.ListMembers:input_type -> biocore.admin.v1.ListMembersRequest
-	4,  // 9: biocore.admin.v1.MemberService.ListInvitations:input_type -> biocore.admin.v1.ListInvitationsRequest
-	6,  // 10: biocore.admin.v1.MemberService.InviteMember:input_type -> biocore.admin.v1.InviteMemberRequest
-	8,  // 11: biocore.admin.v1.MemberService.RevokeInvitation:input_type -> biocore.admin.v1.RevokeInvitationRequest
-	10, // 12: biocore.admin.v1.MemberService.UpdateMember:input_type -> biocore.admin.v1.UpdateMemberRequest
-	11, // 13: biocore.admin.v1.MemberService.RemoveMember:input_type -> biocore.admin.v1.RemoveMemberRequest
-	3,  // 14: biocore.admin.v1.MemberService.ListMembers:output_type -> biocore.admin.v1.ListMembersResponse
-	5,  // 15: biocore.admin.v1.MemberService.ListInvitations:output_type -> biocore.admin.v1.ListInvitationsResponse
-	7,  // 16: biocore.admin.v1.MemberService.InviteMember:output_type -> biocore.admin.v1.InviteMemberResponse
-	9,  // 17: biocore.admin.v1.MemberService.RevokeInvitation:output_type -> biocore.admin.v1.RevokeInvitationResponse
-	0,  // 18: biocore.admin.v1.MemberService.UpdateMember:output_type -> biocore.admin.v1.Member
-	12, // 19: biocore.admin.v1.MemberService.RemoveMember:output_type -> biocore.admin.v1.RemoveMemberResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 1: biocore.admin.v1.Member.last_seen_at:type_name -> google.protobuf.Timestamp
+	13, // 2: biocore.admin.v1.Invitation.created_at:type_name -> google.protobuf.Timestamp
+	13, // 3: biocore.admin.v1.Invitation.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 4: biocore.admin.v1.ListMembersResponse.members:type_name -> biocore.admin.v1.Member
+	1,  // 5: biocore.admin.v1.ListInvitationsResponse.invitations:type_name -> biocore.admin.v1.Invitation
+	1,  // 6: biocore.admin.v1.InviteMemberResponse.invitation:type_name -> biocore.admin.v1.Invitation
+	1,  // 7: biocore.admin.v1.RevokeInvitationResponse.invitation:type_name -> biocore.admin.v1.Invitation
+	0,  // 8: biocore.admin.v1.RemoveMemberResponse.member:type_name -> biocore.admin.v1.Member
+	2,  // 9: biocore.admin.v1.MemberService.ListMembers:input_type -> biocore.admin.v1.ListMembersRequest
+	4,  // 10: biocore.admin.v1.MemberService.ListInvitations:input_type -> biocore.admin.v1.ListInvitationsRequest
+	6,  // 11: biocore.admin.v1.MemberService.InviteMember:input_type -> biocore.admin.v1.InviteMemberRequest
+	8,  // 12: biocore.admin.v1.MemberService.RevokeInvitation:input_type -> biocore.admin.v1.RevokeInvitationRequest
+	10, // 13: biocore.admin.v1.MemberService.UpdateMember:input_type -> biocore.admin.v1.UpdateMemberRequest
+	11, // 14: biocore.admin.v1.MemberService.RemoveMember:input_type -> biocore.admin.v1.RemoveMemberRequest
+	3,  // 15: biocore.admin.v1.MemberService.ListMembers:output_type -> biocore.admin.v1.ListMembersResponse
+	5,  // 16: biocore.admin.v1.MemberService.ListInvitations:output_type -> biocore.admin.v1.ListInvitationsResponse
+	7,  // 17: biocore.admin.v1.MemberService.InviteMember:output_type -> biocore.admin.v1.InviteMemberResponse
+	9,  // 18: biocore.admin.v1.MemberService.RevokeInvitation:output_type -> biocore.admin.v1.RevokeInvitationResponse
+	0,  // 19: biocore.admin.v1.MemberService.UpdateMember:output_type -> biocore.admin.v1.Member
+	12, // 20: biocore.admin.v1.MemberService.RemoveMember:output_type -> biocore.admin.v1.RemoveMemberResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_member_proto_init() }
