@@ -15,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/policy"
 )
@@ -28,6 +29,7 @@ func (c *Console) authenticatorRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+base+"/all", c.inTenant(reads, c.showAllModels))
 	mux.HandleFunc("GET "+base+"/roots", c.inTenant(apikey.ScopeAttestationRootsRead, c.showRoots))
 	mux.HandleFunc("POST "+base+"/roots", c.inTenant(apikey.ScopeAttestationRootsWrite, c.addRoot))
+	mux.HandleFunc("GET "+base+"/roots/{id}/remove", c.inTenant(apikey.ScopeAttestationRootsWrite, c.showRemoveRoot))
 	mux.HandleFunc("POST "+base+"/roots/{id}/remove", c.inTenant(apikey.ScopeAttestationRootsWrite, c.removeRoot))
 	mux.HandleFunc("GET "+base+"/{aaguid}", c.inTenant(reads, c.showModel))
 	mux.HandleFunc("GET "+base+"/{aaguid}"+activityPath, c.inTenant(reads, c.showModel))
@@ -468,13 +470,18 @@ func hexOf(b []byte) string {
 }
 
 func (c *Console) addRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := rootForm{Name: clean(r.PostFormValue("name")), Certificate: r.PostFormValue("certificate"), AAGUIDs: r.PostFormValue("aaguids")}
+	form := rootForm{Name: clean(r.PostFormValue("name")), Certificate: r.PostFormValue("certificate"), AAGUIDs: r.PostFormValue("aaguids"), Reason: clean(r.PostFormValue("reason"))}
 	aaguids, err := attestation.ParseAAGUIDs(strings.Fields(strings.ReplaceAll(form.AAGUIDs, ",", " ")))
-	if err == nil && !v.fresh {
+	switch {
+	case err != nil:
+	case !v.fresh:
 		err = errStale
-	}
-	if err == nil {
-		_, err = c.roots.Add(r.Context(), p.sc, attestation.AddRequest{Name: form.Name, Certificate: []byte(form.Certificate), AAGUIDs: aaguids})
+	case !audit.IsReason(form.Reason): // which the command line and keys may leave out
+		err = errWhy
+	default:
+		_, err = c.roots.Add(r.Context(), p.sc, attestation.AddRequest{
+			Name: form.Name, Certificate: []byte(form.Certificate), AAGUIDs: aaguids, Reason: form.Reason,
+		})
 	}
 	if problem, code := c.inForm(r, err); problem != nil {
 		if problem.Field == "" && code == http.StatusUnprocessableEntity {
@@ -489,21 +496,49 @@ func (c *Console) addRoot(w http.ResponseWriter, r *http.Request, v *visit, p *p
 	c.done(w, r, "rootAdded", p.base+modelsPath+"/roots")
 }
 
-func (c *Console) removeRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+func (c *Console) showRemoveRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.removeRoot200(w, r, v, p, actForm{}, http.StatusOK)
+}
+
+func (c *Console) removeRoot200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form actForm, status int) {
+	var root attestation.Root
 	id, err := attestation.ParseRootID(r.PathValue("id"))
-	if err == nil && !v.fresh {
-		err = errStale
-	}
 	if err == nil {
-		_, err = c.roots.Remove(r.Context(), p.sc, id)
+		root, err = c.roots.Get(r.Context(), p.sc, id)
 	}
 	if err != nil {
-		if errors.Is(err, errStale) {
-			problem, code := problemOf(err)
-			c.roots200(w, r, v, p, rootForm{}, &problem, code)
-			return
-		}
 		c.fail(w, r, v, err)
+		return
+	}
+	back := p.base + modelsPath + "/roots"
+	view := actView{Name: root.Name, Below: root.Subject(), Act: ui.Act{
+		ID: "act", Action: back + "/" + id.String() + "/remove", Title: "Trust it no more", Button: "remove it", Danger: true, Cancel: back,
+		Effects: []ui.Effect{
+			{Icon: "ban", Text: "Authenticators that only this certificate vouches for are no longer verified, within a second"},
+			{Icon: "key", Text: "Passkeys that were registered by it stay as they are, and their evidence verifies"},
+		},
+		Reason: form.Reason, Fresh: freshUntil(v), Problem: form.Problem,
+	}}
+	view.Page = c.frame(w, r, v, p, "Remove "+root.Name, p.base+modelsPath, ui.Link{Href: p.base + modelsPath, Label: "Authenticators"}, ui.Link{Href: back, Label: "Trusted roots"})
+	view.Page.Here = view.Act.Action
+	c.render(w, r, status, c.actPage(view))
+}
+
+func (c *Console) removeRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := actForm{Reason: clean(r.PostFormValue("reason"))}
+	id, err := attestation.ParseRootID(r.PathValue("id"))
+	switch {
+	case err != nil:
+	case !v.fresh:
+		err = errStale
+	case !audit.IsReason(form.Reason):
+		err = errWhy
+	default:
+		_, err = c.roots.Remove(r.Context(), p.sc, id, form.Reason)
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		form.Problem = problem
+		c.removeRoot200(w, r, v, p, form, code)
 		return
 	}
 	c.done(w, r, "rootRemoved", p.base+modelsPath+"/roots")

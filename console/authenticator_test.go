@@ -106,17 +106,17 @@ func TestRootPages(t *testing.T) {
 	text := func(kind string, raw []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}))
 	}
-	if res := owner.form(t, page, "name", "Fleet", "certificate", "nonsense"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "nonsense") || !strings.Contains(res.body, `value="Fleet"`) {
+	if res := owner.form(t, page, "reason", "new fleet", "name", "Fleet", "certificate", "nonsense"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "nonsense") || !strings.Contains(res.body, `value="Fleet"`) {
 		t.Errorf("nonsense = %d", res.StatusCode)
 	}
 	secret := text("PRIVATE KEY", private)
-	if res := owner.form(t, page, "name", "Fleet", "certificate", secret); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "private key") || strings.Contains(res.body, secret[30:60]) {
+	if res := owner.form(t, page, "reason", "new fleet", "name", "Fleet", "certificate", secret); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "private key") || strings.Contains(res.body, secret[30:60]) {
 		t.Errorf("a private key = %d", res.StatusCode)
 	}
-	if res := owner.form(t, page, "name", "Fleet", "certificate", text("CERTIFICATE", der), "aaguids", "x"); res.StatusCode != http.StatusUnprocessableEntity {
+	if res := owner.form(t, page, "reason", "new fleet", "name", "Fleet", "certificate", text("CERTIFICATE", der), "aaguids", "x"); res.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a model that is none = %d", res.StatusCode)
 	}
-	if res := owner.form(t, page, "name", "Fleet", "certificate", text("CERTIFICATE", der)); res.StatusCode != http.StatusSeeOther {
+	if res := owner.form(t, page, "reason", "new fleet", "name", "Fleet", "certificate", text("CERTIFICATE", der)); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("add = %d", res.StatusCode)
 	}
 	body := owner.get(t, page).body
@@ -126,10 +126,23 @@ func TestRootPages(t *testing.T) {
 	_, id, _ := strings.Cut(body, "/authenticators/roots/")
 	id = id[:36]
 	other := s.person(t, "Eve", scopeOf(t, s, foreign), member.Owner)
-	if res := other.form(t, "/console/t/"+foreign+"/authenticators/roots/"+id+"/remove"); res.StatusCode != http.StatusNotFound {
+	if res := other.form(t, "/console/t/"+foreign+"/authenticators/roots/"+id+"/remove", "reason", "x"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("another tenant removes it = %d, want 404", res.StatusCode)
 	}
-	if res := owner.form(t, page+"/"+id+"/remove"); res.StatusCode != http.StatusSeeOther {
+	if res := other.get(t, "/console/t/"+foreign+"/authenticators/roots/"+id+"/remove"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("another tenant asks to = %d, want 404", res.StatusCode)
+	}
+	again := owner.form(t, page, "name", "Fleet", "certificate", text("CERTIFICATE", der))
+	if again.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(again.body, `id="root-reason-error"`) {
+		t.Errorf("add without a reason = %d", again.StatusCode)
+	}
+	if res := owner.get(t, page+"/"+id+"/remove"); res.StatusCode != http.StatusOK || !strings.Contains(res.body, "Trust it no more") {
+		t.Errorf("the page of the removal = %d", res.StatusCode)
+	}
+	if res := owner.form(t, page+"/"+id+"/remove"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, `id="act-reason-error"`) {
+		t.Errorf("remove without a reason = %d", res.StatusCode)
+	}
+	if res := owner.form(t, page+"/"+id+"/remove", "reason", "fleet is gone"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("remove = %d", res.StatusCode)
 	}
 	if n, m := s.store.AuditCount(t, acme, "attestationroot.create"), s.store.AuditCount(t, acme, "attestationroot.delete"); n != 1 || m != 1 {

@@ -146,10 +146,16 @@ func (c *Console) customer(r *http.Request, v *visit, p *place) (*customer, erro
 	return t, err
 }
 
+// actLink leads to the form of an act.
+type actLink struct {
+	Href, Label string
+	Destroys    bool
+}
+
 type tenantView struct {
 	ui.Page
 
-	Acts     []ui.Link // what may be done to it now
+	Acts     []actLink // what may be done to it now
 	Meters   []meterView
 	Plan     string
 	Region   string
@@ -206,7 +212,7 @@ func (c *Console) showTenant(w http.ResponseWriter, r *http.Request, v *visit, p
 	if p.may(apikey.ScopeTenantsWrite) {
 		for _, act := range tenantActs {
 			if act.fits(&t.Tenant, now) {
-				view.Acts = append(view.Acts, ui.Link{Href: t.href() + "/" + act.name, Label: act.label})
+				view.Acts = append(view.Acts, actLink{Href: t.href() + "/" + act.name, Label: act.label, Destroys: act.typed})
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
@@ -279,7 +280,7 @@ func (c *Console) showNewTenant(w http.ResponseWriter, r *http.Request, v *visit
 func (c *Console) newTenant200(w http.ResponseWriter, r *http.Request, v *visit, p *place, typed map[string]string, problem *ui.Problem, status int) {
 	view := newTenantView{
 		Act: ui.Act{
-			ID: "create", Action: tenantsPath, Title: "A new customer", Button: "create", NoReason: true, Cancel: tenantsPath, Fresh: freshUntil(v), Problem: problem,
+			ID: "create", Action: tenantsPath, Title: "A new customer", Button: "create", Reason: typed["reason"], Cancel: tenantsPath, Fresh: freshUntil(v), Problem: problem,
 			Effects: []ui.Effect{{Icon: "key", Text: "It gets a data key, a signing key, a policy and two API keys, which are shown once"}, {Icon: "lock", Text: "Slug and mode never change"}},
 		},
 		Mode:  ui.Input{ID: "new-mode", Name: "mode", Label: "Mode", Value: typed["mode"], Problem: problem},
@@ -304,19 +305,24 @@ func (c *Console) newTenant200(w http.ResponseWriter, r *http.Request, v *visit,
 // there is no 303.
 func (c *Console) createTenant(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	typed := map[string]string{}
-	for _, name := range []string{"name", "slug", "rpId", "origins", "mode"} {
+	for _, name := range []string{"name", "slug", "rpId", "origins", "mode", "reason"} {
 		typed[name] = clean(r.PostFormValue(name))
 	}
 	req := tenant.CreateRequest{
-		Slug: typed["slug"], Name: typed["name"], Mode: tenant.Mode(typed["mode"]), RPID: typed["rpId"], Origins: strings.Fields(typed["origins"]),
+		Slug: typed["slug"], Name: typed["name"], Mode: tenant.Mode(typed["mode"]), RPID: typed["rpId"], Origins: strings.Fields(typed["origins"]), Reason: typed["reason"],
 	}
 	if len(req.Origins) == 0 {
 		req.Origins = []string{"https://" + req.RPID}
 	}
 	var made tenant.Tenant
 	var first tenant.FirstKeys
-	err := error(errStale)
-	if v.fresh {
+	var err error
+	switch {
+	case !v.fresh:
+		err = errStale
+	case !audit.IsReason(req.Reason): // which the command line and keys may leave out
+		err = errWhy
+	default:
 		made, first, err = c.tenants.Create(r.Context(), p.sc, req)
 	}
 	if problem, code := c.inForm(r, err); problem != nil {

@@ -270,7 +270,6 @@ type userAct struct {
 	button      string
 	danger      bool
 	typed       bool // the external id must be typed
-	noReason    bool
 	toast       string
 	// run does it, and returns what is to be shown once; nil for nothing.
 	run func(ctx context.Context, c *Console, sc scope.Scope, u *user.User, reason string) (*secretView, error)
@@ -307,14 +306,14 @@ var userActs = []userAct{
 		},
 	},
 	{
-		name: "codes", needs: apikey.ScopeRecoveryLinks, icon: "hash", title: "Make new recovery codes", button: "make the codes", noReason: true,
+		name: "codes", needs: apikey.ScopeRecoveryLinks, icon: "hash", title: "Make new recovery codes", button: "make the codes",
 		effects: []ui.Effect{
 			{Icon: "hash", Text: "Ten codes, each good for one recovery"},
 			{Icon: "ban", Text: "Codes from before stop working"},
 			{Icon: "eye", Text: "They are shown once, here"},
 		},
-		run: func(ctx context.Context, c *Console, sc scope.Scope, u *user.User, _ string) (*secretView, error) {
-			made, err := c.recovery.CreateCodes(ctx, sc, u.ID)
+		run: func(ctx context.Context, c *Console, sc scope.Scope, u *user.User, reason string) (*secretView, error) {
+			made, err := c.recovery.CreateCodes(ctx, sc, u.ID, reason)
 			if err != nil {
 				return nil, err
 			}
@@ -424,7 +423,7 @@ func (c *Console) userAct200(w http.ResponseWriter, r *http.Request, v *visit, p
 
 func (a *userAct) form(v *visit, action, back string, form actForm) ui.Act {
 	return ui.Act{
-		ID: "act", Action: action, Title: a.title, Effects: a.effects, Reason: form.Reason, NoReason: a.noReason,
+		ID: "act", Action: action, Title: a.title, Effects: a.effects, Reason: form.Reason,
 		Button: a.button, Danger: a.danger, Cancel: back, Fresh: freshUntil(v), Problem: form.Problem,
 	}
 }
@@ -436,7 +435,7 @@ func (a *userAct) check(v *visit, form actForm, typed string) error {
 		return errStale
 	case a.typed && form.Typed != typed:
 		return errTyped
-	case !a.noReason && !audit.IsReason(form.Reason):
+	case !audit.IsReason(form.Reason):
 		return credential.ErrReason
 	}
 	return nil

@@ -285,7 +285,10 @@ func TestUserActs(t *testing.T) {
 	if link.StatusCode != http.StatusOK || !strings.Contains(link.body, "Shown once") || !strings.Contains(link.body, "Registration token") {
 		t.Errorf("link = %d", link.StatusCode)
 	}
-	codes := owner.form(t, at+"/act/codes")
+	if res := owner.form(t, at+"/act/codes"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, `id="act-reason-error"`) {
+		t.Errorf("codes without a reason = %d", res.StatusCode)
+	}
+	codes := owner.form(t, at+"/act/codes", "reason", "asked at the desk")
 	if found := regexp.MustCompile(`[0-9A-Z]{4,6}(?:-[0-9A-Z]{4,6})+`).FindAllString(codes.body, -1); codes.StatusCode != http.StatusOK || len(found) < 10 {
 		t.Errorf("codes = %d with %d codes", codes.StatusCode, len(found))
 	}

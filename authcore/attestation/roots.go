@@ -25,6 +25,7 @@ import (
 var (
 	ErrRootNotFound = fault.New(fault.NotFound, "ATTESTATION_ROOT_UNKNOWN", "no such attestation root")
 	ErrRootExists   = fault.New(fault.Conflict, "ATTESTATION_ROOT_EXISTS", "this certificate is a root already")
+	ErrReason       = fault.New(fault.Invalid, "REASON_REQUIRED", "say why: a reason of 1 to 256 characters")
 	ErrTooManyRoots = fault.New(fault.Precondition, "TOO_MANY_ATTESTATION_ROOTS", "there are 32 attestation roots, which is the limit: remove one first")
 )
 
@@ -101,15 +102,19 @@ type AddRequest struct {
 	Name        string
 	Certificate []byte      // see ParseRoot
 	AAGUIDs     []uuid.UUID // that it may attest, see ParseAAGUIDs; empty: any
+	Reason      string      // why, for the audit log: up to 256 characters; may be empty
 }
 
 // Add makes a certificate one of the tenant's roots and returns it. Every server goes by
 // it within a second. Credentials that were registered before keep their verdicts.
-// ErrRootName; what ParseRoot returns; ErrRootExists, ErrTooManyRoots.
+// ErrRootName; what ParseRoot returns; ErrReason, ErrRootExists, ErrTooManyRoots.
 func (s *Service) Add(ctx context.Context, sc scope.Scope, req AddRequest) (Root, error) {
 	name, err := tenant.CleanName("name", req.Name, maxRootName)
 	if err != nil {
 		return Root{}, ErrRootName.WithCause(err)
+	}
+	if req.Reason != "" && !audit.IsReason(req.Reason) {
+		return Root{}, ErrReason
 	}
 	cert, err := ParseRoot(req.Certificate, s.store.Now())
 	if err != nil {
@@ -149,7 +154,7 @@ func (s *Service) Add(ctx context.Context, sc scope.Scope, req AddRequest) (Root
 		}
 		added = fromRow(inserted)
 		tx.Result(added)
-		return record(ctx, tx, "attestationroot.create", event.AttestationRootCreated, &added)
+		return record(ctx, tx, "attestationroot.create", event.AttestationRootCreated, &added, req.Reason)
 	})
 	if err != nil {
 		return Root{}, err
@@ -160,8 +165,12 @@ func (s *Service) Add(ctx context.Context, sc scope.Scope, req AddRequest) (Root
 
 // Remove makes a certificate a root no more, and returns what it was. What was registered
 // by it keeps its verdict, and its evidence verifies as before. Another tenant's, or one
-// that is removed already, is ErrRootNotFound.
-func (s *Service) Remove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Root, error) {
+// that is removed already, is ErrRootNotFound. The reason is for the audit log: up to 256
+// characters, or empty; ErrReason.
+func (s *Service) Remove(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (Root, error) {
+	if reason != "" && !audit.IsReason(reason) {
+		return Root{}, ErrReason
+	}
 	var removed Root
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		row, err := tx.DeleteAttestationRoot(ctx, id)
@@ -172,7 +181,7 @@ func (s *Service) Remove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Roo
 		}
 		removed = fromRow(row)
 		tx.Result(removed)
-		return record(ctx, tx, "attestationroot.delete", event.AttestationRootDeleted, &removed)
+		return record(ctx, tx, "attestationroot.delete", event.AttestationRootDeleted, &removed, reason)
 	})
 	if err != nil {
 		return Root{}, err
@@ -182,7 +191,7 @@ func (s *Service) Remove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Roo
 }
 
 // record leaves what a change leaves: a notice to every server, an audit entry, an event.
-func record(ctx context.Context, tx *db.TenantTx, action string, typ event.Type, root *Root) error {
+func record(ctx context.Context, tx *db.TenantTx, action string, typ event.Type, root *Root, reason string) error {
 	if err := tx.Changed(ctx, db.NounAttestationRoot, ""); err != nil {
 		return err
 	}
@@ -194,7 +203,7 @@ func record(ctx context.Context, tx *db.TenantTx, action string, typ event.Type,
 		attr.Text("name", root.Name), attr.Text("fingerprint", hex.EncodeToString(root.Fingerprint[:])), attr.Texts("aaguids", models),
 	}
 	if err := audit.Append(ctx, tx, audit.Entry{
-		Action: action, Target: audit.Target{Kind: "attestationroot", ID: root.ID.String()}, Detail: detail,
+		Action: action, Target: audit.Target{Kind: "attestationroot", ID: root.ID.String()}, Detail: detail, Reason: reason,
 	}); err != nil {
 		return err
 	}

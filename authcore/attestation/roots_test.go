@@ -53,16 +53,16 @@ func TestRoots(t *testing.T) {
 	if _, err := svc.Get(t.Context(), acme, theirs.ID); !errors.Is(err, attestation.ErrRootNotFound) {
 		t.Errorf("another tenant's: %v, want ErrRootNotFound", err)
 	}
-	if _, err := svc.Remove(t.Context(), acme, theirs.ID); !errors.Is(err, attestation.ErrRootNotFound) {
+	if _, err := svc.Remove(t.Context(), acme, theirs.ID, ""); !errors.Is(err, attestation.ErrRootNotFound) {
 		t.Errorf("another tenant's, to be removed: %v, want ErrRootNotFound", err)
 	}
 	if got, err := svc.Get(t.Context(), globex, theirs.ID); err != nil || got.ID != theirs.ID {
 		t.Errorf("theirs afterwards: %v", err)
 	}
-	if removed, err := svc.Remove(t.Context(), acme, root.ID); err != nil || removed.Name != root.Name {
+	if removed, err := svc.Remove(t.Context(), acme, root.ID, ""); err != nil || removed.Name != root.Name {
 		t.Errorf("Remove = %+v, %v", removed, err)
 	}
-	if _, err := svc.Remove(t.Context(), acme, root.ID); !errors.Is(err, attestation.ErrRootNotFound) {
+	if _, err := svc.Remove(t.Context(), acme, root.ID, ""); !errors.Is(err, attestation.ErrRootNotFound) {
 		t.Errorf("removed twice: %v, want ErrRootNotFound", err)
 	}
 	for action, want := range map[string]int64{"attestationroot.create": 1, "attestationroot.delete": 1} {
@@ -110,7 +110,7 @@ func TestRootsAreBounded(t *testing.T) {
 	if err != nil || added != 4 || len(list) != 32 {
 		t.Errorf("%d of 8 were added to 28, and there are %d, %v; want 32", added, len(list), err)
 	}
-	if _, err := svc.Remove(t.Context(), acme, list[0].ID); err != nil {
+	if _, err := svc.Remove(t.Context(), acme, list[0].ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	add(t, svc, acme, lasting(t, "in its place"))
@@ -145,7 +145,7 @@ func TestRootsAreSeenByEveryServer(t *testing.T) {
 	within(0)
 	root := add(t, here, acme, lasting(t, "Fleet"))
 	within(1)
-	if _, err := here.Remove(t.Context(), acme, root.ID); err != nil {
+	if _, err := here.Remove(t.Context(), acme, root.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	within(0)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
@@ -31,8 +32,12 @@ type CodesStatus struct {
 }
 
 // CreateCodes gives a user a new set of codes, in place of the old one. ErrCodesOff,
-// user.ErrNotFound, user.ErrBlocked.
-func (s *Service) CreateCodes(ctx context.Context, sc scope.Scope, id user.ID) (Codes, error) {
+// user.ErrNotFound, user.ErrBlocked. The reason is for the audit log: up to 256 characters,
+// or empty; credential.ErrReason.
+func (s *Service) CreateCodes(ctx context.Context, sc scope.Scope, id user.ID, reason string) (Codes, error) {
+	if reason != "" && !audit.IsReason(reason) {
+		return Codes{}, credential.ErrReason
+	}
 	ring, snap, err := s.tenant(ctx, sc)
 	if err != nil {
 		return Codes{}, err
@@ -65,7 +70,7 @@ func (s *Service) CreateCodes(ctx context.Context, sc scope.Scope, id user.ID) (
 			}
 		}
 		return record(ctx, tx, audit.Entry{
-			Action: "recovery.codes_create", Target: target(id),
+			Action: "recovery.codes_create", Target: target(id), Reason: reason,
 			Detail: []attr.Attr{attr.Int("codes", codesInSet), attr.Int("unusedBefore", int64(old.Unused))},
 		}, event.Event{Type: event.RecoveryCodesCreated, UserID: id.UUID()})
 	})

@@ -96,7 +96,7 @@ func somebody(sc scope.Scope) scope.Scope {
 // codes gives u a set.
 func (s *server) codes(t testing.TB, sc scope.Scope, u user.User) []string {
 	t.Helper()
-	made, err := s.CreateCodes(t.Context(), sc, u.ID)
+	made, err := s.CreateCodes(t.Context(), sc, u.ID, "")
 	if err != nil {
 		t.Fatalf("CreateCodes: %v", err)
 	}

@@ -130,7 +130,7 @@ func TestCreateCodes(t *testing.T) {
 		{"a suspended tenant", w.TenantWith(t, dbtest.TenantOptions{Suspended: true}), ada.ID, tenant.ErrSuspended},
 		{"the platform's own", scope.New(scope.PlatformTenant, acme.Actor()), ada.ID, tenant.ErrNotFound},
 	} {
-		_, err := w.CreateCodes(t.Context(), tt.sc, tt.id)
+		_, err := w.CreateCodes(t.Context(), tt.sc, tt.id, "")
 		wantErr(t, tt.name, err, tt.want)
 	}
 }
@@ -143,7 +143,7 @@ func TestCreateCodesRaced(t *testing.T) {
 	var race sync.WaitGroup
 	for range 8 {
 		race.Go(func() {
-			if _, err := w.CreateCodes(t.Context(), acme, ada.ID); err != nil {
+			if _, err := w.CreateCodes(t.Context(), acme, ada.ID, ""); err != nil {
 				t.Errorf("CreateCodes: %v", err)
 			}
 		})

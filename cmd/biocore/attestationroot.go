@@ -92,6 +92,7 @@ func runAttestationRootsAdd(ctx context.Context, env *environment, args []string
 	slug := fs.String("tenant", "", tenantOfRoots)
 	name := fs.String("name", "", "what people call it, as the `name` of the keys; required")
 	models := fs.String("aaguids", "", "the only `models` that it may attest, joined by commas (default: any that its certificates name)")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func runAttestationRootsAdd(ctx context.Context, env *environment, args []string
 	case *name == "":
 		return misuse(env, command, "--name is required")
 	}
-	req := attestation.AddRequest{Name: *name}
+	req := attestation.AddRequest{Name: *name, Reason: *reason}
 	var err error
 	if *models != "" {
 		if req.AAGUIDs, err = attestation.ParseAAGUIDs(strings.Split(*models, ",")); err != nil {
@@ -131,6 +132,7 @@ func runAttestationRootsRemove(ctx context.Context, env *environment, args []str
 	fs := flags(env, command, &asJSON)
 	config := configFlag(fs)
 	slug := fs.String("tenant", "", tenantOfRoots)
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
@@ -142,7 +144,7 @@ func runAttestationRootsRemove(ctx context.Context, env *environment, args []str
 		return err
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		removed, err := c.roots.Remove(ctx, sc, id)
+		removed, err := c.roots.Remove(ctx, sc, id, *reason)
 		if err != nil {
 			return err
 		}

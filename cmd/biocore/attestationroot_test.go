@@ -180,7 +180,7 @@ func TestAttestationRootCommands(t *testing.T) {
 	if err := os.WriteFile(file, key.Root(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	added := s.read(t, "attestation", "roots", "add", "--tenant", "acme", "--name", "Fleet", "--aaguids", model.String(), file)
+	added := s.read(t, "attestation", "roots", "add", "--tenant", "acme", "--name", "Fleet", "--aaguids", model.String(), "--reason", "new fleet", file)
 	if added.text("name") != "Fleet" || !strings.HasPrefix(added.text("certificate"), "-----BEGIN CERTIFICATE-----") {
 		t.Errorf("added: %s", added)
 	}
@@ -194,8 +194,13 @@ func TestAttestationRootCommands(t *testing.T) {
 	if out := s.must(t, "attestation", "roots", "list", "--tenant", "acme"); !strings.Contains(out, model.String()) || !strings.Contains(out, "Software Authenticator Root") {
 		t.Errorf("attestation roots list = %s", out)
 	}
-	s.read(t, "attestation", "roots", "remove", "--tenant", "acme", added.text("id"))
+	s.read(t, "attestation", "roots", "remove", "--tenant", "acme", "--reason", "fleet is gone", added.text("id"))
 	if list := s.read(t, "attestation", "roots", "list", "--tenant", "acme").items("attestationRoots"); len(list) != 0 {
 		t.Errorf("%d are left", len(list))
+	}
+	for action, want := range map[string]string{"attestationroot.create": "new fleet", "attestationroot.delete": "fleet is gone"} {
+		if got := w.reasonOf(t, c.id, action); got != want {
+			t.Errorf("the reason of %s = %q, want %q", action, got, want)
+		}
 	}
 }

@@ -377,6 +377,16 @@ func (w *world) auditCount(t *testing.T, tenantID, action string) (n int64) {
 	return n
 }
 
+// reasonOf is why a tenant's latest act of one kind was done, as its audit entry says.
+func (w *world) reasonOf(t *testing.T, tenantID, action string) (reason string) {
+	t.Helper()
+	if err := w.store.Superuser(t).QueryRow(t.Context(),
+		"SELECT coalesce(entry::jsonb->>'reason', '') FROM audit_inbox WHERE tenant_id = $1 AND action = $2 ORDER BY id DESC LIMIT 1", tenantID, action).Scan(&reason); err != nil {
+		t.Fatal(err)
+	}
+	return reason
+}
+
 // A suspended tenant, a revoked key and a blocked user stop within a second, on the
 // server that was told and on the other one.
 func TestRevocationIsSeenByEveryServer(t *testing.T) {

@@ -76,11 +76,12 @@ func runTenantCreate(ctx context.Context, env *environment, args []string) error
 	rpID := fs.String("rp-id", "", "WebAuthn's RP ID, a `domain`: the passkeys' scope")
 	vouch := fs.String("vouch-domain", "", "`reason` for the audit log by which you vouch that the RP ID is the customer's domain; without it a live tenant proves it first")
 	fs.Var(&origins, "origin", "`origin` of the tenant's pages; may be repeated (default: https:// and the RP ID)")
+	reason := reasonFlag(fs, "`text` for the audit log")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
 	req := tenant.CreateRequest{
-		Slug: fs.Arg(0), Name: *name, Mode: tenant.Mode(strings.ToUpper(*mode)), RPID: *rpID, Origins: origins, VouchReason: *vouch,
+		Slug: fs.Arg(0), Name: *name, Mode: tenant.Mode(strings.ToUpper(*mode)), RPID: *rpID, Origins: origins, VouchReason: *vouch, Reason: *reason,
 	}
 	switch {
 	case req.Mode != tenant.Live && req.Mode != tenant.Test:

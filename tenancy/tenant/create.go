@@ -27,6 +27,7 @@ type CreateRequest struct {
 	// VouchReason is how the operator knows that a live tenant's RP ID is the customer's own
 	// domain; empty: the tenant proves it before it runs ceremonies. See VouchDomain.
 	VouchReason string
+	Reason      string // for the audit log; may be empty
 	// Found runs in the same transaction, at its end; made is the new tenant. nil: nothing does.
 	Found func(ctx context.Context, tx *db.PlatformTx, made scope.Scope) error
 }
@@ -104,7 +105,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 			return err
 		}
 		if err := audit.Append(ctx, own, audit.Entry{
-			Action: "tenant.create", Target: audit.Target{Kind: "tenant", ID: id.String()},
+			Action: "tenant.create", Target: audit.Target{Kind: "tenant", ID: id.String()}, Reason: req.Reason,
 			After: []attr.Attr{
 				attr.Text("slug", made.Slug), attr.Text("name", made.Name), attr.Text("mode", string(made.Mode)),
 				attr.Text("rpId", made.RPID), attr.Texts("origins", made.Origins),

@@ -18,7 +18,7 @@ type attestationRoots interface {
 	List(ctx context.Context, sc scope.Scope) ([]attestation.Root, error)
 	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (attestation.Root, error)
 	Add(ctx context.Context, sc scope.Scope, req attestation.AddRequest) (attestation.Root, error)
-	Remove(ctx context.Context, sc scope.Scope, id uuid.UUID) (attestation.Root, error)
+	Remove(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (attestation.Root, error)
 }
 
 // AttestationRootHandler serves AttestationRootService.
@@ -75,7 +75,7 @@ func (h *AttestationRootHandler) CreateAttestationRoot(ctx context.Context, req 
 		return nil, err
 	}
 	answers(ctx, func(r attestation.Root) proto.Message { return toAttestationRoot(r) })
-	r, err := h.roots.Add(ctx, sc, attestation.AddRequest{Name: req.GetName(), Certificate: []byte(req.GetCertificate()), AAGUIDs: models})
+	r, err := h.roots.Add(ctx, sc, attestation.AddRequest{Name: req.GetName(), Certificate: []byte(req.GetCertificate()), AAGUIDs: models, Reason: req.GetReason()})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (h *AttestationRootHandler) DeleteAttestationRoot(
 		return nil, err
 	}
 	answers(ctx, func(attestation.Root) proto.Message { return &adminv1.DeleteAttestationRootResponse{} })
-	if _, err := h.roots.Remove(ctx, sc, id); err != nil {
+	if _, err := h.roots.Remove(ctx, sc, id, req.GetReason()); err != nil {
 		return nil, err
 	}
 	return &adminv1.DeleteAttestationRootResponse{}, nil

@@ -14,7 +14,7 @@ import (
 
 // recoveries is what the handler needs of recovery.Service.
 type recoveries interface {
-	CreateCodes(ctx context.Context, sc scope.Scope, id user.ID) (recovery.Codes, error)
+	CreateCodes(ctx context.Context, sc scope.Scope, id user.ID, reason string) (recovery.Codes, error)
 	Codes(ctx context.Context, sc scope.Scope, id user.ID) (recovery.CodesStatus, error)
 	DeleteCodes(ctx context.Context, sc scope.Scope, id user.ID) (recovery.DeletedCodes, error)
 	Redeem(ctx context.Context, sc scope.Scope, req recovery.RedeemRequest) (recovery.Grant, error)
@@ -42,7 +42,7 @@ func (h *RecoveryHandler) CreateRecoveryCodes(
 	if err != nil {
 		return nil, err
 	}
-	made, err := h.recoveries.CreateCodes(ctx, sc, id)
+	made, err := h.recoveries.CreateCodes(ctx, sc, id, req.GetReason())
 	if err != nil {
 		return nil, err
 	}

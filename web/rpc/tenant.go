@@ -113,7 +113,7 @@ func (h *TenantHandler) CreateTenant(ctx context.Context, req *adminv1.CreateTen
 	}
 	t, first, err := h.tenants.Create(ctx, sc, tenant.CreateRequest{
 		Slug: req.GetSlug(), Name: req.GetName(), Mode: tenant.Mode(req.GetMode().String()), RPID: req.GetRpId(), Origins: req.GetOrigins(),
-		VouchReason: req.GetDomainVouchReason(),
+		VouchReason: req.GetDomainVouchReason(), Reason: req.GetReason(),
 	})
 	if err != nil {
 		return nil, err

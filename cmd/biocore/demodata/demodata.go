@@ -346,7 +346,7 @@ func (l *life) help(ctx context.Context, rng *rand.Rand, p *person) error {
 	}
 	switch at := rng.Float64(); {
 	case at < 0.35:
-		_, err = l.Recoveries.CreateCodes(ctx, sc, found.UserID)
+		_, err = l.Recoveries.CreateCodes(ctx, sc, found.UserID, "")
 	case at < 0.6:
 		_, err = l.Credentials.Suspend(ctx, sc, credential.StateRequest{ID: id, Reason: "Phone was lost, then found: customer calls back"})
 		d.dead.Store(err == nil)

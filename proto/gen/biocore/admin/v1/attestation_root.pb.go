@@ -293,7 +293,9 @@ type CreateAttestationRootRequest struct {
 	Certificate string `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// The only models that it may attest: up to 64 AAGUIDs, none zero. Empty: any
 	// that its certificates name.
-	Aaguids       []string `protobuf:"bytes,3,rep,name=aaguids,proto3" json:"aaguids,omitempty"`
+	Aaguids []string `protobuf:"bytes,3,rep,name=aaguids,proto3" json:"aaguids,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,13 +351,22 @@ func (x *CreateAttestationRootRequest) GetAaguids() []string {
 	return nil
 }
 
+func (x *CreateAttestationRootRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // DeleteAttestationRootRequest names a root.
 type DeleteAttestationRootRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// ID of the root.
 	AttestationRootId string `protobuf:"bytes,1,opt,name=attestation_root_id,json=attestationRootId,proto3" json:"attestation_root_id,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteAttestationRootRequest) Reset() {
@@ -391,6 +402,13 @@ func (*DeleteAttestationRootRequest) Descriptor() ([]byte, []int) {
 func (x *DeleteAttestationRootRequest) GetAttestationRootId() string {
 	if x != nil {
 		return x.AttestationRootId
+	}
+	return ""
+}
+
+func (x *DeleteAttestationRootRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -456,14 +474,16 @@ const file_biocore_admin_v1_attestation_root_proto_rawDesc = "" +
 	"\x1cListAttestationRootsResponse\x12N\n" +
 	"\x11attestation_roots\x18\x01 \x03(\v2!.biocore.admin.v1.AttestationRootR\x10attestationRoots\"V\n" +
 	"\x19GetAttestationRootRequest\x129\n" +
-	"\x13attestation_root_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x11attestationRootId\"\x97\x01\n" +
+	"\x13attestation_root_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x11attestationRootId\"\xb9\x01\n" +
 	"\x1cCreateAttestationRootRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x04name\x12-\n" +
 	"\vcertificate\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x01R\vcertificate\x12(\n" +
-	"\aaaguids\x18\x03 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10@\"\x04r\x02\x18@R\aaaguids\"Y\n" +
+	"\aaaguids\x18\x03 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10@\"\x04r\x02\x18@R\aaaguids\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"{\n" +
 	"\x1cDeleteAttestationRootRequest\x129\n" +
-	"\x13attestation_root_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x11attestationRootId\"\x1f\n" +
+	"\x13attestation_root_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x11attestationRootId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x1f\n" +
 	"\x1dDeleteAttestationRootResponse2\xa7\x05\n" +
 	"\x16AttestationRootService\x12\x9c\x01\n" +
 	"\x14ListAttestationRoots\x12-.biocore.admin.v1.ListAttestationRootsRequest\x1a..biocore.admin.v1.ListAttestationRootsResponse\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/attestationRoots\x90\x02\x01\x12\xa1\x01\n" +

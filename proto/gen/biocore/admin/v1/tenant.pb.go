@@ -320,8 +320,10 @@ type CreateTenantRequest struct {
 	// Why the caller vouches that the RP ID is the customer's own domain, for the audit
 	// log: up to 256 characters. Absent, a LIVE tenant proves it first.
 	DomainVouchReason string `protobuf:"bytes,6,opt,name=domain_vouch_reason,json=domainVouchReason,proto3" json:"domain_vouch_reason,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateTenantRequest) Reset() {
@@ -392,6 +394,13 @@ func (x *CreateTenantRequest) GetOrigins() []string {
 func (x *CreateTenantRequest) GetDomainVouchReason() string {
 	if x != nil {
 		return x.DomainVouchReason
+	}
+	return ""
+}
+
+func (x *CreateTenantRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -1706,7 +1715,7 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\x06ACTIVE\x10\x01\x12\r\n" +
 	"\tSUSPENDED\x10\x02\x12\f\n" +
 	"\bDELETING\x10\x03B\x0f\n" +
-	"\r_delete_after\"\xb5\x02\n" +
+	"\r_delete_after\"\xd7\x02\n" +
 	"\x13CreateTenantRequest\x123\n" +
 	"\x04slug\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x02\x18(2\x14^[a-z](-?[a-z0-9])*$R\x04slug\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -1716,7 +1725,8 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"\x05rp_id\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x04rpId\x12/\n" +
 	"\aorigins\x18\x05 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10@\x18\x01\"\ar\x05\x10\x01\x18\x80\x04R\aorigins\x128\n" +
-	"\x13domain_vouch_reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x11domainVouchReason\"\x90\x01\n" +
+	"\x13domain_vouch_reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x11domainVouchReason\x12 \n" +
+	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x90\x01\n" +
 	"\x14CreateTenantResponse\x120\n" +
 	"\x06tenant\x18\x01 \x01(\v2\x18.biocore.admin.v1.TenantR\x06tenant\x12\x1d\n" +
 	"\n" +

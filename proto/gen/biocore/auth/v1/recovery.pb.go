@@ -188,7 +188,9 @@ func (x *Recovery) GetCredentialId() string {
 type CreateRecoveryCodesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the user.
-	UserId        string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +228,13 @@ func (*CreateRecoveryCodesRequest) Descriptor() ([]byte, []int) {
 func (x *CreateRecoveryCodesRequest) GetUserId() string {
 	if x != nil {
 		return x.UserId
+	}
+	return ""
+}
+
+func (x *CreateRecoveryCodesRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -685,9 +694,10 @@ const file_biocore_auth_v1_recovery_proto_rawDesc = "" +
 	"\aREVOKED\x10\x04\x12\r\n" +
 	"\tCOMPLETED\x10\x05\x12\v\n" +
 	"\aEXPIRED\x10\x06B\x10\n" +
-	"\x0e_credential_id\"@\n" +
+	"\x0e_credential_id\"b\n" +
 	"\x1aCreateRecoveryCodesRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"n\n" +
+	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"n\n" +
 	"\x1bCreateRecoveryCodesResponse\x12\x14\n" +
 	"\x05codes\x18\x01 \x03(\tR\x05codes\x129\n" +
 	"\n" +
