@@ -52,7 +52,7 @@ GENERATED += sqlc templ
 -include proto/proto.mk sdk/js/sdk.mk
 
 sqlc.inputs  := sqlc.yaml db/migrations/*.sql db/queries .ci/tools/sqlc
-sqlc.outputs := db/tenantq db/platformq
+sqlc.outputs := db/tenantq db/platformq db/auditq
 sqlc.command  = $(call tool,sqlc) generate
 
 templ.inputs  := *.templ .ci/tools/templ

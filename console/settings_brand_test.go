@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/biocore-id/biocore/db"
-	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/member"
 )
 
@@ -71,7 +70,7 @@ func TestBrandPage(t *testing.T) {
 	}
 	var entries []string
 	if err := s.store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 100})
+		rows, err := tx.ListAuditRecords(t.Context(), 100)
 		for _, row := range rows {
 			entries = append(entries, row.Entry)
 		}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/biocore-id/biocore/db"
-	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -143,7 +142,7 @@ func TestTokenSettingsAreSensitive(t *testing.T) {
 	}
 	var entry string
 	if err := s.store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 1})
+		rows, err := tx.ListAuditRecords(t.Context(), 1)
 		if err == nil && len(rows) == 1 {
 			entry = rows[0].Entry
 		}
@@ -235,6 +234,13 @@ func TestTenantActs(t *testing.T) {
 	}
 	if a := boss.form(t, "/console/platform/tenants", append(new, "reason", "contract 4711")...); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Globex is made") {
 		t.Errorf("create: %d\n%s", a.StatusCode, a.body)
+	}
+	file := boss.get(t, "/console/platform/export/tenants?slug=globex-new").body
+	if !strings.HasPrefix(file, "id,slug,name,") || strings.Count(file, "\n") != 2 || !strings.Contains(file, ",globex-new,Globex,TEST,ACTIVE,,,globex.example,") {
+		t.Errorf("the tenants as CSV:\n%s", file)
+	}
+	if a := owner.get(t, "/console/platform/export/tenants"); a.StatusCode != http.StatusNotFound {
+		t.Errorf("a customer takes the list of tenants: %d", a.StatusCode)
 	}
 	do("edit", "name", "Acme", "plan", "Business", "region", "Frankfurt")
 	if got := state(); got.Name != "Acme" || got.Plan != "Business" || got.Region != "Frankfurt" {

@@ -40,7 +40,7 @@ func (v *visitor) count(t *testing.T, of string) (n int) {
 	if v.super == nil {
 		v.super = v.store.Superuser(t)
 	}
-	if err := v.super.QueryRow(t.Context(), "SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND "+of, v.acme.Tenant()).Scan(&n); err != nil {
+	if err := v.super.QueryRow(t.Context(), "SELECT count(*) FROM audit_records WHERE tenant_id = $1 AND "+of, v.acme.Tenant()).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

@@ -38,6 +38,7 @@ type Options struct {
 	WriterURL  string // role bc_writer: sign-ins; must reach Postgres directly, not through a pooler
 	ControlURL string // role bc_control: the platform plane, and the change feed
 	SupportURL string // role bc_support: people of the staff whom a tenant has let in
+	AuditURL   string // role bc_audit: the sequencer of audit logs
 
 	// AppConns bounds the pool of bc_app; 0 means 16. The writer holds up to
 	// four connections, the platform plane and support at most four each, the change feed
@@ -62,6 +63,7 @@ type Store struct {
 	writer  *pgxpool.Pool
 	control *pgxpool.Pool
 	support *pgxpool.Pool
+	audit   *pgxpool.Pool
 	feed    *feed
 	signIns *signInQueue
 	log     *slog.Logger
@@ -97,6 +99,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.support, err = open(ctx, o.SupportURL, 4, o.Tracer, nil); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("connect as bc_support: %w", err)
+	}
+	if s.audit, err = open(ctx, o.AuditURL, 2, o.Tracer, nil); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connect as bc_audit: %w", err)
 	}
 	if s.writer, err = open(ctx, o.WriterURL, maxWriters, o.Tracer, writerSettings); err != nil {
 		s.Close()
@@ -172,7 +178,7 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Close closes all connections, after what runs on them has ended.
 func (s *Store) Close() {
-	for _, p := range []*pgxpool.Pool{s.app, s.writer, s.control, s.support} {
+	for _, p := range []*pgxpool.Pool{s.app, s.writer, s.control, s.support, s.audit} {
 		if p != nil {
 			p.Close()
 		}

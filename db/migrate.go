@@ -37,11 +37,12 @@ const (
 	RoleControl  = "bc_control"
 	RoleJobs     = "bc_jobs"
 	RoleSupport  = "bc_support"
+	RoleAudit    = "bc_audit"
 )
 
 // LoginRoles are the roles that need a password.
 func LoginRoles() []string {
-	return []string{RoleMigrator, RoleApp, RoleWriter, RoleControl, RoleJobs, RoleSupport}
+	return []string{RoleMigrator, RoleApp, RoleWriter, RoleControl, RoleJobs, RoleSupport, RoleAudit}
 }
 
 // JobSchema is where River keeps its tables.
@@ -106,7 +107,7 @@ func bootstrap(ctx context.Context, adminURL string, passwords map[string]string
 		"GRANT bc_owner TO bc_migrator",
 		"GRANT bc_owner TO CURRENT_USER",
 		"REVOKE ALL ON DATABASE " + name + " FROM PUBLIC",
-		"GRANT CONNECT ON DATABASE " + name + " TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs, bc_support",
+		"GRANT CONNECT ON DATABASE " + name + " TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs, bc_support, bc_audit",
 		"GRANT CREATE, TEMPORARY ON DATABASE " + name + " TO bc_owner",
 		"ALTER SCHEMA public OWNER TO bc_owner",
 		"CREATE SCHEMA IF NOT EXISTS " + JobSchema + " AUTHORIZATION bc_owner",

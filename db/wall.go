@@ -21,25 +21,30 @@ var platformTables = map[string]string{
 
 // extraPolicies are the policies beside tenant_isolation and owner_backfill.
 var extraPolicies = map[string]string{
-	"public.tenants platform_plane":   "bc_control runs tenants",
-	"public.tenants sweep":            "bc_jobs asks which tenants have statistics to count; it sees ids",
-	"public.stats_marks sweep":        "as tenants; it sees tenant and times",
-	"public.stats_counts levels":      "bc_control adds up how many ceremonies of all tenants were answered; it sees tenant, time and numbers",
-	"public.stats_faults levels":      "as stats_counts",
-	"public.ceremonies sweep":         "as tenants; it sees tenant and time",
-	"public.ceremonies aged":          "restrictive: bc_app removes what is 30 days old, and nothing younger",
-	"public.members memberships":      "bc_control asks in which tenants a person of the console works; it sees tenant, person and role",
-	"public.idempotency_keys expired": "bc_jobs deletes what is over a day old",
-	"public.data_keys due":            "bc_jobs asks which tenants have keys to look after; it sees tenant and time",
-	"public.signing_keys due":         "as data_keys",
-	"public.domain_proofs proven":     "bc_control asks whose a domain is, for documents below /.well-known/; it sees proven rows alone",
-	"public.domain_proofs due":        "bc_jobs asks which tenants' domains to look at again; it sees tenant and time",
-	"public.tenants due":              "bc_jobs asks which tenants are to be destroyed; it sees id and times",
-	"public.evidence due":             "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
-	"public.exports due":              "bc_jobs asks which tenants have exports to write or remove; it sees tenant and time",
-	"public.support_grants staff":     "bc_control asks which grants a person of the staff has",
-	"public.support_grants expires":   "restrictive: bc_control tells that a grant is over, no more",
-	"public.members founder":          "restrictive: bc_control makes the first owner of a tenant, and nobody else",
+	"public.tenants platform_plane":      "bc_control runs tenants",
+	"public.tenants sweep":               "bc_jobs asks which tenants have statistics to count; it sees ids",
+	"public.stats_marks sweep":           "as tenants; it sees tenant and times",
+	"public.stats_counts levels":         "bc_control adds up how many ceremonies of all tenants were answered; it sees tenant, time and numbers",
+	"public.stats_faults levels":         "as stats_counts",
+	"public.ceremonies sweep":            "as tenants; it sees tenant and time",
+	"public.ceremonies aged":             "restrictive: bc_app removes what is 30 days old, and nothing younger",
+	"public.members memberships":         "bc_control asks in which tenants a person of the console works; it sees tenant, person and role",
+	"public.idempotency_keys expired":    "bc_jobs deletes what is over a day old",
+	"public.data_keys due":               "bc_jobs asks which tenants have keys to look after; it sees tenant and time",
+	"public.signing_keys due":            "as data_keys",
+	"public.domain_proofs proven":        "bc_control asks whose a domain is, for documents below /.well-known/; it sees proven rows alone",
+	"public.domain_proofs due":           "bc_jobs asks which tenants' domains to look at again; it sees tenant and time",
+	"public.tenants due":                 "bc_jobs asks which tenants are to be destroyed; it sees id and times",
+	"public.evidence due":                "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
+	"public.exports due":                 "bc_jobs asks which tenants have exports to write or remove; it sees tenant and time",
+	"public.support_grants staff":        "bc_control asks which grants a person of the staff has",
+	"public.support_grants expires":      "restrictive: bc_control tells that a grant is over, no more",
+	"public.audit_inbox sequencer":       "bc_audit moves entries into their logs: it reads and deletes",
+	"public.audit_entries sequencer":     "as audit_inbox: it reads and inserts",
+	"public.audit_tiles sequencer":       "as audit_entries",
+	"public.audit_checkpoints sequencer": "as audit_entries",
+	"public.audit_logs sequencer":        "as audit_entries: it keeps the heads",
+	"public.members founder":             "restrictive: bc_control makes the first owner of a tenant, and nobody else",
 }
 
 // definers are the functions that run with their owner's rights.
@@ -250,7 +255,7 @@ var wallChecks = []wallCheck{
 	{
 		name: "sealing",
 		sql: `SELECT n.nspname || '.' || p.proname, r.rolname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-			CROSS JOIN (SELECT rolname, oid FROM pg_roles WHERE rolname IN ('bc_writer', 'bc_control', 'bc_jobs', 'bc_support')) r
+			CROSS JOIN (SELECT rolname, oid FROM pg_roles WHERE rolname IN ('bc_writer', 'bc_control', 'bc_jobs', 'bc_support', 'bc_audit')) r
 			WHERE (n.nspname = 'sealing' AND has_schema_privilege(r.oid, n.oid, 'USAGE')
 			  OR n.nspname = 'public' AND p.proname LIKE 'contact\_%') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')`,
 		judge: func(_, role string) string { return role + " may open sealed values" },

@@ -26,6 +26,8 @@ var supportTables = map[string]supportMay{
 	"public.sessions":          {reads: "*", bytes: "credential_id", updates: "revoked_at revoke_reason"},
 	"public.ceremonies":        {reads: "*", bytes: "credential_id"},
 	"public.audit_inbox":       {reads: "*", inserts: "*"},
+	"public.audit_entries":     {reads: "*", bytes: "leaf"},
+	"public.audit_records":     {reads: "*"}, // a view of both
 	"public.event_outbox":      {inserts: "*"},
 	"public.recoveries":        {reads: "*", bytes: "credential_id", inserts: "tenant_id id user_id kind state rp_id reason requested_by created_at expires_at"},
 	"public.recovery_codes":    {reads: "tenant_id user_id created_at used_at"},
@@ -66,6 +68,9 @@ var supportBlind = map[string]string{
 	"public.import_marks":          "says nothing to a person",
 	"public.exports":               "archives of everything, and what opens them",
 	"public.logos":                 "a picture, which anybody has at its address",
+	"public.audit_logs":            "says how much there is, and who signs it",
+	"public.audit_checkpoints":     "as audit_logs",
+	"public.audit_tiles":           "hashes of entries, which it reads",
 	"public.active_users":          "says nothing that the users do not",
 	"public.stats_faults":          "faults of ours, which the staff sees of every tenant anyway",
 }
@@ -138,7 +143,7 @@ var supportChecks = []wallCheck{
 	{
 		name: "support's memberships",
 		sql: `SELECT r.rolname, 'bc_support' FROM pg_roles r WHERE r.rolname <> 'bc_support' AND (pg_has_role('bc_support', r.oid, 'MEMBER')
-			OR r.rolname IN ('bc_app', 'bc_writer', 'bc_jobs', 'bc_control') AND pg_has_role(r.oid, 'bc_support', 'MEMBER'))`,
+			OR r.rolname IN ('bc_app', 'bc_writer', 'bc_jobs', 'bc_control', 'bc_audit') AND pg_has_role(r.oid, 'bc_support', 'MEMBER'))`,
 		judge: func(_, _ string) string { return "is as good as " + RoleSupport + ", or the other way round" },
 	},
 }

@@ -203,7 +203,7 @@ func TestObjectStorageIsAway(t *testing.T) {
 	if got := d.state(t, acme, e.ID); got.State != archive.Failed || got.Failure != "OBJECT_STORAGE_UNAVAILABLE" || got.EndedAt == nil {
 		t.Errorf("export = %+v", got)
 	}
-	if n := d.one(t, "SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND action = 'export.finish' AND entry::jsonb->>'outcome' = 'failed'", acme.Tenant()); n != 1 {
+	if n := d.one(t, "SELECT count(*) FROM audit_records WHERE tenant_id = $1 AND action = 'export.finish' AND entry::jsonb->>'outcome' = 'failed'", acme.Tenant()); n != 1 {
 		t.Errorf("%d entries of the failure", n)
 	}
 	// Each attempt was killed.

@@ -139,7 +139,13 @@ var tables = []table{
 	{name: "active_users", key: "month, user_id", columns: "month!day user_id"},
 	{name: "usage_days", key: "day", columns: "day!day ceremonies sign_ins monthly_active_users written_bytes stored_bytes measured_at"},
 	{name: "usage_alerts", key: "month, kind, percent, most", columns: "month!day kind percent used most at"},
+	{name: "audit_entries", key: "seq", columns: "seq sequenced_at id at action target entry!json leaf support_grant_id"},
 	{name: "audit_inbox", key: "id", columns: "id at action target entry!json support_grant_id"},
+	{name: "audit_checkpoints", key: "size", columns: "size signed_at checkpoint"},
+	{
+		name: "audit_logs", key: "tenant_id", columns: "size sequenced_at origin public_key signed_size signed_at checkpoint",
+		left: map[string]string{"edge": isIndex, "kept_at": isMark, "seed": opensMore},
+	},
 	{name: "event_outbox", key: "at, id", columns: "at id type payload!json"},
 	{
 		name: "exports", key: "id", columns: "id state reason asked_by asked_name created_at started_at ended_at expires_at attempt rows_done size sha256 failure",
@@ -159,6 +165,7 @@ var leftTables = map[string]string{
 	"idempotency_keys":      "answers kept for a day against repeats, which may hold anything",
 	"recovery_attempts":     "hashes of names that recovery was tried for in vain, kept for a day",
 	"user_terms":            isIndex,
+	"audit_tiles":           "hashes of entries, which the entries have",
 	"sign_in_marks":         isMark,
 	"import_marks":          isMark,
 	"stats_marks":           isMark,
@@ -175,7 +182,7 @@ const pageRows = 500
 func (t *table) pageRows() int { return cmp.Or(t.rows, pageRows) }
 
 // fileNames are what files are called where the table's name would say nothing.
-var fileNames = map[string]string{"audit_inbox": "audit", "event_outbox": "events", "tenants": "tenant"}
+var fileNames = map[string]string{"audit_entries": "audit", "audit_inbox": "audit_waiting", "audit_logs": "audit_log", "event_outbox": "events", "tenants": "tenant"}
 
 func (t *table) file() string { return cmp.Or(fileNames[t.name], t.name) + ".jsonl" }
 

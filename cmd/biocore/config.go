@@ -47,15 +47,16 @@ type Config struct {
 	// X-Forwarded-For. Default 0: the header is ignored.
 	TrustedHops int `yaml:"trustedHops" env:"BIOCORE_TRUSTED_HOPS"`
 
-	// DatabaseURL logs in as bc_app. Required, and so are the next four; all five
+	// DatabaseURL logs in as bc_app. Required, and so are the next five; all six
 	// name one database. DatabaseSupportURL logs in as bc_support, which sees of a tenant
-	// what it lets support see. DatabaseWriterURL must reach Postgres directly and not
+	// what it lets support see, and DatabaseAuditURL as bc_audit, which alone appends to audit logs. DatabaseWriterURL must reach Postgres directly and not
 	// through a transaction pooler, and so must DatabaseControlURL.
 	DatabaseURL        secret.Text `yaml:"databaseUrl" env:"BIOCORE_DATABASE_URL"`
 	DatabaseWriterURL  secret.Text `yaml:"databaseWriterUrl" env:"BIOCORE_DATABASE_WRITER_URL"`
 	DatabaseControlURL secret.Text `yaml:"databaseControlUrl" env:"BIOCORE_DATABASE_CONTROL_URL"`
 	DatabaseJobsURL    secret.Text `yaml:"databaseJobsUrl" env:"BIOCORE_DATABASE_JOBS_URL"`
 	DatabaseSupportURL secret.Text `yaml:"databaseSupportUrl" env:"BIOCORE_DATABASE_SUPPORT_URL"`
+	DatabaseAuditURL   secret.Text `yaml:"databaseAuditUrl" env:"BIOCORE_DATABASE_AUDIT_URL"`
 	// DatabaseMigratorURL logs in as bc_migrator: for `migrate` and `doctor` alone,
 	// `serve` does not use it.
 	DatabaseMigratorURL secret.Text `yaml:"databaseMigratorUrl" env:"BIOCORE_DATABASE_MIGRATOR_URL"`
@@ -148,6 +149,7 @@ func (c *Config) validateServe(unread ...string) error {
 	missing("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL == none)
 	missing("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL == none)
 	missing("BIOCORE_DATABASE_SUPPORT_URL", c.DatabaseSupportURL == none)
+	missing("BIOCORE_DATABASE_AUDIT_URL", c.DatabaseAuditURL == none)
 	missing("BIOCORE_REDIS_URL", c.RedisURL == none)
 	missing("BIOCORE_KMS_URL", c.KMSURL == "")
 	if err := validPublicURL(c.PublicURL); c.PublicURL != "" && err != nil {
@@ -162,6 +164,7 @@ func (c *Config) validateServe(unread ...string) error {
 		validStoreURL("BIOCORE_DATABASE_CONTROL_URL", c.DatabaseControlURL, postgresSchemes),
 		validStoreURL("BIOCORE_DATABASE_JOBS_URL", c.DatabaseJobsURL, postgresSchemes),
 		validStoreURL("BIOCORE_DATABASE_SUPPORT_URL", c.DatabaseSupportURL, postgresSchemes),
+		validStoreURL("BIOCORE_DATABASE_AUDIT_URL", c.DatabaseAuditURL, postgresSchemes),
 		validStoreURL("BIOCORE_REDIS_URL", c.RedisURL, redisSchemes),
 		validKMSURL("BIOCORE_KMS_URL", c.KMSURL),
 		validObjectStorageURL(c.ObjectStorageURL),
@@ -339,7 +342,7 @@ func (c *Config) rolePasswords() (map[string]string, error) {
 	passwords := map[string]string{}
 	for role, given := range map[string]secret.Text{
 		db.RoleMigrator: c.DatabaseMigratorURL, db.RoleApp: c.DatabaseURL, db.RoleWriter: c.DatabaseWriterURL,
-		db.RoleControl: c.DatabaseControlURL, db.RoleJobs: c.DatabaseJobsURL, db.RoleSupport: c.DatabaseSupportURL,
+		db.RoleControl: c.DatabaseControlURL, db.RoleJobs: c.DatabaseJobsURL, db.RoleSupport: c.DatabaseSupportURL, db.RoleAudit: c.DatabaseAuditURL,
 	} {
 		u, err := url.Parse(given.Reveal())
 		if err != nil || u.User == nil || u.User.Username() != role {

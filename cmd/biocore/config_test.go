@@ -203,7 +203,7 @@ func goodConfig() Config {
 	c := defaults()
 	c.PublicURL, c.RedisURL, c.KMSURL = "https://auth.example.com", secret.New("redis://:"+hunter+"@redis:6379"), "local:/etc/biocore/kms.key"
 	for role, to := range map[string]*secret.Text{
-		"bc_app": &c.DatabaseURL, "bc_writer": &c.DatabaseWriterURL, "bc_control": &c.DatabaseControlURL, "bc_jobs": &c.DatabaseJobsURL, "bc_support": &c.DatabaseSupportURL,
+		"bc_app": &c.DatabaseURL, "bc_writer": &c.DatabaseWriterURL, "bc_control": &c.DatabaseControlURL, "bc_jobs": &c.DatabaseJobsURL, "bc_support": &c.DatabaseSupportURL, "bc_audit": &c.DatabaseAuditURL,
 	} {
 		*to = secret.New("postgres://" + role + ":" + hunter + "@postgres/biocore")
 	}
@@ -230,6 +230,7 @@ func TestServeRefuses(t *testing.T) {
 		{"no writer", func(c *Config) { c.DatabaseWriterURL = secret.New("") }, "BIOCORE_DATABASE_WRITER_URL is required"},
 		{"no control", func(c *Config) { c.DatabaseControlURL = secret.New("") }, "BIOCORE_DATABASE_CONTROL_URL is required"},
 		{"no support", func(c *Config) { c.DatabaseSupportURL = secret.New("") }, "BIOCORE_DATABASE_SUPPORT_URL is required"},
+		{"no audit", func(c *Config) { c.DatabaseAuditURL = secret.New("") }, "BIOCORE_DATABASE_AUDIT_URL is required"},
 		{"no jobs", func(c *Config) { c.DatabaseJobsURL = secret.New("") }, "BIOCORE_DATABASE_JOBS_URL is required"},
 		{"no Redis", func(c *Config) { c.RedisURL = secret.New("") }, "BIOCORE_REDIS_URL is required"},
 		{"no KMS", func(c *Config) { c.KMSURL = "" }, "BIOCORE_KMS_URL is required"},
@@ -438,7 +439,7 @@ func TestOpenWays(t *testing.T) {
 		{"Redis without a password", func(c *Config) { c.RedisURL = secret.New("rediss://cache:6379") }, "BIOCORE_REDIS_URL has no password, and cache"},
 	} {
 		c := goodConfig()
-		for _, to := range []*secret.Text{&c.DatabaseURL, &c.DatabaseWriterURL, &c.DatabaseControlURL, &c.DatabaseJobsURL, &c.DatabaseSupportURL} {
+		for _, to := range []*secret.Text{&c.DatabaseURL, &c.DatabaseWriterURL, &c.DatabaseControlURL, &c.DatabaseJobsURL, &c.DatabaseSupportURL, &c.DatabaseAuditURL} {
 			*to = secret.New(to.Reveal() + "?sslmode=verify-full")
 		}
 		tt.change(&c)
@@ -467,8 +468,8 @@ func TestRolePasswords(t *testing.T) {
 	wantRefusal(t, err, "bc_migrator")
 	c.DatabaseMigratorURL = secret.New("postgres://bc_migrator:" + hunter + "@postgres/biocore")
 	passwords, err := c.rolePasswords()
-	if err != nil || len(passwords) != 6 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != hunter }) {
-		t.Errorf("rolePasswords = %d of 6, %v", len(passwords), err)
+	if err != nil || len(passwords) != 7 || slices.ContainsFunc(slices.Collect(maps.Values(passwords)), func(p string) bool { return p != hunter }) {
+		t.Errorf("rolePasswords = %d of 7, %v", len(passwords), err)
 	}
 	c.DatabaseURL = secret.New("postgres://postgres:" + hunter + "@postgres/biocore")
 	_, err = c.rolePasswords()

@@ -135,7 +135,7 @@ func TestPostgresIsKilledUnderLoad(t *testing.T) {
 			acknowledged++
 			var n int
 			if err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM sessions WHERE id = $1) + (SELECT count(*) FROM ceremonies WHERE id = $1 AND outcome = 'ALLOW')
-				+ (SELECT count(*) FROM audit_inbox WHERE id = $1) + (SELECT count(*) FROM event_outbox WHERE id = $1) + (SELECT count(*) FROM spent_challenges WHERE spender = $1)`, id).Scan(&n); err != nil || n != 5 {
+				+ (SELECT count(*) FROM audit_records WHERE id = $1) + (SELECT count(*) FROM event_outbox WHERE id = $1) + (SELECT count(*) FROM spent_challenges WHERE spender = $1)`, id).Scan(&n); err != nil || n != 5 {
 				t.Errorf("an acknowledged sign-in has %d of its five rows, %v", n, err)
 			}
 		}
@@ -155,7 +155,7 @@ func TestPostgresIsKilledUnderLoad(t *testing.T) {
 	// What was not acknowledged is there whole or not at all.
 	var odd int
 	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM sessions s WHERE
-		NOT EXISTS (SELECT FROM ceremonies c WHERE c.id = s.id) OR NOT EXISTS (SELECT FROM audit_inbox a WHERE a.id = s.id)
+		NOT EXISTS (SELECT FROM ceremonies c WHERE c.id = s.id) OR NOT EXISTS (SELECT FROM audit_records a WHERE a.id = s.id)
 		OR NOT EXISTS (SELECT FROM event_outbox e WHERE e.id = s.id) OR NOT EXISTS (SELECT FROM spent_challenges p WHERE p.spender = s.id)`).Scan(&odd); err != nil || odd != 0 {
 		t.Errorf("%d sessions are not whole, %v", odd, err)
 	}

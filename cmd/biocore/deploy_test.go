@@ -156,7 +156,7 @@ func TestSecrets(t *testing.T) {
 	if err := again.Run(); err == nil {
 		t.Error("secrets.sh overwrote secrets that exist")
 	}
-	for _, name := range []string{"kms.key", "database_url", "database_writer_url", "database_control_url", "database_jobs_url", "database_support_url", "database_migrator_url", "redis_url"} {
+	for _, name := range []string{"kms.key", "database_url", "database_writer_url", "database_control_url", "database_jobs_url", "database_support_url", "database_audit_url", "database_migrator_url", "redis_url"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -216,7 +216,7 @@ func TestRolesSQL(t *testing.T) {
 	if _, err := db.Migrate(t.Context(), here("database_migrator_url"), nil); err != nil {
 		t.Fatalf("Migrate: %v", err)
 	}
-	for _, role := range []string{"database_url", "database_writer_url", "database_control_url", "database_jobs_url", "database_support_url"} {
+	for _, role := range []string{"database_url", "database_writer_url", "database_control_url", "database_jobs_url", "database_support_url", "database_audit_url"} {
 		conn, err := pgx.Connect(t.Context(), here(role))
 		if err != nil {
 			t.Errorf("%s: %v", role, err)

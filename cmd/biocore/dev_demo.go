@@ -127,7 +127,7 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	}
 	store, err := db.Open(ctx, db.Options{
 		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
-		SupportURL: cfg.DatabaseSupportURL.Reveal(), Log: p.tel.Log, Now: clock.Now, Unfollowed: true,
+		SupportURL: cfg.DatabaseSupportURL.Reveal(), AuditURL: cfg.DatabaseAuditURL.Reveal(), Log: p.tel.Log, Now: clock.Now, Unfollowed: true,
 	})
 	if err != nil {
 		return demodata.Made{}, err

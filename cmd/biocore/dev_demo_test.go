@@ -67,7 +67,7 @@ func TestDemoData(t *testing.T) {
 	if n := count(`SELECT count(DISTINCT aaguid) FROM credentials WHERE ` + acme); n < 3 {
 		t.Errorf("%d models of authenticators, want several", n)
 	}
-	if n := count(`SELECT count(*) FROM audit_inbox WHERE at < $1 AND `+acme, now.Add(-time.Hour)); n < made.SignIns {
+	if n := count(`SELECT count(*) FROM audit_records WHERE at < $1 AND `+acme, now.Add(-time.Hour)); n < made.SignIns {
 		t.Errorf("%d audit entries of the past, want one for each sign-in at least", n)
 	}
 	if n := count(`SELECT count(DISTINCT date_trunc('day', at)) FROM ceremonies WHERE outcome = 'FAILED' AND ` + acme); n < 3 {

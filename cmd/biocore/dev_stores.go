@@ -119,7 +119,7 @@ func migrateAs(ctx context.Context, admin string, cfg *Config) (string, error) {
 	}
 	for role, to := range map[string]*secret.Text{
 		db.RoleApp: &cfg.DatabaseURL, db.RoleWriter: &cfg.DatabaseWriterURL, db.RoleControl: &cfg.DatabaseControlURL,
-		db.RoleJobs: &cfg.DatabaseJobsURL, db.RoleSupport: &cfg.DatabaseSupportURL, db.RoleMigrator: &cfg.DatabaseMigratorURL,
+		db.RoleJobs: &cfg.DatabaseJobsURL, db.RoleSupport: &cfg.DatabaseSupportURL, db.RoleAudit: &cfg.DatabaseAuditURL, db.RoleMigrator: &cfg.DatabaseMigratorURL,
 	} {
 		roleURL, err := db.RoleURL(admin, role, passwords[role])
 		if err != nil {
@@ -192,7 +192,7 @@ func (d *dev) key(ctx context.Context, cfg Config) (string, error) {
 func hasDataKeys(ctx context.Context, cfg Config) (found bool, err error) {
 	store, err := db.Open(ctx, db.Options{
 		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
-		SupportURL: cfg.DatabaseSupportURL.Reveal(), AppConns: 1, Log: slog.New(slog.DiscardHandler),
+		SupportURL: cfg.DatabaseSupportURL.Reveal(), AuditURL: cfg.DatabaseAuditURL.Reveal(), AppConns: 1, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return false, err

@@ -72,7 +72,7 @@ func (d *checkup) roles(ctx context.Context) finding {
 		url  secret.Text
 	}{
 		{db.RoleApp, d.cfg.DatabaseURL}, {db.RoleWriter, d.cfg.DatabaseWriterURL}, {db.RoleControl, d.cfg.DatabaseControlURL},
-		{db.RoleJobs, d.cfg.DatabaseJobsURL}, {db.RoleSupport, d.cfg.DatabaseSupportURL}, {db.RoleMigrator, d.cfg.DatabaseMigratorURL},
+		{db.RoleJobs, d.cfg.DatabaseJobsURL}, {db.RoleSupport, d.cfg.DatabaseSupportURL}, {db.RoleAudit, d.cfg.DatabaseAuditURL}, {db.RoleMigrator, d.cfg.DatabaseMigratorURL},
 	} {
 		if login.url.Reveal() == "" && login.role == db.RoleMigrator {
 			continue // serve does not need it, and need not have it
@@ -89,7 +89,7 @@ func (d *checkup) roles(ctx context.Context) finding {
 	var err error
 	if d.store, err = db.Open(ctx, db.Options{
 		AppURL: d.cfg.DatabaseURL.Reveal(), WriterURL: d.cfg.DatabaseWriterURL.Reveal(), ControlURL: d.cfg.DatabaseControlURL.Reveal(),
-		SupportURL: d.cfg.DatabaseSupportURL.Reveal(), AppConns: 2, Log: d.tel.Log,
+		SupportURL: d.cfg.DatabaseSupportURL.Reveal(), AuditURL: d.cfg.DatabaseAuditURL.Reveal(), AppConns: 2, Log: d.tel.Log,
 	}); err != nil {
 		return fail(fixRoles, "%s", explain(err))
 	}

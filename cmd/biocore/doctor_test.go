@@ -377,7 +377,7 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = gone.Close()
-	for _, to := range []*secret.Text{&c.cfg.DatabaseURL, &c.cfg.DatabaseWriterURL, &c.cfg.DatabaseControlURL, &c.cfg.DatabaseJobsURL, &c.cfg.DatabaseSupportURL} {
+	for _, to := range []*secret.Text{&c.cfg.DatabaseURL, &c.cfg.DatabaseWriterURL, &c.cfg.DatabaseControlURL, &c.cfg.DatabaseJobsURL, &c.cfg.DatabaseSupportURL, &c.cfg.DatabaseAuditURL} {
 		*to = secret.New("postgres://u:" + hunter + "@" + gone.Addr().String() + "/biocore?sslmode=disable")
 	}
 	c.leave(t, c.cfg)

@@ -371,7 +371,7 @@ func (w *world) auditCount(t *testing.T, tenantID, action string) (n int64) {
 		return 0
 	}
 	if err := w.store.Superuser(t).QueryRow(t.Context(),
-		"SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND action = $2 AND entry::jsonb->>'outcome' = 'success'", tenantID, action).Scan(&n); err != nil {
+		"SELECT count(*) FROM audit_records WHERE tenant_id = $1 AND action = $2 AND entry::jsonb->>'outcome' = 'success'", tenantID, action).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -381,7 +381,7 @@ func (w *world) auditCount(t *testing.T, tenantID, action string) (n int64) {
 func (w *world) reasonOf(t *testing.T, tenantID, action string) (reason string) {
 	t.Helper()
 	if err := w.store.Superuser(t).QueryRow(t.Context(),
-		"SELECT coalesce(entry::jsonb->>'reason', '') FROM audit_inbox WHERE tenant_id = $1 AND action = $2 ORDER BY id DESC LIMIT 1", tenantID, action).Scan(&reason); err != nil {
+		"SELECT coalesce(entry::jsonb->>'reason', '') FROM audit_records WHERE tenant_id = $1 AND action = $2 ORDER BY id DESC LIMIT 1", tenantID, action).Scan(&reason); err != nil {
 		t.Fatal(err)
 	}
 	return reason

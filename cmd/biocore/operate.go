@@ -71,7 +71,7 @@ func (c *Config) validateControl() error {
 	for name, value := range map[string]string{
 		"BIOCORE_DATABASE_URL": c.DatabaseURL.Reveal(), "BIOCORE_DATABASE_WRITER_URL": c.DatabaseWriterURL.Reveal(),
 		"BIOCORE_DATABASE_CONTROL_URL": c.DatabaseControlURL.Reveal(),
-		"BIOCORE_DATABASE_SUPPORT_URL": c.DatabaseSupportURL.Reveal(), "BIOCORE_KMS_URL": c.KMSURL,
+		"BIOCORE_DATABASE_SUPPORT_URL": c.DatabaseSupportURL.Reveal(), "BIOCORE_DATABASE_AUDIT_URL": c.DatabaseAuditURL.Reveal(), "BIOCORE_KMS_URL": c.KMSURL,
 	} {
 		if value == "" {
 			missing = append(missing, name)

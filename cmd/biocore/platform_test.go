@@ -43,6 +43,7 @@ func testConfig(t testing.TB, store *dbtest.Store, redisURL string) Config {
 	cfg.DatabaseURL, cfg.DatabaseWriterURL = secret.New(store.URL(db.RoleApp)), secret.New(store.URL(db.RoleWriter))
 	cfg.DatabaseControlURL, cfg.DatabaseJobsURL = secret.New(store.URL(db.RoleControl)), secret.New(store.URL(db.RoleJobs))
 	cfg.DatabaseSupportURL = secret.New(store.URL(db.RoleSupport))
+	cfg.DatabaseAuditURL = secret.New(store.URL(db.RoleAudit))
 	cfg.DatabaseMigratorURL = secret.New(store.URL(db.RoleMigrator))
 	cfg.RedisURL, cfg.KMSURL = secret.New(redisURL), "local:"+key
 	cfg.DNSServer = "127.0.0.1:1" // nobody: no test asks the Internet

@@ -24,7 +24,7 @@ import (
 
 // refusalsLeave are the tables in which a refusal may leave a trace: its audit entry,
 // and when the key was last used.
-var refusalsLeave = append([]string{"audit_inbox", "api_keys", "ceremonies"}, movedByJobs...)
+var refusalsLeave = append([]string{"audit_records", "api_keys", "ceremonies"}, movedByJobs...)
 
 // refused is what a client reads of an error.
 type refused struct {

@@ -229,10 +229,10 @@ func TestFinishesRaceOnTwoServers(t *testing.T) {
 	conn := w.store.Superuser(t)
 	for what, want := range map[string]int{
 		"sessions": 50, "credentials": 20, "users": 20,
-		"ceremonies WHERE kind = 'AUTHENTICATION' AND outcome = 'ALLOW'":                              50,
-		"ceremonies WHERE kind = 'REGISTRATION' AND outcome = 'ALLOW'":                                20,
-		"audit_inbox WHERE entry::jsonb->>'outcome' = 'success' AND action = 'authentication.finish'": 50,
-		"event_outbox WHERE type = 'authentication.succeeded'":                                        50,
+		"ceremonies WHERE kind = 'AUTHENTICATION' AND outcome = 'ALLOW'":                                50,
+		"ceremonies WHERE kind = 'REGISTRATION' AND outcome = 'ALLOW'":                                  20,
+		"audit_records WHERE entry::jsonb->>'outcome' = 'success' AND action = 'authentication.finish'": 50,
+		"event_outbox WHERE type = 'authentication.succeeded'":                                          50,
 		"spent_challenges": 70,
 	} {
 		var n int

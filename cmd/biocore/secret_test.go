@@ -49,7 +49,7 @@ func TestSecretSeal(t *testing.T) {
 		{"nothing", "\n", []string{variable}, 1, "the secret is empty"},
 		{"a reference", "kms:AQAB", []string{variable}, 1, "a reference already"},
 		{"too much", strings.Repeat("x", 5000), []string{variable}, 1, "1 to 4096 bytes"},
-		{"an unknown variable", value, []string{"BIOCORE_REDIS"}, 2, "BIOCORE_REDIS holds no secret; these do: BIOCORE_DATABASE_CONTROL_URL, "},
+		{"an unknown variable", value, []string{"BIOCORE_REDIS"}, 2, "BIOCORE_REDIS holds no secret; these do: BIOCORE_DATABASE_AUDIT_URL, BIOCORE_DATABASE_CONTROL_URL, "},
 		{"the KMS's own", value, []string{"BIOCORE_KMS_URL"}, 2, "holds no secret"},
 		{"the secret as an argument", value, []string{variable, value}, 2, "want 1 argument"},
 	} {
@@ -94,7 +94,7 @@ func TestSecretCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	more, complaint, code := s.run(t, "secret", "check", "--json")
-	if code != 1 || !strings.Contains(complaint, "2 of 10 secrets cannot be used") || !strings.Contains(more, "is open to others (0644)") || !strings.Contains(more, "which does not open it") {
+	if code != 1 || !strings.Contains(complaint, "2 of 11 secrets cannot be used") || !strings.Contains(more, "is open to others (0644)") || !strings.Contains(more, "which does not open it") {
 		t.Errorf("secret check --json = %d\n%s%s", code, more, complaint)
 	}
 	if strings.Contains(out+more+complaint, hunter) {

@@ -253,7 +253,7 @@ func TestServeRefusesToStart(t *testing.T) {
 	}{
 		{"nothing", "", nil, []string{
 			"BIOCORE_PUBLIC_URL is required", "BIOCORE_DATABASE_URL is required", "BIOCORE_DATABASE_WRITER_URL is required",
-			"BIOCORE_DATABASE_CONTROL_URL is required", "BIOCORE_DATABASE_JOBS_URL is required", "BIOCORE_DATABASE_SUPPORT_URL is required", "BIOCORE_REDIS_URL is required",
+			"BIOCORE_DATABASE_CONTROL_URL is required", "BIOCORE_DATABASE_JOBS_URL is required", "BIOCORE_DATABASE_SUPPORT_URL is required", "BIOCORE_DATABASE_AUDIT_URL is required", "BIOCORE_REDIS_URL is required",
 			"BIOCORE_KMS_URL is required",
 		}},
 		{"an example's password", configFile(t, exampled), nil, []string{"the password in BIOCORE_DATABASE_URL is a default one"}},

@@ -148,7 +148,7 @@ func TestCommandsAreAudited(t *testing.T) {
 	s.must(t, "tenant", "create", "globex", "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
 	s.must(t, "tenant", "suspend", "globex", "--reason", "unpaid invoice")
 	var entry string
-	err := store.Superuser(t).QueryRow(t.Context(), "SELECT entry FROM audit_inbox WHERE action = 'tenant.suspend'").Scan(&entry)
+	err := store.Superuser(t).QueryRow(t.Context(), "SELECT entry FROM audit_records WHERE action = 'tenant.suspend'").Scan(&entry)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -328,7 +328,7 @@ func anonymous(raw string, ids ...map[string]string) string {
 func fingerprint(t *testing.T, conn *pgx.Conn, tenantID string, except ...string) string {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`)
+		WHERE c.relnamespace = 'public'::regnamespace AND (c.relkind IN ('r', 'p') AND c.relname NOT LIKE 'audit\_%' OR c.relname = 'audit_records') AND NOT c.relispartition ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,8 +343,12 @@ func fingerprint(t *testing.T, conn *pgx.Conn, tenantID string, except ...string
 		}
 		// One at a time: who locks them all at once waits for, and is waited for by, a job that makes partitions.
 		var sum string
+		from := table
+		if table == "audit_records" { // an entry is the same wherever it has been moved
+			from = "(SELECT tenant_id, id, entry FROM audit_records)"
+		}
 		if err := conn.QueryRow(t.Context(), fmt.Sprintf(
-			"SELECT format('%[1]s:%%s:%%s', count(*), left(md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))), 8)) FROM %[1]s x WHERE tenant_id = $1", table), tenantID).Scan(&sum); err != nil {
+			"SELECT format('%s:%%s:%%s', count(*), left(md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))), 8)) FROM %s x WHERE tenant_id = $1", table, from), tenantID).Scan(&sum); err != nil {
 			t.Fatal(err)
 		}
 		sums = append(sums, sum)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ import (
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
@@ -83,9 +85,11 @@ type operator struct {
 	trail    *trail.Reader
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	exports  *archive.Service  // as evidence
-	mds      *mds.Service      // models of authenticators
-	roots    *attestation.Service
-	denials  *audit.Denials // refusals: recorded while a server runs, see platform.Run
+
+	sequencer *sequencer.Sequencer // of audit logs: runs while a server does
+	mds       *mds.Service         // models of authenticators
+	roots     *attestation.Service
+	denials   *audit.Denials // refusals: recorded while a server runs, see platform.Run
 }
 
 func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, error) {
@@ -95,7 +99,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}
 	store, err := db.Open(ctx, db.Options{
 		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
-		SupportURL: cfg.DatabaseSupportURL.Reveal(), AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
+		SupportURL: cfg.DatabaseSupportURL.Reveal(), AuditURL: cfg.DatabaseAuditURL.Reveal(), AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -111,9 +115,12 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 			users, err := o.users.Reseal(ctx, sc, limit)
 			records, more := o.evidence.Reseal(ctx, sc, limit-users)
 			archives, still := o.exports.Reseal(ctx, sc, limit-users-records)
-			return users + records + archives, errors.Join(err, more, still)
+			logs, yet := o.sequencer.Reseal(ctx, sc, limit-users-records-archives)
+			return users + records + archives + logs, errors.Join(err, more, still, yet)
 		},
 	})
+	_, host, _ := strings.Cut(cfg.PublicURL, "://")
+	o.sequencer = sequencer.New(sequencer.Options{Store: store, Keys: o.keys, Log: tel.Log, Host: host})
 	queue, err := jobs.NewQueue()
 	if err != nil {
 		store.Close()
@@ -237,7 +244,7 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 
 // wire makes every service in the order of what it needs.
 func (p *platform) wire(ctx context.Context) error {
-	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth), p.tel.ObserveMDS(p.mds, p.store.Now)); err != nil {
+	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth), p.tel.ObserveMDS(p.mds, p.store.Now), p.tel.ObserveAudit(p.sequencer.Stats)); err != nil {
 		return err
 	}
 	if p.cfg.ObjectStorageURL != "" {
@@ -451,7 +458,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

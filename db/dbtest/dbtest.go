@@ -142,7 +142,7 @@ func (s *Store) run(ctx context.Context) {
 func (s *Store) Options() db.Options {
 	return db.Options{
 		AppURL: s.URL(db.RoleApp), WriterURL: s.URL(db.RoleWriter), ControlURL: s.URL(db.RoleControl),
-		SupportURL: s.URL(db.RoleSupport), Log: logger(),
+		SupportURL: s.URL(db.RoleSupport), AuditURL: s.URL(db.RoleAudit), Log: logger(),
 	}
 }
 

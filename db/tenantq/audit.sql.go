@@ -13,10 +13,10 @@ import (
 )
 
 const CountAuditEntries = `-- name: CountAuditEntries :one
-SELECT count(*) FROM audit_inbox WHERE action = $1
+SELECT count(*) FROM audit_records WHERE action = $1
 `
 
-// Entries of one action that are not yet sequenced. Scans the tenant's part of audit_inbox_pkey.
+// Entries of one action. Scans all of the tenant's.
 func (q *Queries) CountAuditEntries(ctx context.Context, action string) (int64, error) {
 	row := q.db.QueryRow(ctx, CountAuditEntries, action)
 	var count int64
@@ -25,7 +25,10 @@ func (q *Queries) CountAuditEntries(ctx context.Context, action string) (int64, 
 }
 
 const EndOfAuditEntries = `-- name: EndOfAuditEntries :one
-SELECT id FROM audit_inbox WHERE id < $1::uuid AND id >= $2::uuid
+SELECT id FROM (
+  (SELECT id FROM audit_inbox WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)
+  UNION ALL
+  (SELECT id FROM audit_entries WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)) u
 ORDER BY id DESC OFFSET $3::int - 1 LIMIT 1
 `
 
@@ -35,7 +38,7 @@ type EndOfAuditEntriesParams struct {
 	MaxScanned int32
 }
 
-// The last of the max_scanned that FindAuditEntries looks at. Index: audit_inbox_pkey, backwards.
+// The last of the max_scanned that FindAuditEntries looks at. Index: as there.
 func (q *Queries) EndOfAuditEntries(ctx context.Context, arg EndOfAuditEntriesParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, EndOfAuditEntries, arg.BeforeID, arg.FromID, arg.MaxScanned)
 	var id uuid.UUID
@@ -44,7 +47,12 @@ func (q *Queries) EndOfAuditEntries(ctx context.Context, arg EndOfAuditEntriesPa
 }
 
 const EndOfAuditEntriesOfTarget = `-- name: EndOfAuditEntriesOfTarget :one
-SELECT id FROM audit_inbox WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid
+SELECT id FROM (
+  (SELECT id FROM audit_inbox WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid
+   ORDER BY id DESC LIMIT $4)
+  UNION ALL
+  (SELECT id FROM audit_entries WHERE target = $1::text AND target <> '' AND id < $2::uuid AND id >= $3::uuid
+   ORDER BY id DESC LIMIT $4)) u
 ORDER BY id DESC OFFSET $4::int - 1 LIMIT 1
 `
 
@@ -55,7 +63,7 @@ type EndOfAuditEntriesOfTargetParams struct {
 	MaxScanned int32
 }
 
-// The same of FindAuditEntriesOfTarget. Index: audit_inbox_target, backwards.
+// The same of FindAuditEntriesOfTarget. Index: as there.
 func (q *Queries) EndOfAuditEntriesOfTarget(ctx context.Context, arg EndOfAuditEntriesOfTargetParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, EndOfAuditEntriesOfTarget,
 		arg.Target,
@@ -70,8 +78,13 @@ func (q *Queries) EndOfAuditEntriesOfTarget(ctx context.Context, arg EndOfAuditE
 
 const FindAuditEntries = `-- name: FindAuditEntries :many
 SELECT id, at, action, entry FROM (
-  SELECT tenant_id, id, at, action, entry, target, support_grant_id FROM audit_inbox
-  WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3) i
+  SELECT id, at, action, target, entry FROM (
+    (SELECT id, at, action, target, entry FROM audit_inbox
+     WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)
+    UNION ALL
+    (SELECT id, at, action, target, entry FROM audit_entries
+     WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)) u
+  ORDER BY id DESC LIMIT $3) i
 WHERE ($4::text IS NULL OR action = $4::text)
   AND at >= $5::timestamptz AND at < $6::timestamptz
   AND ($7::text IS NULL OR entry::json ->> 'outcome' = $7::text)
@@ -101,7 +114,7 @@ type FindAuditEntriesRow struct {
 }
 
 // The newest first, of the max_scanned entries between the ids: what is asked of the entry
-// itself is read out of its JSON. Index: audit_inbox_pkey, backwards.
+// itself is read out of its JSON. Index: audit_inbox_pkey and audit_entries_id, backwards.
 func (q *Queries) FindAuditEntries(ctx context.Context, arg FindAuditEntriesParams) ([]FindAuditEntriesRow, error) {
 	rows, err := q.db.Query(ctx, FindAuditEntries,
 		arg.BeforeID,
@@ -140,8 +153,13 @@ func (q *Queries) FindAuditEntries(ctx context.Context, arg FindAuditEntriesPara
 
 const FindAuditEntriesOfTarget = `-- name: FindAuditEntriesOfTarget :many
 SELECT id, at, action, entry FROM (
-  SELECT tenant_id, id, at, action, entry, target, support_grant_id FROM audit_inbox
-  WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid ORDER BY id DESC LIMIT $4) i
+  SELECT id, at, action, target, entry FROM (
+    (SELECT id, at, action, target, entry FROM audit_inbox
+     WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid ORDER BY id DESC LIMIT $4)
+    UNION ALL
+    (SELECT id, at, action, target, entry FROM audit_entries
+     WHERE target = $1::text AND target <> '' AND id < $2::uuid AND id >= $3::uuid ORDER BY id DESC LIMIT $4)) u
+  ORDER BY id DESC LIMIT $4) i
 WHERE ($5::text IS NULL OR action = $5::text)
   AND at >= $6::timestamptz AND at < $7::timestamptz
   AND ($8::text IS NULL OR entry::json ->> 'outcome' = $8::text)
@@ -169,7 +187,7 @@ type FindAuditEntriesOfTargetRow struct {
 	Entry  string
 }
 
-// FindAuditEntries about one thing. Index: audit_inbox_target, backwards.
+// FindAuditEntries about one thing. Index: audit_entries_target, backwards; the inbox, which is short.
 func (q *Queries) FindAuditEntriesOfTarget(ctx context.Context, arg FindAuditEntriesOfTargetParams) ([]FindAuditEntriesOfTargetRow, error) {
 	rows, err := q.db.Query(ctx, FindAuditEntriesOfTarget,
 		arg.Target,
@@ -206,6 +224,69 @@ func (q *Queries) FindAuditEntriesOfTarget(ctx context.Context, arg FindAuditEnt
 	return items, nil
 }
 
+const GetAuditEntry = `-- name: GetAuditEntry :one
+SELECT seq, sequenced_at, entry FROM audit_entries WHERE id = $1
+`
+
+type GetAuditEntryRow struct {
+	Seq         int64
+	SequencedAt time.Time
+	Entry       string
+}
+
+// A sequenced entry. Index: audit_entries_id.
+func (q *Queries) GetAuditEntry(ctx context.Context, id uuid.UUID) (GetAuditEntryRow, error) {
+	row := q.db.QueryRow(ctx, GetAuditEntry, id)
+	var i GetAuditEntryRow
+	err := row.Scan(&i.Seq, &i.SequencedAt, &i.Entry)
+	return i, err
+}
+
+const GetAuditLog = `-- name: GetAuditLog :one
+SELECT size, origin, public_key, signed_size, signed_at, checkpoint FROM audit_logs
+`
+
+type GetAuditLogRow struct {
+	Size       int64
+	Origin     *string
+	PublicKey  []byte
+	SignedSize int64
+	SignedAt   *time.Time
+	Checkpoint *string
+}
+
+// The head of the log. Index: audit_logs_pkey.
+func (q *Queries) GetAuditLog(ctx context.Context) (GetAuditLogRow, error) {
+	row := q.db.QueryRow(ctx, GetAuditLog)
+	var i GetAuditLogRow
+	err := row.Scan(
+		&i.Size,
+		&i.Origin,
+		&i.PublicKey,
+		&i.SignedSize,
+		&i.SignedAt,
+		&i.Checkpoint,
+	)
+	return i, err
+}
+
+const GetAuditTile = `-- name: GetAuditTile :one
+SELECT hashes FROM audit_tiles WHERE level = $1 AND n = $2
+`
+
+type GetAuditTileParams struct {
+	Level int16
+	N     int64
+}
+
+// Index: audit_tiles_pkey.
+func (q *Queries) GetAuditTile(ctx context.Context, arg GetAuditTileParams) ([]byte, error) {
+	row := q.db.QueryRow(ctx, GetAuditTile, arg.Level, arg.N)
+	var hashes []byte
+	err := row.Scan(&hashes)
+	return hashes, err
+}
+
 const InsertAuditEntry = `-- name: InsertAuditEntry :exec
 INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5)
 `
@@ -218,7 +299,7 @@ type InsertAuditEntryParams struct {
 	Target string
 }
 
-// Index: audit_inbox_pkey, audit_inbox_target.
+// Index: audit_inbox_pkey, audit_inbox_order.
 func (q *Queries) InsertAuditEntry(ctx context.Context, arg InsertAuditEntryParams) error {
 	_, err := q.db.Exec(ctx, InsertAuditEntry,
 		arg.ID,
@@ -244,7 +325,7 @@ type InsertSupportAuditEntryParams struct {
 	GrantID uuid.UUID
 }
 
-// InsertAuditEntry by somebody of the staff: found again by what let them in. Index: audit_inbox_pkey, audit_inbox_support.
+// InsertAuditEntry by somebody of the staff: found again by what let them in. Index: as there.
 func (q *Queries) InsertSupportAuditEntry(ctx context.Context, arg InsertSupportAuditEntryParams) error {
 	_, err := q.db.Exec(ctx, InsertSupportAuditEntry,
 		arg.ID,
@@ -257,34 +338,105 @@ func (q *Queries) InsertSupportAuditEntry(ctx context.Context, arg InsertSupport
 	return err
 }
 
-const ListAuditInbox = `-- name: ListAuditInbox :many
-SELECT id, at, action, entry FROM audit_inbox
-WHERE $1::uuid IS NULL OR id < $1::uuid
-ORDER BY id DESC LIMIT $2
+const IsAuditEntryWaiting = `-- name: IsAuditEntryWaiting :one
+SELECT EXISTS (SELECT FROM audit_inbox WHERE id = $1)
 `
 
-type ListAuditInboxParams struct {
-	BeforeID *uuid.UUID
-	MaxRows  int32
+// Index: audit_inbox_pkey.
+func (q *Queries) IsAuditEntryWaiting(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, IsAuditEntryWaiting, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
-type ListAuditInboxRow struct {
+const ListAuditCheckpoints = `-- name: ListAuditCheckpoints :many
+SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2
+`
+
+type ListAuditCheckpointsParams struct {
+	BeforeSize int64
+	MaxRows    int32
+}
+
+type ListAuditCheckpointsRow struct {
+	Size       int64
+	SignedAt   time.Time
+	Checkpoint string
+}
+
+// The latest first, keyset by size. Index: audit_checkpoints_pkey, backwards.
+func (q *Queries) ListAuditCheckpoints(ctx context.Context, arg ListAuditCheckpointsParams) ([]ListAuditCheckpointsRow, error) {
+	rows, err := q.db.Query(ctx, ListAuditCheckpoints, arg.BeforeSize, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAuditCheckpointsRow{}
+	for rows.Next() {
+		var i ListAuditCheckpointsRow
+		if err := rows.Scan(&i.Size, &i.SignedAt, &i.Checkpoint); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListAuditLeaves = `-- name: ListAuditLeaves :many
+SELECT leaf FROM audit_entries WHERE seq >= $1 AND seq < $2 ORDER BY seq
+`
+
+type ListAuditLeavesParams struct {
+	FromSeq int64
+	ToSeq   int64
+}
+
+// Hashes of a piece of the log, in its order. Index: audit_entries_pkey.
+func (q *Queries) ListAuditLeaves(ctx context.Context, arg ListAuditLeavesParams) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, ListAuditLeaves, arg.FromSeq, arg.ToSeq)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := [][]byte{}
+	for rows.Next() {
+		var leaf []byte
+		if err := rows.Scan(&leaf); err != nil {
+			return nil, err
+		}
+		items = append(items, leaf)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListAuditRecords = `-- name: ListAuditRecords :many
+SELECT id, at, action, entry FROM audit_records ORDER BY id DESC LIMIT $1
+`
+
+type ListAuditRecordsRow struct {
 	ID     uuid.UUID
 	At     time.Time
 	Action string
 	Entry  string
 }
 
-// Newest first, keyset by id. Index: audit_inbox_pkey, backwards.
-func (q *Queries) ListAuditInbox(ctx context.Context, arg ListAuditInboxParams) ([]ListAuditInboxRow, error) {
-	rows, err := q.db.Query(ctx, ListAuditInbox, arg.BeforeID, arg.MaxRows)
+// Newest first. Scans all of the tenant's.
+func (q *Queries) ListAuditRecords(ctx context.Context, maxRows int32) ([]ListAuditRecordsRow, error) {
+	rows, err := q.db.Query(ctx, ListAuditRecords, maxRows)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []ListAuditInboxRow{}
+	items := []ListAuditRecordsRow{}
 	for rows.Next() {
-		var i ListAuditInboxRow
+		var i ListAuditRecordsRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.At,
@@ -301,15 +453,93 @@ func (q *Queries) ListAuditInbox(ctx context.Context, arg ListAuditInboxParams) 
 	return items, nil
 }
 
+const ListAuditTileRoots = `-- name: ListAuditTileRoots :many
+SELECT root FROM audit_tiles WHERE level = $1 AND n >= $2 AND n < $3 ORDER BY n
+`
+
+type ListAuditTileRootsParams struct {
+	Level int16
+	FromN int64
+	ToN   int64
+}
+
+// In their order. Index: audit_tiles_pkey.
+func (q *Queries) ListAuditTileRoots(ctx context.Context, arg ListAuditTileRootsParams) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, ListAuditTileRoots, arg.Level, arg.FromN, arg.ToN)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := [][]byte{}
+	for rows.Next() {
+		var root []byte
+		if err := rows.Scan(&root); err != nil {
+			return nil, err
+		}
+		items = append(items, root)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListSequencedEntries = `-- name: ListSequencedEntries :many
+SELECT seq, sequenced_at, entry, leaf FROM audit_entries WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3
+`
+
+type ListSequencedEntriesParams struct {
+	FromSeq int64
+	ToSeq   int64
+	MaxRows int32
+}
+
+type ListSequencedEntriesRow struct {
+	Seq         int64
+	SequencedAt time.Time
+	Entry       string
+	Leaf        []byte
+}
+
+// A piece of the log, in its order. Index: audit_entries_pkey.
+func (q *Queries) ListSequencedEntries(ctx context.Context, arg ListSequencedEntriesParams) ([]ListSequencedEntriesRow, error) {
+	rows, err := q.db.Query(ctx, ListSequencedEntries, arg.FromSeq, arg.ToSeq, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListSequencedEntriesRow{}
+	for rows.Next() {
+		var i ListSequencedEntriesRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.SequencedAt,
+			&i.Entry,
+			&i.Leaf,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListSupportAuditEntries = `-- name: ListSupportAuditEntries :many
-SELECT id, at, action, entry FROM audit_inbox
-WHERE support_grant_id = $1::uuid AND ($2::uuid IS NULL OR id < $2::uuid)
+SELECT id, at, action, entry FROM (
+  (SELECT id, at, action, entry FROM audit_inbox
+   WHERE support_grant_id = $1::uuid AND id < $2::uuid ORDER BY id DESC LIMIT $3)
+  UNION ALL
+  (SELECT id, at, action, entry FROM audit_entries
+   WHERE support_grant_id = $1::uuid AND id < $2::uuid ORDER BY id DESC LIMIT $3)) u
 ORDER BY id DESC LIMIT $3
 `
 
 type ListSupportAuditEntriesParams struct {
 	GrantID  uuid.UUID
-	BeforeID *uuid.UUID
+	BeforeID uuid.UUID
 	MaxRows  int32
 }
 
@@ -320,7 +550,7 @@ type ListSupportAuditEntriesRow struct {
 	Entry  string
 }
 
-// What was done by one grant. Keyset by id, the newest first. Index: audit_inbox_support, backwards.
+// What was done by one grant. Keyset by id, the newest first. Index: audit_entries_support, backwards; the inbox, which is short.
 func (q *Queries) ListSupportAuditEntries(ctx context.Context, arg ListSupportAuditEntriesParams) ([]ListSupportAuditEntriesRow, error) {
 	rows, err := q.db.Query(ctx, ListSupportAuditEntries, arg.GrantID, arg.BeforeID, arg.MaxRows)
 	if err != nil {

@@ -270,7 +270,7 @@ func (q *Queries) ListUsageDays(ctx context.Context, arg ListUsageDaysParams) ([
 }
 
 const MeasureAuditOfSpan = `-- name: MeasureAuditOfSpan :one
-SELECT coalesce(sum(pg_column_size(entry) + 120), 0)::bigint FROM audit_inbox WHERE id >= $1 AND id < $2
+SELECT coalesce(sum(pg_column_size(entry) + 250), 0)::bigint FROM audit_records WHERE id >= $1 AND id < $2
 `
 
 type MeasureAuditOfSpanParams struct {
@@ -278,7 +278,7 @@ type MeasureAuditOfSpanParams struct {
 	Before uuid.UUID
 }
 
-// Bytes of audit entries whose UUIDv7 is of a span. Index: audit_inbox_pkey.
+// Bytes of audit entries whose UUIDv7 is of a span: 250 for the other columns, indexes and hashes. Index: audit_inbox_pkey, audit_entries_id.
 func (q *Queries) MeasureAuditOfSpan(ctx context.Context, arg MeasureAuditOfSpanParams) (int64, error) {
 	row := q.db.QueryRow(ctx, MeasureAuditOfSpan, arg.Since, arg.Before)
 	var column_1 int64

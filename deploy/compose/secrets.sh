@@ -24,7 +24,7 @@ printf 'redis://:%s@redis:6379/0\n' "$redis" >"$dir/redis_url"
 {
   echo "CREATE ROLE bc_owner NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION;"
   for pair in migrator:database_migrator_url app:database_url writer:database_writer_url \
-    control:database_control_url jobs:database_jobs_url support:database_support_url; do
+    control:database_control_url jobs:database_jobs_url support:database_support_url audit:database_audit_url; do
     role=bc_${pair%%:*} password=$(random)
     echo "CREATE ROLE $role LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '$password';"
     printf 'postgres://%s:%s@postgres:5432/biocore?sslmode=disable\n' "$role" "$password" >"$dir/${pair#*:}"
@@ -32,13 +32,13 @@ printf 'redis://:%s@redis:6379/0\n' "$redis" >"$dir/redis_url"
   cat <<'SQL'
 GRANT bc_owner TO bc_migrator;
 REVOKE ALL ON DATABASE biocore FROM PUBLIC;
-GRANT CONNECT ON DATABASE biocore TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs, bc_support;
+GRANT CONNECT ON DATABASE biocore TO bc_migrator, bc_app, bc_writer, bc_control, bc_jobs, bc_support, bc_audit;
 GRANT CREATE, TEMPORARY ON DATABASE biocore TO bc_owner;
 ALTER SCHEMA public OWNER TO bc_owner;
 CREATE SCHEMA river AUTHORIZATION bc_owner;
 SQL
   # Bound parameters are contact data, and the keys that open it.
-  for role in bc_migrator bc_app bc_writer bc_control bc_jobs bc_support; do
+  for role in bc_migrator bc_app bc_writer bc_control bc_jobs bc_support bc_audit; do
     echo "ALTER ROLE $role SET log_parameter_max_length = 0;"
     echo "ALTER ROLE $role SET log_parameter_max_length_on_error = 0;"
   done

@@ -16,7 +16,6 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/platformq"
-	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
@@ -290,7 +289,7 @@ func TestRefusalsAreRecorded(t *testing.T) {
 	}
 	var got []string
 	err := store.ReadTenant(t.Context(), acme, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 10})
+		rows, err := tx.ListAuditRecords(t.Context(), 10)
 		for _, row := range rows {
 			if row.Action != "apikey.authenticate" {
 				continue

@@ -16,7 +16,6 @@ import (
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
-	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -197,7 +196,7 @@ func entries(t *testing.T, store *db.Store, sc scope.Scope) []map[string]any {
 	t.Helper()
 	var out []map[string]any
 	err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 100})
+		rows, err := tx.ListAuditRecords(t.Context(), 100)
 		for _, row := range rows {
 			var e map[string]any
 			if err := json.Unmarshal([]byte(row.Entry), &e); err != nil {

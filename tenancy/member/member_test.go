@@ -83,7 +83,7 @@ func as(sc scope.Scope, m member.Member) scope.Scope {
 
 func (w *world) audited(t testing.TB, sc scope.Scope, action string) (n int) {
 	t.Helper()
-	err := w.Superuser(t).QueryRow(t.Context(), "SELECT count(*) FROM audit_inbox WHERE tenant_id = $1 AND action = $2", sc.Tenant(), action).Scan(&n)
+	err := w.Superuser(t).QueryRow(t.Context(), "SELECT count(*) FROM audit_records WHERE tenant_id = $1 AND action = $2", sc.Tenant(), action).Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}

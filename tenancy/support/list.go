@@ -195,7 +195,11 @@ func (s *Service) Actions(ctx context.Context, sc scope.Scope, id uuid.UUID, req
 		} else if err != nil {
 			return fmt.Errorf("get support grant: %w", err)
 		}
-		rows, err := tx.ListSupportAuditEntries(ctx, tenantq.ListSupportAuditEntriesParams{GrantID: id, BeforeID: before, MaxRows: int32(limit) + 1}) //nolint:gosec // at most listing.MaxPageSize
+		last := uuid.Max
+		if before != nil {
+			last = *before
+		}
+		rows, err := tx.ListSupportAuditEntries(ctx, tenantq.ListSupportAuditEntriesParams{GrantID: id, BeforeID: last, MaxRows: int32(limit) + 1}) //nolint:gosec // at most listing.MaxPageSize
 		if err != nil {
 			return fmt.Errorf("list audit entries: %w", err)
 		}

@@ -161,7 +161,7 @@ func TestSupportAccess(t *testing.T) {
 		t.Errorf("another tenant: Actions error = %v, want %v", err, support.ErrNotFound)
 	}
 	var entry string
-	if err := w.Superuser(t).QueryRow(t.Context(), "SELECT entry FROM audit_inbox WHERE action = 'support.view'").Scan(&entry); err != nil {
+	if err := w.Superuser(t).QueryRow(t.Context(), "SELECT entry FROM audit_records WHERE action = 'support.view'").Scan(&entry); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{`"actor":{"kind":"support","id":"` + sam.String() + `","name":"Sam Staff"}`, `"onBehalfOf":{"kind":"operator","id":"`, `"name":"Ana Admin"`} {

@@ -596,7 +596,7 @@ func lastAudit(t *testing.T, store *db.Store, sc scope.Scope) map[string]any {
 	t.Helper()
 	var entry map[string]any
 	if err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditInbox(t.Context(), tenantq.ListAuditInboxParams{MaxRows: 1})
+		rows, err := tx.ListAuditRecords(t.Context(), 1)
 		if err != nil || len(rows) == 0 {
 			return errors.Join(err, errors.New("no entry"))
 		}

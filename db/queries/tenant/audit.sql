@@ -1,34 +1,41 @@
 -- name: InsertAuditEntry :exec
--- Index: audit_inbox_pkey, audit_inbox_target.
+-- Index: audit_inbox_pkey, audit_inbox_order.
 INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5);
 
 -- name: InsertSupportAuditEntry :exec
--- InsertAuditEntry by somebody of the staff: found again by what let them in. Index: audit_inbox_pkey, audit_inbox_support.
+-- InsertAuditEntry by somebody of the staff: found again by what let them in. Index: as there.
 INSERT INTO audit_inbox (id, at, action, entry, target, support_grant_id)
 VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), sqlc.arg(target), sqlc.arg(grant_id)::uuid);
 
 -- name: ListSupportAuditEntries :many
--- What was done by one grant. Keyset by id, the newest first. Index: audit_inbox_support, backwards.
-SELECT id, at, action, entry FROM audit_inbox
-WHERE support_grant_id = sqlc.arg(grant_id)::uuid AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
+-- What was done by one grant. Keyset by id, the newest first. Index: audit_entries_support, backwards; the inbox, which is short.
+SELECT id, at, action, entry FROM (
+  (SELECT id, at, action, entry FROM audit_inbox
+   WHERE support_grant_id = sqlc.arg(grant_id)::uuid AND id < sqlc.arg(before_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_rows))
+  UNION ALL
+  (SELECT id, at, action, entry FROM audit_entries
+   WHERE support_grant_id = sqlc.arg(grant_id)::uuid AND id < sqlc.arg(before_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_rows))) u
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: CountAuditEntries :one
--- Entries of one action that are not yet sequenced. Scans the tenant's part of audit_inbox_pkey.
-SELECT count(*) FROM audit_inbox WHERE action = $1;
+-- Entries of one action. Scans all of the tenant's.
+SELECT count(*) FROM audit_records WHERE action = $1;
 
--- name: ListAuditInbox :many
--- Newest first, keyset by id. Index: audit_inbox_pkey, backwards.
-SELECT id, at, action, entry FROM audit_inbox
-WHERE sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid
-ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+-- name: ListAuditRecords :many
+-- Newest first. Scans all of the tenant's.
+SELECT id, at, action, entry FROM audit_records ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: FindAuditEntries :many
 -- The newest first, of the max_scanned entries between the ids: what is asked of the entry
--- itself is read out of its JSON. Index: audit_inbox_pkey, backwards.
+-- itself is read out of its JSON. Index: audit_inbox_pkey and audit_entries_id, backwards.
 SELECT id, at, action, entry FROM (
-  SELECT * FROM audit_inbox
-  WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
+  SELECT * FROM (
+    (SELECT id, at, action, target, entry FROM audit_inbox
+     WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))
+    UNION ALL
+    (SELECT id, at, action, target, entry FROM audit_entries
+     WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))) u
+  ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
 WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
   AND at >= sqlc.arg(since)::timestamptz AND at < sqlc.arg(until)::timestamptz
   AND (sqlc.narg(outcome)::text IS NULL OR entry::json ->> 'outcome' = sqlc.narg(outcome)::text)
@@ -37,10 +44,15 @@ WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: FindAuditEntriesOfTarget :many
--- FindAuditEntries about one thing. Index: audit_inbox_target, backwards.
+-- FindAuditEntries about one thing. Index: audit_entries_target, backwards; the inbox, which is short.
 SELECT id, at, action, entry FROM (
-  SELECT * FROM audit_inbox
-  WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
+  SELECT * FROM (
+    (SELECT id, at, action, target, entry FROM audit_inbox
+     WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))
+    UNION ALL
+    (SELECT id, at, action, target, entry FROM audit_entries
+     WHERE target = sqlc.arg(target)::text AND target <> '' AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))) u
+  ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
 WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
   AND at >= sqlc.arg(since)::timestamptz AND at < sqlc.arg(until)::timestamptz
   AND (sqlc.narg(outcome)::text IS NULL OR entry::json ->> 'outcome' = sqlc.narg(outcome)::text)
@@ -48,12 +60,51 @@ WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: EndOfAuditEntries :one
--- The last of the max_scanned that FindAuditEntries looks at. Index: audit_inbox_pkey, backwards.
-SELECT id FROM audit_inbox WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid
+-- The last of the max_scanned that FindAuditEntries looks at. Index: as there.
+SELECT id FROM (
+  (SELECT id FROM audit_inbox WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))
+  UNION ALL
+  (SELECT id FROM audit_entries WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))) u
 ORDER BY id DESC OFFSET sqlc.arg(max_scanned)::int - 1 LIMIT 1;
 
 -- name: EndOfAuditEntriesOfTarget :one
--- The same of FindAuditEntriesOfTarget. Index: audit_inbox_target, backwards.
-SELECT id FROM audit_inbox WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid
+-- The same of FindAuditEntriesOfTarget. Index: as there.
+SELECT id FROM (
+  (SELECT id FROM audit_inbox WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid
+   ORDER BY id DESC LIMIT sqlc.arg(max_scanned))
+  UNION ALL
+  (SELECT id FROM audit_entries WHERE target = sqlc.arg(target)::text AND target <> '' AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid
+   ORDER BY id DESC LIMIT sqlc.arg(max_scanned))) u
 ORDER BY id DESC OFFSET sqlc.arg(max_scanned)::int - 1 LIMIT 1;
 
+-- name: GetAuditLog :one
+-- The head of the log. Index: audit_logs_pkey.
+SELECT size, origin, public_key, signed_size, signed_at, checkpoint FROM audit_logs;
+
+-- name: GetAuditEntry :one
+-- A sequenced entry. Index: audit_entries_id.
+SELECT seq, sequenced_at, entry FROM audit_entries WHERE id = $1;
+
+-- name: IsAuditEntryWaiting :one
+-- Index: audit_inbox_pkey.
+SELECT EXISTS (SELECT FROM audit_inbox WHERE id = $1);
+
+-- name: ListSequencedEntries :many
+-- A piece of the log, in its order. Index: audit_entries_pkey.
+SELECT seq, sequenced_at, entry, leaf FROM audit_entries WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) ORDER BY seq LIMIT sqlc.arg(max_rows);
+
+-- name: ListAuditLeaves :many
+-- Hashes of a piece of the log, in its order. Index: audit_entries_pkey.
+SELECT leaf FROM audit_entries WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) ORDER BY seq;
+
+-- name: GetAuditTile :one
+-- Index: audit_tiles_pkey.
+SELECT hashes FROM audit_tiles WHERE level = sqlc.arg(level) AND n = sqlc.arg(n);
+
+-- name: ListAuditTileRoots :many
+-- In their order. Index: audit_tiles_pkey.
+SELECT root FROM audit_tiles WHERE level = sqlc.arg(level) AND n >= sqlc.arg(from_n) AND n < sqlc.arg(to_n) ORDER BY n;
+
+-- name: ListAuditCheckpoints :many
+-- The latest first, keyset by size. Index: audit_checkpoints_pkey, backwards.
+SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE size < sqlc.arg(before_size) ORDER BY size DESC LIMIT sqlc.arg(max_rows);
