@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/debugger"
-	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -169,46 +168,6 @@ func runCeremoniesShow(ctx context.Context, env *environment, args []string) err
 		}
 		for _, fix := range out.Guide.Fix {
 			if _, err := fmt.Fprintln(env.out, "  -", fix); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// runAuditList prints entries; under --json as they are kept, byte for byte.
-func runAuditList(ctx context.Context, env *environment, args []string) error {
-	const command = "audit list"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", "`slug` of the tenant")
-	filter := fs.String("filter", "", "as in the API: `target`, targetKind, action, actor, outcome, time")
-	limit := fs.Int("limit", maxPrinted, "the newest `count`")
-	if err := parse(fs, args, 0); err != nil {
-		return err
-	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
-	}
-	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
-		found, err := newest(*limit, *filter, func(req listing.Request) (listing.Page[trail.Record], error) { return c.trail.List(ctx, sc, req) })
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			out := make([]json.RawMessage, len(found))
-			for i := range found {
-				out[i] = json.RawMessage(found[i].Entry)
-			}
-			return printJSON(env.out, out)
-		}
-		for _, e := range found {
-			actor := e.Actor.Name
-			if actor == "" {
-				actor = string(e.Actor.Kind) + " " + e.Actor.ID
-			}
-			if _, err := fmt.Fprintf(env.out, "%s  %-28s %-8s %-30s %s %s\n", e.At.Format(time.RFC3339), e.Action, e.Outcome, actor, e.Target, e.Reason); err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,11 @@ import (
 
 func newReader(t *testing.T, store *dbtest.Store, tenants ...scope.Scope) *trail.Reader {
 	t.Helper()
+	return trail.NewReader(store.Store, newKeys(t, store, tenants...))
+}
+
+func newKeys(t *testing.T, store *dbtest.Store, tenants ...scope.Scope) *keys.Service {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "kms.key")
 	if err := kms.CreateLocal(path); err != nil {
 		t.Fatal(err)
@@ -34,7 +39,7 @@ func newReader(t *testing.T, store *dbtest.Store, tenants ...scope.Scope) *trail
 			t.Fatal(err)
 		}
 	}
-	return trail.NewReader(store.Store, service)
+	return service
 }
 
 func TestList(t *testing.T) {

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/biocore-id/biocore/tenancy/audit/bundle"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// runAuditList prints entries; under --json as they are kept, byte for byte.
+func runAuditList(ctx context.Context, env *environment, args []string) error {
+	const command = "audit list"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", "`slug` of the tenant")
+	filter := fs.String("filter", "", "as in the API: `target`, targetKind, action, actor, outcome, time")
+	limit := fs.Int("limit", maxPrinted, "the newest `count`")
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	if *slug == "" {
+		return misuse(env, command, "--tenant is required")
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		found, err := newest(*limit, *filter, func(req listing.Request) (listing.Page[trail.Record], error) { return c.trail.List(ctx, sc, req) })
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			out := make([]json.RawMessage, len(found))
+			for i := range found {
+				out[i] = json.RawMessage(found[i].Entry)
+			}
+			return printJSON(env.out, out)
+		}
+		for _, e := range found {
+			actor := e.Actor.Name
+			if actor == "" {
+				actor = string(e.Actor.Kind) + " " + e.Actor.ID
+			}
+			if _, err := fmt.Fprintf(env.out, "%s  %-28s %-8s %-30s %s %s\n", e.At.Format(time.RFC3339), e.Action, e.Outcome, actor, e.Target, e.Reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// checkpointJSON is a checkpoint under --json.
+type checkpointJSON struct {
+	Origin      string    `json:"origin"`
+	Size        int64     `json:"size"`
+	Root        string    `json:"root"`
+	SignedAt    time.Time `json:"signedAt"`
+	VerifierKey string    `json:"verifierKey"`
+	Note        string    `json:"note"`
+}
+
+func runAuditCheckpoint(ctx context.Context, env *environment, args []string) error {
+	const command = "audit checkpoint"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", "`slug` of the log's tenant")
+	key := fs.Bool("key", false, "print the log's verifier key instead")
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	if *slug == "" {
+		return misuse(env, command, "--tenant is required")
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		last, err := c.trail.Checkpoint(ctx, sc)
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			return printJSON(env.out, checkpointJSON{last.Origin, last.Size, last.Root.String(), last.SignedAt, last.VerifierKey, last.Note})
+		case *key:
+			_, err = fmt.Fprintln(env.out, last.VerifierKey)
+		default:
+			_, err = io.WriteString(env.out, last.Note)
+		}
+		return err
+	})
+}
+
+func runAuditExport(ctx context.Context, env *environment, args []string) error {
+	const command = "audit export"
+	var asJSON bool // the file is JSON lines either way
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", "`slug` of the log's tenant")
+	from := fs.Int64("from", 0, "`number` of the first entry")
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	if *slug == "" {
+		return misuse(env, command, "--tenant is required")
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		return c.trail.Export(ctx, sc, *from, env.out)
+	})
+}
+
+// errAudit is returned when the report, which is printed, says why.
+var errAudit = errors.New("the audit log does not verify")
+
+// auditReportJSON is what verifying found, under --json.
+type auditReportJSON struct {
+	Valid       bool               `json:"valid"`
+	TenantID    string             `json:"tenantId"`
+	Origin      string             `json:"origin"`
+	VerifierKey string             `json:"verifierKey"`
+	KeyGiven    bool               `json:"keyGiven"` // or the bundle's own
+	From        int64              `json:"from"`
+	To          int64              `json:"to"`
+	Entries     int64              `json:"entries"`
+	Checkpoints int                `json:"checkpoints"`
+	Findings    []auditFindingJSON `json:"findings"`
+}
+
+type auditFindingJSON struct {
+	First   int64  `json:"first"`
+	Last    int64  `json:"last"`
+	Problem string `json:"problem"`
+}
+
+// runAuditVerify needs nothing but the file: neither configuration nor network.
+func runAuditVerify(_ context.Context, env *environment, args []string) error {
+	var asJSON bool
+	fs := flags(env, "audit verify", &asJSON)
+	key := fs.String("key", "", "the log's `verifier key`, kept from before (biocore audit checkpoint --key), or @FILE that holds it")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	if name, ok := strings.CutPrefix(*key, "@"); ok {
+		raw, err := readBounded(env, name)
+		if err != nil {
+			return fmt.Errorf("read the key: %w", err)
+		}
+		*key = strings.TrimSpace(string(raw))
+	}
+	in := env.in
+	if name := fs.Arg(0); name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("read the bundle: %w", err)
+		}
+		defer func() { _ = file.Close() }() // read only
+		in = file
+	}
+	report, err := bundle.Verify(in, *key)
+	if err != nil {
+		return err
+	}
+	if err := printAuditReport(env.out, report, *key != "", asJSON); err != nil {
+		return err
+	}
+	if !report.Valid() {
+		return errAudit
+	}
+	return nil
+}
+
+func printAuditReport(w io.Writer, r *bundle.Report, keyGiven, asJSON bool) error {
+	h := &r.Header
+	if asJSON {
+		out := auditReportJSON{
+			Valid: r.Valid(), TenantID: h.TenantID, Origin: h.Origin, VerifierKey: h.VerifierKey, KeyGiven: keyGiven, From: h.From, To: h.To,
+			Entries: r.Entries, Checkpoints: r.Signed, Findings: []auditFindingJSON{},
+		}
+		for _, f := range r.Findings {
+			out.Findings = append(out.Findings, auditFindingJSON(f))
+		}
+		return printJSON(w, out)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "log          %s\nentries      %d to %d, %d read\ncheckpoints  %d hold\n", h.Origin, h.From, h.To-1, r.Entries, r.Signed)
+	if r.Entries > 0 {
+		fmt.Fprintf(&b, "sequenced    %s to %s\n", r.Earliest.Format(time.RFC3339), r.Latest.Format(time.RFC3339))
+	}
+	if !keyGiven {
+		fmt.Fprintf(&b, "key          the bundle’s own, so this shows only that it agrees with itself: %s\n", h.VerifierKey)
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "✗ %s\n", f)
+	}
+	if r.Valid() {
+		b.WriteString("✓ every entry is there, once, in its place and as it was signed\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,215 @@
+// Package bundle is a piece of an audit log as a file, and what checks one: by nothing but
+// the file and the key of the log. It needs no database, no service and no network, so that
+// an auditor runs it where they like.
+//
+// A bundle is JSON lines. The first is the Header; each other one is an entry, in the order of
+// the log. docs/audit.md describes it for those who write a verifier of their own.
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/biocore-id/biocore/tenancy/audit/merkle"
+)
+
+// Format is what a Header calls itself.
+const Format = "biocore-audit-log-v1"
+
+// Header is the first line. Hashes are base64 with padding.
+type Header struct {
+	Format      string        `json:"format"`
+	TenantID    string        `json:"tenantId"`
+	Origin      string        `json:"origin"`      // of the log
+	VerifierKey string        `json:"verifierKey"` // of the log, as signed notes have it
+	From        int64         `json:"from"`        // number of the first entry
+	To          int64         `json:"to"`          // of the last, and one
+	Edge        []merkle.Hash `json:"edge"`        // roots of the complete subtrees of the entries before From, the largest first
+	Checkpoints []string      `json:"checkpoints"` // signed notes over From+1 to To entries, the smallest first; the last is over To
+}
+
+// Line is one entry.
+type Line struct {
+	Seq         int64       `json:"seq"`
+	SequencedAt time.Time   `json:"sequencedAt"`
+	Leaf        merkle.Hash `json:"leaf"` // as the log has it
+	Entry       string      `json:"entry"`
+}
+
+// Finding is one way in which a bundle is not what was signed. First and Last are the numbers
+// of the entries that it is about.
+type Finding struct {
+	First, Last int64
+	Problem     string
+}
+
+// String is the finding in words.
+func (f Finding) String() string {
+	if f.First == f.Last {
+		return fmt.Sprintf("entry %d: %s", f.First, f.Problem)
+	}
+	return fmt.Sprintf("entries %d to %d: %s", f.First, f.Last, f.Problem)
+}
+
+// Report is what Verify has seen.
+type Report struct {
+	Header   Header
+	Entries  int64     // that were read
+	Earliest time.Time // when the first and the last were sequenced
+	Latest   time.Time
+	Signed   int // checkpoints that hold
+	Findings []Finding
+}
+
+// Valid reports whether nothing was found: each entry of the piece is there, once, at its place and as
+// it was when its checkpoint was signed.
+func (r *Report) Valid() bool { return len(r.Findings) == 0 }
+
+// Errors of Verify: the file is no bundle at all, or not of the log that was asked for.
+var (
+	ErrFormat = errors.New("this is no bundle of an audit log")
+	ErrKey    = errors.New("the bundle is not of the log that the key is of")
+)
+
+const (
+	maxLine     = 8 << 20 // a header with 10,000 checkpoints; an entry is some kilobytes
+	maxFindings = 100
+)
+
+// Verify reads a bundle to its end. key is the log's verifier key, kept from before; empty takes the
+// bundle's own, which shows no more than that the bundle agrees with itself. ErrFormat, ErrKey,
+// and what reading fails with.
+func Verify(r io.Reader, key string) (*Report, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	if !lines.Scan() {
+		return nil, errors.Join(ErrFormat, lines.Err())
+	}
+	c := &check{Report: Report{Findings: []Finding{}}}
+	if err := c.begin(lines.Bytes(), key); err != nil {
+		return nil, err
+	}
+	for lines.Scan() && len(c.Findings) < maxFindings {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var line Line
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
+			c.find(c.next, c.next, "its line cannot be read")
+			return &c.Report, nil
+		}
+		c.line(&line)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read bundle: %w", err)
+	}
+	c.end()
+	return &c.Report, nil
+}
+
+// check is a verification under way.
+type check struct {
+	Report
+
+	edge  merkle.Edge // of all that the log says was there
+	next  int64       // the number that the next line has
+	since int64       // entries from here on are under no checkpoint that holds yet
+	marks []merkle.Checkpoint
+	lost  bool // the tree cannot be followed any more: an entry's hash is unknown
+}
+
+func (c *check) begin(text []byte, key string) error {
+	h := &c.Header
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(h); err != nil || h.Format != Format {
+		return ErrFormat
+	}
+	if key == "" {
+		key = h.VerifierKey
+	}
+	v, err := note.NewVerifier(key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	if v.Name() != h.Origin {
+		return fmt.Errorf("%w: the key is of %s, the bundle of %s", ErrKey, v.Name(), h.Origin)
+	}
+	flat := make([]byte, 0, len(h.Edge)*len(merkle.Hash{}))
+	for i := range h.Edge {
+		flat = append(flat, h.Edge[i][:]...)
+	}
+	if c.edge, err = merkle.ParseEdge(h.From, flat); err != nil || h.To <= h.From {
+		return fmt.Errorf("%w: its bounds or its edge do not fit", ErrFormat)
+	}
+	c.next, c.since = h.From, h.From
+	for _, text := range h.Checkpoints {
+		mark, err := merkle.Open(text, v)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrKey, err)
+		}
+		c.marks = append(c.marks, mark)
+	}
+	sorted := slices.IsSortedFunc(c.marks, func(a, b merkle.Checkpoint) int { return int(a.Size - b.Size) })
+	if !sorted || len(c.marks) == 0 || c.marks[0].Size <= h.From || c.marks[len(c.marks)-1].Size != h.To {
+		return fmt.Errorf("%w: its checkpoints are not over what it holds", ErrFormat)
+	}
+	return nil
+}
+
+func (c *check) find(first, last int64, problem string) {
+	c.Findings = append(c.Findings, Finding{First: first, Last: last, Problem: problem})
+}
+
+func (c *check) line(l *Line) {
+	switch {
+	case l.Seq < c.next || l.Seq >= c.Header.To:
+		c.find(l.Seq, l.Seq, "stands at another place than its own, or twice")
+		return
+	case l.Seq > c.next:
+		c.find(c.next, l.Seq-1, "missing")
+		c.lost, c.next = true, l.Seq
+	}
+	if c.Entries == 0 {
+		c.Earliest = l.SequencedAt
+	} else if l.SequencedAt.Before(c.Latest) {
+		c.find(l.Seq, l.Seq, "was sequenced before the one before it")
+	}
+	c.Latest = l.SequencedAt
+	c.Entries++
+	c.next++
+	var about struct {
+		TenantID string `json:"tenantId"`
+	}
+	if merkle.Leaf(l.Seq, l.Entry) != l.Leaf {
+		c.find(l.Seq, l.Seq, "its text is not the one that the log has hashed")
+	} else if json.Unmarshal([]byte(l.Entry), &about) != nil || about.TenantID != c.Header.TenantID {
+		c.find(l.Seq, l.Seq, "is not of this tenant")
+	}
+	if c.lost {
+		return
+	}
+	c.edge.Append(l.Leaf)
+	for len(c.marks) > 0 && c.marks[0].Size == c.edge.Size {
+		if c.marks[0].Root != c.edge.Root() {
+			c.find(c.since, c.edge.Size-1, "something of these was changed together with its hash: they are not what the checkpoint over them was signed for")
+			c.lost = true // what follows hangs on this tree
+			return
+		}
+		c.Signed++
+		c.since, c.marks = c.edge.Size, c.marks[1:]
+	}
+}
+
+func (c *check) end() {
+	if c.next < c.Header.To && len(c.Findings) < maxFindings {
+		c.find(c.next, c.Header.To-1, "missing")
+	}
+}

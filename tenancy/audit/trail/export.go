@@ -1,0 +1,106 @@
+package trail
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/bundle"
+	"github.com/biocore-id/biocore/tenancy/audit/merkle"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// maxKept bounds how many kept checkpoints a bundle carries: those of a week without a pause.
+const maxKept = 10_000
+
+// Export writes the entries from number from on, up to the last checkpoint, as a bundle: what package
+// bundle checks. That it was done is an entry of its own. ErrSizes when there is nothing from there on,
+// ErrWaiting when nothing is signed yet, ErrDamaged, and what w fails with.
+func (r *Reader) Export(ctx context.Context, sc scope.Scope, from int64, w io.Writer) error {
+	var h bundle.Header
+	err := r.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		if h, err = header(ctx, tx, from); err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, audit.Entry{
+			Action: "auditlog.export", Target: audit.Target{Kind: "auditlog", ID: sc.Tenant().String()},
+			Detail: []attr.Attr{attr.Int("from", h.From), attr.Int("to", h.To)},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	out, err := bundle.NewWriter(w, h)
+	if err != nil {
+		return err
+	}
+	for next := h.From; next < h.To; {
+		var rows []tenantq.ListSequencedEntriesRow
+		if err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+			rows, err = tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: next, ToSeq: h.To, MaxRows: listing.MaxPageSize})
+			return err
+		}); err != nil {
+			return fmt.Errorf("list audit entries: %w", err)
+		}
+		if len(rows) == 0 {
+			return nil // what is missing, the bundle's check tells
+		}
+		for _, row := range rows {
+			if err := out.Write(bundle.Line{Seq: row.Seq, SequencedAt: row.SequencedAt, Leaf: merkle.Hash(row.Leaf), Entry: row.Entry}); err != nil {
+				return err
+			}
+		}
+		next = rows[len(rows)-1].Seq + 1
+	}
+	return nil
+}
+
+func header(ctx context.Context, tx *db.TenantTx, from int64) (bundle.Header, error) {
+	last, err := lastCheckpoint(ctx, tx)
+	if err != nil {
+		return bundle.Header{}, err
+	}
+	if from < 0 || from >= last.Size {
+		return bundle.Header{}, ErrSizes
+	}
+	h := bundle.Header{TenantID: tx.Scope().Tenant().String(), Origin: last.Origin, VerifierKey: last.VerifierKey, From: from, To: last.Size, Edge: []merkle.Hash{}}
+	if indexes := subtrees(from); len(indexes) > 0 {
+		if h.Edge, err = hashesOf(ctx, tx, last).ReadHashes(indexes); err != nil {
+			return bundle.Header{}, damaged(err)
+		}
+	}
+	rows, err := tx.ListAuditCheckpoints(ctx, tenantq.ListAuditCheckpointsParams{BeforeSize: last.Size, MaxRows: maxKept})
+	if err != nil {
+		return bundle.Header{}, fmt.Errorf("list checkpoints: %w", err)
+	}
+	h.Checkpoints = append(h.Checkpoints, last.Note)
+	for _, row := range rows { // the latest first
+		if row.Size > from {
+			h.Checkpoints = append(h.Checkpoints, row.Checkpoint)
+		}
+	}
+	slices.Reverse(h.Checkpoints)
+	return h, nil
+}
+
+// subtrees are where tlog stores the roots of the complete subtrees of a tree of this size,
+// the largest first.
+func subtrees(size int64) []int64 {
+	var all []int64
+	for at, left := int64(0), size; left > 0; {
+		level := bits.Len64(uint64(left)) - 1
+		all = append(all, tlog.StoredHashIndex(level, at>>level))
+		at += 1 << level
+		left -= 1 << level
+	}
+	return all
+}
