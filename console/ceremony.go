@@ -27,6 +27,7 @@ import (
 func (c *Console) ceremonyRoutes(mux *http.ServeMux) {
 	base := Path + "/t/{slug}/ceremonies"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeCeremoniesRead, c.showCeremonies))
+	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeCeremoniesRead, c.exportCeremonies))
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(apikey.ScopeCeremoniesRead, c.showCeremonies))
 	mux.HandleFunc("GET "+base+"/{id}/json", c.inTenant(apikey.ScopeCeremoniesRead, c.downloadCeremony))
 }
@@ -38,20 +39,21 @@ const ceremonyRows = 30
 type ceremoniesView struct {
 	ui.Page
 
-	At      ui.Address
-	Query   string // what is looked for
-	Says    string // what a search means that was understood; empty for none
-	Shown   []ui.Segment
-	Rows    []ceremonyRow
-	Pager   ui.Pager
-	Live    bool
-	Events  string // address of what the list is told by; empty where it is not live
-	Paused  bool
-	Switch  string // address with the tail paused, or running
-	Here    bool   // a ceremony is in the path: on a phone its pane covers the list
-	Back    string // address of the list alone
-	Detail  *ceremonyDetail
-	Filters bool
+	At        ui.Address
+	Query     string // what is looked for
+	Says      string // what a search means that was understood; empty for none
+	Shown     []ui.Segment
+	Rows      []ceremonyRow
+	Pager     ui.Pager
+	Live      bool
+	Events    string // address of what the list is told by; empty where it is not live
+	Paused    bool
+	Switch    string // address with the tail paused, or running
+	Here      bool   // a ceremony is in the path: on a phone its pane covers the list
+	Back      string // address of the list alone
+	Detail    *ceremonyDetail
+	Filters   bool
+	CSV, JSON string
 }
 
 // ceremonyRow is one line of the list.
@@ -100,6 +102,8 @@ func (c *Console) showCeremonies(w http.ResponseWriter, r *http.Request, v *visi
 		return
 	}
 	v2.Back = v2.At.With()
+	export := ui.Address{Path: base + "/export", Query: v2.At.Query}
+	v2.CSV, v2.JSON = export.Without("after"), export.With("format", "json")
 	v2.Shown = []ui.Segment{
 		{Href: v2.At.Without("show"), Label: "All", Here: v2.At.Get("show") != "failed"},
 		{Href: v2.At.With("show", "failed"), Label: "Failed", Here: v2.At.Get("show") == "failed"},
@@ -150,6 +154,47 @@ func (c *Console) ceremony(ctx context.Context, p *place, text string) (debugger
 		err = errNowhere
 	}
 	return one, err
+}
+
+// exportCeremonies writes the list as it is filtered, the newest first.
+func (c *Console) exportCeremonies(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	filter, _, some, err := c.ceremonyFilter(r.Context(), p, ui.Address{Query: r.URL.Query()})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	c.export(w, r, v, exported{
+		Name: "ceremonies",
+		Columns: []string{
+			"id", "finishedAt", "kind", "outcome", "reason", "userId", "credentialId", "origin", "browser", "latencyMs", "policyVersion", "repeats", "traceId", "requestId",
+		},
+		Next: func(token string) ([][]string, string, error) {
+			if !some {
+				return nil, "", nil
+			}
+			page, err := c.debugger.List(r.Context(), p.sc, listing.Request{PageSize: listing.MaxPageSize, PageToken: token, Filter: filter})
+			rows := make([][]string, len(page.Items))
+			for i := range page.Items {
+				rows[i] = ceremonyCells(&page.Items[i])
+			}
+			return rows, page.NextToken, err
+		},
+	})
+}
+
+// ceremonyCells is a ceremony as a row of a file.
+func ceremonyCells(one *debugger.Ceremony) []string {
+	var owner, took string
+	if one.UserID != nil {
+		owner = one.UserID.String()
+	}
+	if one.Latency != nil {
+		took = strconv.FormatFloat(float64(one.Latency.Microseconds())/1000, 'f', 1, 64)
+	}
+	return []string{
+		one.ID.String(), iso(&one.At), string(one.Kind), string(one.Outcome), one.Reason, owner, one.CredentialID.String(), one.Facts.Origin, one.Browser,
+		took, strconv.Itoa(one.PolicyVersion), strconv.Itoa(one.Repeats), one.TraceID, one.RequestID,
+	}
 }
 
 // downloadCeremony is a ceremony as a file: all that is known of it, for a ticket.

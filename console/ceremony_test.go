@@ -53,6 +53,17 @@ func TestCeremonies(t *testing.T) {
 	theirs := s.finished(t, globex, tenantq.InsertCeremonyParams{Kind: "AUTHENTICATION", Outcome: "FAILED", Reason: "SIGNATURE_INVALID", Facts: "{}"})
 
 	dev := s.person(t, "Dev", acme, member.Developer)
+	failures := dev.get(t, base+"/export?show=failed").body
+	if lines := strings.Split(strings.TrimSpace(failures), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "id,finishedAt,kind,") || strings.Contains(failures, theirs.String()) ||
+		!strings.HasPrefix(lines[2], failed.String()+",20") || !strings.Contains(lines[2], ",https://login.example,Firefox 144 on Linux,41.2,14,0,4bf92f35") {
+		t.Errorf("the failed ones as CSV:\n%s", failures)
+	}
+	if all := dev.get(t, base+"/export?format=json").body; strings.Count(all, `"outcome"`) != 3 || !strings.Contains(all, `"repeats":"90"`) {
+		t.Errorf("all as JSON: %s", all)
+	}
+	if nothing := dev.get(t, base+"/export?q=nobody-at-all").body; strings.Count(nothing, "\n") != 1 {
+		t.Errorf("those of nobody: %s", nothing)
+	}
 	page := dev.get(t, base)
 	if page.StatusCode != http.StatusOK || strings.Contains(page.body, theirs.String()) || strings.Contains(page.body, "<b>Jonas</b>") ||
 		!strings.Contains(page.body, "&lt;b&gt;Jonas&lt;/b&gt;") || !strings.Contains(page.body, "CHALLENGE_UNKNOWN, 90 more alike within the minute") {

@@ -22,6 +22,7 @@ func (c *Console) platformRoutes(mux *http.ServeMux) {
 	const one = platformBase + "/tenants/{slug}"
 	mux.HandleFunc("GET "+platformBase, c.inPlatform("", c.showPlace))
 	mux.HandleFunc("GET "+platformBase+"/tenants", c.inPlatform(apikey.ScopeTenantsRead, c.showTenants))
+	mux.HandleFunc("GET "+tenantsExport, c.inPlatform(apikey.ScopeTenantsRead, c.exportTenants))
 	mux.HandleFunc("GET "+one, c.inPlatform(apikey.ScopeTenantsRead, c.showTenant))
 	c.tenantActRoutes(mux)
 	mux.HandleFunc("GET "+one+"/owners/{member}", c.inPlatform(member.ScopeOwnerRecoveries, c.showRequest))
@@ -32,7 +33,10 @@ func (c *Console) platformRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+one+"/recoveries/{id}/release", c.inPlatform(member.ScopeOwnerRecoveries, c.releaseRecovery))
 }
 
-const tenantsPath = platformBase + "/tenants"
+const (
+	tenantsPath   = platformBase + "/tenants"
+	tenantsExport = platformBase + "/export/tenants" // under tenantsPath it would be in the way of a slug
+)
 
 type tenantsView struct {
 	ui.Page
@@ -42,6 +46,7 @@ type tenantsView struct {
 	Filters   ui.Filters
 	Pager     ui.Pager
 	MayCreate bool
+	CSV, JSON string
 }
 
 type tenantRow struct {
@@ -64,17 +69,8 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 		MayCreate: p.may(apikey.ScopeTenantsWrite),
 		Filters:   ui.Filters{At: here, Search: &ui.Search{Name: "slug", Label: "Find by slug", Value: slug}, Chips: ui.ChipsOf(filters), Add: filters},
 	}
-	var terms []string
-	for _, term := range [][2]string{{"slug", slug}, {"state", here.Get("state")}, {"mode", here.Get("mode")}} {
-		if term[1] != "" {
-			terms = append(terms, term[0]+" = "+strconv.Quote(term[1]))
-		}
-	}
 	objective := c.system.Objective()
-	if op := map[string]string{"missed": "<", "kept": ">="}[here.Get("level")]; op != "" {
-		terms = append(terms, "availability "+op+" "+strconv.FormatFloat(100*objective, 'f', 6, 64))
-	}
-	list, err := c.tenants.List(r.Context(), p.sc, listing.Request{Filter: strings.Join(terms, " AND "), PageToken: here.Get("after")})
+	list, err := c.tenants.List(r.Context(), p.sc, listing.Request{Filter: c.tenantsFilter(here), PageToken: here.Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -93,12 +89,49 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), ByTime: true}
 	view.Pager.Turn(here, here.Query, list.NextToken)
+	export := ui.Address{Path: tenantsExport, Query: here.Query}
+	view.CSV, view.JSON = export.Without("after"), export.With("format", "json")
 	view.Columns = columnsOf(r, v, here, "tenants",
 		ui.Column{Label: "Name"}, ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Plan", Class: "opt", Name: "plan"}, ui.Column{Label: "Region", Class: "opt", Name: "region"},
 		ui.Column{Label: "Mode", Class: "opt", Name: "mode"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"}, ui.Column{Label: "Availability", Class: "opt", Name: "availability"}, ui.Column{Label: "Last activity", Class: "when", Name: "active"},
 		ui.Column{Label: "Created", Class: "opt", Order: "descending", Name: "created"})
 	view.Page = c.frame(w, r, v, p, "Tenants", tenantsPath)
 	c.render(w, r, http.StatusOK, c.tenantsPage(view))
+}
+
+// tenantsFilter is what a list of tenants at an address is filtered by, as the API has it.
+func (c *Console) tenantsFilter(at ui.Address) string {
+	var terms []string
+	for _, term := range [][2]string{{"slug", strings.ToLower(clean(at.Get("slug")))}, {"state", at.Get("state")}, {"mode", at.Get("mode")}} {
+		if term[1] != "" {
+			terms = append(terms, term[0]+" = "+strconv.Quote(term[1]))
+		}
+	}
+	if op := map[string]string{"missed": "<", "kept": ">="}[at.Get("level")]; op != "" {
+		terms = append(terms, "availability "+op+" "+strconv.FormatFloat(100*c.system.Objective(), 'f', 6, 64))
+	}
+	return strings.Join(terms, " AND ")
+}
+
+// exportTenants writes the list as it is filtered.
+func (c *Console) exportTenants(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	filter := c.tenantsFilter(ui.Address{Query: r.URL.Query()})
+	c.export(w, r, v, exported{
+		Name:    "tenants",
+		Columns: []string{"id", "slug", "name", "mode", "state", "plan", "region", "rpId", "users", "lastActiveAt", "createdAt"},
+		Next: func(token string) ([][]string, string, error) {
+			list, err := c.tenants.List(r.Context(), p.sc, listing.Request{PageSize: listing.MaxPageSize, PageToken: token, Filter: filter})
+			rows := make([][]string, len(list.Items))
+			for i := range list.Items {
+				t := &list.Items[i]
+				rows[i] = []string{
+					t.ID.String(), t.Slug, t.Name, string(t.Mode), string(t.State), t.Plan, t.Region, t.RPID, strconv.Itoa(t.Users),
+					iso(t.LastActiveAt), iso(&t.CreatedAt),
+				}
+			}
+			return rows, list.NextToken, err
+		},
+	})
 }
 
 // customer is a tenant, as the staff looks at it.
