@@ -227,12 +227,12 @@ func TestTenantActs(t *testing.T) {
 	if !strings.Contains(page, `<a class="btn danger" href="`+path+`/delete">`) || !strings.Contains(page, `<a class="btn" href="`+path+`/suspend">`) {
 		t.Error("what destroys does not look like it, or what does not does")
 	}
-	new := []string{"name", "Globex", "slug", "globex-new", "rpId", "globex.example", "mode", "TEST"}
-	if a := boss.form(t, "/console/platform/tenants", new...); a.StatusCode != http.StatusUnprocessableEntity ||
+	fields := []string{"name", "Globex", "slug", "globex-new", "rpId", "globex.example", "mode", "TEST"}
+	if a := boss.form(t, "/console/platform/tenants", fields...); a.StatusCode != http.StatusUnprocessableEntity ||
 		!strings.Contains(a.body, `id="create-reason-error"`) || !strings.Contains(a.body, `value="globex-new"`) {
 		t.Errorf("create without a reason: %d\n%s", a.StatusCode, a.body)
 	}
-	if a := boss.form(t, "/console/platform/tenants", append(new, "reason", "contract 4711")...); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Globex is made") {
+	if a := boss.form(t, "/console/platform/tenants", append(fields, "reason", "contract 4711")...); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Globex is made") {
 		t.Errorf("create: %d\n%s", a.StatusCode, a.body)
 	}
 	file := boss.get(t, "/console/platform/export/tenants?slug=globex-new").body

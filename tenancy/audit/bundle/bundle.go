@@ -101,12 +101,9 @@ func Verify(r io.Reader, key string) (*Report, error) {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
-		var line Line
-		if json.Unmarshal(lines.Bytes(), &line) != nil {
-			c.find(c.next, c.next, "its line cannot be read")
+		if !c.read(lines.Bytes()) {
 			return &c.Report, nil
 		}
-		c.line(&line)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
@@ -166,6 +163,17 @@ func (c *check) begin(text []byte, key string) error {
 
 func (c *check) find(first, last int64, problem string) {
 	c.Findings = append(c.Findings, Finding{First: first, Last: last, Problem: problem})
+}
+
+// read takes the next line, and reports whether it is one: what follows another is not known.
+func (c *check) read(text []byte) bool {
+	var line Line
+	if json.Unmarshal(text, &line) != nil {
+		c.find(c.next, c.next, "its line cannot be read")
+		return false
+	}
+	c.line(&line)
+	return true
 }
 
 func (c *check) line(l *Line) {
