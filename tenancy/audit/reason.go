@@ -2,14 +2,10 @@ package audit
 
 import "unicode/utf8"
 
-// MaxReason is how many characters a reason has at most.
-const MaxReason = 256
+const maxReason, maxTicket = 256, 100 // characters
 
-const maxTicket = 100
-
-// IsReason reports whether s can be why somebody did something: 1 to MaxReason characters
-// of UTF-8.
-func IsReason(s string) bool { return isText(s, MaxReason) }
+// IsReason reports whether s can be why somebody did something: 1 to 256 characters of UTF-8.
+func IsReason(s string) bool { return isText(s, maxReason) }
 
 // IsTicket reports whether s can name the customer's request: 1 to 100 characters of UTF-8.
 func IsTicket(s string) bool { return isText(s, maxTicket) }

@@ -38,8 +38,8 @@ type Options struct {
 	Host string
 }
 
-// Sequencer moves entries and signs checkpoints. It is safe for concurrent use, by several
-// servers too.
+// Sequencer moves entries and signs checkpoints. Several servers may each have one. Of one, Run, Move
+// and Sign are for one goroutine; Stats and Reseal are safe beside them.
 type Sequencer struct {
 	store *db.Store
 	keys  *keys.Service
