@@ -198,7 +198,7 @@ func (v *Visitor) Download(do func()) (name string, content []byte) {
 		}
 		return name != ""
 	}, func() string { return fmt.Sprintf("nothing is downloaded: %v", readFolder(v.t, folder)) })
-	content, err := os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // G304: a folder of the test's own
+	content, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		v.t.Fatal(err)
 	}
