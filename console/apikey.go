@@ -236,20 +236,12 @@ func (c *Console) exportAPIKeys(w http.ResponseWriter, r *http.Request, v *visit
 				k := &page.Items[i]
 				out[i] = []string{
 					row.ID, row.Name, row.Prefix, string(row.Kind), string(row.State), strings.Join(row.Scopes, " "), strings.Join(row.Networks, " "), row.By,
-					stamp(&k.CreatedAt), stamp(k.LastUsedAt), stamp(k.ExpiresAt), stamp(k.LockedAt), stamp(k.RevokedAt), row.Successor,
+					iso(&k.CreatedAt), iso(k.LastUsedAt), iso(k.ExpiresAt), iso(k.LockedAt), iso(k.RevokedAt), row.Successor,
 				}
 			}
 			return out, page.NextToken, nil
 		},
 	})
-}
-
-// stamp is a time in an export; empty for none.
-func stamp(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // newAPIKeyView is the form of a new key.

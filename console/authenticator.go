@@ -1,7 +1,7 @@
 package console
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -9,13 +9,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/biocore-id/biocore/authcore/attestation"
 	"github.com/biocore-id/biocore/authcore/authenticator"
 	"github.com/biocore-id/biocore/authcore/blastradius"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
-	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/policy"
 )
@@ -27,7 +25,10 @@ func (c *Console) authenticatorRoutes(mux *http.ServeMux) {
 	reads, writes := apikey.ScopeAuthenticatorsRead, apikey.ScopeAuthenticatorsWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showModels))
 	mux.HandleFunc("GET "+base+"/all", c.inTenant(reads, c.showAllModels))
+	mux.HandleFunc("GET "+base+"/export", c.inTenant(reads, c.exportModels))
+	mux.HandleFunc("GET "+base+"/all/export", c.inTenant(reads, c.exportAllModels))
 	mux.HandleFunc("GET "+base+"/roots", c.inTenant(apikey.ScopeAttestationRootsRead, c.showRoots))
+	mux.HandleFunc("GET "+base+"/roots/export", c.inTenant(apikey.ScopeAttestationRootsRead, c.exportRoots))
 	mux.HandleFunc("POST "+base+"/roots", c.inTenant(apikey.ScopeAttestationRootsWrite, c.addRoot))
 	mux.HandleFunc("GET "+base+"/roots/{id}/remove", c.inTenant(apikey.ScopeAttestationRootsWrite, c.showRemoveRoot))
 	mux.HandleFunc("POST "+base+"/roots/{id}/remove", c.inTenant(apikey.ScopeAttestationRootsWrite, c.removeRoot))
@@ -118,38 +119,109 @@ type modelsView struct {
 	All      bool
 	Lists    bool // the policy names the only models that may enroll
 	Reported int
+	CSV      string
+	JSON     string
 }
 
 func (c *Console) showModels(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	list, err := c.blast.Models(r.Context(), p.sc)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	now, err := c.tenants.Policy(r.Context(), p.sc)
+	rows, doc, err := c.usedModels(r.Context(), p)
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
 	view := modelsView{
-		Page: c.frame(w, r, v, p, "Authenticators", p.base+modelsPath), Base: p.base, Tabs: p.modelTabs("used"), Meta: c.metadataView(), Lists: len(now.Document.AuthenticatorsAllowed) > 0,
-		Pager: ui.Pager{Says: ui.Count(len(list), "model")},
+		Page: c.frame(w, r, v, p, "Authenticators", p.base+modelsPath), Base: p.base, Tabs: p.modelTabs("used"), Meta: c.metadataView(), Lists: len(doc.AuthenticatorsAllowed) > 0,
+		Pager: ui.Pager{Says: ui.Count(len(rows), "model")}, Models: rows,
 	}
 	view.Columns = columnsOf(r, v, addressOf(r), "models",
 		ui.Column{Label: "Model"}, ui.Column{Label: "Status", Name: "state"}, ui.Column{Label: "Certification", Class: "opt", Name: "certification"},
 		ui.Column{Label: "Passkeys", Class: "num", Name: "passkeys"}, ui.Column{Label: "Proven", Class: "num opt", Name: "proven"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"})
-	for _, m := range list {
-		row := c.modelOf(m.AAGUID, &now.Document)
-		row.Credentials, row.Users, row.Proven, row.Reports = m.Credentials, m.Users, m.Proven, m.Reports
-		if len(m.Reports) > 0 {
+	for i := range rows {
+		if len(rows[i].Reports) > 0 {
 			view.Reported++
 		}
-		view.Models = append(view.Models, row)
 	}
+	view.exports(ui.Address{Path: p.base + modelsPath + "/export"})
 	c.render(w, r, http.StatusOK, c.modelsPage(view))
 }
 
-func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+// usedModels are the models of the tenant's passkeys, with the policy that judges them.
+func (c *Console) usedModels(ctx context.Context, p *place) ([]modelRow, *policy.Document, error) {
+	list, err := c.blast.Models(ctx, p.sc)
+	if err != nil {
+		return nil, nil, err
+	}
+	now, err := c.tenants.Policy(ctx, p.sc)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := make([]modelRow, len(list))
+	for i, m := range list {
+		row := c.modelOf(m.AAGUID, &now.Document)
+		row.Credentials, row.Users, row.Proven, row.Reports = m.Credentials, m.Users, m.Proven, m.Reports
+		rows[i] = row
+	}
+	return rows, &now.Document, nil
+}
+
+// exports puts in where the list goes out as a file.
+func (v *modelsView) exports(at ui.Address) {
+	v.CSV, v.JSON = at.Without(), at.With("format", "json")
+}
+
+// byPolicy is what the policy says of a model, in a word for a program.
+func (m *modelRow) byPolicy() string {
+	switch {
+	case m.Denied:
+		return "denied"
+	case m.AllowedAlone:
+		return "allowed"
+	}
+	return ""
+}
+
+func (c *Console) exportModels(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.export(w, r, v, exported{
+		Name:    "authenticators",
+		Columns: []string{"aaguid", "model", "certification", "reports", "policy", "passkeys", "proven", "users"},
+		Next: func(string) ([][]string, string, error) {
+			list, _, err := c.usedModels(r.Context(), p)
+			rows := make([][]string, len(list))
+			for i := range list {
+				m := &list[i]
+				rows[i] = []string{
+					m.ID, m.Name, m.Certification, strings.Join(m.Reports, " "), m.byPolicy(), strconv.Itoa(m.Credentials), strconv.Itoa(m.Proven), strconv.Itoa(m.Users),
+				}
+			}
+			return rows, "", err
+		},
+	})
+}
+
+func (c *Console) exportAllModels(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	_, _, req := allModelsRequest(r, p)
+	c.export(w, r, v, exported{
+		Name:    "all-authenticators",
+		Columns: []string{"aaguid", "model", "certification", "reports", "policy"},
+		Next: func(token string) ([][]string, string, error) {
+			req.PageToken, req.PageSize = token, listing.MaxPageSize
+			page, err := c.models.List(r.Context(), p.sc, req)
+			if err != nil {
+				return nil, "", err
+			}
+			list, err := c.allModels(r.Context(), p, page.Items)
+			rows := make([][]string, len(list))
+			for i := range list {
+				m := &list[i]
+				rows[i] = []string{m.ID, m.Name, m.Certification, strings.Join(m.Reports, " "), m.byPolicy()}
+			}
+			return rows, page.NextToken, err
+		},
+	})
+}
+
+// allModelsRequest is which of all models an address asks for.
+func allModelsRequest(r *http.Request, p *place) (ui.Address, []ui.Filter, listing.Request) {
 	at := ui.Address{Path: p.base + modelsPath + "/all", Query: r.URL.Query()}
 	levels := []ui.Choice{{Label: "Any"}}
 	for _, l := range policy.Certifications()[1:] {
@@ -165,12 +237,17 @@ func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit
 		terms = append(terms, "certification >= "+quoted(level))
 	}
 	req.Filter = strings.Join(terms, " AND ")
+	return at, add, req
+}
+
+func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	at, add, req := allModelsRequest(r, p)
 	page, err := c.models.List(r.Context(), p.sc, req)
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
-	now, err := c.tenants.Policy(r.Context(), p.sc)
+	rows, err := c.allModels(r.Context(), p, page.Items)
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -178,18 +255,29 @@ func (c *Console) showAllModels(w http.ResponseWriter, r *http.Request, v *visit
 	view := modelsView{
 		Page: c.frame(w, r, v, p, "All models", p.base+modelsPath, ui.Link{Href: p.base + modelsPath, Label: "Authenticators"}), Base: p.base, Tabs: p.modelTabs("all"), Meta: c.metadataView(), All: true,
 		Filters: ui.Filters{At: at, Search: &ui.Search{Name: "q", Label: "Name of a model", Value: at.Get("q")}, Chips: ui.ChipsOf(add), Add: add},
-		Pager:   ui.Pager{Says: ui.Count(len(page.Items), "model")},
+		Pager:   ui.Pager{Says: ui.Count(len(rows), "model")}, Models: rows,
 	}
 	view.Columns = columnsOf(r, v, at, "allmodels",
 		ui.Column{Label: "Model"}, ui.Column{Label: "Status", Name: "state"}, ui.Column{Label: "Certification", Class: "opt", Name: "certification"})
 	view.Pager.Turn(at, at.Query, page.NextToken)
-	for i := range page.Items {
-		m := &page.Items[i]
+	view.exports(ui.Address{Path: at.Path + "/export", Query: at.Query})
+	c.render(w, r, http.StatusOK, c.modelsPage(view))
+}
+
+// allModels are rows of models that the metadata describes.
+func (c *Console) allModels(ctx context.Context, p *place, list []authenticator.Model) ([]modelRow, error) {
+	now, err := c.tenants.Policy(ctx, p.sc)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]modelRow, len(list))
+	for i := range list {
+		m := &list[i]
 		row := c.modelOf(m.AAGUID, &now.Document)
 		row.Name, row.Certification, row.Reports = m.Name, certificationLabel(m.Certification), m.Reports
-		view.Models = append(view.Models, row)
+		rows[i] = row
 	}
-	c.render(w, r, http.StatusOK, c.modelsPage(view))
+	return rows, nil
 }
 
 type modelView struct {
@@ -398,150 +486,6 @@ func (c *Console) draftOfModel(w http.ResponseWriter, r *http.Request, v *visit,
 		return
 	}
 	c.policy200(w, r, v, p, draft{view: "json", document: text, base: now.Version}, policyView{}, http.StatusOK)
-}
-
-type rootsView struct {
-	ui.Page
-
-	Base    string
-	Tabs    []ui.Tab
-	Roots   []rootRow
-	May     bool
-	Form    rootForm
-	Problem *ui.Problem
-	Fresh   string
-}
-
-// rootForm is what was typed.
-type rootForm struct{ Name, Certificate, AAGUIDs, Reason string }
-
-type rootRow struct {
-	ID, Name, Subject, Fingerprint, By string
-	Models                             []string
-	Until                              ui.Moment
-	Over                               bool
-}
-
-func (c *Console) showRoots(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	c.roots200(w, r, v, p, rootForm{}, nil, http.StatusOK)
-}
-
-func (c *Console) roots200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form rootForm, problem *ui.Problem, status int) {
-	list, err := c.roots.List(r.Context(), p.sc)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	people := make([]uuid.UUID, len(list))
-	for i := range list {
-		people[i] = who(list[i].CreatedBy)
-	}
-	names, err := c.names(r.Context(), people)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	view := rootsView{
-		Page: c.frame(w, r, v, p, "Trusted roots", p.base+modelsPath, ui.Link{Href: p.base + modelsPath, Label: "Authenticators"}), Base: p.base, Tabs: p.modelTabs("roots"),
-		May: p.may(apikey.ScopeAttestationRootsWrite), Form: form, Problem: problem, Fresh: freshUntil(v),
-	}
-	view.Page.Here = p.base + modelsPath + "/roots"
-	for i := range list {
-		root := &list[i]
-		row := rootRow{
-			ID: root.ID.String(), Name: root.Name, Subject: root.Subject(), Fingerprint: hexOf(root.Fingerprint[:]), By: whoLabel(root.CreatedBy, names),
-			Until: ui.At(root.NotAfter), Over: !c.now().Before(root.NotAfter),
-		}
-		for _, id := range root.AAGUIDs {
-			row.Models = append(row.Models, authenticator.Describe(id, c.metadata(), authenticator.Traits{}))
-		}
-		view.Roots = append(view.Roots, row)
-	}
-	c.render(w, r, status, c.rootsPage(view))
-}
-
-func hexOf(b []byte) string {
-	const digits = "0123456789abcdef"
-	out := make([]byte, 0, 2*len(b))
-	for _, one := range b {
-		out = append(out, digits[one>>4], digits[one&15])
-	}
-	return string(out)
-}
-
-func (c *Console) addRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := rootForm{Name: clean(r.PostFormValue("name")), Certificate: r.PostFormValue("certificate"), AAGUIDs: r.PostFormValue("aaguids"), Reason: clean(r.PostFormValue("reason"))}
-	aaguids, err := attestation.ParseAAGUIDs(strings.Fields(strings.ReplaceAll(form.AAGUIDs, ",", " ")))
-	switch {
-	case err != nil:
-	case !v.fresh:
-		err = errStale
-	case !audit.IsReason(form.Reason): // which the command line and keys may leave out
-		err = errWhy
-	default:
-		_, err = c.roots.Add(r.Context(), p.sc, attestation.AddRequest{
-			Name: form.Name, Certificate: []byte(form.Certificate), AAGUIDs: aaguids, Reason: form.Reason,
-		})
-	}
-	if problem, code := c.inForm(r, err); problem != nil {
-		if problem.Field == "" && code == http.StatusUnprocessableEntity {
-			problem.Field = "certificate"
-		}
-		if errors.Is(err, attestation.ErrRootPrivateKey) {
-			form.Certificate = "" // it travels back to nobody
-		}
-		c.roots200(w, r, v, p, form, problem, code)
-		return
-	}
-	c.done(w, r, "rootAdded", p.base+modelsPath+"/roots")
-}
-
-func (c *Console) showRemoveRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	c.removeRoot200(w, r, v, p, actForm{}, http.StatusOK)
-}
-
-func (c *Console) removeRoot200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form actForm, status int) {
-	var root attestation.Root
-	id, err := attestation.ParseRootID(r.PathValue("id"))
-	if err == nil {
-		root, err = c.roots.Get(r.Context(), p.sc, id)
-	}
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	back := p.base + modelsPath + "/roots"
-	view := actView{Name: root.Name, Below: root.Subject(), Act: ui.Act{
-		ID: "act", Action: back + "/" + id.String() + "/remove", Title: "Trust it no more", Button: "remove it", Danger: true, Cancel: back,
-		Effects: []ui.Effect{
-			{Icon: "ban", Text: "Authenticators that only this certificate vouches for are no longer verified, within a second"},
-			{Icon: "key", Text: "Passkeys that were registered by it stay as they are, and their evidence verifies"},
-		},
-		Reason: form.Reason, Fresh: freshUntil(v), Problem: form.Problem,
-	}}
-	view.Page = c.frame(w, r, v, p, "Remove "+root.Name, p.base+modelsPath, ui.Link{Href: p.base + modelsPath, Label: "Authenticators"}, ui.Link{Href: back, Label: "Trusted roots"})
-	view.Page.Here = view.Act.Action
-	c.render(w, r, status, c.actPage(view))
-}
-
-func (c *Console) removeRoot(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := actForm{Reason: clean(r.PostFormValue("reason"))}
-	id, err := attestation.ParseRootID(r.PathValue("id"))
-	switch {
-	case err != nil:
-	case !v.fresh:
-		err = errStale
-	case !audit.IsReason(form.Reason):
-		err = errWhy
-	default:
-		_, err = c.roots.Remove(r.Context(), p.sc, id, form.Reason)
-	}
-	if problem, code := c.inForm(r, err); problem != nil {
-		form.Problem = problem
-		c.removeRoot200(w, r, v, p, form, code)
-		return
-	}
-	c.done(w, r, "rootRemoved", p.base+modelsPath+"/roots")
 }
 
 // unitOf is a noun as its number wants it.

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -116,18 +117,28 @@ func TestRootPages(t *testing.T) {
 	if res := owner.form(t, page, "reason", "new fleet", "name", "Fleet", "certificate", text("CERTIFICATE", der), "aaguids", "x"); res.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a model that is none = %d", res.StatusCode)
 	}
-	if res := owner.form(t, page, "reason", "new fleet", "name", "Fleet", "certificate", text("CERTIFICATE", der)); res.StatusCode != http.StatusSeeOther {
+	if res := owner.form(t, page, "reason", "new fleet", "name", "+Fleet", "certificate", text("CERTIFICATE", der)); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("add = %d", res.StatusCode)
 	}
 	body := owner.get(t, page).body
 	if !strings.Contains(body, "Fleet") || strings.Contains(body, "<b>root</b>") || !strings.Contains(body, "any model") {
 		t.Error("the list lacks the root, or takes its name for markup")
 	}
-	_, id, _ := strings.Cut(body, "/authenticators/roots/")
-	id = id[:36]
+	found := regexp.MustCompile(`/authenticators/roots/([0-9a-f-]{36})/remove`).FindStringSubmatch(body)
+	if found == nil {
+		t.Fatal("the list does not offer to remove it")
+	}
+	id := found[1]
+	file := owner.listed(t, page+"/export?format=csv")
+	if len(file) != 1 || file[0]["id"] != id || file[0]["name"] != "'+Fleet" || file[0]["subject"] != `CN=Fleet \<b\>root\</b\>` || len(file[0]["sha256"]) != 64 || file[0]["createdBy"] != "Oda" {
+		t.Errorf("as CSV: %v", file)
+	}
 	other := s.person(t, "Eve", scopeOf(t, s, foreign), member.Owner)
 	if res := other.form(t, "/console/t/"+foreign+"/authenticators/roots/"+id+"/remove", "reason", "x"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("another tenant removes it = %d, want 404", res.StatusCode)
+	}
+	if file := other.listed(t, "/console/t/"+foreign+"/authenticators/roots/export"); len(file) != 0 {
+		t.Errorf("another tenant's export = %v", file)
 	}
 	if res := other.get(t, "/console/t/"+foreign+"/authenticators/roots/"+id+"/remove"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("another tenant asks to = %d, want 404", res.StatusCode)

@@ -118,7 +118,7 @@ func (c *Console) exportTenants(w http.ResponseWriter, r *http.Request, v *visit
 	filter := c.tenantsFilter(ui.Address{Query: r.URL.Query()})
 	c.export(w, r, v, exported{
 		Name:    "tenants",
-		Columns: []string{"id", "slug", "name", "mode", "state", "plan", "region", "rpId", "users", "lastActiveAt", "createdAt"},
+		Columns: []string{"id", "slug", "name", "mode", "state", "plan", "region", "rpId", "users", "answered30d", "faults30d", "availability30d", "lastActiveAt", "createdAt"},
 		Next: func(token string) ([][]string, string, error) {
 			list, err := c.tenants.List(r.Context(), p.sc, listing.Request{PageSize: listing.MaxPageSize, PageToken: token, Filter: filter})
 			rows := make([][]string, len(list.Items))
@@ -126,6 +126,7 @@ func (c *Console) exportTenants(w http.ResponseWriter, r *http.Request, v *visit
 				t := &list.Items[i]
 				rows[i] = []string{
 					t.ID.String(), t.Slug, t.Name, string(t.Mode), string(t.State), t.Plan, t.Region, t.RPID, strconv.Itoa(t.Users),
+					strconv.FormatInt(t.Month.Answered, 10), strconv.FormatInt(t.Month.Faults, 10), newMonthCell(t.Month, 0).Percent,
 					iso(t.LastActiveAt), iso(&t.CreatedAt),
 				}
 			}

@@ -37,6 +37,7 @@ func (c *Console) policyRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+base+"/affected", c.inTenant(reads, c.exportAffected))
 	mux.HandleFunc("POST "+base+"/activate", c.inTenant(writes, c.activatePolicy))
 	mux.HandleFunc("GET "+base+"/versions", c.inTenant(reads, c.showPolicyVersions))
+	mux.HandleFunc("GET "+base+"/versions/export", c.inTenant(reads, c.exportPolicyVersions))
 	mux.HandleFunc("GET "+base+"/versions/{version}", c.inTenant(reads, c.showPolicyVersion))
 	mux.HandleFunc("POST "+base+"/versions/{version}/rollback", c.inTenant(writes, c.rollbackPolicy))
 }

@@ -42,44 +42,80 @@ type versionsView struct {
 	Versions []versionRow
 	Columns  ui.Columns
 	Pager    ui.Pager
+	CSV      string
+	JSON     string
 }
 
 func (c *Console) showPolicyVersions(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	at := ui.Address{Path: p.base + policiesPath + "/versions", Query: r.URL.Query()}
-	now, err := c.tenants.Policy(r.Context(), p.sc)
+	rows, next, err := c.versionsAt(r.Context(), p, listing.Request{PageToken: at.Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
-	}
-	page, err := c.tenants.PolicyVersions(r.Context(), p.sc, listing.Request{PageToken: at.Get("after")})
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	rows, err := c.versionRows(r.Context(), page.Items)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	for i := range rows {
-		rows[i].Now = rows[i].Version == now.Version
-		if i+1 == len(rows) {
-			break
-		}
-		if err := policy.Differences(page.Items[i+1].Document, page.Items[i].Document, func(field string, _, _ json.RawMessage) {
-			rows[i].Fields = append(rows[i].Fields, field)
-		}); err != nil {
-			c.fail(w, r, v, err)
-			return
-		}
 	}
 	view := versionsView{Base: p.base, Versions: rows, Pager: ui.Pager{Says: ui.Count(len(rows), "version"), ByTime: true}}
 	view.Columns = columnsOf(r, v, at, "versions",
 		ui.Column{Label: "Version"}, ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Changed", Class: "opt", Name: "changed"},
 		ui.Column{Label: "By", Class: "opt", Name: "by"}, ui.Column{Label: "When", Class: "when", Name: "when"})
-	view.Pager.Turn(at, at.Query, page.NextToken)
+	view.Pager.Turn(at, at.Query, next)
+	export := ui.Address{Path: at.Path + "/export"}
+	view.CSV, view.JSON = export.Without(), export.With("format", "json")
 	view.Page = c.frame(w, r, v, p, "Versions", p.base+policiesPath, ui.Link{Href: p.base + policiesPath, Label: "Policy"})
 	c.render(w, r, http.StatusOK, c.versionsPage(view))
+}
+
+// versionsAt is a page of the policy's versions, each with the fields that it changed.
+func (c *Console) versionsAt(ctx context.Context, p *place, req listing.Request) ([]versionRow, string, error) {
+	now, err := c.tenants.Policy(ctx, p.sc)
+	if err != nil {
+		return nil, "", err
+	}
+	page, err := c.tenants.PolicyVersions(ctx, p.sc, req)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := c.versionRows(ctx, page.Items)
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range rows {
+		rows[i].Now = rows[i].Version == now.Version
+		var before tenant.PolicyVersion
+		switch {
+		case i+1 < len(rows):
+			before = page.Items[i+1]
+		case page.NextToken == "": // of the first nothing was before
+			continue
+		default:
+			if before, err = c.tenants.PolicyVersion(ctx, p.sc, rows[i].Version-1); err != nil {
+				return nil, "", err
+			}
+		}
+		if err := policy.Differences(before.Document, page.Items[i].Document, func(field string, _, _ json.RawMessage) {
+			rows[i].Fields = append(rows[i].Fields, field)
+		}); err != nil {
+			return nil, "", err
+		}
+	}
+	return rows, page.NextToken, nil
+}
+
+func (c *Console) exportPolicyVersions(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.export(w, r, v, exported{
+		Name: "policy-versions", Columns: []string{"version", "active", "changed", "createdBy", "createdAt"},
+		Next: func(token string) ([][]string, string, error) {
+			list, next, err := c.versionsAt(r.Context(), p, listing.Request{PageSize: listing.MaxPageSize, PageToken: token})
+			rows := make([][]string, len(list))
+			for i := range list {
+				one := &list[i]
+				rows[i] = []string{strconv.Itoa(one.Version), strconv.FormatBool(one.Now), strings.Join(one.Fields, " "), one.By, one.At.ISO}
+				if one.First {
+					rows[i][4] = "" // it was there before there were versions
+				}
+			}
+			return rows, next, err
+		},
+	})
 }
 
 type versionView struct {

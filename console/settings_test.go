@@ -236,7 +236,7 @@ func TestTenantActs(t *testing.T) {
 		t.Errorf("create: %d\n%s", a.StatusCode, a.body)
 	}
 	file := boss.get(t, "/console/platform/export/tenants?slug=globex-new").body
-	if !strings.HasPrefix(file, "id,slug,name,") || strings.Count(file, "\n") != 2 || !strings.Contains(file, ",globex-new,Globex,TEST,ACTIVE,,,globex.example,") {
+	if !strings.HasPrefix(file, "id,slug,name,") || strings.Count(file, "\n") != 2 || !strings.Contains(file, ",globex-new,Globex,TEST,ACTIVE,,,globex.example,0,0,0,,,") {
 		t.Errorf("the tenants as CSV:\n%s", file)
 	}
 	if a := owner.get(t, "/console/platform/export/tenants"); a.StatusCode != http.StatusNotFound {

@@ -20,6 +20,7 @@ func (c *Console) signingKeyRoutes(mux *http.ServeMux) {
 	reads, writes := apikey.ScopeSigningKeysRead, apikey.ScopeSigningKeysWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showSigningKeys))
 	mux.HandleFunc("GET "+base+"/decoder", c.inTenant(reads, c.showDecoder))
+	mux.HandleFunc("GET "+base+"/export", c.inTenant(reads, c.exportSigningKeys))
 	mux.HandleFunc("POST "+base+"/rotate", c.inTenant(writes, c.rotateSigningKey))
 	mux.HandleFunc("GET "+base+"/{kid}", c.inTenant(reads, c.showSigningKey))
 	mux.HandleFunc("GET "+base+"/{kid}"+activityPath, c.inTenant(reads, c.showSigningKey))
@@ -34,6 +35,8 @@ type signingKeysView struct {
 	JWKS     string
 	Tabs     []ui.Tab
 	Keys     []signingKeyRow
+	CSV      string
+	JSON     string
 	Algs     []ui.Choice
 	Form     signingForm
 	May      bool
@@ -63,7 +66,10 @@ var signingStates = map[keys.State]struct{ class, label string }{
 
 func newSigningKeyRow(k *keys.SigningKey, now time.Time) signingKeyRow {
 	row := signingKeyRow{KID: k.KID, Algorithm: k.Algorithm, State: k.State, Made: ui.Ago(k.CreatedAt, now), Where: "Sealed in the database", Reason: k.RevokeReason}
-	if k.InKMS {
+	switch {
+	case k.State == keys.Revoked:
+		row.Where = "Destroyed"
+	case k.InKMS:
 		row.Where = "In the KMS"
 	}
 	at := func(when string, t *time.Time) {
@@ -119,6 +125,8 @@ func (c *Console) signingKeys200(w http.ResponseWriter, r *http.Request, v *visi
 		Tabs: p.signingTabs("keys"), Form: form, May: p.may(apikey.ScopeSigningKeysWrite), Rotate: act,
 		Algs: []ui.Choice{{Label: "As the policy says"}, {Value: "ES256", Label: "ES256"}, {Value: "EdDSA", Label: "EdDSA"}, {Value: "RS256", Label: "RS256"}},
 	}
+	export := ui.Address{Path: p.base + signingPath + "/export"}
+	view.CSV, view.JSON = export.Without(), export.With("format", "json")
 	for i := range list {
 		row := newSigningKeyRow(&list[i], c.now())
 		if row.State == keys.Pending {
@@ -130,6 +138,26 @@ func (c *Console) signingKeys200(w http.ResponseWriter, r *http.Request, v *visi
 		view.Keys = append(view.Keys, row)
 	}
 	c.render(w, r, status, c.signingKeysPage(view))
+}
+
+// exportSigningKeys writes the list, which is one page: no private half is in it.
+func (c *Console) exportSigningKeys(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.export(w, r, v, exported{
+		Name:    "signing-keys",
+		Columns: []string{"kid", "algorithm", "state", "privateHalf", "createdAt", "activateAt", "activatedAt", "retiredAt", "revokeAt", "revokedAt", "revokeReason"},
+		Next: func(string) ([][]string, string, error) {
+			list, err := c.keys.SigningKeys(r.Context(), p.sc)
+			rows := make([][]string, len(list))
+			for i := range list {
+				k := &list[i]
+				rows[i] = []string{
+					k.KID, k.Algorithm, string(k.State), newSigningKeyRow(k, c.now()).Where, iso(&k.CreatedAt), iso(k.ActivateAt), iso(k.ActivatedAt),
+					iso(k.RetiredAt), iso(k.RevokeAt), iso(k.RevokedAt), k.RevokeReason,
+				}
+			}
+			return rows, "", err
+		},
+	})
 }
 
 func (c *Console) rotateSigningKey(w http.ResponseWriter, r *http.Request, v *visit, p *place) {

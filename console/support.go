@@ -22,6 +22,7 @@ import (
 func (c *Console) supportRoutes(mux *http.ServeMux) {
 	const here = Path + "/t/{slug}/support"
 	mux.HandleFunc("GET "+here, c.inTenant(apikey.ScopeSupportRead, c.showSupport))
+	mux.HandleFunc("GET "+here+"/export", c.inTenant(apikey.ScopeSupportRead, c.exportSupport))
 	mux.HandleFunc("GET "+here+"/{id}", c.inTenant(apikey.ScopeSupportRead, c.showGrant))
 	mux.HandleFunc("POST "+here+"/{id}/grant", c.inTenant(apikey.ScopeSupportGrant, c.grantSupport))
 	mux.HandleFunc("POST "+here+"/{id}/refuse", c.inTenant(apikey.ScopeSupportGrant, c.refuseSupport))
@@ -272,6 +273,8 @@ type supportView struct {
 	Past  []grantView
 	Pager ui.Pager
 	Slug  string
+	CSV   string
+	JSON  string
 }
 
 func (c *Console) showSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -292,8 +295,39 @@ func (c *Console) showSupport(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	view.Pager = ui.Pager{Says: ui.Count(len(list.Items), "request"), ByTime: true}
 	view.Pager.Turn(ui.Address{Path: base}, r.URL.Query(), list.NextToken)
+	export := ui.Address{Path: base + "/export"}
+	view.CSV, view.JSON = export.Without(), export.With("format", "json")
 	view.Page = c.frame(w, r, v, p, "Support access", base)
 	c.render(w, r, http.StatusOK, c.supportPage(view))
+}
+
+// grantColumns are the columns of a grant in an export; grantCells are its cells.
+var grantColumns = []string{
+	"id", "personId", "person", "ticket", "reason", "state", "wantedAccess", "wantedMinutes", "requestedAt", "openUntil",
+	"access", "decidedBy", "decidedAt", "decideReason", "expiresAt", "endedBy", "endedAt", "endReason",
+}
+
+func grantCells(g *support.Grant) []string {
+	return []string{
+		g.ID.String(), g.PersonID.String(), g.PersonName, g.Ticket, g.Reason, string(g.State), string(g.WantedAccess), strconv.Itoa(int(g.Wanted / time.Minute)),
+		iso(&g.RequestedAt), iso(&g.OpenUntil), string(g.Access), decider(g.DecidedBy, g.DecidedName), iso(g.DecidedAt), g.DecideReason, iso(g.ExpiresAt),
+		decider(g.EndedBy, g.EndedName), iso(g.EndedAt), g.EndReason,
+	}
+}
+
+// exportSupport writes all that was ever asked and granted here.
+func (c *Console) exportSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.export(w, r, v, exported{
+		Name: "support-access", Columns: grantColumns,
+		Next: func(token string) ([][]string, string, error) {
+			list, err := c.support.List(r.Context(), p.sc, listing.Request{PageSize: listing.MaxPageSize, PageToken: token})
+			rows := make([][]string, len(list.Items))
+			for i := range list.Items {
+				rows[i] = grantCells(&list.Items[i])
+			}
+			return rows, list.NextToken, err
+		},
+	})
 }
 
 // grantForm is what was typed to let somebody in.
@@ -443,134 +477,6 @@ func (c *Console) revokeSupport(w http.ResponseWriter, r *http.Request, v *visit
 		return
 	}
 	c.done(w, r, "putout", p.base+"/support/"+r.PathValue("id"))
-}
-
-// staffSupportRoutes are the staff's side: asking, what became of it, giving it back.
-func (c *Console) staffSupportRoutes(mux *http.ServeMux) {
-	const ask = platformBase + "/tenants/{slug}/support"
-	mux.HandleFunc("GET "+platformBase+"/support", c.inPlatform(apikey.ScopeSupportRequest, c.showAsked))
-	mux.HandleFunc("POST "+platformBase+"/support/{slug}/{id}/end", c.inPlatform(apikey.ScopeSupportRequest, c.endSupport))
-	mux.HandleFunc("GET "+ask, c.inPlatform(apikey.ScopeSupportRequest, c.showAsk))
-	mux.HandleFunc("POST "+ask, c.inPlatform(apikey.ScopeSupportRequest, c.askSupport))
-}
-
-func endOf(slug string, id uuid.UUID) string {
-	return platformBase + "/support/" + slug + "/" + id.String() + "/end"
-}
-
-type askedRow struct {
-	grantView
-
-	Tenant string
-	Opens  string // address of the tenant, while the grant runs
-	Ends   string // where it is given or taken back
-	End    string // what that is called
-}
-
-type askedView struct {
-	ui.Page
-
-	Rows []askedRow
-}
-
-func (c *Console) showAsked(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	all, err := c.support.OfPerson(r.Context(), v.session.PersonID)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	var view askedView
-	for i := range all {
-		g := &all[i]
-		row := askedRow{grantView: c.grantView(&g.Grant, ""), Tenant: g.TenantName}
-		switch {
-		case g.Runs():
-			row.Opens, row.Ends, row.End = tenantBase(g.Slug), endOf(g.Slug, g.ID), "End access"
-		case g.Waits():
-			row.Ends, row.End = endOf(g.Slug, g.ID), "Take back"
-		}
-		view.Rows = append(view.Rows, row)
-	}
-	view.Page = c.frame(w, r, v, p, "Support access", platformBase+"/support")
-	c.render(w, r, http.StatusOK, c.askedPage(view))
-}
-
-// endSupport takes no fresh passkey: what it does is always safe.
-func (c *Console) endSupport(w http.ResponseWriter, r *http.Request, v *visit, _ *place) {
-	id, err := uuid.Parse(r.PathValue("id"))
-	if err != nil {
-		c.fail(w, r, v, support.ErrNotFound)
-		return
-	}
-	all, err := c.support.OfPerson(r.Context(), v.session.PersonID)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	for i := range all {
-		if all[i].ID == id && all[i].Slug == r.PathValue("slug") {
-			if _, err := c.support.End(r.Context(), v.in(all[i].TenantID), id); err != nil {
-				c.fail(w, r, v, err)
-				return
-			}
-			c.done(w, r, "givenback", platformBase+"/support")
-			return
-		}
-	}
-	c.fail(w, r, v, support.ErrNotFound)
-}
-
-type askView struct {
-	ui.Page
-
-	Tenant tenantRow
-	Href   string
-	Fresh  string
-	Form   grantForm
-}
-
-func (c *Console) showAsk(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	c.ask200(w, r, v, p, grantForm{Access: string(support.View), Minutes: "30"}, http.StatusOK)
-}
-
-func (c *Console) ask200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form grantForm, status int) {
-	t, err := c.customer(r, v, p)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	view := askView{Tenant: tenantRow{Name: t.Name, Href: t.href()}, Href: t.href() + "/support", Fresh: freshUntil(v), Form: form}
-	view.Page = c.frame(w, r, v, p, "Ask for access", tenantsPath, ui.Link{Href: tenantsPath, Label: "Tenants"}, ui.Link{Href: t.href(), Label: t.Name})
-	view.Page.Here = view.Href
-	c.render(w, r, status, c.askPage(view))
-}
-
-func (c *Console) askSupport(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	form := grantForm{Access: r.PostFormValue("access"), Minutes: clean(r.PostFormValue("minutes"))}
-	form.Reason, form.Ticket = clean(r.PostFormValue("reason")), clean(r.PostFormValue("ticket"))
-	t, err := c.customer(r, v, p)
-	if err != nil {
-		c.fail(w, r, v, err)
-		return
-	}
-	minutes, bad := strconv.Atoi(form.Minutes)
-	switch {
-	case !v.fresh:
-		err = errStale
-	case bad != nil || minutes < 1 || minutes > 60:
-		err = support.ErrMinutes
-	default:
-		_, err = c.support.Request(r.Context(), v.platform(), support.Request{
-			TenantID: t.ID, PersonID: v.session.PersonID, Reason: form.Reason, Ticket: form.Ticket,
-			For: time.Duration(minutes) * time.Minute, Access: support.Access(form.Access),
-		})
-	}
-	if problem, code := c.inForm(r, err); problem != nil {
-		form.Problem = problem
-		c.ask200(w, r, v, p, form, code)
-		return
-	}
-	c.done(w, r, "asked", platformBase+"/support")
 }
 
 // accessChoices are what may be asked for, or granted of it.
