@@ -78,9 +78,9 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
 		"dispositionId": disposition.text("id"), "supportGrantId": w.supportRequest(t, c), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
-		"ceremonyId": w.ceremony(t, c),
-		"importId":   strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
-		"memberId":   w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
+		"ceremonyId": w.ceremony(t, c), "auditEventId": w.auditEvent(t, c),
+		"importId": strings.TrimPrefix(w.newImport(t, c), "/admin/v1/imports/"),
+		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"dashboardId":      w.dashboard(t, c),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
@@ -119,6 +119,18 @@ func (w *world) ceremony(t *testing.T, c *customer) string {
 	return id
 }
 
+// auditEvent is the id of the tenant's first entry.
+func (w *world) auditEvent(t *testing.T, c *customer) string {
+	t.Helper()
+	list, _ := w.must(t, "GET", "/admin/v1/auditEvents", c.secret, nil).at("auditEvents").([]any)
+	if len(list) == 0 {
+		t.Fatal("no audit entry")
+	}
+	oldest, _ := list[len(list)-1].(map[string]any)
+	id, _ := oldest["id"].(string)
+	return id
+}
+
 // signingKey is the kid of the tenant's newest signing key.
 func (w *world) signingKey(t *testing.T, c *customer) string {
 	t.Helper()
@@ -138,7 +150,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 		switch name {
 		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId":
 			out[name] = uuid.NewString()
-		case "ceremonyId":
+		case "ceremonyId", "auditEventId":
 			out[name] = uuid.Must(uuid.NewV7()).String()
 		default:
 			// Another letter in the middle: of the same length, and of nobody.
@@ -268,6 +280,8 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 			return request{"/admin/v1/auditEvents?filter=" + url.QueryEscape(`actor = "`+ids["userId"]+`"`), nil}
 		})
 		return out
+	case "/admin/v1/auditLog", "/admin/v1/auditCheckpoints", "/admin/v1/auditCheckpoints:consistency":
+		return nil // of one's own log, which nothing in a request names: TestAuditProofs
 	case "/admin/v1/imports", "/admin/v1/relyingParty:check", "/admin/v1/relyingParty:plan":
 		return nil // make and ask one's own: TestExportAndImport
 	case "/admin/v1/imports/{import_id}:append":

@@ -33,6 +33,7 @@ const (
 	TooLarge             // the request is over a size limit: 413
 	Exhausted            // over a rate or quota: 429
 	Unavailable          // a dependency is gone: 503
+	Damaged              // what is stored is not what it must be: 500, data_loss
 	Unimplemented        // this server cannot do it: 501
 	MethodMismatch       // the path exists under another HTTP method: 405
 	MediaMismatch        // the media type is not understood: 415

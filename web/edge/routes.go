@@ -27,6 +27,7 @@ type Options struct {
 	Static    http.Handler    // /static/
 	Icons     http.Handler    // /authenticators/{aaguid}/icon
 	Exports   http.Handler    // /admin/v1/tenants/{tenant}/exports/{export}:download
+	AuditLog  http.Handler    // /admin/v1/auditEvents:export
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
 
@@ -69,6 +70,9 @@ func New(o Options) http.Handler {
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /admin/v1/ceremonies/events", o.Events)
 	api.Handle("GET /admin/v1/tenants/{tenant}/exports/{export}", exports(o.Exports, o.REST))
+	if o.AuditLog != nil {
+		api.Handle("GET /admin/v1/auditEvents:export", o.AuditLog)
+	}
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
 	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)

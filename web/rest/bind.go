@@ -162,7 +162,10 @@ func parseText(m protoreflect.Message, f protoreflect.FieldDescriptor, text stri
 			return v, false
 		}
 		return v, protojson.Unmarshal(appendString(nil, text), v.Message().Interface()) == nil
-	default: // 64-bit, floating and binary fields: the API has none
+	case protoreflect.DoubleKind: // counts past 32 bits: whole, and as exact as JSON's numbers are
+		n, err := strconv.ParseInt(text, 10, 54)
+		return protoreflect.ValueOfFloat64(float64(n)), err == nil
+	default: // 64-bit, single and binary fields: the API has none
 		return v, false
 	}
 }

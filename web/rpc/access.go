@@ -135,7 +135,12 @@ var methods = map[string]access{
 
 	adminv1connect.CeremonyServiceListCeremoniesProcedure: {serverKey, apikey.ScopeCeremoniesRead, reads},
 	adminv1connect.CeremonyServiceGetCeremonyProcedure:    {serverKey, apikey.ScopeCeremoniesRead, reads},
-	adminv1connect.AuditServiceListAuditEventsProcedure:   {serverKey, apikey.ScopeAuditRead, reads},
+
+	adminv1connect.AuditServiceListAuditEventsProcedure:      {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceGetAuditProofProcedure:        {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceGetAuditLogProcedure:          {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceListAuditCheckpointsProcedure: {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceGetAuditConsistencyProcedure:  {serverKey, apikey.ScopeAuditRead, reads},
 
 	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},

@@ -2,10 +2,14 @@ package rpc
 
 import (
 	"context"
+	"math"
+
+	"github.com/google/uuid"
 
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/merkle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -14,6 +18,10 @@ import (
 // entries is what the handler needs of trail.Reader.
 type entries interface {
 	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[trail.Record], error)
+	Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (trail.Proof, error)
+	Checkpoint(ctx context.Context, sc scope.Scope) (trail.Checkpoint, error)
+	Checkpoints(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[trail.Checkpoint], error)
+	Grown(ctx context.Context, sc scope.Scope, from, to int64) (trail.Growth, error)
 }
 
 // AuditHandler serves AuditService.
@@ -44,6 +52,86 @@ func (h *AuditHandler) ListAuditEvents(ctx context.Context, req *adminv1.ListAud
 		res.AuditEvents = append(res.AuditEvents, e)
 	}
 	return res, nil
+}
+
+// GetAuditProof translates: one call, one answer.
+func (h *AuditHandler) GetAuditProof(ctx context.Context, req *adminv1.GetAuditProofRequest) (*adminv1.AuditProof, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.Parse(req.GetAuditEventId())
+	if err != nil {
+		return nil, trail.ErrNotFound
+	}
+	p, err := h.entries.Prove(ctx, sc, id)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.AuditProof{
+		Sequence: float64(p.Seq), SequencedAt: timestamp(p.SequencedAt), Entry: p.Entry, LeafHash: merkle.Leaf(p.Seq, p.Entry).String(), Hashes: base64s(p.Hashes),
+		Checkpoint: toAuditCheckpoint(&p.Checkpoint), VerifierKey: p.Checkpoint.VerifierKey,
+	}, nil
+}
+
+// GetAuditLog translates: one call, one answer.
+func (h *AuditHandler) GetAuditLog(ctx context.Context, _ *adminv1.GetAuditLogRequest) (*adminv1.AuditLog, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.entries.Checkpoint(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.AuditLog{Origin: c.Origin, VerifierKey: c.VerifierKey, Checkpoint: toAuditCheckpoint(&c)}, nil
+}
+
+// ListAuditCheckpoints translates: one call, one answer.
+func (h *AuditHandler) ListAuditCheckpoints(ctx context.Context, req *adminv1.ListAuditCheckpointsRequest) (*adminv1.ListAuditCheckpointsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.entries.Checkpoints(ctx, sc, listing.Request{PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken()})
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ListAuditCheckpointsResponse{NextPageToken: page.NextToken}
+	for i := range page.Items {
+		res.AuditCheckpoints = append(res.AuditCheckpoints, toAuditCheckpoint(&page.Items[i]))
+	}
+	return res, nil
+}
+
+// GetAuditConsistency translates: one call, one answer.
+func (h *AuditHandler) GetAuditConsistency(ctx context.Context, req *adminv1.GetAuditConsistencyRequest) (*adminv1.AuditConsistency, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from, to := req.GetFrom(), req.GetTo()
+	if from != math.Trunc(from) || to != math.Trunc(to) {
+		return nil, trail.ErrSizes
+	}
+	g, err := h.entries.Grown(ctx, sc, int64(from), int64(to))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.AuditConsistency{From: float64(g.From), To: float64(g.To), Hashes: base64s(g.Hashes), Checkpoint: toAuditCheckpoint(&g.Checkpoint)}, nil
+}
+
+func toAuditCheckpoint(c *trail.Checkpoint) *adminv1.AuditCheckpoint {
+	return &adminv1.AuditCheckpoint{Origin: c.Origin, Size: float64(c.Size), RootHash: c.Root.String(), SignedAt: timestamp(c.SignedAt), Note: c.Note}
+}
+
+// base64s are hashes as signed notes have them.
+func base64s(hashes []merkle.Hash) []string {
+	out := make([]string, len(hashes))
+	for i, h := range hashes {
+		out[i] = h.String()
+	}
+	return out
 }
 
 var auditOutcomes = map[audit.Outcome]adminv1.AuditEvent_Outcome{

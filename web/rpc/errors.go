@@ -53,6 +53,7 @@ var codes = map[fault.Kind]connect.Code{
 	fault.TooLarge:        connect.CodeResourceExhausted,
 	fault.Exhausted:       connect.CodeResourceExhausted,
 	fault.Unavailable:     connect.CodeUnavailable,
+	fault.Damaged:         connect.CodeDataLoss,
 	fault.Unimplemented:   connect.CodeUnimplemented,
 	fault.MethodMismatch:  connect.CodeUnimplemented,
 	fault.MediaMismatch:   connect.CodeInvalidArgument,
@@ -95,9 +96,11 @@ func toConnect(ctx context.Context, log *slog.Logger, err error) error {
 	f, isFault := asFault(err)
 	switch {
 	case isFault:
+		// Nobody else logs why: the caller only reads 503 or 500.
 		if f.Kind == fault.Unavailable {
-			// Nobody else logs why a dependency was gone: the caller only reads 503.
 			log.WarnContext(ctx, "dependency unavailable", "err", err)
+		} else if f.Kind == fault.Damaged {
+			log.ErrorContext(ctx, "stored data is damaged", "err", err)
 		}
 		setRetryAfter(ctx, f)
 		return connect.NewError(codes[f.Kind], f.Message).WithDetail(errorInfo(f.Reason, f.Metadata)).WithCause(f)

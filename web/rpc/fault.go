@@ -29,7 +29,7 @@ func isOurs(ctx context.Context, err error) bool {
 	f, isFault := asFault(err)
 	switch {
 	case isFault:
-		return f.Kind == fault.Unavailable
+		return f.Kind == fault.Unavailable || f.Kind == fault.Damaged
 	case errors.Is(err, context.Canceled):
 		return false
 	case errors.Is(err, context.DeadlineExceeded):

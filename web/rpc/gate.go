@@ -30,14 +30,22 @@ func (g *Gate) Server(ctx context.Context, key, wanted string) (scope.Scope, err
 	return g.admit(ctx, caller)
 }
 
-// Reader is Server for what reads the admin plane, which a tenant that is stopped may. It
-// admits platform keys, too, to what says itself what they may not.
+// Reader is Server for what reads the admin plane, which a tenant that is stopped may.
 func (g *Gate) Reader(ctx context.Context, key, wanted string) (scope.Scope, error) {
+	return g.reader(ctx, key, access{kinds: serverKey, scope: wanted})
+}
+
+// AnyReader is Reader that admits platform keys, too, to what says itself what they may not.
+func (g *Gate) AnyReader(ctx context.Context, key, wanted string) (scope.Scope, error) {
+	return g.reader(ctx, key, access{kinds: serverKey | platformKey, scope: wanted})
+}
+
+func (g *Gate) reader(ctx context.Context, key string, a access) (scope.Scope, error) {
 	caller, err := g.keys.AuthenticateReader(ctx, key, OriginFromContext(ctx).Address)
 	if err != nil {
 		return scope.Scope{}, err
 	}
-	if err := (access{kinds: serverKey | platformKey, scope: wanted}).admits(&caller); err != nil {
+	if err := a.admits(&caller); err != nil {
 		return scope.Scope{}, err
 	}
 	return g.admit(ctx, caller)

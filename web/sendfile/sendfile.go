@@ -45,6 +45,39 @@ func Send(w http.ResponseWriter, r *http.Request, f File) error {
 	return f.Write(r.Context(), &patient{ResponseController: http.NewResponseController(w), w: w})
 }
 
+// Stream answers a file of a length that nobody knows before it is written. Its head goes out with the first byte, so
+// that what hinders the first is answered otherwise: begun reports whether it has. An error after that is for
+// the caller as one of Send's. f.Size and f.SHA256 are not read.
+func Stream(w http.ResponseWriter, r *http.Request, f File) (begun bool, err error) {
+	out := &late{begin: func() {
+		head := w.Header()
+		head.Set("Content-Type", f.Type)
+		head.Set("Content-Disposition", `attachment; filename="`+f.Name+`"`)
+		head.Set("Cache-Control", "no-store")
+	}, w: &patient{ResponseController: http.NewResponseController(w), w: w}}
+	if r.Method == http.MethodHead {
+		out.begin()
+		return true, nil
+	}
+	err = f.Write(r.Context(), out)
+	return out.begun, err
+}
+
+// late begins when the first byte comes.
+type late struct {
+	begin func()
+	begun bool
+	w     io.Writer
+}
+
+func (l *late) Write(b []byte) (int, error) {
+	if !l.begun {
+		l.begun = true
+		l.begin()
+	}
+	return l.w.Write(b)
+}
+
 // patient gives each part its own time.
 type patient struct {
 	*http.ResponseController

@@ -56,3 +56,36 @@ func TestSendFails(t *testing.T) {
 		t.Errorf("Send without a hash = %v, headers %v", err, w.Header())
 	}
 }
+
+func TestStream(t *testing.T) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+	f := file()
+	f.Size, f.SHA256 = 0, ""
+	if begun, err := sendfile.Stream(w, r, f); !begun || err != nil || w.Body.String() != text {
+		t.Errorf("Stream = %t, %v, %q", begun, err, w.Body)
+	}
+	if h := w.Header(); h.Get("Content-Type") != "application/zip" || h.Get("Content-Disposition") != `attachment; filename="acme.zip"` || h.Get("Cache-Control") != "no-store" || h.Get("Content-Length") != "" {
+		t.Errorf("head = %v", h)
+	}
+	w = httptest.NewRecorder()
+	if begun, err := sendfile.Stream(w, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/", http.NoBody), f); !begun || err != nil || w.Body.Len() != 0 || w.Header().Get("Content-Type") != "application/zip" {
+		t.Errorf("Stream of HEAD = %t, %v, %q, %v", begun, err, w.Body, w.Header())
+	}
+
+	broken := errors.New("the storage is away")
+	for name, written := range map[string]string{"before the first byte": "", "after it": "all"} {
+		f.Write = func(_ context.Context, w io.Writer) error {
+			if written != "" {
+				if _, err := io.WriteString(w, written); err != nil {
+					return err
+				}
+			}
+			return broken
+		}
+		w := httptest.NewRecorder()
+		if begun, err := sendfile.Stream(w, r, f); begun != (written != "") || !errors.Is(err, broken) || begun == (len(w.Header()) == 0) {
+			t.Errorf("%s: Stream = %t, %v, head %v", name, begun, err, w.Header())
+		}
+	}
+}

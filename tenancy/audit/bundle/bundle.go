@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
@@ -23,6 +25,14 @@ import (
 
 // Format is what a Header calls itself.
 const Format = "biocore-audit-log-v1"
+
+// MediaType is that of a bundle: JSON lines.
+const MediaType = "application/jsonl"
+
+// FileName is what the bundle of a tenant's log from an entry on is called.
+func FileName(tenant uuid.UUID, from int64) string {
+	return "biocore-audit-" + tenant.String() + "-" + strconv.FormatInt(from, 10) + ".jsonl"
+}
 
 // Header is the first line. Hashes are base64 with padding.
 type Header struct {

@@ -24,14 +24,12 @@ import (
 var (
 	ErrNotFound = fault.New(fault.NotFound, "AUDIT_EVENT_UNKNOWN", "no such entry of the audit log")
 	ErrWaiting  = fault.New(fault.Unavailable, "AUDIT_EVENT_WAITING", "the entry is not yet under a signed checkpoint: try again").WithRetryAfter(time.Second)
+	ErrDamaged  = fault.New(fault.Damaged, "AUDIT_LOG_DAMAGED", "the stored audit log is not the one that its checkpoint was signed over: an operator of the installation must look")
 	ErrSizes    = fault.New(fault.Invalid, "AUDIT_SIZES_INVALID", "from and to are sizes of the log, from 0 on, not beyond the last checkpoint, and from is not greater than to")
 )
 
-// ErrDamaged says that what is stored is not what a signed checkpoint vouches for: it was changed
-// past every lock, and an operator must look. Clients are told of an error of ours.
-var ErrDamaged = errors.New("the stored audit log is not the one that its checkpoint was signed over")
-
-func damage(cause error) error { return fmt.Errorf("%w: %w", ErrDamaged, cause) }
+// damage is ErrDamaged: something was changed past every lock.
+func damage(cause error) error { return ErrDamaged.WithCause(cause) }
 
 // Checkpoint is a signed statement about the log.
 type Checkpoint struct {

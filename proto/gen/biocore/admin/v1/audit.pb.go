@@ -374,6 +374,573 @@ func (x *ListAuditEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// AuditCheckpoint is a signed statement about the log: that there is one tree of so many entries, with this root.
+type AuditCheckpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the log, which is its key's.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Entries under it, a whole number up to 2^53-1.
+	Size float64 `protobuf:"fixed64,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Root of the tree, base64.
+	RootHash string `protobuf:"bytes,3,opt,name=root_hash,json=rootHash,proto3" json:"root_hash,omitempty"`
+	// When it was signed, by the server's clock. The signature is not over it.
+	SignedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=signed_at,json=signedAt,proto3" json:"signed_at,omitempty"`
+	// The signed note (C2SP tlog-checkpoint), byte for byte: lines, each with its line feed.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditCheckpoint) Reset() {
+	*x = AuditCheckpoint{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditCheckpoint) ProtoMessage() {}
+
+func (x *AuditCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditCheckpoint.ProtoReflect.Descriptor instead.
+func (*AuditCheckpoint) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AuditCheckpoint) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *AuditCheckpoint) GetSize() float64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *AuditCheckpoint) GetRootHash() string {
+	if x != nil {
+		return x.RootHash
+	}
+	return ""
+}
+
+func (x *AuditCheckpoint) GetSignedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SignedAt
+	}
+	return nil
+}
+
+func (x *AuditCheckpoint) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// AuditLog is a tenant's log.
+type AuditLog struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the log, the first line of its checkpoints.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// The Ed25519 key that verifies its checkpoints, as signed notes have it: origin+hash+key.
+	VerifierKey string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// The last checkpoint.
+	Checkpoint    *AuditCheckpoint `protobuf:"bytes,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditLog) Reset() {
+	*x = AuditLog{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditLog) ProtoMessage() {}
+
+func (x *AuditLog) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditLog.ProtoReflect.Descriptor instead.
+func (*AuditLog) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AuditLog) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *AuditLog) GetVerifierKey() string {
+	if x != nil {
+		return x.VerifierKey
+	}
+	return ""
+}
+
+func (x *AuditLog) GetCheckpoint() *AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+// AuditProof is an inclusion proof (RFC 6962, 2.1.1).
+type AuditProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the entry in the log, a whole number; the first is 0.
+	Sequence float64 `protobuf:"fixed64,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was moved into the log.
+	SequencedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=sequenced_at,json=sequencedAt,proto3" json:"sequenced_at,omitempty"`
+	// Text of the entry, byte for byte as it was hashed: JSON.
+	Entry string `protobuf:"bytes,3,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Hash of the leaf, base64: of 0x00, the number in decimal, a line feed and the text.
+	LeafHash string `protobuf:"bytes,4,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	// Audit path, base64: from the leaf's neighbour up to the root's child; none in a log of one entry, 53 at most.
+	Hashes []string `protobuf:"bytes,5,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// The checkpoint whose tree it is: the last one.
+	Checkpoint *AuditCheckpoint `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The log's key, as AuditLog has it. Hold the proof against the one that you have kept, not against this.
+	VerifierKey   string `protobuf:"bytes,7,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditProof) Reset() {
+	*x = AuditProof{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditProof) ProtoMessage() {}
+
+func (x *AuditProof) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditProof.ProtoReflect.Descriptor instead.
+func (*AuditProof) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AuditProof) GetSequence() float64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AuditProof) GetSequencedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SequencedAt
+	}
+	return nil
+}
+
+func (x *AuditProof) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *AuditProof) GetLeafHash() string {
+	if x != nil {
+		return x.LeafHash
+	}
+	return ""
+}
+
+func (x *AuditProof) GetHashes() []string {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *AuditProof) GetCheckpoint() *AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *AuditProof) GetVerifierKey() string {
+	if x != nil {
+		return x.VerifierKey
+	}
+	return ""
+}
+
+// GetAuditProofRequest names an entry.
+type GetAuditProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the entry, as AuditEvent has it.
+	AuditEventId  string `protobuf:"bytes,1,opt,name=audit_event_id,json=auditEventId,proto3" json:"audit_event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditProofRequest) Reset() {
+	*x = GetAuditProofRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditProofRequest) ProtoMessage() {}
+
+func (x *GetAuditProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditProofRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditProofRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetAuditProofRequest) GetAuditEventId() string {
+	if x != nil {
+		return x.AuditEventId
+	}
+	return ""
+}
+
+// GetAuditLogRequest asks for the key's own tenant.
+type GetAuditLogRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditLogRequest) Reset() {
+	*x = GetAuditLogRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditLogRequest) ProtoMessage() {}
+
+func (x *GetAuditLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditLogRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditLogRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{7}
+}
+
+// ListAuditCheckpointsRequest asks for a page.
+type ListAuditCheckpointsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most: 1 to 200, 50 if 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before; empty for the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditCheckpointsRequest) Reset() {
+	*x = ListAuditCheckpointsRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditCheckpointsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditCheckpointsRequest) ProtoMessage() {}
+
+func (x *ListAuditCheckpointsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditCheckpointsRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditCheckpointsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListAuditCheckpointsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditCheckpointsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAuditCheckpointsResponse holds a page.
+type ListAuditCheckpointsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkpoints, the latest first.
+	AuditCheckpoints []*AuditCheckpoint `protobuf:"bytes,1,rep,name=audit_checkpoints,json=auditCheckpoints,proto3" json:"audit_checkpoints,omitempty"`
+	// Goes into the next request; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditCheckpointsResponse) Reset() {
+	*x = ListAuditCheckpointsResponse{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditCheckpointsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditCheckpointsResponse) ProtoMessage() {}
+
+func (x *ListAuditCheckpointsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditCheckpointsResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditCheckpointsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListAuditCheckpointsResponse) GetAuditCheckpoints() []*AuditCheckpoint {
+	if x != nil {
+		return x.AuditCheckpoints
+	}
+	return nil
+}
+
+func (x *ListAuditCheckpointsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetAuditConsistencyRequest names two sizes of the log.
+type GetAuditConsistencyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries of the earlier tree, a whole number.
+	From float64 `protobuf:"fixed64,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Entries of the later tree, a whole number; 0 for that of the last checkpoint.
+	To            float64 `protobuf:"fixed64,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditConsistencyRequest) Reset() {
+	*x = GetAuditConsistencyRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditConsistencyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditConsistencyRequest) ProtoMessage() {}
+
+func (x *GetAuditConsistencyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditConsistencyRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditConsistencyRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetAuditConsistencyRequest) GetFrom() float64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *GetAuditConsistencyRequest) GetTo() float64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+// AuditConsistency is a consistency proof (RFC 6962, 2.1.2).
+type AuditConsistency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries of the earlier tree, a whole number.
+	From float64 `protobuf:"fixed64,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Entries of the later tree, a whole number.
+	To float64 `protobuf:"fixed64,2,opt,name=to,proto3" json:"to,omitempty"`
+	// The proof, base64, in RFC 6962's order; none if `from` is 0 or `to`, 54 at most.
+	Hashes []string `protobuf:"bytes,3,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// The last checkpoint: it is over `to` entries unless another size was asked for.
+	Checkpoint    *AuditCheckpoint `protobuf:"bytes,4,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditConsistency) Reset() {
+	*x = AuditConsistency{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditConsistency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditConsistency) ProtoMessage() {}
+
+func (x *AuditConsistency) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditConsistency.ProtoReflect.Descriptor instead.
+func (*AuditConsistency) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AuditConsistency) GetFrom() float64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *AuditConsistency) GetTo() float64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *AuditConsistency) GetHashes() []string {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *AuditConsistency) GetCheckpoint() *AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 // Who acted.
 type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -389,7 +956,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +968,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +1018,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +1030,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,9 +1111,57 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\x82\x01\n" +
 	"\x17ListAuditEventsResponse\x12?\n" +
 	"\faudit_events\x18\x01 \x03(\v2\x1c.biocore.admin.v1.AuditEventR\vauditEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x99\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x0fAuditCheckpoint\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x01R\x04size\x12\x1b\n" +
+	"\troot_hash\x18\x03 \x01(\tR\brootHash\x127\n" +
+	"\tsigned_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bsignedAt\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"\x88\x01\n" +
+	"\bAuditLog\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12!\n" +
+	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12A\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
+	"checkpoint\"\x98\x02\n" +
+	"\n" +
+	"AuditProof\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x01R\bsequence\x12=\n" +
+	"\fsequenced_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vsequencedAt\x12\x14\n" +
+	"\x05entry\x18\x03 \x01(\tR\x05entry\x12\x1b\n" +
+	"\tleaf_hash\x18\x04 \x01(\tR\bleafHash\x12\x16\n" +
+	"\x06hashes\x18\x05 \x03(\tR\x06hashes\x12A\n" +
+	"\n" +
+	"checkpoint\x18\x06 \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
+	"checkpoint\x12!\n" +
+	"\fverifier_key\x18\a \x01(\tR\vverifierKey\"E\n" +
+	"\x14GetAuditProofRequest\x12-\n" +
+	"\x0eaudit_event_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\fauditEventId\"\x14\n" +
+	"\x12GetAuditLogRequest\"o\n" +
+	"\x1bListAuditCheckpointsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x96\x01\n" +
+	"\x1cListAuditCheckpointsResponse\x12N\n" +
+	"\x11audit_checkpoints\x18\x01 \x03(\v2!.biocore.admin.v1.AuditCheckpointR\x10auditCheckpoints\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
+	"\x1aGetAuditConsistencyRequest\x12+\n" +
+	"\x04from\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\xff\xff\xff\xff\xff\xff?C)\x00\x00\x00\x00\x00\x00\x00\x00R\x04from\x12'\n" +
+	"\x02to\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\xff\xff\xff\xff\xff\xff?C)\x00\x00\x00\x00\x00\x00\x00\x00R\x02to\"\x91\x01\n" +
+	"\x10AuditConsistency\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x01R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x01R\x02to\x12\x16\n" +
+	"\x06hashes\x18\x03 \x03(\tR\x06hashes\x12A\n" +
+	"\n" +
+	"checkpoint\x18\x04 \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
+	"checkpoint2\xd6\x05\n" +
 	"\fAuditService\x12\x88\x01\n" +
-	"\x0fListAuditEvents\x12(.biocore.admin.v1.ListAuditEventsRequest\x1a).biocore.admin.v1.ListAuditEventsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/auditEvents\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x0fListAuditEvents\x12(.biocore.admin.v1.ListAuditEventsRequest\x1a).biocore.admin.v1.ListAuditEventsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/auditEvents\x90\x02\x01\x12\x8e\x01\n" +
+	"\rGetAuditProof\x12&.biocore.admin.v1.GetAuditProofRequest\x1a\x1c.biocore.admin.v1.AuditProof\"7\x82\xd3\xe4\x93\x02.\x12,/admin/v1/auditEvents/{audit_event_id}/proof\x90\x02\x01\x12n\n" +
+	"\vGetAuditLog\x12$.biocore.admin.v1.GetAuditLogRequest\x1a\x1a.biocore.admin.v1.AuditLog\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/auditLog\x90\x02\x01\x12\x9c\x01\n" +
+	"\x14ListAuditCheckpoints\x12-.biocore.admin.v1.ListAuditCheckpointsRequest\x1a..biocore.admin.v1.ListAuditCheckpointsResponse\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/auditCheckpoints\x90\x02\x01\x12\x9a\x01\n" +
+	"\x13GetAuditConsistency\x12,.biocore.admin.v1.GetAuditConsistencyRequest\x1a\".biocore.admin.v1.AuditConsistency\"1\x82\xd3\xe4\x93\x02(\x12&/admin/v1/auditCheckpoints:consistency\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_audit_proto_rawDescOnce sync.Once
@@ -561,34 +1176,57 @@ func file_biocore_admin_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_biocore_admin_v1_audit_proto_goTypes = []any{
-	(AuditEvent_Outcome)(0),         // 0: biocore.admin.v1.AuditEvent.Outcome
-	(*AuditEvent)(nil),              // 1: biocore.admin.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),  // 2: biocore.admin.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil), // 3: biocore.admin.v1.ListAuditEventsResponse
-	(*AuditEvent_Actor)(nil),        // 4: biocore.admin.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),       // 5: biocore.admin.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),   // 6: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),         // 7: google.protobuf.Struct
+	(AuditEvent_Outcome)(0),              // 0: biocore.admin.v1.AuditEvent.Outcome
+	(*AuditEvent)(nil),                   // 1: biocore.admin.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),       // 2: biocore.admin.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),      // 3: biocore.admin.v1.ListAuditEventsResponse
+	(*AuditCheckpoint)(nil),              // 4: biocore.admin.v1.AuditCheckpoint
+	(*AuditLog)(nil),                     // 5: biocore.admin.v1.AuditLog
+	(*AuditProof)(nil),                   // 6: biocore.admin.v1.AuditProof
+	(*GetAuditProofRequest)(nil),         // 7: biocore.admin.v1.GetAuditProofRequest
+	(*GetAuditLogRequest)(nil),           // 8: biocore.admin.v1.GetAuditLogRequest
+	(*ListAuditCheckpointsRequest)(nil),  // 9: biocore.admin.v1.ListAuditCheckpointsRequest
+	(*ListAuditCheckpointsResponse)(nil), // 10: biocore.admin.v1.ListAuditCheckpointsResponse
+	(*GetAuditConsistencyRequest)(nil),   // 11: biocore.admin.v1.GetAuditConsistencyRequest
+	(*AuditConsistency)(nil),             // 12: biocore.admin.v1.AuditConsistency
+	(*AuditEvent_Actor)(nil),             // 13: biocore.admin.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),            // 14: biocore.admin.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),        // 15: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 16: google.protobuf.Struct
 }
 var file_biocore_admin_v1_audit_proto_depIdxs = []int32{
-	6,  // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
+	15, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: biocore.admin.v1.AuditEvent.outcome:type_name -> biocore.admin.v1.AuditEvent.Outcome
-	4,  // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
-	4,  // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
-	5,  // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
-	7,  // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
-	7,  // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
-	7,  // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
+	13, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
+	13, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
+	14, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
+	16, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
+	16, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
+	16, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
 	1,  // 8: biocore.admin.v1.ListAuditEventsResponse.audit_events:type_name -> biocore.admin.v1.AuditEvent
-	2,  // 9: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
-	3,  // 10: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	15, // 9: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
+	4,  // 10: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	15, // 11: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
+	4,  // 12: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	4,  // 13: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
+	4,  // 14: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	2,  // 15: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
+	7,  // 16: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
+	8,  // 17: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
+	9,  // 18: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
+	11, // 19: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
+	3,  // 20: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
+	6,  // 21: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
+	5,  // 22: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
+	10, // 23: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
+	12, // 24: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_audit_proto_init() }
@@ -603,7 +1241,7 @@ func file_biocore_admin_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_audit_proto_rawDesc), len(file_biocore_admin_v1_audit_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,16 @@ const (
 	// AuditServiceListAuditEventsProcedure is the procedure name of the AuditService's ListAuditEvents
 	// RPC.
 	AuditServiceListAuditEventsProcedure = "/biocore.admin.v1.AuditService/ListAuditEvents"
+	// AuditServiceGetAuditProofProcedure is the procedure name of the AuditService's GetAuditProof RPC.
+	AuditServiceGetAuditProofProcedure = "/biocore.admin.v1.AuditService/GetAuditProof"
+	// AuditServiceGetAuditLogProcedure is the procedure name of the AuditService's GetAuditLog RPC.
+	AuditServiceGetAuditLogProcedure = "/biocore.admin.v1.AuditService/GetAuditLog"
+	// AuditServiceListAuditCheckpointsProcedure is the procedure name of the AuditService's
+	// ListAuditCheckpoints RPC.
+	AuditServiceListAuditCheckpointsProcedure = "/biocore.admin.v1.AuditService/ListAuditCheckpoints"
+	// AuditServiceGetAuditConsistencyProcedure is the procedure name of the AuditService's
+	// GetAuditConsistency RPC.
+	AuditServiceGetAuditConsistencyProcedure = "/biocore.admin.v1.AuditService/GetAuditConsistency"
 )
 
 var (
@@ -38,6 +48,38 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	auditServiceGetAuditProofSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetAuditProof"),
+			Procedure:        AuditServiceGetAuditProofProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceGetAuditLogSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetAuditLog"),
+			Procedure:        AuditServiceGetAuditLogProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceListAuditCheckpointsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("ListAuditCheckpoints"),
+			Procedure:        AuditServiceListAuditCheckpointsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceGetAuditConsistencySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetAuditConsistency"),
+			Procedure:        AuditServiceGetAuditConsistencyProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // AuditServiceClient is a client for the biocore.admin.v1.AuditService service.
@@ -46,6 +88,21 @@ type AuditServiceClient interface {
 	// hold fewer than asked for, or none, and yet have a next one: each looks at 5,000
 	// entries at most. A filter by target is found by an index.
 	ListAuditEvents(context.Context, *v1.ListAuditEventsRequest) (*v1.ListAuditEventsResponse, error)
+	// GetAuditProof shows that an entry is in the log, at its place and as it was written: whoever has the log's
+	// verifier key needs nothing else of ours. AUDIT_EVENT_UNKNOWN for none of the tenant's,
+	// AUDIT_EVENT_WAITING while it is not yet under a signed checkpoint, which takes a second,
+	// AUDIT_LOG_DAMAGED when what is stored is not what was signed.
+	GetAuditProof(context.Context, *v1.GetAuditProofRequest) (*v1.AuditProof, error)
+	// GetAuditLog answers the log's name, its verifier key and its last checkpoint. Keep the key and the checkpoint
+	// somewhere else: they are what later proofs are held against. AUDIT_EVENT_WAITING before the first.
+	GetAuditLog(context.Context, *v1.GetAuditLogRequest) (*v1.AuditLog, error)
+	// ListAuditCheckpoints answers the checkpoints that are kept, one a minute at most, the latest first. The
+	// last of all may not be among them yet: GetAuditLog has it.
+	ListAuditCheckpoints(context.Context, *v1.ListAuditCheckpointsRequest) (*v1.ListAuditCheckpointsResponse, error)
+	// GetAuditConsistency shows that the log of `to` entries begins with the log of `from`: that nothing has changed
+	// under the checkpoint of `from` entries, for who has kept that. AUDIT_SIZES_INVALID for sizes
+	// that the log has not, AUDIT_EVENT_WAITING before the first checkpoint, AUDIT_LOG_DAMAGED as above.
+	GetAuditConsistency(context.Context, *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error)
 }
 
 // NewAuditServiceClient constructs a client for the biocore.admin.v1.AuditService service. Multiple
@@ -60,6 +117,21 @@ type AuditServiceHandler interface {
 	// hold fewer than asked for, or none, and yet have a next one: each looks at 5,000
 	// entries at most. A filter by target is found by an index.
 	ListAuditEvents(context.Context, *v1.ListAuditEventsRequest) (*v1.ListAuditEventsResponse, error)
+	// GetAuditProof shows that an entry is in the log, at its place and as it was written: whoever has the log's
+	// verifier key needs nothing else of ours. AUDIT_EVENT_UNKNOWN for none of the tenant's,
+	// AUDIT_EVENT_WAITING while it is not yet under a signed checkpoint, which takes a second,
+	// AUDIT_LOG_DAMAGED when what is stored is not what was signed.
+	GetAuditProof(context.Context, *v1.GetAuditProofRequest) (*v1.AuditProof, error)
+	// GetAuditLog answers the log's name, its verifier key and its last checkpoint. Keep the key and the checkpoint
+	// somewhere else: they are what later proofs are held against. AUDIT_EVENT_WAITING before the first.
+	GetAuditLog(context.Context, *v1.GetAuditLogRequest) (*v1.AuditLog, error)
+	// ListAuditCheckpoints answers the checkpoints that are kept, one a minute at most, the latest first. The
+	// last of all may not be among them yet: GetAuditLog has it.
+	ListAuditCheckpoints(context.Context, *v1.ListAuditCheckpointsRequest) (*v1.ListAuditCheckpointsResponse, error)
+	// GetAuditConsistency shows that the log of `to` entries begins with the log of `from`: that nothing has changed
+	// under the checkpoint of `from` entries, for who has kept that. AUDIT_SIZES_INVALID for sizes
+	// that the log has not, AUDIT_EVENT_WAITING before the first checkpoint, AUDIT_LOG_DAMAGED as above.
+	GetAuditConsistency(context.Context, *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error)
 }
 
 // RegisterAuditServiceHandler registers svc as the biocore.admin.v1.AuditService implementation on
@@ -68,6 +140,10 @@ func RegisterAuditServiceHandler(server *connect.Server, svc AuditServiceHandler
 	adapter := auditServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: auditServiceListAuditEventsSpec(), Handler: adapter.listAuditEvents},
+		connect.Method{Spec: auditServiceGetAuditProofSpec(), Handler: adapter.getAuditProof},
+		connect.Method{Spec: auditServiceGetAuditLogSpec(), Handler: adapter.getAuditLog},
+		connect.Method{Spec: auditServiceListAuditCheckpointsSpec(), Handler: adapter.listAuditCheckpoints},
+		connect.Method{Spec: auditServiceGetAuditConsistencySpec(), Handler: adapter.getAuditConsistency},
 	)
 }
 
@@ -76,6 +152,22 @@ type UnimplementedAuditServiceHandler struct{}
 
 func (UnimplementedAuditServiceHandler) ListAuditEvents(context.Context, *v1.ListAuditEventsRequest) (*v1.ListAuditEventsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.ListAuditEvents is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetAuditProof(context.Context, *v1.GetAuditProofRequest) (*v1.AuditProof, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.GetAuditProof is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetAuditLog(context.Context, *v1.GetAuditLogRequest) (*v1.AuditLog, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.GetAuditLog is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) ListAuditCheckpoints(context.Context, *v1.ListAuditCheckpointsRequest) (*v1.ListAuditCheckpointsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.ListAuditCheckpoints is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetAuditConsistency(context.Context, *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.GetAuditConsistency is not implemented")
 }
 
 type auditServiceClient struct {
@@ -90,6 +182,38 @@ func (c *auditServiceClient) ListAuditEvents(ctx context.Context, req *v1.ListAu
 	return &res, nil
 }
 
+func (c *auditServiceClient) GetAuditProof(ctx context.Context, req *v1.GetAuditProofRequest) (*v1.AuditProof, error) {
+	var res v1.AuditProof
+	if err := c.client.CallUnary(ctx, auditServiceGetAuditProofSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) GetAuditLog(ctx context.Context, req *v1.GetAuditLogRequest) (*v1.AuditLog, error) {
+	var res v1.AuditLog
+	if err := c.client.CallUnary(ctx, auditServiceGetAuditLogSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) ListAuditCheckpoints(ctx context.Context, req *v1.ListAuditCheckpointsRequest) (*v1.ListAuditCheckpointsResponse, error) {
+	var res v1.ListAuditCheckpointsResponse
+	if err := c.client.CallUnary(ctx, auditServiceListAuditCheckpointsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) GetAuditConsistency(ctx context.Context, req *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error) {
+	var res v1.AuditConsistency
+	if err := c.client.CallUnary(ctx, auditServiceGetAuditConsistencySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
 type auditServiceHandler struct{ svc AuditServiceHandler }
 
 func (h auditServiceHandler) listAuditEvents(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
@@ -98,6 +222,54 @@ func (h auditServiceHandler) listAuditEvents(ctx context.Context, _ connect.Spec
 		return err
 	}
 	res, err := h.svc.ListAuditEvents(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) getAuditProof(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetAuditProofRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetAuditProof(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) getAuditLog(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetAuditLogRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetAuditLog(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) listAuditCheckpoints(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListAuditCheckpointsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListAuditCheckpoints(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) getAuditConsistency(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetAuditConsistencyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetAuditConsistency(ctx, &req)
 	if err != nil {
 		return err
 	}
