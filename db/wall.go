@@ -44,6 +44,8 @@ var extraPolicies = map[string]string{
 	"public.audit_tiles sequencer":       "as audit_entries",
 	"public.audit_checkpoints sequencer": "as audit_entries",
 	"public.audit_logs sequencer":        "as audit_entries: it keeps the heads",
+	"public.siem_sinks streams":          "bc_control asks which streams have something to send; it sees tenant, state, cursor and times",
+	"public.audit_logs streams":          "as siem_sinks; it sees tenant, size and time",
 	"public.members founder":             "restrictive: bc_control makes the first owner of a tenant, and nobody else",
 }
 

@@ -71,6 +71,8 @@ var supportBlind = map[string]string{
 	"public.audit_logs":            "says how much there is, and who signs it",
 	"public.audit_checkpoints":     "as audit_logs",
 	"public.audit_tiles":           "hashes of entries, which it reads",
+	"public.siem_sinks":            "where the log goes, and what is shown there",
+	"public.siem_rejects":          "as siem_sinks",
 	"public.active_users":          "says nothing that the users do not",
 	"public.stats_faults":          "faults of ours, which the staff sees of every tenant anyway",
 }

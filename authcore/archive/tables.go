@@ -146,6 +146,16 @@ var tables = []table{
 		name: "audit_logs", key: "tenant_id", columns: "size sequenced_at origin public_key signed_size signed_at checkpoint",
 		left: map[string]string{"edge": isIndex, "kept_at": isMark, "seed": opensMore},
 	},
+	{
+		name: "siem_sinks", key: "id",
+		columns: "id name kind format address index_name acknowledge ca_certificates actions outcomes redact state created_by created_at updated_by updated_at " +
+			"next_seq sent rejected missed last_success_at last_error last_error_at",
+		left: map[string]string{
+			"credential": "a secret of your sink's: whoever has the archive could write there", "key_version": isMark, "version": isMark, "failures": isMark,
+			"due_at": isMark, "lease": isMark, "leased_until": isMark,
+		},
+	},
+	{name: "siem_rejects", key: "sink_id, seq", columns: "sink_id seq at reason"},
 	{name: "event_outbox", key: "at, id", columns: "at id type payload!json"},
 	{
 		name: "exports", key: "id", columns: "id state reason asked_by asked_name created_at started_at ended_at expires_at attempt rows_done size sha256 failure",
@@ -182,7 +192,7 @@ const pageRows = 500
 func (t *table) pageRows() int { return cmp.Or(t.rows, pageRows) }
 
 // fileNames are what files are called where the table's name would say nothing.
-var fileNames = map[string]string{"audit_entries": "audit", "audit_inbox": "audit_waiting", "audit_logs": "audit_log", "event_outbox": "events", "tenants": "tenant"}
+var fileNames = map[string]string{"audit_entries": "audit", "audit_inbox": "audit_waiting", "audit_logs": "audit_log", "event_outbox": "events", "siem_sinks": "log_streams", "siem_rejects": "log_stream_rejects", "tenants": "tenant"}
 
 func (t *table) file() string { return cmp.Or(fileNames[t.name], t.name) + ".jsonl" }
 

@@ -151,7 +151,7 @@ var owners = []owner{
 	{"github.com/miekg/pkcs11", []string{"tenancy/keys/kms"}, "as AWS's: C, and in binaries of the tag pkcs11 alone"},
 	{"net/smtp", []string{"tenancy/mail"}, "mail leaves by one door"},
 	{"os/exec", []string{"db/embedded"}, "a server starts no programs; the development database is one"},
-	{"net/http", []string{"web", "console", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "tenancy/fetch", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS, object storage and tenants' own domains are asked by it"},
+	{"net/http", []string{"web", "console", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "tenancy/fetch", "tenancy/siem", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS, object storage, tenants' own domains and their SIEMs are asked by it"},
 }
 
 func TestImportLaw(t *testing.T) {

@@ -53,6 +53,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/siem"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/system"
@@ -83,6 +84,7 @@ type operator struct {
 	support  *support.Service
 	debugger *debugger.Reader
 	trail    *trail.Reader
+	streams  *siem.Service     // of audit logs: delivered while a server runs
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	exports  *archive.Service  // as evidence
 
@@ -116,7 +118,8 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 			records, more := o.evidence.Reseal(ctx, sc, limit-users)
 			archives, still := o.exports.Reseal(ctx, sc, limit-users-records)
 			logs, yet := o.sequencer.Reseal(ctx, sc, limit-users-records-archives)
-			return users + records + archives + logs, errors.Join(err, more, still, yet)
+			credentials, and := o.streams.Reseal(ctx, sc, limit-users-records-archives-logs)
+			return users + records + archives + logs + credentials, errors.Join(err, more, still, yet, and)
 		},
 	})
 	_, host, _ := strings.Cut(cfg.PublicURL, "://")
@@ -155,6 +158,12 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return u.Name, err
 	}})
 	o.debugger, o.trail = debugger.NewReader(store, o.keys), trail.NewReader(store, o.keys)
+	networks, err := cfg.fetchNetworks()
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	o.streams = siem.New(siem.Options{Store: store, Keys: o.keys, Trail: o.trail, Log: tel.Log, Allowed: networks, Resolver: cfg.resolver(), Host: host})
 	o.usage = usage.New(usage.Options{Store: store, Mail: o.mail})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
@@ -167,14 +176,20 @@ func newProber(cfg Config) (*fetch.Client, *rp.Prober, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	resolver := &net.Resolver{}
-	if cfg.DNSServer != "" {
-		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, cfg.DNSServer)
-		}}
-	}
+	resolver := cfg.resolver()
 	client := fetch.New(fetch.Options{Allowed: networks, Resolver: resolver})
 	return client, rp.NewProber(rp.ProberOptions{Fetch: client, Resolver: resolver}), nil
+}
+
+// resolver finds the addresses of servers that tenants name.
+func (c *Config) resolver() *net.Resolver {
+	if c.DNSServer == "" {
+		return &net.Resolver{}
+	}
+	server := c.DNSServer
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, server)
+	}}
 }
 
 // keyPlan is what a tenant's policy asks of its keys.
@@ -245,7 +260,7 @@ func newPlatform(ctx context.Context, cfg Config, tel *telemetry) (*platform, er
 
 // wire makes every service in the order of what it needs.
 func (p *platform) wire(ctx context.Context) error {
-	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth), p.tel.ObserveMDS(p.mds, p.store.Now), p.tel.ObserveAudit(p.sequencer.Stats)); err != nil {
+	if err := errors.Join(p.tel.ObserveStore(p.store), p.tel.ObserveKeys(p.keys.KMSHealth), p.tel.ObserveMDS(p.mds, p.store.Now), p.tel.ObserveAudit(p.sequencer.Stats), p.tel.ObserveStreams(p.streams.Stats)); err != nil {
 		return err
 	}
 	if p.cfg.ObjectStorageURL != "" {
@@ -459,7 +474,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

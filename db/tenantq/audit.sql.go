@@ -287,6 +287,23 @@ func (q *Queries) GetAuditTile(ctx context.Context, arg GetAuditTileParams) ([]b
 	return hashes, err
 }
 
+const GetSequencedAt = `-- name: GetSequencedAt :one
+SELECT seq, sequenced_at FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT 1
+`
+
+type GetSequencedAtRow struct {
+	Seq         int64
+	SequencedAt time.Time
+}
+
+// When the first entry from a number on was sequenced. Index: audit_entries_pkey.
+func (q *Queries) GetSequencedAt(ctx context.Context, fromSeq int64) (GetSequencedAtRow, error) {
+	row := q.db.QueryRow(ctx, GetSequencedAt, fromSeq)
+	var i GetSequencedAtRow
+	err := row.Scan(&i.Seq, &i.SequencedAt)
+	return i, err
+}
+
 const InsertAuditEntry = `-- name: InsertAuditEntry :exec
 INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5)
 `
@@ -516,6 +533,52 @@ func (q *Queries) ListSequencedEntries(ctx context.Context, arg ListSequencedEnt
 			&i.SequencedAt,
 			&i.Entry,
 			&i.Leaf,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListSequencedRecords = `-- name: ListSequencedRecords :many
+SELECT seq, sequenced_at, id, at, action, entry FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT $2
+`
+
+type ListSequencedRecordsParams struct {
+	FromSeq int64
+	MaxRows int32
+}
+
+type ListSequencedRecordsRow struct {
+	Seq         int64
+	SequencedAt time.Time
+	ID          uuid.UUID
+	At          time.Time
+	Action      string
+	Entry       string
+}
+
+// Entries of a piece of the log, in its order. Index: audit_entries_pkey.
+func (q *Queries) ListSequencedRecords(ctx context.Context, arg ListSequencedRecordsParams) ([]ListSequencedRecordsRow, error) {
+	rows, err := q.db.Query(ctx, ListSequencedRecords, arg.FromSeq, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListSequencedRecordsRow{}
+	for rows.Next() {
+		var i ListSequencedRecordsRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.SequencedAt,
+			&i.ID,
+			&i.At,
+			&i.Action,
+			&i.Entry,
 		); err != nil {
 			return nil, err
 		}

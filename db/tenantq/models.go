@@ -257,6 +257,40 @@ type Session struct {
 	RefreshGeneration int32
 }
 
+type SiemSink struct {
+	TenantID       uuid.UUID
+	ID             uuid.UUID
+	Name           string
+	Kind           string
+	Format         string
+	Address        string
+	IndexName      string
+	Acknowledge    bool
+	Credential     []byte
+	KeyVersion     int64
+	CaCertificates string
+	Actions        []string
+	Outcomes       []string
+	Redact         []string
+	State          string
+	Version        int32
+	CreatedBy      string
+	CreatedAt      time.Time
+	UpdatedBy      string
+	UpdatedAt      time.Time
+	NextSeq        int64
+	Sent           int64
+	Rejected       int64
+	Missed         int64
+	Failures       int32
+	LastSuccessAt  *time.Time
+	LastError      string
+	LastErrorAt    *time.Time
+	DueAt          time.Time
+	Lease          *uuid.UUID
+	LeasedUntil    *time.Time
+}
+
 type SigningKey struct {
 	TenantID      uuid.UUID
 	Kid           string

@@ -73,6 +73,13 @@ const (
 	RecoveryRevoked      Type = "recovery.revoked"
 	RecoveryCompleted    Type = "recovery.completed" // a passkey came of it
 
+	LogStreamCreated  Type = "logstream.created" // the audit log goes to another place
+	LogStreamUpdated  Type = "logstream.updated"
+	LogStreamPaused   Type = "logstream.paused"
+	LogStreamResumed  Type = "logstream.resumed"
+	LogStreamReplayed Type = "logstream.replayed" // its cursor was moved
+	LogStreamDeleted  Type = "logstream.deleted"
+
 	ExportStarted    Type = "export.started"    // somebody asked for all that the tenant has
 	ExportFinished   Type = "export.finished"   // state says how: DONE, FAILED or CANCELLED
 	ExportDownloaded Type = "export.downloaded" // somebody has it

@@ -30,9 +30,9 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),       // site-local, once
 }
 
-// mayAsk reports whether a server at an address may be asked: one of the public Internet,
+// MayAsk reports whether a server at an address may be asked: one of the public Internet,
 // or of a network that the operator allows.
-func mayAsk(a netip.Addr, allowed []netip.Prefix) bool {
+func MayAsk(a netip.Addr, allowed []netip.Prefix) bool {
 	a = a.Unmap().WithZone("")
 	in := func(p netip.Prefix) bool { return p.Contains(a) }
 	if slices.ContainsFunc(allowed, in) {

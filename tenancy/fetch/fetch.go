@@ -79,16 +79,7 @@ func New(o Options) *Client {
 	if o.Port == 0 {
 		o.Port = 443
 	}
-	dialer := &net.Dialer{
-		Timeout: timeout, Resolver: o.Resolver, KeepAlive: -1,
-		ControlContext: func(_ context.Context, network, address string, _ syscall.RawConn) error {
-			at, err := netip.ParseAddrPort(address)
-			if err != nil || !strings.HasPrefix(network, "tcp") || at.Port() != o.Port || !mayAsk(at.Addr(), o.Allowed) {
-				return ErrForbiddenAddress
-			}
-			return nil
-		},
-	}
+	dialer := newDialer(o.Allowed, o.Resolver, timeout, o.Port)
 	return &Client{
 		port: o.Port, slots: make(chan struct{}, maxAtOnce), busy: map[string]int{},
 		http: &http.Client{
@@ -100,6 +91,26 @@ func New(o Options) *Client {
 				DisableCompression: true, // a small answer must not become a large one
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// NewDialer returns what dials servers that customers name, on any port of the public Internet and of
+// the allowed networks, and nothing else: what is dialed otherwise fails with ErrForbiddenAddress.
+func NewDialer(allowed []netip.Prefix, resolver *net.Resolver, timeout time.Duration) *net.Dialer {
+	return newDialer(allowed, resolver, timeout, 0)
+}
+
+// newDialer looks at each address when it dials, after DNS. port 0: any.
+func newDialer(allowed []netip.Prefix, resolver *net.Resolver, timeout time.Duration, port uint16) *net.Dialer {
+	return &net.Dialer{
+		Timeout: timeout, Resolver: resolver, KeepAlive: -1,
+		ControlContext: func(_ context.Context, network, address string, _ syscall.RawConn) error {
+			at, err := netip.ParseAddrPort(address)
+			if err != nil || !strings.HasPrefix(network, "tcp") || port != 0 && at.Port() != port || !MayAsk(at.Addr(), allowed) {
+				return ErrForbiddenAddress
+			}
+			return nil
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"net/http"
@@ -119,6 +120,16 @@ func (i *Internet) Options() fetch.Options {
 	roots := x509.NewCertPool()
 	roots.AddCert(i.ca)
 	return fetch.Options{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: i.Resolver(), Roots: roots, Port: i.Port}
+}
+
+// CA is the certificate of this Internet's authority, in PEM.
+func (i *Internet) CA() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.ca.Raw}))
+}
+
+// TLS is what other servers of this Internet speak TLS with.
+func (i *Internet) TLS() *tls.Config {
+	return &tls.Config{GetCertificate: i.certificate, MinVersion: tls.VersionTLS12}
 }
 
 func (i *Internet) page(w http.ResponseWriter, r *http.Request) {
