@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,4 +132,80 @@ func TestListsGoOutAsFiles(t *testing.T) {
 			t.Errorf("rows = %v", rows)
 		}
 	})
+}
+
+// order is where names stand in a page, one after the other.
+func order(body string, names ...string) []string {
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.Count(body, name) != 1 })
+	slices.SortFunc(names, func(a, b string) int { return strings.Index(body, a) - strings.Index(body, b) })
+	return names
+}
+
+func TestMembersInOrder(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	ada := s.person(t, "ada", acme, member.Owner)
+	s.person(t, "Zoe", acme, member.Admin)
+	s.person(t, "Bob", acme, member.Viewer)
+	page := "/console/t/" + slug + "/members"
+	for i, name := range []string{"Zoe", "ada", "Bob"} { // the latest last
+		s.exec(t, `UPDATE console_sessions SET last_seen_at = now() - $1 * interval '5 minutes' WHERE person_id = (SELECT person_id FROM members WHERE tenant_id = $2 AND role = $3)`,
+			3-i, acme.Tenant(), map[string]string{"Zoe": "admin", "ada": "owner", "Bob": "viewer"}[name])
+	}
+	for _, tt := range []struct {
+		sort string
+		want []string
+	}{
+		{"", []string{"ada", "Zoe", "Bob"}}, {"-since", []string{"Bob", "Zoe", "ada"}}, {"name", []string{"ada", "Bob", "Zoe"}}, {"-name", []string{"Zoe", "Bob", "ada"}},
+		{"role", []string{"ada", "Zoe", "Bob"}}, {"-role", []string{"Bob", "Zoe", "ada"}}, {"-seen", []string{"ada", "Bob", "Zoe"}}, {"seen", []string{"Zoe", "Bob", "ada"}},
+		{"; DROP", []string{"ada", "Zoe", "Bob"}},
+	} {
+		t.Run("by "+tt.sort, func(t *testing.T) {
+			at := "?sort=" + url.QueryEscape(tt.sort)
+			_, body, _ := strings.Cut(ada.get(t, page+at).body, `<tbody>`)
+			body, _, _ = strings.Cut(body, "</tbody>")
+			if got := order(body, `"strong">ada`, `"strong">Zoe`, `"strong">Bob`); !slices.Equal(got, []string{`"strong">` + tt.want[0], `"strong">` + tt.want[1], `"strong">` + tt.want[2]}) {
+				t.Errorf("the page has %v, want %v:\n%s", got, tt.want, body)
+			}
+			for i, row := range ada.listed(t, page+"/export"+at) {
+				if row["name"] != tt.want[i] {
+					t.Errorf("row %d of the file is %s, want %s", i, row["name"], tt.want[i])
+				}
+			}
+		})
+	}
+	if body := ada.get(t, page+"?sort=name").body; !strings.Contains(body, `aria-sort="ascending"`) || !strings.Contains(body, `href="`+page+`?sort=-name"`) || !strings.Contains(body, `/export?sort=name"`) {
+		t.Error("the head does not say its order, or offers no other")
+	}
+}
+
+func TestTenantsInOrder(t *testing.T) {
+	s := newSite(t)
+	boss := s.person(t, "Sam", s.home, member.StaffAdmin)
+	var slugs []string
+	for i := range 3 {
+		sc, slug := s.tenant(t)
+		s.exec(t, "UPDATE tenants SET user_count = $2, name = $3 WHERE id = $1", sc.Tenant(), []int{5, 900, 40}[i], []string{"delta", "Alpha", "Bravo"}[i])
+		slugs = append(slugs, slug)
+	}
+	for _, tt := range []struct {
+		sort string
+		want []int
+	}{{"", []int{2, 1, 0}}, {"created", []int{0, 1, 2}}, {"name", []int{1, 2, 0}}, {"-users", []int{1, 2, 0}}, {"users", []int{0, 2, 1}}} {
+		t.Run("by "+tt.sort, func(t *testing.T) {
+			var want []string
+			for _, i := range tt.want {
+				want = append(want, "<small>"+slugs[i]+"</small>")
+			}
+			if got := order(boss.get(t, "/console/platform/tenants?sort="+tt.sort).body, slices.Clone(want)...); !slices.Equal(got, want) {
+				t.Errorf("the page has %v, want %v", got, want)
+			}
+			rows := boss.listed(t, "/console/platform/export/tenants?sort="+tt.sort)
+			for i := range tt.want {
+				if rows[i]["slug"] != slugs[tt.want[i]] {
+					t.Errorf("row %d of the file is %s, want %s", i, rows[i]["slug"], slugs[tt.want[i]])
+				}
+			}
+		})
+	}
 }

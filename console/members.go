@@ -1,10 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -105,7 +108,9 @@ func (c *Console) showMembers(w http.ResponseWriter, r *http.Request, v *visit, 
 
 // members200 shows the page, with what was typed into the invitation's form.
 func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form inviteForm, status int) {
-	view, err := c.membersView(r.Context(), v, p)
+	at := addressOf(r)
+	at.Path = p.base + "/members"
+	view, err := c.membersView(r.Context(), v, p, at.Get("sort"))
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -114,10 +119,11 @@ func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p
 	if p.staff {
 		title = "Staff"
 	}
-	view.Columns = columnsOf(r, v, ui.Address{Path: p.base + "/members", Query: r.URL.Query()}, "members", ui.Column{Label: "Name"}, ui.Column{Label: "Role", Name: "role"},
-		ui.Column{Label: "Last seen", Class: "when", Name: "seen"}, ui.Column{Label: "Passkeys", Class: "num opt", Name: "passkeys"}, ui.Column{Label: "Since", Class: "num opt", Name: "since"})
-	export := ui.Address{Path: p.base + "/members/export"}
-	view.CSV, view.JSON = export.Without(), export.With("format", "json")
+	sorted := func(label, class, first string) ui.Column { return ui.Sorted(label, class, at, first, "since") }
+	view.Columns = columnsOf(r, v, at, "members", sorted("Name", "", "name"), sorted("Role", "", "role").Named("role"),
+		sorted("Last seen", "when", "-seen").Named("seen"), sorted("Passkeys", "num opt", "passkeys").Named("passkeys"), sorted("Since", "num opt", "since").Named("since"))
+	export := ui.Address{Path: at.Path + "/export", Query: at.Query}
+	view.CSV, view.JSON = export.Without("columns"), export.With("columns", "", "format", "json")
 	if view.MayInvite {
 		view.Columns.All = append(view.Columns.All, ui.Column{Label: "Change", Hidden: true})
 	}
@@ -127,40 +133,97 @@ func (c *Console) members200(w http.ResponseWriter, r *http.Request, v *visit, p
 	c.render(w, r, status, c.membersPage(view))
 }
 
-func (c *Console) membersView(ctx context.Context, v *visit, p *place) (membersView, error) {
-	view := membersView{Base: p.base, Staff: p.staff, MayInvite: p.may(p.writes()), Activity: p.may(apikey.ScopeAuditRead), Form: inviteForm{Fresh: freshUntil(v)}}
-	members, err := c.members.List(ctx, p.sc)
+// listedMember is a member, with what a list shows of them.
+type listedMember struct {
+	member.Member
+	member.Presence
+
+	name, by string
+}
+
+// listedMembers are the place's members in an order: name, role, seen, passkeys or since, and
+// downwards with - before it; the earliest first where it is none of these. The names are also
+// those of others.
+func (c *Console) listedMembers(ctx context.Context, p *place, order string, others []uuid.UUID) ([]listedMember, map[uuid.UUID]string, error) {
+	list, err := c.members.List(ctx, p.sc)
 	if err != nil {
-		return view, err
+		return nil, nil, err
 	}
+	people := others
+	for _, m := range list {
+		people = append(people, m.PersonID, who(m.InvitedBy))
+	}
+	names, err := c.names(ctx, people)
+	if err != nil {
+		return nil, nil, err
+	}
+	presences, err := c.members.Presences(ctx, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := make([]listedMember, len(list))
+	for i, m := range list {
+		rows[i] = listedMember{Member: m, Presence: presences[m.PersonID], name: names[m.PersonID], by: whoLabel(m.InvitedBy, names)}
+	}
+	field, down := strings.CutPrefix(order, "-")
+	compare, ok := memberOrders[field]
+	if !ok {
+		return rows, names, nil
+	}
+	slices.SortStableFunc(rows, func(a, b listedMember) int {
+		if down {
+			return compare(&b, &a)
+		}
+		return compare(&a, &b)
+	})
+	return rows, names, nil
+}
+
+// memberOrders are what a list of members can be in the order of. Whoever was never seen was
+// before everybody.
+var memberOrders = map[string]func(a, b *listedMember) int{
+	"name":     func(a, b *listedMember) int { return cmp.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) },
+	"passkeys": func(a, b *listedMember) int { return cmp.Compare(a.Passkeys, b.Passkeys) },
+	"since":    func(a, b *listedMember) int { return a.CreatedAt.Compare(b.CreatedAt) },
+	"role": func(a, b *listedMember) int { // the mightiest first
+		roles := append(member.Roles(), member.StaffRoles()...)
+		return cmp.Compare(slices.Index(roles, a.Role), slices.Index(roles, b.Role))
+	},
+	"seen": func(a, b *listedMember) int {
+		var none time.Time
+		at := func(t *time.Time) time.Time {
+			if t == nil {
+				return none
+			}
+			return *t
+		}
+		return at(a.LastSeenAt).Compare(at(b.LastSeenAt))
+	},
+}
+
+func (c *Console) membersView(ctx context.Context, v *visit, p *place, order string) (membersView, error) {
+	view := membersView{Base: p.base, Staff: p.staff, MayInvite: p.may(p.writes()), Activity: p.may(apikey.ScopeAuditRead), Form: inviteForm{Fresh: freshUntil(v)}}
 	open, err := c.members.Invitations(ctx, p.sc)
 	if err != nil {
 		return view, err
 	}
-	people := make([]uuid.UUID, 0, len(members)+len(open))
-	for _, m := range members {
-		people = append(people, m.PersonID)
-	}
+	var others []uuid.UUID
 	for _, i := range open {
-		people = append(people, who(i.Invitation.InvitedBy))
+		others = append(others, who(i.Invitation.InvitedBy))
 	}
 	for _, rec := range p.recoveries {
-		people = append(people, rec.PersonID, who(rec.RequestedBy), who(rec.ApprovedBy), who(rec.EndedBy))
+		others = append(others, rec.PersonID, who(rec.RequestedBy), who(rec.ApprovedBy), who(rec.EndedBy))
 	}
-	names, err := c.names(ctx, people)
-	if err != nil {
-		return view, err
-	}
-	presences, err := c.members.Presences(ctx, members)
+	members, names, err := c.listedMembers(ctx, p, order, others)
 	if err != nil {
 		return view, err
 	}
 	now, gives := c.now(), p.me.Role.Gives()
-	for _, m := range members {
-		known := presences[m.PersonID]
+	for i := range members {
+		m := &members[i]
 		view.Members = append(view.Members, memberRow{
-			ID: m.ID.String(), Name: names[m.PersonID], Role: m.Role, Since: ui.Ago(m.CreatedAt, now), You: m.PersonID == v.session.PersonID,
-			Seen: c.moment(known.LastSeenAt), Passkeys: strconv.Itoa(known.Passkeys),
+			ID: m.ID.String(), Name: m.name, Role: m.Role, Since: ui.Ago(m.CreatedAt, now), You: m.PersonID == v.session.PersonID,
+			Seen: c.moment(m.LastSeenAt), Passkeys: strconv.Itoa(m.Passkeys),
 			MayChange: view.MayInvite && slices.Contains(gives, m.Role),
 		})
 	}
@@ -195,31 +258,15 @@ func (c *Console) exportMembers(w http.ResponseWriter, r *http.Request, v *visit
 		Name:    "members",
 		Columns: []string{"id", "personId", "name", "role", "lastSeenAt", "passkeys", "invitedBy", "createdAt"},
 		Next: func(string) ([][]string, string, error) {
-			members, err := c.members.List(r.Context(), p.sc)
-			if err != nil {
-				return nil, "", err
-			}
-			people := make([]uuid.UUID, 0, 2*len(members))
-			for _, m := range members {
-				people = append(people, m.PersonID, who(m.InvitedBy))
-			}
-			names, err := c.names(r.Context(), people)
-			if err != nil {
-				return nil, "", err
-			}
-			presences, err := c.members.Presences(r.Context(), members)
-			if err != nil {
-				return nil, "", err
-			}
+			members, _, err := c.listedMembers(r.Context(), p, r.URL.Query().Get("sort"), nil)
 			rows := make([][]string, len(members))
-			for i, m := range members {
-				known := presences[m.PersonID]
+			for i := range members {
+				m := &members[i]
 				rows[i] = []string{
-					m.ID.String(), m.PersonID.String(), names[m.PersonID], string(m.Role), iso(known.LastSeenAt), strconv.Itoa(known.Passkeys),
-					whoLabel(m.InvitedBy, names), iso(&m.CreatedAt),
+					m.ID.String(), m.PersonID.String(), m.name, string(m.Role), iso(m.LastSeenAt), strconv.Itoa(m.Passkeys), m.by, iso(&m.CreatedAt),
 				}
 			}
-			return rows, "", nil
+			return rows, "", err
 		},
 	})
 }

@@ -70,7 +70,7 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 		Filters:   ui.Filters{At: here, Search: &ui.Search{Name: "slug", Label: "Find by slug", Value: slug}, Chips: ui.ChipsOf(filters), Add: filters},
 	}
 	objective := c.system.Objective()
-	list, err := c.tenants.List(r.Context(), p.sc, listing.Request{Filter: c.tenantsFilter(here), PageToken: here.Get("after")})
+	list, err := c.tenants.List(r.Context(), p.sc, listing.Request{Filter: c.tenantsFilter(here), OrderBy: tenantOrders[here.Get("sort")], PageToken: here.Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -87,16 +87,23 @@ func (c *Console) showTenants(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		view.Rows = append(view.Rows, row)
 	}
-	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), ByTime: true}
+	view.Pager = ui.Pager{Says: ui.Count(len(view.Rows), "tenant"), ByTime: byTime(here)}
 	view.Pager.Turn(here, here.Query, list.NextToken)
 	export := ui.Address{Path: tenantsExport, Query: here.Query}
 	view.CSV, view.JSON = export.Without("after"), export.With("format", "json")
+	sorted := func(label, class, first string) ui.Column { return ui.Sorted(label, class, here, first, "-created") }
 	view.Columns = columnsOf(r, v, here, "tenants",
-		ui.Column{Label: "Name"}, ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Plan", Class: "opt", Name: "plan"}, ui.Column{Label: "Region", Class: "opt", Name: "region"},
-		ui.Column{Label: "Mode", Class: "opt", Name: "mode"}, ui.Column{Label: "Users", Class: "num opt", Name: "users"}, ui.Column{Label: "Availability", Class: "opt", Name: "availability"}, ui.Column{Label: "Last activity", Class: "when", Name: "active"},
-		ui.Column{Label: "Created", Class: "opt", Order: "descending", Name: "created"})
+		sorted("Name", "", "name"), ui.Column{Label: "State", Name: "state"}, ui.Column{Label: "Plan", Class: "opt", Name: "plan"}, ui.Column{Label: "Region", Class: "opt", Name: "region"},
+		ui.Column{Label: "Mode", Class: "opt", Name: "mode"}, sorted("Users", "num opt", "-users").Named("users"), sorted("Availability", "opt", "availability").Named("availability"),
+		sorted("Last activity", "when", "-active").Named("active"), sorted("Created", "opt", "-created").Named("created"))
 	view.Page = c.frame(w, r, v, p, "Tenants", tenantsPath)
 	c.render(w, r, http.StatusOK, c.tenantsPage(view))
+}
+
+// tenantOrders are the orders of the list by the parameter sort, as the API has them.
+var tenantOrders = map[string]string{
+	"created": "createdAt", "name": "name", "-name": "name desc", "users": "users", "-users": "users desc", "active": "lastActiveAt", "-active": "lastActiveAt desc",
+	"availability": "availability", "-availability": "availability desc",
 }
 
 // tenantsFilter is what a list of tenants at an address is filtered by, as the API has it.
@@ -115,12 +122,13 @@ func (c *Console) tenantsFilter(at ui.Address) string {
 
 // exportTenants writes the list as it is filtered.
 func (c *Console) exportTenants(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	filter := c.tenantsFilter(ui.Address{Query: r.URL.Query()})
+	at := ui.Address{Query: r.URL.Query()}
+	filter, order := c.tenantsFilter(at), tenantOrders[at.Get("sort")]
 	c.export(w, r, v, exported{
 		Name:    "tenants",
 		Columns: []string{"id", "slug", "name", "mode", "state", "plan", "region", "rpId", "users", "answered30d", "faults30d", "availability30d", "lastActiveAt", "createdAt"},
 		Next: func(token string) ([][]string, string, error) {
-			list, err := c.tenants.List(r.Context(), p.sc, listing.Request{PageSize: listing.MaxPageSize, PageToken: token, Filter: filter})
+			list, err := c.tenants.List(r.Context(), p.sc, listing.Request{PageSize: listing.MaxPageSize, PageToken: token, Filter: filter, OrderBy: order})
 			rows := make([][]string, len(list.Items))
 			for i := range list.Items {
 				t := &list.Items[i]

@@ -2281,7 +2281,7 @@ func (c *Console) versionsPage(v versionsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 208, "</div></div><section class=\"card\" aria-label=\"Versions\"><div class=\"scroll\"><table class=\"table stack\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 208, "</div></div><section class=\"card\" aria-label=\"Versions\"><div class=\"scroll\"><table class=\"table stack sticky\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -142,7 +142,7 @@ func (c *Console) signingKeysPage(v signingKeysView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<div class=\"scroll\"><table class=\"table stack\"><thead><tr><th scope=\"col\">Key</th><th scope=\"col\">State</th><th scope=\"col\" class=\"opt\">Algorithm</th><th scope=\"col\" class=\"opt\">Private half</th><th scope=\"col\" class=\"opt\">Made</th><th scope=\"col\">What is next</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<div class=\"scroll\"><table class=\"table stack sticky\"><thead><tr><th scope=\"col\">Key</th><th scope=\"col\">State</th><th scope=\"col\" class=\"opt\">Algorithm</th><th scope=\"col\" class=\"opt\">Private half</th><th scope=\"col\" class=\"opt\">Made</th><th scope=\"col\">What is next</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

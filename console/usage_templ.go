@@ -305,7 +305,7 @@ func (c *Console) usagePage(v usageView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "</section></div><section class=\"card\" aria-labelledby=\"days-h\"><div class=\"card-h\"><div><h2 id=\"days-h\">Days</h2><p>The newest first. Today is not over</p></div></div><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of days\"><table class=\"table compact\">")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "</section></div><section class=\"card\" aria-labelledby=\"days-h\"><div class=\"card-h\"><div><h2 id=\"days-h\">Days</h2><p>The newest first. Today is not over</p></div></div><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of days\"><table class=\"table compact sticky\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

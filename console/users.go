@@ -216,7 +216,7 @@ func userColumns(a ui.Address) []ui.Column {
 	}
 	return []ui.Column{
 		{Label: "User"}, {Label: "State", Name: "state"}, {Label: "Passkeys", Name: "passkeys"},
-		ui.Sorted("Last sign-in", "", a, "signin", "-created").Named("signin"), ui.Sorted("Created", "num", a, "created", "-created").Named("created"),
+		ui.Sorted("Last sign-in", "", a, "-signin", "-created").Named("signin"), ui.Sorted("Created", "num", a, "-created", "-created").Named("created"),
 	}
 }
 

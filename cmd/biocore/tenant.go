@@ -122,6 +122,7 @@ func runTenantList(ctx context.Context, env *environment, args []string) error {
 	fs := flags(env, "tenant list", &asJSON)
 	config := configFlag(fs)
 	filter := fs.String("filter", "", "an AIP-160 `expression` over slug, mode, state, createdAt and availability")
+	orderBy := fs.String("order-by", "", "createdAt, name, users, lastActiveAt or availability, and desc or nothing after it (default createdAt desc)")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -131,6 +132,7 @@ func runTenantList(ctx context.Context, env *environment, args []string) error {
 	}
 	defer c.Close()
 	tenants, err := everyPage(*filter, func(req listing.Request) (listing.Page[tenant.Tenant], error) {
+		req.OrderBy = *orderBy
 		return c.tenants.List(ctx, c.home, req)
 	})
 	if err != nil {

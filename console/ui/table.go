@@ -3,6 +3,7 @@ package ui
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/a-h/templ"
 )
@@ -62,17 +63,19 @@ func (c Column) attributes() templ.Attributes {
 	return a
 }
 
-// Sorted is a column by which the list at a may be in order: name and -name are the values
-// of the parameter sort, and first is what a click on a column that is not in order asks for.
-func Sorted(label, class string, a Address, name, byDefault string) Column {
-	c := Column{Label: label, Class: class, Sort: a.With("sort", "-"+name)}
+// Sorted is a column by which the list at a may be in order: name and -name, downwards, are
+// the values of the parameter sort. first of the two is what a click asks for on a column that
+// is not in order.
+func Sorted(label, class string, a Address, first, byDefault string) Column {
+	name := strings.TrimPrefix(first, "-")
+	c := Column{Label: label, Class: class, Sort: a.With("sort", first)}
 	now := a.Get("sort")
 	if now == "" {
 		now = byDefault
 	}
 	switch now {
 	case name:
-		c.Order = "ascending"
+		c.Order, c.Sort = "ascending", a.With("sort", "-"+name)
 	case "-" + name:
 		c.Order, c.Sort = "descending", a.With("sort", name)
 	}

@@ -37,11 +37,22 @@ func (s *Service) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Tenant
 	return t, err
 }
 
-// List returns one page of the tenants, the newest first, without the platform's own.
+// What a list of tenants is ordered by.
+const (
+	ByCreation     = "createdAt" // the default, the newest first
+	ByName         = "name"
+	ByUsers        = "users"
+	ByActivity     = "lastActiveAt"
+	ByAvailability = "availability"
+)
+
+// List returns one page of the tenants, without the platform's own. Orders: createdAt, name,
+// users, lastActiveAt and availability, both ways; what was never active, and what of 30 days
+// nothing is known of, counts as before all others.
 //
 // Filters: slug (=), mode (=, !=), state (=, !=), createdAt (= < <= > >=), availability (< >=),
 // in percent of 30 days: a tenant of which nothing is known is on neither side.
-// listing.ErrFilter, listing.ErrPageToken.
+// listing.ErrFilter, listing.ErrOrderBy, listing.ErrPageToken.
 func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[Tenant], error) {
 	var page listing.Page[Tenant]
 	if err := platform(sc); err != nil {
@@ -51,21 +62,22 @@ func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request)
 	if err != nil {
 		return page, err
 	}
+	order, err := listing.ParseOrder(req.OrderBy, ByCreation, ByName, ByUsers, ByActivity, ByAvailability)
+	if err != nil {
+		return page, err
+	}
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
 		return page, fmt.Errorf("keys: %w", err)
 	}
-	query := listing.Query{List: "tenants", Filter: req.Filter}
+	query := listing.Query{List: "tenants", Filter: req.Filter, Order: req.OrderBy}
 	cursor, err := listing.Open(ring, query, req.PageToken)
 	if err != nil {
 		return page, err
 	}
-	if cursor != nil {
-		before, err := uuid.FromBytes(cursor)
-		if err != nil {
-			return page, listing.ErrPageToken.WithCause(err)
-		}
-		params.BeforeID = &before
+	after, err := parseCursor(cursor)
+	if err != nil {
+		return page, err
 	}
 	if !some {
 		return page, nil
@@ -73,22 +85,62 @@ func (s *Service) List(ctx context.Context, sc scope.Scope, req listing.Request)
 	limit := req.Limit()
 	params.MaxRows = int32(limit) + 1 //nolint:gosec // at most listing.MaxPageSize; one more tells whether there is a next page
 	err = s.store.InPlatform(ctx, "list tenants", func(tx *db.PlatformTx) error {
-		rows, err := tx.ListTenants(ctx, params)
+		rows, err := ordered(ctx, tx, order, params, after)
 		if err != nil {
 			return fmt.Errorf("list tenants: %w", err)
 		}
 		page = listing.Page[Tenant]{}
 		if len(rows) > limit {
 			rows = rows[:limit]
-			page.NextToken = listing.Seal(ring, query, rows[limit-1].ID[:])
+			last := &rows[limit-1]
+			page.NextToken = listing.Seal(ring, query, append(last.Tenant.ID[:], last.SortKey...))
 		}
 		page.Items = make([]Tenant, len(rows))
-		for i, row := range rows {
-			page.Items[i] = fromRow(tenantq.Tenant(row))
+		for i := range rows {
+			page.Items[i] = fromRow(tenantq.Tenant(rows[i].Tenant))
 		}
 		return nil
 	})
 	return page, err
+}
+
+// mark is where a page ends: the last tenant of it, and what that was ordered by.
+type mark struct {
+	id  uuid.UUID
+	key string
+}
+
+func parseCursor(cursor []byte) (*mark, error) {
+	if cursor == nil {
+		return nil, nil //nolint:nilnil // the first page
+	}
+	if len(cursor) < len(uuid.UUID{}) {
+		return nil, listing.ErrPageToken
+	}
+	return &mark{id: uuid.UUID(cursor[:16]), key: string(cursor[16:])}, nil
+}
+
+// ordered reads the rows of a page. For the list's own order there is an index.
+func ordered(ctx context.Context, tx *db.PlatformTx, order listing.Order, of platformq.ListTenantsParams, after *mark) ([]platformq.ListTenantsByRow, error) {
+	if order.Field == ByCreation && order.Down {
+		if after != nil {
+			of.BeforeID = &after.id
+		}
+		list, err := tx.ListTenants(ctx, of)
+		rows := make([]platformq.ListTenantsByRow, len(list))
+		for i := range list {
+			rows[i].Tenant = list[i]
+		}
+		return rows, err
+	}
+	params := platformq.ListTenantsByParams{
+		By: order.Field, Down: order.Down, MaxRows: of.MaxRows, Slug: of.Slug, Mode: of.Mode, States: of.States,
+		CreatedFrom: of.CreatedFrom, CreatedBefore: of.CreatedBefore, AvailabilityBelow: of.AvailabilityBelow, AvailabilityFrom: of.AvailabilityFrom,
+	}
+	if after != nil {
+		params.AfterID, params.AfterKey = &after.id, after.key
+	}
+	return tx.ListTenantsBy(ctx, params)
 }
 
 // listParams turns a filter into the query's; some is false when nothing can match.

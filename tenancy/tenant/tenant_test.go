@@ -476,6 +476,15 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for i, facts := range []struct {
+		name   string
+		users  int
+		active any // when; nil: never
+	}{{"delta", 7, start}, {"Alpha", 20, nil}, {"echo", 7, start.Add(-time.Hour)}, {"Bravo", 3, nil}, {"charlie", 100, start.Add(time.Hour)}} {
+		if _, err := f.store.Superuser(t).Exec(t.Context(), "UPDATE tenants SET name = $2, user_count = $3, last_active_at = $4 WHERE id = $1", made[i].ID, facts.name, facts.users, facts.active); err != nil {
+			t.Fatal(err)
+		}
+	}
 	since := " AND createdAt >= " + start.Format(time.RFC3339Nano)
 	list := func(req listing.Request) []uuid.UUID {
 		t.Helper()
@@ -528,6 +537,47 @@ func TestList(t *testing.T) {
 				t.Errorf("listed %v, want %v", got, want)
 			}
 		})
+	}
+	for _, tt := range []struct {
+		by   string
+		want []int
+	}{
+		{"createdAt desc", []int{4, 3, 2, 1, 0}},
+		{"createdAt", []int{0, 1, 2, 3, 4}},
+		{"name", []int{1, 3, 4, 0, 2}},
+		{"name desc", []int{2, 0, 4, 3, 1}},
+		{"users", []int{3, 0, 2, 1, 4}},
+		{"users desc", []int{4, 1, 2, 0, 3}},
+		{"lastActiveAt", []int{1, 3, 2, 0, 4}},
+		{"lastActiveAt desc", []int{4, 0, 2, 3, 1}},
+		{"availability", []int{2, 4, 1, 0, 3}},
+		{"availability desc", []int{3, 0, 1, 4, 2}},
+	} {
+		t.Run("by "+tt.by, func(t *testing.T) {
+			// A page of one: each goes on exactly after the one before.
+			for _, size := range []int{1, 2, 200} {
+				got := list(listing.Request{PageSize: size, Filter: since[len(" AND "):], OrderBy: tt.by})
+				var want []uuid.UUID
+				for _, i := range tt.want {
+					want = append(want, made[i].ID)
+				}
+				if fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("pages of %d: listed %v, want %v", size, got, want)
+				}
+			}
+		})
+	}
+	for _, bad := range []string{"slug", "name up", "name desc desc", "name; DROP TABLE tenants"} {
+		if _, err := f.svc.List(t.Context(), operator, listing.Request{OrderBy: bad}); !errors.Is(err, listing.ErrOrderBy) {
+			t.Errorf("order %q = %v, want ErrOrderBy", bad, err)
+		}
+	}
+	byName, err := f.svc.List(t.Context(), operator, listing.Request{PageSize: 1, OrderBy: "name"})
+	if err != nil || byName.NextToken == "" {
+		t.Fatal(err)
+	}
+	if _, err := f.svc.List(t.Context(), operator, listing.Request{PageToken: byName.NextToken, OrderBy: "name desc"}); !errors.Is(err, listing.ErrPageToken) {
+		t.Errorf("the token of another order = %v, want ErrPageToken", err)
 	}
 	for _, bad := range []string{"name = x", "slug != x", "mode = DEV", "state", "createdAt = yesterday", "availability = 99", "availability < most", "availability < NaN", "availability >= 101"} {
 		if _, err := f.svc.List(t.Context(), operator, listing.Request{Filter: bad}); !errors.Is(err, listing.ErrFilter) {

@@ -25,6 +25,12 @@ func TestConsolePages(t *testing.T) {
 	ana.Open(biocore.ConsoleEnrollURL)
 	ana.joinAs("Ana Sousa")
 
+	ana.Open(ana.url + "/t/acme/users")
+	ana.See("tbody tr:nth-child(40)", "")
+	if top := browsertest.Eval[int](ana.Visitor, `(window.scrollTo(0, 600), Math.round(document.querySelector(".table thead th").getBoundingClientRect().top))`); top != 48 {
+		t.Errorf("the head of a long table is %d px from the top of the window, want 48: below the bar", top)
+	}
+
 	tour := tour{colleague: ana, begun: map[string]string{}}
 	for _, place := range []string{"/t/acme", "/platform/tenants"} {
 		ana.Open(ana.url + place)

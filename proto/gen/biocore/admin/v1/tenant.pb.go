@@ -525,7 +525,11 @@ type ListTenantsRequest struct {
 	// AIP-160 subset: `field op literal` joined by `AND`, with `=`, `!=`, `<`,
 	// `<=`, `>`, `>=`. Fields: `slug`, `mode`, `state`, `createdAt`, `availability` (`<` and
 	// `>=`, in percent of 30 days).
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// `createdAt`, `name`, `users`, `lastActiveAt` or `availability`, followed by
+	// `desc` or nothing; `createdAt desc` if absent. What was never active, and
+	// what nothing is known of, counts as before all others.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -581,10 +585,17 @@ func (x *ListTenantsRequest) GetFilter() string {
 	return ""
 }
 
+func (x *ListTenantsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
 // ListTenantsResponse is one page of tenants.
 type ListTenantsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenants, the newest first.
+	// The tenants, in the order asked for.
 	Tenants []*Tenant `protobuf:"bytes,1,rep,name=tenants,proto3" json:"tenants,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1733,13 +1744,14 @@ const file_biocore_admin_v1_tenant_proto_rawDesc = "" +
 	"secret_key\x18\x02 \x01(\tR\tsecretKey\x12'\n" +
 	"\x0fpublishable_key\x18\x03 \x01(\tR\x0epublishableKey\":\n" +
 	"\x10GetTenantRequest\x12&\n" +
-	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\"\x9b\x01\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\"\xbf\x01\n" +
 	"\x12ListTenantsRequest\x12,\n" +
 	"\tpage_size\x18\x01 \x01(\rB\n" +
 	"\xbaH\a*\x05\x18\xc8\x01(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filterB\f\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderByB\f\n" +
 	"\n" +
 	"_page_size\"q\n" +
 	"\x13ListTenantsResponse\x122\n" +
