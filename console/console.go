@@ -224,6 +224,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.policyRoutes(mux)
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)
+	c.auditRoutes(mux)
 	c.liveRoutes(mux)
 	c.usageRoutes(mux)
 	c.settingsRoutes(mux)

@@ -105,6 +105,9 @@ var (
 			entry(keysPath, "api", "API keys", apikey.ScopeAPIKeysRead),
 			entry(signingPath, "sign", "Signing keys", apikey.ScopeSigningKeysRead),
 		}},
+		{"Governance", []page{
+			entry(auditPath, "audit", "Audit log", apikey.ScopeAuditRead),
+		}},
 		{"Organisation", []page{
 			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),
 			entry("/support", "buoy", "Support access", apikey.ScopeSupportRead),

@@ -57,6 +57,8 @@ func status(k fault.Kind) int {
 		return http.StatusTooManyRequests
 	case fault.Unavailable:
 		return http.StatusServiceUnavailable
+	case fault.Damaged:
+		return http.StatusInternalServerError
 	case fault.Unimplemented, fault.MethodMismatch, fault.MediaMismatch:
 		return http.StatusBadRequest
 	}
