@@ -35,7 +35,9 @@ func (c *Console) platformRoutes(mux *http.ServeMux) {
 
 const (
 	tenantsPath   = platformBase + "/tenants"
-	tenantsExport = platformBase + "/export/tenants" // under tenantsPath it would be in the way of a slug
+	// Under tenantsPath these would be in the way of a slug.
+	tenantsExport = platformBase + "/export/tenants"
+	newTenantPath = platformBase + "/new/tenant"
 )
 
 type tenantsView struct {

@@ -235,6 +235,16 @@ func TestTenantActs(t *testing.T) {
 	if a := boss.form(t, "/console/platform/tenants", append(fields, "reason", "contract 4711")...); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Globex is made") {
 		t.Errorf("create: %d\n%s", a.StatusCode, a.body)
 	}
+	// No slug is in the way of a page.
+	if a := boss.get(t, "/console/platform/new/tenant"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `name="slug"`) {
+		t.Errorf("the form: %d", a.StatusCode)
+	}
+	if a := boss.form(t, "/console/platform/tenants", "name", "New Ltd", "slug", "new", "rpId", "new.example", "mode", "TEST", "reason", "contract 4712"); a.StatusCode != http.StatusOK {
+		t.Errorf("create new: %d\n%s", a.StatusCode, a.body)
+	}
+	if a := boss.get(t, "/console/platform/tenants/new"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "<h1>New Ltd</h1>") {
+		t.Errorf("the tenant new: %d", a.StatusCode)
+	}
 	file := boss.get(t, "/console/platform/export/tenants?slug=globex-new").body
 	if !strings.HasPrefix(file, "id,slug,name,") || strings.Count(file, "\n") != 2 || !strings.Contains(file, ",globex-new,Globex,TEST,ACTIVE,,,globex.example,0,0,0,,,") {
 		t.Errorf("the tenants as CSV:\n%s", file)

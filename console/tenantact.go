@@ -18,7 +18,7 @@ import (
 // tenantActRoutes are what the staff does to tenants.
 func (c *Console) tenantActRoutes(mux *http.ServeMux) {
 	const one = platformBase + "/tenants/{slug}"
-	mux.HandleFunc("GET "+tenantsPath+"/new", c.inPlatform(apikey.ScopeTenantsWrite, c.showNewTenant))
+	mux.HandleFunc("GET "+newTenantPath, c.inPlatform(apikey.ScopeTenantsWrite, c.showNewTenant))
 	mux.HandleFunc("POST "+tenantsPath, c.inPlatform(apikey.ScopeTenantsWrite, c.createTenant))
 	for _, act := range tenantActs {
 		mux.HandleFunc("GET "+one+"/"+act.name, c.inPlatform(apikey.ScopeTenantsWrite, func(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -297,7 +297,7 @@ func (c *Console) newTenant200(w http.ResponseWriter, r *http.Request, v *visit,
 		input.ID, input.Value, input.Problem = "new-"+input.Name, typed[input.Name], problem
 	}
 	view.Page = c.frame(w, r, v, p, "Create tenant", tenantsPath, ui.Link{Href: tenantsPath, Label: "Tenants"})
-	view.Page.Here = tenantsPath + "/new"
+	view.Page.Here = newTenantPath
 	c.render(w, r, status, c.newTenantPage(view))
 }
 

@@ -114,8 +114,12 @@ type DeletedCodes struct {
 }
 
 // DeleteCodes voids a user's set. Where there is none it leaves no trace. user.ErrNotFound.
-func (s *Service) DeleteCodes(ctx context.Context, sc scope.Scope, id user.ID) (DeletedCodes, error) {
+// The reason is for the audit log: up to 256 characters, or empty; credential.ErrReason.
+func (s *Service) DeleteCodes(ctx context.Context, sc scope.Scope, id user.ID, reason string) (DeletedCodes, error) {
 	deleted := DeletedCodes{UserID: id}
+	if reason != "" && !audit.IsReason(reason) {
+		return deleted, credential.ErrReason
+	}
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		if _, err := tx.LockUser(ctx, id.UUID()); db.IsNoRows(err) {
 			return user.ErrNotFound
@@ -132,7 +136,7 @@ func (s *Service) DeleteCodes(ctx context.Context, sc scope.Scope, id user.ID) (
 			return nil
 		}
 		return record(ctx, tx, audit.Entry{
-			Action: "recovery.codes_delete", Target: target(id), Detail: []attr.Attr{attr.Int("unusedBefore", int64(old.Unused))},
+			Action: "recovery.codes_delete", Target: target(id), Reason: reason, Detail: []attr.Attr{attr.Int("unusedBefore", int64(old.Unused))},
 		}, event.Event{Type: event.RecoveryCodesDeleted, UserID: id.UUID()})
 	})
 	return deleted, err

@@ -15,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -158,16 +159,22 @@ func TestDeleteCodes(t *testing.T) {
 	w := newWorld(t)
 	acme, globex := w.Tenant(t), w.Tenant(t)
 	ada := w.User(t, acme)
-	if d, err := w.DeleteCodes(t.Context(), acme, ada.ID); err != nil || d.Codes != 0 || w.AuditCount(t, acme, "recovery.codes_delete") != 0 {
+	if d, err := w.DeleteCodes(t.Context(), acme, ada.ID, "lost"); err != nil || d.Codes != 0 || w.AuditCount(t, acme, "recovery.codes_delete") != 0 {
 		t.Errorf("DeleteCodes of none = %+v, %v, want no trace", d, err)
 	}
 	codes := w.codes(t, acme, ada)
-	_, err := w.DeleteCodes(t.Context(), globex, ada.ID)
+	_, err := w.DeleteCodes(t.Context(), acme, ada.ID, strings.Repeat("x", 257))
+	wantErr(t, "a long reason", err, credential.ErrReason)
+	_, err = w.DeleteCodes(t.Context(), globex, ada.ID, "lost")
 	wantErr(t, "another tenant's", err, user.ErrNotFound)
 	_, err = w.Codes(t.Context(), globex, ada.ID)
 	wantErr(t, "another tenant's status", err, user.ErrNotFound)
-	if d, err := w.DeleteCodes(t.Context(), acme, ada.ID); err != nil || d.Codes != 10 || w.EventCount(t, acme, event.RecoveryCodesDeleted) != 1 {
+	if d, err := w.DeleteCodes(t.Context(), acme, ada.ID, "the list was lost"); err != nil || d.Codes != 10 || w.EventCount(t, acme, event.RecoveryCodesDeleted) != 1 {
 		t.Errorf("DeleteCodes = %+v, %v, want 10", d, err)
+	}
+	page, err := trail.NewReader(w.Store.Store, w.Keys).List(t.Context(), acme, listing.Request{Filter: "action = recovery.codes_delete"})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Reason != "the list was lost" {
+		t.Errorf("entries = %+v, %v, want the reason", page.Items, err)
 	}
 	_, err = w.redeem(t, acme, ada.ExternalID, codes[0])
 	wantErr(t, "a deleted code", err, recovery.ErrRefused)

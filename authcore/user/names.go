@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -44,6 +45,26 @@ func (s *Service) Profiles(ctx context.Context, sc scope.Scope, ids []ID) (map[I
 		return nil
 	})
 	return found, err
+}
+
+// Names returns what users are called, however many, in queries of MaxProfiles each. Whoever is
+// gone is not in it.
+func (s *Service) Names(ctx context.Context, sc scope.Scope, ids []uuid.UUID) (map[uuid.UUID]string, error) {
+	names := make(map[uuid.UUID]string, len(ids))
+	for some := range slices.Chunk(ids, MaxProfiles) {
+		asked := make([]ID, len(some))
+		for i, id := range some {
+			asked[i] = ID(id)
+		}
+		found, err := s.Profiles(ctx, sc, asked)
+		if err != nil {
+			return nil, err
+		}
+		for id, p := range found {
+			names[id.UUID()] = p.Name
+		}
+	}
+	return names, nil
 }
 
 // MaxProfiles bounds what is opened at once: a millisecond of it.

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -97,12 +98,20 @@ func runMemberList(ctx context.Context, env *environment, args []string) error {
 		if err != nil {
 			return err
 		}
+		people := make([]uuid.UUID, len(members))
+		for i, m := range members {
+			people[i] = m.PersonID
+		}
+		names, err := c.users.Names(ctx, c.home, people)
+		if err != nil {
+			return err
+		}
 		all := make([]memberJSON, len(members))
 		rows := [][]string{{"ID", "NAME", "ROLE", "SINCE", "LAST SEEN", "PASSKEYS", "INVITED BY"}}
 		for i, m := range members {
-			name := "-" // the account is gone
-			if u, err := c.users.Get(ctx, c.home, user.ID(m.PersonID)); err == nil {
-				name = u.Name
+			name, ok := names[m.PersonID]
+			if !ok {
+				name = "-" // the account is gone
 			}
 			known := presences[m.PersonID]
 			all[i] = memberJSON{

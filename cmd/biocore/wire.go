@@ -386,9 +386,8 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
 	adminv1connect.RegisterMemberServiceHandler(p.rpc, rpc.NewMemberHandler(rpc.MemberOptions{
 		Members: p.members,
-		Name: func(ctx context.Context, person uuid.UUID) (string, error) {
-			u, err := p.person(ctx, person)
-			return u.Name, err
+		Names: func(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error) {
+			return p.users.Names(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "console"}), people)
 		},
 		Link: p.joinLink,
 	}))

@@ -182,6 +182,9 @@ func (s *Service) Resume(ctx context.Context, sc scope.Scope, req SuspendRequest
 func (s *Service) setState(
 	ctx context.Context, sc scope.Scope, req SuspendRequest, to State, typ event.Type, action string,
 ) (Tenant, error) {
+	if err := checkReason(req.Reason); err != nil {
+		return Tenant{}, err
+	}
 	return s.change(ctx, sc, req.ID, action, func(tx *db.PlatformTx, own *db.TenantTx, before Tenant) (Tenant, error) {
 		if before.State == to {
 			return before, nil

@@ -45,6 +45,9 @@ func (r *CreateRequest) clean() (err error) {
 	if r.Plan, err = CleanPlan(r.Plan); err != nil {
 		return err
 	}
+	if err := checkReason(r.Reason); err != nil {
+		return err
+	}
 	if r.VouchReason != "" && !audit.IsReason(r.VouchReason) {
 		return ErrVouchReason
 	}

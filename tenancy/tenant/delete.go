@@ -65,6 +65,9 @@ func (s *Service) DeleteOwn(ctx context.Context, sc scope.Scope, slug, reason st
 }
 
 func (s *Service) delete(ctx context.Context, sc scope.Scope, req DeleteRequest, byTenant bool) (Tenant, error) {
+	if err := checkReason(req.Reason); err != nil {
+		return Tenant{}, err
+	}
 	return s.locked(ctx, sc, req.ID, "delete tenant", func(tx *db.PlatformTx, own *db.TenantTx, before Tenant) (Tenant, error) {
 		switch {
 		case before.DeleteAfter != nil:
@@ -104,6 +107,9 @@ func (s *Service) RestoreOwn(ctx context.Context, sc scope.Scope, reason string)
 }
 
 func (s *Service) restore(ctx context.Context, sc scope.Scope, req DeleteRequest, byTenant bool) (Tenant, error) {
+	if err := checkReason(req.Reason); err != nil {
+		return Tenant{}, err
+	}
 	return s.locked(ctx, sc, req.ID, "restore tenant", func(tx *db.PlatformTx, own *db.TenantTx, before Tenant) (Tenant, error) {
 		switch {
 		case before.State != Deleting:

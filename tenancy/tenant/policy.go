@@ -79,6 +79,9 @@ func (s *Service) changePolicy(
 	if sc.Tenant() == scope.PlatformTenant {
 		return PolicyVersion{}, ErrNotFound
 	}
+	if err := checkReason(reason); err != nil {
+		return PolicyVersion{}, err
+	}
 	var put PolicyVersion
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		// Two at once would make the same version, so the row is the lock.

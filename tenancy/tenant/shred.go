@@ -47,6 +47,9 @@ func (s *Service) Shred(ctx context.Context, sc scope.Scope, req ShredRequest) (
 	if req.ID == scope.PlatformTenant || req.ID == uuid.Nil {
 		return Shredded{}, ErrNotFound
 	}
+	if err := checkReason(req.Reason); err != nil {
+		return Shredded{}, err
+	}
 	own := scope.New(req.ID, sc.Actor()).WithOrigin(sc.Origin())
 	before, kept, err := s.condemn(ctx, sc, req)
 	if err != nil || kept.Certificate != "" {

@@ -21,6 +21,7 @@ import (
 	"github.com/biocore-id/biocore/db/platformq"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
@@ -148,6 +149,56 @@ func TestCreate(t *testing.T) {
 	}
 	if n := len(events(t, f.store.Store, sc)); n != 1 {
 		t.Errorf("events = %d, want 1", n)
+	}
+}
+
+// A reason that the audit log does not take is refused, before anything is done.
+func TestReasonsAreBounded(t *testing.T) {
+	f := newFixture(t)
+	long := strings.Repeat("x", 257)
+	made := f.create(t, func(*tenant.CreateRequest) {})
+	own := scope.New(made.ID, operator.Actor())
+	doomed := f.create(t, func(*tenant.CreateRequest) {})
+	if _, err := f.svc.Delete(t.Context(), operator, tenant.DeleteRequest{ID: doomed.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for name, act := range map[string]func() error{
+		"create": func() error {
+			req := acmeRequest()
+			req.Reason = long
+			_, _, err := f.svc.Create(t.Context(), operator, req)
+			return err
+		},
+		"suspend": func() error {
+			_, err := f.svc.Suspend(t.Context(), operator, tenant.SuspendRequest{ID: made.ID, Reason: long})
+			return err
+		},
+		"delete": func() error {
+			_, err := f.svc.Delete(t.Context(), operator, tenant.DeleteRequest{ID: made.ID, Reason: long})
+			return err
+		},
+		"restore": func() error {
+			_, err := f.svc.Restore(t.Context(), operator, tenant.DeleteRequest{ID: doomed.ID, Reason: long})
+			return err
+		},
+		"shred": func() error {
+			_, err := f.svc.Shred(t.Context(), operator, tenant.ShredRequest{ID: doomed.ID, Reason: long})
+			return err
+		},
+		"roll back": func() error {
+			_, err := f.svc.RollbackPolicy(t.Context(), own, tenant.RollbackPolicyRequest{Version: 1, Reason: long})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := act()
+			if fl, ok := fault.As(err); !ok || !errors.Is(err, tenant.ErrInvalid) || !strings.HasPrefix(fl.Message, "reason ") {
+				t.Errorf("error = %v, want that the reason is too long", err)
+			}
+		})
+	}
+	if got, err := f.svc.Get(t.Context(), operator, made.ID); err != nil || got.ETag != made.ETag {
+		t.Errorf("the tenant = %+v, %v, want as it was", got, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/text/secure/precis"
 
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 )
 
@@ -32,6 +33,15 @@ var slugForm = regexp.MustCompile(`^[a-z](-?[a-z0-9])*$`)
 func checkSlug(slug string) error {
 	if len(slug) < 2 || len(slug) > maxSlugBytes || !slugForm.MatchString(slug) {
 		return invalid("slug", "has 2 to 40 of a-z, 0-9 and inner hyphens, and begins with a letter")
+	}
+	return nil
+}
+
+// checkReason takes why somebody did something, for the audit log: up to 256 characters, or
+// nothing. ErrInvalid names reason.
+func checkReason(reason string) error {
+	if reason != "" && !audit.IsReason(reason) {
+		return invalid("reason", "has at most 256 characters")
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func TestConsoleLifecycle(t *testing.T) {
 	ana.Open(ana.url + "/platform/tenants")
 	ana.See("table", "acme")
 	ana.Inspect("console-tenants")
-	ana.Open(ana.url + "/platform/tenants/new")
+	ana.Open(ana.url + "/platform/new/tenant")
 	ana.Inspect("console-tenant-new")
 	ana.Open(ana.url + "/platform/tenants/acme/suspend")
 	ana.Inspect("console-tenant-suspend")

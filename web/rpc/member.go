@@ -26,8 +26,9 @@ type members interface {
 // MemberOptions configures a MemberHandler.
 type MemberOptions struct {
 	Members *member.Service
-	// Name returns what a person of the console is called; empty for one who is gone.
-	Name func(ctx context.Context, person uuid.UUID) (string, error)
+	// Names returns what people of the console are called, read at once; whoever is gone is
+	// not among them.
+	Names func(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error)
 	// Link is the page that takes the token of an invitation.
 	Link func(token string) string
 }
@@ -36,13 +37,13 @@ type MemberOptions struct {
 type MemberHandler struct {
 	adminv1connect.UnimplementedMemberServiceHandler
 	members members
-	name    func(context.Context, uuid.UUID) (string, error)
+	names   func(context.Context, []uuid.UUID) (map[uuid.UUID]string, error)
 	link    func(string) string
 }
 
 // NewMemberHandler returns a handler.
 func NewMemberHandler(o MemberOptions) *MemberHandler {
-	return &MemberHandler{members: o.Members, name: o.Name, link: o.Link}
+	return &MemberHandler{members: o.Members, names: o.Names, link: o.Link}
 }
 
 // ListMembers answers with names, which are the reserved tenant's.
@@ -59,13 +60,19 @@ func (h *MemberHandler) ListMembers(ctx context.Context, _ *adminv1.ListMembersR
 	if err != nil {
 		return nil, err
 	}
+	people := make([]uuid.UUID, len(all))
+	for i, m := range all {
+		people[i] = m.PersonID
+	}
+	names, err := h.names(ctx, people)
+	if err != nil {
+		return nil, err
+	}
 	res := &adminv1.ListMembersResponse{}
 	for _, m := range all {
 		one, known := toMember(m), presences[m.PersonID]
 		one.LastSeenAt, one.PasskeyCount = timestampOf(known.LastSeenAt), int32(known.Passkeys) //nolint:gosec // at most some dozens
-		if one.Name, err = h.name(ctx, m.PersonID); err != nil {
-			return nil, err
-		}
+		one.Name = names[m.PersonID]
 		res.Members = append(res.Members, one)
 	}
 	return res, nil

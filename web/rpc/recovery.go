@@ -16,7 +16,7 @@ import (
 type recoveries interface {
 	CreateCodes(ctx context.Context, sc scope.Scope, id user.ID, reason string) (recovery.Codes, error)
 	Codes(ctx context.Context, sc scope.Scope, id user.ID) (recovery.CodesStatus, error)
-	DeleteCodes(ctx context.Context, sc scope.Scope, id user.ID) (recovery.DeletedCodes, error)
+	DeleteCodes(ctx context.Context, sc scope.Scope, id user.ID, reason string) (recovery.DeletedCodes, error)
 	Redeem(ctx context.Context, sc scope.Scope, req recovery.RedeemRequest) (recovery.Grant, error)
 	Get(ctx context.Context, sc scope.Scope, id recovery.ID) (recovery.Recovery, error)
 }
@@ -85,7 +85,7 @@ func (h *RecoveryHandler) DeleteRecoveryCodes(
 		return &authv1.DeleteRecoveryCodesResponse{Deleted: uint32(d.Codes)} //nolint:gosec // a handful
 	}
 	answers(ctx, func(d recovery.DeletedCodes) proto.Message { return answer(d) })
-	deleted, err := h.recoveries.DeleteCodes(ctx, sc, id)
+	deleted, err := h.recoveries.DeleteCodes(ctx, sc, id, req.GetReason())
 	if err != nil {
 		return nil, err
 	}

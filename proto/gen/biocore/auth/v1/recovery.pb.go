@@ -414,11 +414,13 @@ func (x *GetRecoveryCodesResponse) GetLastUsedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// DeleteRecoveryCodesRequest names the user.
+// DeleteRecoveryCodesRequest names the user, and says why.
 type DeleteRecoveryCodesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the user.
-	UserId        string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -456,6 +458,13 @@ func (*DeleteRecoveryCodesRequest) Descriptor() ([]byte, []int) {
 func (x *DeleteRecoveryCodesRequest) GetUserId() string {
 	if x != nil {
 		return x.UserId
+	}
+	return ""
+}
+
+func (x *DeleteRecoveryCodesRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -712,9 +721,10 @@ const file_biocore_auth_v1_recovery_proto_rawDesc = "" +
 	"\flast_used_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x01R\n" +
 	"lastUsedAt\x88\x01\x01B\r\n" +
 	"\v_created_atB\x0f\n" +
-	"\r_last_used_at\"@\n" +
+	"\r_last_used_at\"b\n" +
 	"\x1aDeleteRecoveryCodesRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"7\n" +
+	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"7\n" +
 	"\x1bDeleteRecoveryCodesResponse\x12\x18\n" +
 	"\adeleted\x18\x01 \x01(\rR\adeleted\"h\n" +
 	"\x19RedeemRecoveryCodeRequest\x12+\n" +
