@@ -153,6 +153,29 @@ func effects() []effect {
 		{adminv1connect.AttestationRootServiceDeleteAttestationRootProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/attestationRoots/" + w.attestationRoot(t, c, "Fleet"), c.secret, nil
 		}, "attestationroot.delete", false, ""},
+		{adminv1connect.LogStreamServiceCreateLogStreamProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/logStreams", c.secret, aLogStream
+		}, "logstream.create", false, ""},
+		{adminv1connect.LogStreamServiceUpdateLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", w.logStream(t, c), c.secret, map[string]any{"name": "SOC", "replace": map[string]any{"outcomes": []string{"denied"}}, "reason": "less"}
+		}, "logstream.update", false, ""},
+		{adminv1connect.LogStreamServicePauseLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.logStream(t, c) + ":pause", c.secret, map[string]any{"reason": "moving"}
+		}, "logstream.pause", false, ""},
+		{adminv1connect.LogStreamServiceResumeLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			at := w.logStream(t, c)
+			w.must(t, "POST", at+":pause", c.secret, map[string]any{})
+			return "POST", at + ":resume", c.secret, map[string]any{}
+		}, "logstream.resume", false, ""},
+		{adminv1connect.LogStreamServiceReplayLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.logStream(t, c) + ":replay", c.secret, map[string]any{"seq": "0", "reason": "lost an index"}
+		}, "logstream.replay", false, ""},
+		{adminv1connect.LogStreamServiceTestLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", w.logStream(t, c) + ":test", c.secret, map[string]any{}
+		}, "logstream.test", false, ""},
+		{adminv1connect.LogStreamServiceDeleteLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", w.logStream(t, c), c.secret, nil
+		}, "logstream.delete", false, ""},
 		{adminv1connect.SupportServiceRequestSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/supportGrants:request", w.platformKey, map[string]any{
 				"tenantId": c.id, "personId": w.staffPerson(t, "Sam").String(), "reason": "why", "ticket": "T", "minutes": 5, "access": "VIEW",

@@ -83,6 +83,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"dashboardId":      w.dashboard(t, c),
+		"logStreamId":      strings.TrimPrefix(w.logStream(t, c), "/admin/v1/logStreams/"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
 		"email": contact.text("email"), "phone": contact.text("phone"), "accessToken": c.access, "refreshToken": c.refresh, "pageToken": page.text("nextPageToken"),
@@ -90,7 +91,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 }
 
 // movedByJobs are the tables that the server's own jobs work off meanwhile.
-var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users"}
+var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks"}
 
 // modelOfPossessions is a model that an order is given on.
 const modelOfPossessions = "ee882879-721c-4913-9775-3dfcce97072a"
@@ -148,7 +149,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "logStreamId":
 			out[name] = uuid.NewString()
 		case "ceremonyId", "auditEventId":
 			out[name] = uuid.Must(uuid.NewV7()).String()
@@ -246,7 +247,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // makes a user of one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/supportGrants", "/admin/v1/supportGrants:request": // lists one's own; the platform's own plane
 		return nil
-	case "/admin/v1/apiKeys", "/admin/v1/attestationRoots", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate":
+	case "/admin/v1/apiKeys", "/admin/v1/attestationRoots", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate", "/admin/v1/logStreams":
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/evidence":
 		add("user filter", func(ids map[string]string) request {

@@ -394,6 +394,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterCeremonyServiceHandler(p.rpc, rpc.NewCeremonyHandler(p.debugger))
 	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail))
+	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,

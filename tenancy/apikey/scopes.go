@@ -40,6 +40,9 @@ const (
 	ScopeMembersRead           = "admin:members:read"
 	ScopeMembersWrite          = "admin:members:write" // a key makes nobody an owner: see member.Service
 
+	ScopeLogStreamsRead  = "admin:logStreams:read"
+	ScopeLogStreamsWrite = "admin:logStreams:write" // apart: it sends the audit log elsewhere
+
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
 	ScopeSupportRequest = "admin:support:request" // platform keys
@@ -76,7 +79,7 @@ func Scopes(kind Kind) []string {
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
-			ScopeUsageRead, ScopeExportTenant,
+			ScopeUsageRead, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
 		}
 	case Platform:
 		return []string{

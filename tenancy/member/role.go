@@ -104,6 +104,8 @@ var permissions = []Permission{
 	{apikey.ScopeEvidenceRead, "Read and download evidence", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeCeremoniesRead, "See ceremonies, and why they failed", []Role{Owner, Admin, Security, Developer, Auditor, Support}},
 	{apikey.ScopeAuditRead, "Read the audit log", []Role{Owner, Admin, Security, Auditor}},
+	{apikey.ScopeLogStreamsRead, "See where the audit log is sent", []Role{Owner, Admin, Security, Auditor}},
+	{apikey.ScopeLogStreamsWrite, "Send the audit log elsewhere", []Role{Owner, Admin, Security}},
 	{apikey.ScopeSettingsRead, "See settings", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeSettingsWrite, "Change settings", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeAPIKeysRead, "See API keys", []Role{Owner, Admin, Security, Developer, Auditor}},

@@ -63,6 +63,7 @@ func newWorks(t *testing.T) *works {
 	w.trail = trail.NewReader(w.store.Store, w.keys)
 	w.seq = sequencer.New(sequencer.Options{Store: w.store.Store, Keys: w.keys, Host: "id.bank.example"})
 	w.Service = w.server(w.store.Store, w.options())
+	w.move(t) // what making the tenants has left
 	return w
 }
 

@@ -158,6 +158,17 @@ var methods = map[string]access{
 	adminv1connect.AuthenticatorServiceListDispositionsProcedure:             {serverKey, apikey.ScopeAuthenticatorsRead, reads},
 	adminv1connect.AuthenticatorServiceGetDispositionProcedure:               {serverKey, apikey.ScopeAuthenticatorsRead, reads},
 
+	adminv1connect.LogStreamServiceListLogStreamsProcedure:       {serverKey, apikey.ScopeLogStreamsRead, reads},
+	adminv1connect.LogStreamServiceGetLogStreamProcedure:         {serverKey, apikey.ScopeLogStreamsRead, reads},
+	adminv1connect.LogStreamServiceListLogStreamRejectsProcedure: {serverKey, apikey.ScopeLogStreamsRead, reads},
+	adminv1connect.LogStreamServiceCreateLogStreamProcedure:      {serverKey, apikey.ScopeLogStreamsWrite, replays},
+	adminv1connect.LogStreamServiceUpdateLogStreamProcedure:      {serverKey, apikey.ScopeLogStreamsWrite, replays},
+	adminv1connect.LogStreamServiceDeleteLogStreamProcedure:      {serverKey, apikey.ScopeLogStreamsWrite, replays},
+	adminv1connect.LogStreamServicePauseLogStreamProcedure:       {serverKey, apikey.ScopeLogStreamsWrite, replays},
+	adminv1connect.LogStreamServiceResumeLogStreamProcedure:      {serverKey, apikey.ScopeLogStreamsWrite, replays},
+	adminv1connect.LogStreamServiceReplayLogStreamProcedure:      {serverKey, apikey.ScopeLogStreamsWrite, replays},
+	adminv1connect.LogStreamServiceTestLogStreamProcedure:        {serverKey, apikey.ScopeLogStreamsWrite, replays},
+
 	adminv1connect.AttestationRootServiceListAttestationRootsProcedure:  {serverKey, apikey.ScopeAttestationRootsRead, reads},
 	adminv1connect.AttestationRootServiceGetAttestationRootProcedure:    {serverKey, apikey.ScopeAttestationRootsRead, reads},
 	adminv1connect.AttestationRootServiceCreateAttestationRootProcedure: {serverKey, apikey.ScopeAttestationRootsWrite, replays},
