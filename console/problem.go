@@ -72,6 +72,8 @@ type words struct{ title, message string }
 var explained = map[string]words{
 	"SIGNED_OUT":                 {"You are signed out", "Your session ended. Sign in again to go on."},
 	"PAGE_UNKNOWN":               {"Nothing is here", "There is no such page, or it is not for you. Check the address, or go back to where you work."},
+	"AUDIT_LOG_DAMAGED":          {"This is not as it was signed", "What is stored of the audit log is not the one that its checkpoint was signed over. Somebody has changed it past every lock; an operator of the installation must look."},
+	"AUDIT_SIZES_INVALID":        {"The log has no such sizes", "Whole numbers of entries, not beyond the last checkpoint, and the earlier not greater than the later."},
 	"ROLE_TOO_LOW":               {"Your role does not allow this", "Ask an owner or an admin of this tenant."},
 	"ROLE_TOO_HIGH":              {"That role is above yours", "Nobody gives or takes a role that is above their own. Ask an owner."},
 	"ROLE_INVALID":               {"Choose a role", "This tenant has no such role."},
@@ -174,6 +176,7 @@ var explained = map[string]words{
 
 // fields are the inputs that a reason is about.
 var fields = map[string]string{
+	"AUDIT_SIZES_INVALID":      "from",
 	"INVITATION_EMAIL_INVALID": "email", "MAIL_NOT_CONFIGURED": "email", "EMAIL_INVALID": "email",
 	"REASON_REQUIRED": "reason", "TICKET_REQUIRED": "ticket", "LABEL_INVALID": "label", "ROLE_INVALID": "role", "ROLE_TOO_HIGH": "role",
 	"DASHBOARD_TITLE_INVALID": "title",

@@ -154,7 +154,7 @@ async function verify(steps, given) {
   if (!signed.signed) {
     verdict("info", "Verified but for the signature", `${how}. This browser cannot check its signature: use a current one, or biocore audit verify.`);
   } else if (trusted === "") {
-    verdict("info", "Verified, by the server’s own key", `${how}. The key is the one that this server shows: keep it, and the next time nothing is taken on trust.`);
+    verdict("info", "Verified, by the server’s own key", `${how}. The key is the one that this server shows: keep it, and later visits are held against it.`);
   } else {
     verdict("ok", "Verified in your browser", `${how}, by the key that ${given.key ? "you gave" : "you have kept here"}. This server’s word was not needed for that.`);
   }
@@ -167,7 +167,7 @@ async function run(given = { key: "", note: "" }) {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
   const steps = element("ol", "steps");
-  part.querySelector("[data-drawn]").hidden = true;
+  for (const one of part.querySelectorAll("[data-drawn], [data-keep]")) one.hidden = true;
   try {
     await verify(steps, given);
   } catch (error) {
