@@ -1,12 +1,13 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/audit/audittest"
 	"github.com/biocore-id/biocore/tenancy/member"
 )
 
@@ -68,17 +69,10 @@ func TestBrandPage(t *testing.T) {
 			t.Errorf("%s: %d\n%s", name, a.StatusCode, a.body)
 		}
 	}
-	var entries []string
-	if err := s.store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditRecords(t.Context(), 100)
-		for _, row := range rows {
-			entries = append(entries, row.Entry)
-		}
-		return err
-	}); err != nil || !slices.ContainsFunc(entries, func(e string) bool {
-		return strings.Contains(e, `"action":"settings.update"`) && strings.Contains(e, `"reason":"House colours"`) && strings.Contains(e, "#1a5fb4")
+	if entries := audittest.Entries(t, s.store.Store, sc, 100); !slices.ContainsFunc(entries, func(e map[string]any) bool {
+		return e["action"] == "settings.update" && e["reason"] == "House colours" && strings.Contains(fmt.Sprint(e["after"]), "#1a5fb4")
 	}) {
-		t.Errorf("the audit log has %q, %v", entries, err)
+		t.Errorf("the audit log has %v", entries)
 	}
 	s.grow(t)
 	if a := owner.form(t, path, brandForm(t, drawn, "supportEmail", "stale@acme.example")...); a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, `value="stale@acme.example"`) ||

@@ -54,6 +54,7 @@ type SignIn struct {
 	PolicyVersion int32
 	Facts         []byte // JSON of the ceremony
 	AuditEntry    []byte // JSON, with this ID and At
+	AuditPrivate  []byte // its private parts: package audit
 	Event         []byte // JSON, with this ID and At
 
 	AuditTarget string    // kind/id, as AuditEntry has it

@@ -17,15 +17,15 @@ const (
 	// one request, whose values the planner then sees as such (a fifth cheaper).
 	signInGiven = `WITH i AS (SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::int[], $4::bytea[], $5::uuid[], $6::bigint[], $7::boolean[],
     $8::boolean[], $9::boolean[], $10::smallint[], $11::boolean[], $12::inet[], $13::text[], $14::int[], $15::timestamptz[], $16::int[],
-    $17::text[], $18::text[], $19::text[], $20::int[], $21::text[], $22::text[], $23::text[], $24::uuid[], $25::text[])
+    $17::text[], $18::text[], $19::text[], $20::int[], $21::text[], $22::text[], $23::text[], $24::uuid[], $25::text[], $26::bytea[])
   AS r(id, hash, slot, credential_id, user_id, sign_count, any_count, backup_eligible, backed_up, aal, user_verified, address, user_agent,
-    lifetime, at, policy_version, facts, entry, event, latency_us, trace_id, request_id, browser, api_key_id, target)),
+    lifetime, at, policy_version, facts, entry, event, latency_us, trace_id, request_id, browser, api_key_id, target, private)),
 `
 	signInLone = `WITH i AS NOT MATERIALIZED (SELECT $1::uuid AS id, $2::bytea AS hash, $3::int AS slot, $4::bytea AS credential_id, $5::uuid AS user_id,
     $6::bigint AS sign_count, $7::boolean AS any_count, $8::boolean AS backup_eligible, $9::boolean AS backed_up, $10::smallint AS aal,
     $11::boolean AS user_verified, $12::inet AS address, $13::text AS user_agent, $14::int AS lifetime, $15::timestamptz AS at,
     $16::int AS policy_version, $17::text AS facts, $18::text AS entry, $19::text AS event, $20::int AS latency_us, $21::text AS trace_id,
-    $22::text AS request_id, $23::text AS browser, $24::uuid AS api_key_id, $25::text AS target),
+    $22::text AS request_id, $23::text AS browser, $24::uuid AS api_key_id, $25::text AS target, $26::bytea AS private),
 `
 	signInSpend = `x AS (INSERT INTO spent_challenges AS s (hash, slot, spender) SELECT hash, slot, id FROM i ON CONFLICT DO NOTHING RETURNING s.spender),
 `
@@ -52,7 +52,7 @@ u AS (UPDATE credentials c SET sign_count = GREATEST(c.sign_count, i.sign_count)
 	// Postgres's own.
 	signInWrite = `s AS (INSERT INTO sessions (id, user_id, credential_id, aal, user_verified, address, user_agent, created_at, last_used_at, expires_at)
   SELECT id, user_id, credential_id, aal, user_verified, address, user_agent, now(), now(), now() + lifetime * interval '1 second' FROM u),
-a AS (INSERT INTO audit_inbox (id, at, action, entry, target) SELECT id, at, '` + SignInAction + `', entry, target FROM u),
+a AS (INSERT INTO audit_inbox (id, at, action, entry, private, target) SELECT id, at, '` + SignInAction + `', entry, private, target FROM u),
 e AS (INSERT INTO event_outbox (at, id, type, payload) SELECT at, id, '` + SignInEvent + `', event FROM u),
 f AS (INSERT INTO ceremonies (at, id, kind, outcome, reason, user_id, credential_id, policy_version, facts, latency_us, trace_id, request_id, browser, api_key_id)
   SELECT at, id, 'AUTHENTICATION', 'ALLOW', CASE WHEN rolled_back THEN 'SIGN_COUNT_ROLLBACK' ELSE '' END, user_id, credential_id, policy_version, facts,

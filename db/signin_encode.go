@@ -19,7 +19,7 @@ type signInEncoder struct {
 	args [signInColumns][]byte
 }
 
-const signInColumns = 25
+const signInColumns = 26
 
 // encode returns the arrays in the order of signInGiven's parameters, or, for one
 // row, its values. They are valid until the next call.
@@ -64,6 +64,7 @@ func (e *signInEncoder) encode(rows []*signInRow) [][]byte {
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendString(b, r.Browser) })
 	column(pgtype.UUIDOID, appendKey)
 	column(pgtype.TextOID, func(b []byte, r *signInRow) []byte { return appendString(b, r.AuditTarget) })
+	column(pgtype.ByteaOID, func(b []byte, r *signInRow) []byte { return appendBytes(b, r.AuditPrivate) })
 	start := 0
 	for i, end := range e.ends {
 		e.args[i] = e.buf[start:end]

@@ -46,6 +46,7 @@ var extraPolicies = map[string]string{
 	"public.audit_logs sequencer":        "as audit_entries: it keeps the heads",
 	"public.siem_sinks streams":          "bc_control asks which streams have something to send; it sees tenant, state, cursor and times",
 	"public.audit_logs streams":          "as siem_sinks; it sees tenant, size and time",
+	"public.subject_keys sequencer":      "as audit_entries: it seals what entries tell of persons",
 	"public.members founder":             "restrictive: bc_control makes the first owner of a tenant, and nobody else",
 }
 

@@ -25,9 +25,10 @@ var supportTables = map[string]supportMay{
 	"public.credentials":       {reads: "*", bytes: "id public_key", updates: "state user_blocked updated_at revoked_at version"},
 	"public.sessions":          {reads: "*", bytes: "credential_id", updates: "revoked_at revoke_reason"},
 	"public.ceremonies":        {reads: "*", bytes: "credential_id"},
-	"public.audit_inbox":       {reads: "*", inserts: "*"},
-	"public.audit_entries":     {reads: "*", bytes: "leaf"},
-	"public.audit_records":     {reads: "*"}, // a view of both
+	"public.audit_inbox":       {reads: "*", bytes: "private", inserts: "*"},
+	"public.audit_entries":     {reads: "*", bytes: "leaf private"},
+	"public.audit_records":     {reads: "*", bytes: "private"}, // a view of both
+	"public.subject_keys":      {reads: "*", bytes: "salt"},    // of no use without the tenant's keys, which it does not read
 	"public.event_outbox":      {inserts: "*"},
 	"public.recoveries":        {reads: "*", bytes: "credential_id", inserts: "tenant_id id user_id kind state rp_id reason requested_by created_at expires_at"},
 	"public.recovery_codes":    {reads: "tenant_id user_id created_at used_at"},

@@ -17,6 +17,8 @@ import (
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/keys"
 )
 
@@ -219,3 +221,48 @@ func openEvidence(ctx context.Context, w *writing, _ *db.TenantTx, columns int, 
 
 // evidenceSum is where sha256 stands among the columns of evidence.
 const evidenceSum = 12
+
+// openAudit adds what is private of audit entries, of the log and of those that wait: each as text, byte for
+// byte what the entry has the hash of, or null where it is erased.
+func openAudit(ctx context.Context, w *writing, tx *db.TenantTx, columns int, page [][]any) ([]extra, error) {
+	rows := make([]tenantq.FindAuditEntriesRow, len(page))
+	for i, values := range page {
+		if seq, ok := values[0].(int64); ok {
+			rows[i].Seq, values = &seq, values[1:]
+		}
+		id, ok := values[0].([16]byte)
+		entry, ok2 := values[1].(string)
+		private, ok3 := page[i][columns].([]byte)
+		if !ok || !ok2 || !ok3 {
+			return nil, errColumns
+		}
+		rows[i].ID, rows[i].Entry, rows[i].Private = id, entry, private
+	}
+	opened, err := trail.OpenPrivate(ctx, tx, w.ring, rows)
+	if err != nil {
+		return nil, err
+	}
+	extras := make([]extra, len(page))
+	for i, parts := range opened {
+		out := append(make([]byte, 0, 256), `,"private":[`...)
+		for j, p := range parts {
+			if j > 0 {
+				out = append(out, ',')
+			}
+			switch p.State {
+			case trail.PrivateKept:
+				if out, err = appendText(out, p.Text); err != nil {
+					return nil, err
+				}
+			case trail.PrivateDamaged:
+				extras[i].unopened = true
+				out = append(out, "null"...)
+			case trail.PrivateErased:
+				out = append(out, "null"...)
+			}
+		}
+		out = append(out, ']')
+		extras[i].members = out
+	}
+	return extras, nil
+}

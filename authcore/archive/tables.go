@@ -139,8 +139,11 @@ var tables = []table{
 	{name: "active_users", key: "month, user_id", columns: "month!day user_id"},
 	{name: "usage_days", key: "day", columns: "day!day ceremonies sign_ins monthly_active_users written_bytes stored_bytes measured_at"},
 	{name: "usage_alerts", key: "month, kind, percent, most", columns: "month!day kind percent used most at"},
-	{name: "audit_entries", key: "seq", columns: "seq sequenced_at id at action target entry!json leaf support_grant_id"},
-	{name: "audit_inbox", key: "id", columns: "id at action target entry!json support_grant_id"},
+	{
+		name: "audit_entries", key: "seq", columns: "seq id entry!json sequenced_at at action target leaf support_grant_id", with: "private",
+		open: openAudit,
+	},
+	{name: "audit_inbox", key: "id", columns: "id entry!json at action target support_grant_id", with: "private", open: openAudit},
 	{name: "audit_checkpoints", key: "size", columns: "size signed_at checkpoint"},
 	{
 		name: "audit_logs", key: "tenant_id", columns: "size sequenced_at origin public_key signed_size signed_at checkpoint",
@@ -174,6 +177,7 @@ var leftTables = map[string]string{
 	"spent_challenges":      "hashes of what was used, kept for two hours against replays",
 	"idempotency_keys":      "answers kept for a day against repeats, which may hold anything",
 	"recovery_attempts":     "hashes of names that recovery was tried for in vain, kept for a day",
+	"subject_keys":          opensMore,
 	"user_terms":            isIndex,
 	"audit_tiles":           "hashes of entries, which the entries have",
 	"sign_in_marks":         isMark,

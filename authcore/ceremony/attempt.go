@@ -116,9 +116,11 @@ func (s *Service) refuseFinish(ctx context.Context, sc scope.Scope, action strin
 	if a.snap != nil {
 		version = int32(a.snap.PolicyVersion) //nolint:gosec // an integer column
 	}
-	s.denials.RecordWith(ctx, sc, audit.Entry{
-		Action: action, Reason: f.Reason, Detail: detail, Target: audit.Target{Kind: "ceremony", ID: a.id.String()},
-	}, audit.Also{One: func(ctx context.Context, tx *db.TenantTx) error {
+	e := audit.Entry{Action: action, Fault: f.Reason, Detail: detail, Target: audit.Target{Kind: "ceremony", ID: a.id.String()}}
+	if a.user != nil {
+		e.Subject = *a.user
+	}
+	s.denials.RecordWith(ctx, sc, e, audit.Also{One: func(ctx context.Context, tx *db.TenantTx) error {
 		if a.onRecord {
 			return nil
 		}

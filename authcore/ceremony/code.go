@@ -141,6 +141,6 @@ func exchange(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, c *code) (s
 	k.user.LastSignInAt = &sess.CreatedAt
 	return sess, k, audit.Append(ctx, tx, audit.Entry{
 		Action: actionExchange, Target: audit.Target{Kind: "session", ID: sess.ID.String()},
-		Detail: []attr.Attr{attr.UUID("userId", sess.UserID.UUID())},
+		Detail: []attr.Attr{attr.UUID("userId", sess.UserID.UUID())}, Subject: sess.UserID.UUID(),
 	})
 }

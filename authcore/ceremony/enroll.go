@@ -346,7 +346,7 @@ func (e *enrollment) record(ctx context.Context, tx *db.TenantTx, owner user.ID)
 	}
 	detail = append(detail, e.proof.detail()...)
 	if err := audit.Append(ctx, tx, audit.Entry{
-		Action: actionRegister, Target: audit.Target{Kind: "credential", ID: credential.ID(v.CredentialID).String()}, Detail: detail,
+		Action: actionRegister, Target: audit.Target{Kind: "credential", ID: credential.ID(v.CredentialID).String()}, Detail: detail, Subject: id,
 	}); err != nil {
 		return err
 	}

@@ -184,11 +184,11 @@ func (s *Service) find(ctx context.Context, in *signIn, resp *webauthn.Assertion
 func (in *signIn) write(known *policy.AuthenticationFacts) db.SignIn {
 	a, k := in.assurance(), in.known
 	actor := asUser(in.scope, k.user.ID)
-	buf := make([]byte, 0, 1536) // facts, entry and event share one allocation, nearly always
+	buf := make([]byte, 0, 2048) // facts, entry and event share one allocation, nearly always
 	in.laps.end(lapDecide)
 	facts := in.laps.append(known.AppendJSON(buf))
 	about := in.entry(audit.Success, "")
-	entry := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, about)
+	entry, private := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, about)
 	happened := event.AppendJSON(entry[len(entry):], actor, in.id, in.at, event.Event{
 		Type: event.AuthenticationSucceeded, UserID: k.user.ID.UUID(), CredentialID: in.assertion.CredentialID, SessionID: in.id,
 		Data: []attr.Attr{attr.Int("aal", int64(a.AAL))},
@@ -199,7 +199,7 @@ func (in *signIn) write(known *policy.AuthenticationFacts) db.SignIn {
 		AnySignCount:   in.snap.Policy.SignCountRollback == policy.RollbackFlag || in.forgiven(),
 		BackupEligible: in.backupEligible(), BackedUp: a.BackedUp,
 		AAL: int16(a.AAL), UserVerified: a.UserVerified, Lifetime: in.snap.Policy.SessionLifetime(),
-		At: in.at, PolicyVersion: int32(in.snap.PolicyVersion), Facts: facts, AuditEntry: entry, Event: happened, //nolint:gosec // an integer column
+		At: in.at, PolicyVersion: int32(in.snap.PolicyVersion), Facts: facts, AuditEntry: entry, AuditPrivate: private, Event: happened, //nolint:gosec // an integer column
 		AuditTarget: about.Target.String(), Browser: in.scope.Origin().Browser(), APIKeyID: apiKey(in.scope), Began: in.laps.began,
 	}
 }
@@ -218,11 +218,12 @@ func (in *signIn) forgiven() bool {
 	return in.begun.steppedUp && in.snap.Policy.SignCountRollback == policy.RollbackStepUp && in.assertion.Flags.UserVerified()
 }
 
-func (in *signIn) entry(outcome audit.Outcome, reason string) audit.Entry {
+func (in *signIn) entry(outcome audit.Outcome, fault string) audit.Entry {
 	return audit.Entry{
-		Action: actionAuthenticate, Outcome: outcome, Reason: reason,
-		Target: audit.Target{Kind: "credential", ID: in.known.credential.ID.String()},
-		Detail: []attr.Attr{attr.Bool("userVerified", in.assertion.Flags.UserVerified())}, // the user is the actor
+		Action: actionAuthenticate, Outcome: outcome, Fault: fault,
+		Target:  audit.Target{Kind: "credential", ID: in.known.credential.ID.String()},
+		Detail:  []attr.Attr{attr.Bool("userVerified", in.assertion.Flags.UserVerified())}, // the user is the actor
+		Subject: in.known.user.ID.UUID(),
 	}
 }
 

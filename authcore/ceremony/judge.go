@@ -135,8 +135,8 @@ func (s *Service) recordRefused(ctx context.Context, e *enrollment, refused erro
 			happened.UserID = *e.begun.User
 		}
 		if err := audit.Append(ctx, tx, audit.Entry{
-			Action: actionRegister, Outcome: audit.Denied, Reason: reason,
-			Target: audit.Target{Kind: "ceremony", ID: e.id.String()}, Detail: append(detail, e.proof.detail()...),
+			Action: actionRegister, Outcome: audit.Denied, Fault: reason,
+			Target: audit.Target{Kind: "ceremony", ID: e.id.String()}, Detail: append(detail, e.proof.detail()...), Subject: happened.UserID,
 		}); err != nil {
 			return err
 		}

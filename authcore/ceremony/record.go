@@ -38,7 +38,7 @@ func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, abo
 	if !ok {
 		return
 	}
-	e := audit.Entry{Action: action, Reason: f.Reason, Detail: detail}
+	e := audit.Entry{Action: action, Fault: f.Reason, Detail: detail}
 	if about != uuid.Nil {
 		e.Target = audit.Target{Kind: "ceremony", ID: about.String()}
 	}

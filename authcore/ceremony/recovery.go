@@ -127,7 +127,7 @@ func (e *enrollment) recover(ctx context.Context, tx *db.TenantTx) error {
 	id := credential.ID(e.verified.CredentialID)
 	if err := audit.Append(ctx, tx, audit.Entry{
 		Action: actionRecover, Target: audit.Target{Kind: "recovery", ID: row.ID.String()},
-		Detail: []attr.Attr{attr.UUID("userId", row.UserID), attr.Text("credentialId", id.String())},
+		Detail: []attr.Attr{attr.UUID("userId", row.UserID), attr.Text("credentialId", id.String())}, Subject: row.UserID,
 	}); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (s *Service) decide(ctx context.Context, sc scope.Scope, req DecideRequest,
 		}, decided.event(d.typ))
 	})
 	if errors.Is(err, ErrSamePerson) {
-		s.denials.Record(ctx, sc, audit.Entry{Action: d.action, Reason: ErrSamePerson.Reason, Target: decided.target()})
+		s.denials.Record(ctx, sc, audit.Entry{Action: d.action, Fault: ErrSamePerson.Reason, Target: decided.target()})
 	}
 	if err != nil {
 		return Recovery{}, err

@@ -54,9 +54,9 @@ func (s *Service) Redeem(ctx context.Context, sc scope.Scope, req RedeemRequest)
 	}
 	if a.recovery == nil {
 		// What was counted is committed, so the refusal is an answer and no error until here.
-		e := audit.Entry{Action: actionRedeem, Reason: ErrRefused.Reason, Detail: []attr.Attr{attr.Text("cause", a.cause)}}
+		e := audit.Entry{Action: actionRedeem, Fault: ErrRefused.Reason, Detail: []attr.Attr{attr.Text("cause", a.cause)}}
 		if a.user != nobody {
-			e.Target = target(a.user)
+			e.Target, e.Subject = target(a.user), a.user.UUID()
 		}
 		s.denials.Record(ctx, sc, e)
 		return Grant{}, ErrRefused
@@ -160,7 +160,7 @@ func (a *attempt) count(ctx context.Context, tx *db.TenantTx, subject [32]byte, 
 	entry := audit.Entry{Action: actionLock, Detail: []attr.Attr{attr.Int("failures", int64(counted.Failures)), attr.Int("lockoutSeconds", int64(lockout/time.Second))}}
 	happened := event.Event{Type: event.RecoveryLocked, Data: []attr.Attr{attr.Int("lockoutSeconds", int64(lockout/time.Second))}}
 	if a.user != nobody {
-		entry.Target, happened.UserID = target(a.user), a.user.UUID()
+		entry.Target, entry.Subject, happened.UserID = target(a.user), a.user.UUID(), a.user.UUID()
 	}
 	return record(ctx, tx, entry, happened)
 }
@@ -193,7 +193,7 @@ func insert(ctx context.Context, tx *db.TenantTx, snap *tenant.Snapshot, p tenan
 	made := fromRow(row, tx.Now())
 	return made, record(ctx, tx, audit.Entry{
 		Action: action, Target: made.target(), Reason: p.Reason,
-		Detail: []attr.Attr{attr.UUID("userId", p.UserID), attr.Text("kind", p.Kind), attr.Text("state", p.State)},
+		Detail: []attr.Attr{attr.UUID("userId", p.UserID), attr.Text("kind", p.Kind), attr.Text("state", p.State)}, Subject: p.UserID,
 	}, made.event(event.RecoveryRequested))
 }
 

@@ -81,7 +81,7 @@ func (s *Service) Refresh(ctx context.Context, sc scope.Scope, refreshToken stri
 		} else if out.Tokens, err = s.Issue(ctx, t.ring, t.snap, out.Session, true); err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, entry(out.Session, audit.Entry{Action: actionRefresh}))
+		return audit.Append(ctx, tx, entry(out.Session, audit.Entry{Action: actionRefresh, Subject: out.Session.UserID.UUID()}))
 	})
 	if err != nil {
 		return Refreshed{}, err
@@ -134,7 +134,7 @@ func endReused(ctx context.Context, tx *db.TenantTx, current Session, presented 
 		attr.Int("presentedGeneration", int64(presented)), attr.Int("currentGeneration", int64(current.Generation)),
 	}
 	if err := audit.Append(ctx, tx, entry(current, audit.Entry{
-		Action: actionRefresh, Outcome: audit.Denied, Reason: "refresh token reused", Detail: generations,
+		Action: actionRefresh, Outcome: audit.Denied, Fault: "refresh token reused", Detail: generations, Subject: current.UserID.UUID(),
 	})); err != nil {
 		return err
 	}

@@ -211,7 +211,7 @@ const (
 // sent it is answered as for any bad token.
 func (s *Service) refuse(ctx context.Context, sc scope.Scope, action string, err error) {
 	if s.denials != nil && errors.Is(err, token.ErrForged) {
-		s.denials.Record(ctx, sc, audit.Entry{Action: action, Reason: reasonForged})
+		s.denials.Record(ctx, sc, audit.Entry{Action: action, Fault: reasonForged})
 	}
 }
 

@@ -207,7 +207,7 @@ func appendDamage(ctx context.Context, tx *db.TenantTx, damaged []*DamagedError)
 		}
 		if err := audit.Append(ctx, tx, audit.Entry{
 			Action: action, Outcome: audit.Failed, Target: audit.Target{Kind: "user", ID: d.User.String()},
-			Reason: "a sealed value does not open", Detail: []attr.Attr{attr.Text("kind", d.what())},
+			Fault: "a sealed value does not open", Detail: []attr.Attr{attr.Text("kind", d.what())},
 		}); err != nil {
 			return err
 		}

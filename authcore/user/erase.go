@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/etag"
@@ -29,7 +30,7 @@ type Erasure struct {
 
 // Delete erases a user with all credentials, sessions and contacts, revoked ones
 // included. It cannot be undone. Audit entries and events of the user stay, and name the
-// user by id. The answer to a call with an Idempotency-Key may hold names and contacts
+// user by id; from where and with what the user did it is erased of them, in every copy. The answer to a call with an Idempotency-Key may hold names and contacts
 // for up to 24 hours more. ErrNotFound (also the second time), etag.ErrMismatch.
 func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest) (Erasure, error) {
 	if err := s.leaves(ctx, sc, req.ID); err != nil {
@@ -67,6 +68,9 @@ func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest)
 		}
 		if erased.Contacts, err = tx.DeleteContactsOfUser(ctx, req.ID.UUID()); err != nil {
 			return fmt.Errorf("delete contacts: %w", err)
+		}
+		if err := tx.EraseSubject(ctx, tenantq.EraseSubjectParams{SubjectID: req.ID.UUID(), Now: tx.Now()}); err != nil {
+			return fmt.Errorf("erase from the audit log: %w", err)
 		}
 		if _, err := tx.DeleteUser(ctx, req.ID.UUID()); err != nil {
 			return fmt.Errorf("delete user: %w", err)

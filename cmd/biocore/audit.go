@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/bundle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -37,9 +40,9 @@ func runAuditList(ctx context.Context, env *environment, args []string) error {
 			return err
 		}
 		if asJSON {
-			out := make([]json.RawMessage, len(found))
+			out := make([]auditJSON, len(found))
 			for i := range found {
-				out[i] = json.RawMessage(found[i].Entry)
+				out[i] = toAuditJSON(&found[i])
 			}
 			return printJSON(env.out, out)
 		}
@@ -54,6 +57,58 @@ func runAuditList(ctx context.Context, env *environment, args []string) error {
 		}
 		return nil
 	})
+}
+
+// auditJSON is an entry under --json: what is private of it among its other members.
+type auditJSON struct {
+	ID         uuid.UUID        `json:"id"`
+	Seq        *int64           `json:"seq,omitempty"` // in the log; absent while it waits
+	At         time.Time        `json:"at"`
+	Action     string           `json:"action"`
+	Outcome    audit.Outcome    `json:"outcome"`
+	Reason     string           `json:"reason,omitempty"`
+	Actor      auditActorJSON   `json:"actor"`
+	OnBehalfOf *auditActorJSON  `json:"onBehalfOf,omitempty"`
+	Target     *auditTargetJSON `json:"target,omitempty"`
+	Address    string           `json:"address,omitempty"`
+	UserAgent  string           `json:"userAgent,omitempty"`
+	RequestID  string           `json:"requestId,omitempty"`
+	TraceID    string           `json:"traceId,omitempty"`
+	Before     json.RawMessage  `json:"before,omitempty"`
+	After      json.RawMessage  `json:"after,omitempty"`
+	Detail     json.RawMessage  `json:"detail,omitempty"`
+	Entry      string           `json:"entry"` // as the log hashes it
+}
+
+type auditActorJSON struct {
+	Kind scope.ActorKind `json:"kind"`
+	ID   string          `json:"id"`
+	Name string          `json:"name,omitempty"`
+}
+
+type auditTargetJSON struct {
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+}
+
+func toAuditJSON(e *trail.Record) auditJSON {
+	out := auditJSON{
+		ID: e.ID, At: e.At, Action: e.Action, Outcome: e.Outcome, Reason: e.Reason, Actor: auditActorJSON(e.Actor), UserAgent: e.UserAgent,
+		RequestID: e.RequestID, TraceID: e.TraceID, Before: e.Before, After: e.After, Detail: e.Detail, Entry: e.Entry,
+	}
+	if e.Seq >= 0 {
+		out.Seq = &e.Seq
+	}
+	if by := auditActorJSON(e.OnBehalfOf); by.Kind != "" {
+		out.OnBehalfOf = &by
+	}
+	if about := auditTargetJSON(e.Target); about.Kind != "" {
+		out.Target = &about
+	}
+	if e.Address.IsValid() {
+		out.Address = e.Address.String()
+	}
+	return out
 }
 
 // checkpointJSON is a checkpoint under --json.

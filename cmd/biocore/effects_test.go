@@ -403,11 +403,16 @@ func (w *world) auditCount(t *testing.T, tenantID, action string) (n int64) {
 // reasonOf is why a tenant's latest act of one kind was done, as its audit entry says.
 func (w *world) reasonOf(t *testing.T, tenantID, action string) (reason string) {
 	t.Helper()
-	if err := w.store.Superuser(t).QueryRow(t.Context(),
-		"SELECT coalesce(entry::jsonb->>'reason', '') FROM audit_records WHERE tenant_id = $1 AND action = $2 ORDER BY id DESC LIMIT 1", tenantID, action).Scan(&reason); err != nil {
+	var slug string
+	if err := w.store.Superuser(t).QueryRow(t.Context(), "SELECT slug FROM tenants WHERE id = $1", tenantID).Scan(&slug); err != nil {
 		t.Fatal(err)
 	}
-	return reason
+	var found []auditJSON
+	out := newShell(t, w.cfg).must(t, "audit", "list", "--tenant", slug, "--filter", "action = "+action, "--limit", "1", "--json")
+	if err := json.Unmarshal([]byte(out), &found); err != nil || len(found) == 0 {
+		t.Fatalf("entries of %s: %v\n%s", action, err, out)
+	}
+	return found[0].Reason
 }
 
 // A suspended tenant, a revoked key and a blocked user stop within a second, on the

@@ -147,11 +147,7 @@ func TestCommandsAreAudited(t *testing.T) {
 	s := newShell(t, testConfig(t, store, dbtest.Redis(t)))
 	s.must(t, "tenant", "create", "globex", "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
 	s.must(t, "tenant", "suspend", "globex", "--reason", "unpaid invoice")
-	var entry string
-	err := store.Superuser(t).QueryRow(t.Context(), "SELECT entry FROM audit_records WHERE action = 'tenant.suspend'").Scan(&entry)
-	if err != nil {
-		t.Fatal(err)
-	}
+	entry := s.must(t, "audit", "list", "--tenant", "globex", "--filter", "action = tenant.suspend", "--json")
 	for _, part := range []string{`"cli"`, `"system"`, "unpaid invoice", cliActor().Name} {
 		if !strings.Contains(entry, part) {
 			t.Errorf("the entry does not tell %s: %s", part, entry)

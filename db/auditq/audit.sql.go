@@ -44,11 +44,17 @@ func (q *Queries) AdvanceLogs(ctx context.Context, arg AdvanceLogsParams) (int64
 
 const ClaimEntries = `-- name: ClaimEntries :many
 WITH claimed AS (
-  DELETE FROM audit_inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_inbox ORDER BY id LIMIT $1))
-  RETURNING tenant_id, id, at, action, target, entry, support_grant_id
+  DELETE FROM audit_inbox WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM audit_inbox WHERE tenant_id <> ALL ($1::uuid[]) ORDER BY id LIMIT $2))
+  RETURNING tenant_id, id, at, action, target, entry, private, support_grant_id
 )
-SELECT tenant_id, id, at, action, target, entry, support_grant_id FROM claimed ORDER BY tenant_id, id
+SELECT tenant_id, id, at, action, target, entry, private, support_grant_id FROM claimed ORDER BY tenant_id, id
 `
+
+type ClaimEntriesParams struct {
+	NotOf []uuid.UUID
+	Most  int32
+}
 
 type ClaimEntriesRow struct {
 	TenantID       uuid.UUID
@@ -57,12 +63,13 @@ type ClaimEntriesRow struct {
 	Action         string
 	Target         string
 	Entry          string
+	Private        []byte
 	SupportGrantID *uuid.UUID
 }
 
-// The oldest entries of all tenants, taken out of the inbox. Index: audit_inbox_order.
-func (q *Queries) ClaimEntries(ctx context.Context, most int32) ([]ClaimEntriesRow, error) {
-	rows, err := q.db.Query(ctx, ClaimEntries, most)
+// The oldest entries of all tenants but some, taken out of the inbox. Index: audit_inbox_order.
+func (q *Queries) ClaimEntries(ctx context.Context, arg ClaimEntriesParams) ([]ClaimEntriesRow, error) {
+	rows, err := q.db.Query(ctx, ClaimEntries, arg.NotOf, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +84,7 @@ func (q *Queries) ClaimEntries(ctx context.Context, most int32) ([]ClaimEntriesR
 			&i.Action,
 			&i.Target,
 			&i.Entry,
+			&i.Private,
 			&i.SupportGrantID,
 		); err != nil {
 			return nil, err
@@ -90,10 +98,10 @@ func (q *Queries) ClaimEntries(ctx context.Context, most int32) ([]ClaimEntriesR
 }
 
 const InsertEntries = `-- name: InsertEntries :exec
-INSERT INTO audit_entries (tenant_id, seq, sequenced_at, id, at, action, target, entry, leaf, support_grant_id)
+INSERT INTO audit_entries (tenant_id, seq, sequenced_at, id, at, action, target, entry, leaf, private, support_grant_id)
 SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::timestamptz[]), unnest($4::uuid[]),
   unnest($5::timestamptz[]), unnest($6::text[]), unnest($7::text[]), unnest($8::text[]),
-  unnest($9::bytea[]), NULLIF(unnest($10::uuid[]), '00000000-0000-0000-0000-000000000000')
+  unnest($9::bytea[]), unnest($10::bytea[]), NULLIF(unnest($11::uuid[]), '00000000-0000-0000-0000-000000000000')
 `
 
 type InsertEntriesParams struct {
@@ -106,6 +114,7 @@ type InsertEntriesParams struct {
 	Targets   []string
 	Entries   []string
 	Leaves    [][]byte
+	Privates  [][]byte
 	Grants    []uuid.UUID
 }
 
@@ -121,6 +130,7 @@ func (q *Queries) InsertEntries(ctx context.Context, arg InsertEntriesParams) er
 		arg.Targets,
 		arg.Entries,
 		arg.Leaves,
+		arg.Privates,
 		arg.Grants,
 	)
 	return err
@@ -141,6 +151,24 @@ type InsertLeafTileParams struct {
 // A complete tile of level 0, of the leaves that it holds. Index: audit_entries_pkey, audit_tiles_pkey.
 func (q *Queries) InsertLeafTile(ctx context.Context, arg InsertLeafTileParams) error {
 	_, err := q.db.Exec(ctx, InsertLeafTile, arg.Tenant, arg.N, arg.Root)
+	return err
+}
+
+const InsertSubjects = `-- name: InsertSubjects :exec
+INSERT INTO subject_keys (tenant_id, subject_id, salt)
+SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::bytea[])
+ON CONFLICT (tenant_id, subject_id) DO NOTHING
+`
+
+type InsertSubjectsParams struct {
+	Tenants  []uuid.UUID
+	Subjects []uuid.UUID
+	Salts    [][]byte
+}
+
+// Keys of persons who have none; somebody erased meanwhile stays so. Index: subject_keys_pkey.
+func (q *Queries) InsertSubjects(ctx context.Context, arg InsertSubjectsParams) error {
+	_, err := q.db.Exec(ctx, InsertSubjects, arg.Tenants, arg.Subjects, arg.Salts)
 	return err
 }
 
@@ -179,6 +207,43 @@ func (q *Queries) Lead(ctx context.Context) (bool, error) {
 	var pg_try_advisory_xact_lock bool
 	err := row.Scan(&pg_try_advisory_xact_lock)
 	return pg_try_advisory_xact_lock, err
+}
+
+const ListSubjects = `-- name: ListSubjects :many
+SELECT k.tenant_id, k.subject_id, k.salt FROM subject_keys k
+JOIN (SELECT unnest($1::uuid[]) AS tenant_id, unnest($2::uuid[]) AS subject_id) u USING (tenant_id, subject_id)
+`
+
+type ListSubjectsParams struct {
+	Tenants  []uuid.UUID
+	Subjects []uuid.UUID
+}
+
+type ListSubjectsRow struct {
+	TenantID  uuid.UUID
+	SubjectID uuid.UUID
+	Salt      []byte
+}
+
+// Those of these that have a key or are erased. Index: subject_keys_pkey.
+func (q *Queries) ListSubjects(ctx context.Context, arg ListSubjectsParams) ([]ListSubjectsRow, error) {
+	rows, err := q.db.Query(ctx, ListSubjects, arg.Tenants, arg.Subjects)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListSubjectsRow{}
+	for rows.Next() {
+		var i ListSubjectsRow
+		if err := rows.Scan(&i.TenantID, &i.SubjectID, &i.Salt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const LockLog = `-- name: LockLog :one

@@ -76,13 +76,29 @@ func (q *Queries) EndOfAuditEntriesOfTarget(ctx context.Context, arg EndOfAuditE
 	return id, err
 }
 
+const EraseSubject = `-- name: EraseSubject :exec
+INSERT INTO subject_keys (subject_id, erased_at) VALUES ($1, $2::timestamptz)
+ON CONFLICT (tenant_id, subject_id) DO UPDATE SET salt = NULL, erased_at = excluded.erased_at WHERE subject_keys.erased_at IS NULL
+`
+
+type EraseSubjectParams struct {
+	SubjectID uuid.UUID
+	Now       time.Time
+}
+
+// What is sealed of a person does not open any more, and nothing of them is kept from now on. Index: subject_keys_pkey.
+func (q *Queries) EraseSubject(ctx context.Context, arg EraseSubjectParams) error {
+	_, err := q.db.Exec(ctx, EraseSubject, arg.SubjectID, arg.Now)
+	return err
+}
+
 const FindAuditEntries = `-- name: FindAuditEntries :many
-SELECT id, at, action, entry FROM (
-  SELECT id, at, action, target, entry FROM (
-    (SELECT id, at, action, target, entry FROM audit_inbox
+SELECT seq, id, at, action, entry, private FROM (
+  SELECT seq, id, at, action, target, entry, private FROM (
+    (SELECT NULL::bigint AS seq, id, at, action, target, entry, private FROM audit_inbox
      WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)
     UNION ALL
-    (SELECT id, at, action, target, entry FROM audit_entries
+    (SELECT seq, id, at, action, target, entry, private FROM audit_entries
      WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)) u
   ORDER BY id DESC LIMIT $3) i
 WHERE ($4::text IS NULL OR action = $4::text)
@@ -107,10 +123,12 @@ type FindAuditEntriesParams struct {
 }
 
 type FindAuditEntriesRow struct {
-	ID     uuid.UUID
-	At     time.Time
-	Action string
-	Entry  string
+	Seq     *int64
+	ID      uuid.UUID
+	At      time.Time
+	Action  string
+	Entry   string
+	Private []byte
 }
 
 // The newest first, of the max_scanned entries between the ids: what is asked of the entry
@@ -136,10 +154,12 @@ func (q *Queries) FindAuditEntries(ctx context.Context, arg FindAuditEntriesPara
 	for rows.Next() {
 		var i FindAuditEntriesRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.At,
 			&i.Action,
 			&i.Entry,
+			&i.Private,
 		); err != nil {
 			return nil, err
 		}
@@ -152,12 +172,12 @@ func (q *Queries) FindAuditEntries(ctx context.Context, arg FindAuditEntriesPara
 }
 
 const FindAuditEntriesOfTarget = `-- name: FindAuditEntriesOfTarget :many
-SELECT id, at, action, entry FROM (
-  SELECT id, at, action, target, entry FROM (
-    (SELECT id, at, action, target, entry FROM audit_inbox
+SELECT seq, id, at, action, entry, private FROM (
+  SELECT seq, id, at, action, target, entry, private FROM (
+    (SELECT NULL::bigint AS seq, id, at, action, target, entry, private FROM audit_inbox
      WHERE target = $1::text AND id < $2::uuid AND id >= $3::uuid ORDER BY id DESC LIMIT $4)
     UNION ALL
-    (SELECT id, at, action, target, entry FROM audit_entries
+    (SELECT seq, id, at, action, target, entry, private FROM audit_entries
      WHERE target = $1::text AND target <> '' AND id < $2::uuid AND id >= $3::uuid ORDER BY id DESC LIMIT $4)) u
   ORDER BY id DESC LIMIT $4) i
 WHERE ($5::text IS NULL OR action = $5::text)
@@ -181,10 +201,12 @@ type FindAuditEntriesOfTargetParams struct {
 }
 
 type FindAuditEntriesOfTargetRow struct {
-	ID     uuid.UUID
-	At     time.Time
-	Action string
-	Entry  string
+	Seq     *int64
+	ID      uuid.UUID
+	At      time.Time
+	Action  string
+	Entry   string
+	Private []byte
 }
 
 // FindAuditEntries about one thing. Index: audit_entries_target, backwards; the inbox, which is short.
@@ -209,10 +231,12 @@ func (q *Queries) FindAuditEntriesOfTarget(ctx context.Context, arg FindAuditEnt
 	for rows.Next() {
 		var i FindAuditEntriesOfTargetRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.At,
 			&i.Action,
 			&i.Entry,
+			&i.Private,
 		); err != nil {
 			return nil, err
 		}
@@ -305,15 +329,16 @@ func (q *Queries) GetSequencedAt(ctx context.Context, fromSeq int64) (GetSequenc
 }
 
 const InsertAuditEntry = `-- name: InsertAuditEntry :exec
-INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO audit_inbox (id, at, action, entry, private, target) VALUES ($1, $2, $3, $4, $5, $6)
 `
 
 type InsertAuditEntryParams struct {
-	ID     uuid.UUID
-	At     time.Time
-	Action string
-	Entry  string
-	Target string
+	ID      uuid.UUID
+	At      time.Time
+	Action  string
+	Entry   string
+	Private []byte
+	Target  string
 }
 
 // Index: audit_inbox_pkey, audit_inbox_order.
@@ -323,14 +348,15 @@ func (q *Queries) InsertAuditEntry(ctx context.Context, arg InsertAuditEntryPara
 		arg.At,
 		arg.Action,
 		arg.Entry,
+		arg.Private,
 		arg.Target,
 	)
 	return err
 }
 
 const InsertSupportAuditEntry = `-- name: InsertSupportAuditEntry :exec
-INSERT INTO audit_inbox (id, at, action, entry, target, support_grant_id)
-VALUES ($1, $2, $3, $4, $5, $6::uuid)
+INSERT INTO audit_inbox (id, at, action, entry, private, target, support_grant_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7::uuid)
 `
 
 type InsertSupportAuditEntryParams struct {
@@ -338,6 +364,7 @@ type InsertSupportAuditEntryParams struct {
 	At      time.Time
 	Action  string
 	Entry   string
+	Private []byte
 	Target  string
 	GrantID uuid.UUID
 }
@@ -349,6 +376,7 @@ func (q *Queries) InsertSupportAuditEntry(ctx context.Context, arg InsertSupport
 		arg.At,
 		arg.Action,
 		arg.Entry,
+		arg.Private,
 		arg.Target,
 		arg.GrantID,
 	)
@@ -434,14 +462,15 @@ func (q *Queries) ListAuditLeaves(ctx context.Context, arg ListAuditLeavesParams
 }
 
 const ListAuditRecords = `-- name: ListAuditRecords :many
-SELECT id, at, action, entry FROM audit_records ORDER BY id DESC LIMIT $1
+SELECT id, at, action, entry, private FROM audit_records ORDER BY id DESC LIMIT $1
 `
 
 type ListAuditRecordsRow struct {
-	ID     uuid.UUID
-	At     time.Time
-	Action string
-	Entry  string
+	ID      uuid.UUID
+	At      time.Time
+	Action  string
+	Entry   string
+	Private []byte
 }
 
 // Newest first. Scans all of the tenant's.
@@ -459,6 +488,7 @@ func (q *Queries) ListAuditRecords(ctx context.Context, maxRows int32) ([]ListAu
 			&i.At,
 			&i.Action,
 			&i.Entry,
+			&i.Private,
 		); err != nil {
 			return nil, err
 		}
@@ -502,7 +532,7 @@ func (q *Queries) ListAuditTileRoots(ctx context.Context, arg ListAuditTileRoots
 }
 
 const ListSequencedEntries = `-- name: ListSequencedEntries :many
-SELECT seq, sequenced_at, entry, leaf FROM audit_entries WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3
+SELECT seq, sequenced_at, id, at, action, entry, leaf, private FROM audit_entries WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3
 `
 
 type ListSequencedEntriesParams struct {
@@ -514,8 +544,12 @@ type ListSequencedEntriesParams struct {
 type ListSequencedEntriesRow struct {
 	Seq         int64
 	SequencedAt time.Time
+	ID          uuid.UUID
+	At          time.Time
+	Action      string
 	Entry       string
 	Leaf        []byte
+	Private     []byte
 }
 
 // A piece of the log, in its order. Index: audit_entries_pkey.
@@ -531,8 +565,12 @@ func (q *Queries) ListSequencedEntries(ctx context.Context, arg ListSequencedEnt
 		if err := rows.Scan(
 			&i.Seq,
 			&i.SequencedAt,
+			&i.ID,
+			&i.At,
+			&i.Action,
 			&i.Entry,
 			&i.Leaf,
+			&i.Private,
 		); err != nil {
 			return nil, err
 		}
@@ -545,7 +583,7 @@ func (q *Queries) ListSequencedEntries(ctx context.Context, arg ListSequencedEnt
 }
 
 const ListSequencedRecords = `-- name: ListSequencedRecords :many
-SELECT seq, sequenced_at, id, at, action, entry FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT $2
+SELECT seq, sequenced_at, id, at, action, entry, private FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT $2
 `
 
 type ListSequencedRecordsParams struct {
@@ -560,6 +598,7 @@ type ListSequencedRecordsRow struct {
 	At          time.Time
 	Action      string
 	Entry       string
+	Private     []byte
 }
 
 // Entries of a piece of the log, in its order. Index: audit_entries_pkey.
@@ -579,6 +618,7 @@ func (q *Queries) ListSequencedRecords(ctx context.Context, arg ListSequencedRec
 			&i.At,
 			&i.Action,
 			&i.Entry,
+			&i.Private,
 		); err != nil {
 			return nil, err
 		}
@@ -590,12 +630,42 @@ func (q *Queries) ListSequencedRecords(ctx context.Context, arg ListSequencedRec
 	return items, nil
 }
 
+const ListSubjectSalts = `-- name: ListSubjectSalts :many
+SELECT subject_id, salt FROM subject_keys WHERE subject_id = ANY ($1::uuid[]) AND salt IS NOT NULL
+`
+
+type ListSubjectSaltsRow struct {
+	SubjectID uuid.UUID
+	Salt      []byte
+}
+
+// Those of persons who are not erased. Index: subject_keys_pkey.
+func (q *Queries) ListSubjectSalts(ctx context.Context, subjects []uuid.UUID) ([]ListSubjectSaltsRow, error) {
+	rows, err := q.db.Query(ctx, ListSubjectSalts, subjects)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListSubjectSaltsRow{}
+	for rows.Next() {
+		var i ListSubjectSaltsRow
+		if err := rows.Scan(&i.SubjectID, &i.Salt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListSupportAuditEntries = `-- name: ListSupportAuditEntries :many
-SELECT id, at, action, entry FROM (
-  (SELECT id, at, action, entry FROM audit_inbox
+SELECT seq, id, at, action, entry, private FROM (
+  (SELECT NULL::bigint AS seq, id, at, action, entry, private FROM audit_inbox
    WHERE support_grant_id = $1::uuid AND id < $2::uuid ORDER BY id DESC LIMIT $3)
   UNION ALL
-  (SELECT id, at, action, entry FROM audit_entries
+  (SELECT seq, id, at, action, entry, private FROM audit_entries
    WHERE support_grant_id = $1::uuid AND id < $2::uuid ORDER BY id DESC LIMIT $3)) u
 ORDER BY id DESC LIMIT $3
 `
@@ -607,10 +677,12 @@ type ListSupportAuditEntriesParams struct {
 }
 
 type ListSupportAuditEntriesRow struct {
-	ID     uuid.UUID
-	At     time.Time
-	Action string
-	Entry  string
+	Seq     *int64
+	ID      uuid.UUID
+	At      time.Time
+	Action  string
+	Entry   string
+	Private []byte
 }
 
 // What was done by one grant. Keyset by id, the newest first. Index: audit_entries_support, backwards; the inbox, which is short.
@@ -624,10 +696,12 @@ func (q *Queries) ListSupportAuditEntries(ctx context.Context, arg ListSupportAu
 	for rows.Next() {
 		var i ListSupportAuditEntriesRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.At,
 			&i.Action,
 			&i.Entry,
+			&i.Private,
 		); err != nil {
 			return nil, err
 		}

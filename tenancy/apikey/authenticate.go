@@ -129,7 +129,7 @@ func (s *Service) deny(ctx context.Context, p parsed, rec *record, err error) {
 		actor = scope.Actor{Kind: rec.actor.Kind} // somebody who names the key, and does not have it
 	}
 	s.denials.Record(ctx, scope.New(p.tenant, actor), audit.Entry{
-		Action: "apikey.authenticate", Target: audit.Target{Kind: "apikey", ID: rec.id.String()}, Reason: f.Reason,
+		Action: "apikey.authenticate", Target: audit.Target{Kind: "apikey", ID: rec.id.String()}, Fault: f.Reason,
 	})
 }
 

@@ -1,7 +1,8 @@
 // Package audit records who did what, in the transaction that did it.
 //
 // An entry is JSON text in the one member order that AppendJSON writes; that text is what the
-// tenant's log will hash, so it is never parsed and printed again. Entries wait in
+// tenant's log hashes, so it is never parsed and printed again. What tells of a person is kept apart from
+// it, and the entry holds a salted hash of that: so it can be erased, and the log holds. Entries wait in
 // the inbox until they are sequenced; until then they are not tamper-evident.
 //
 // A refusal is recorded by Denials, in a transaction of its own: the refused
@@ -57,14 +58,21 @@ type Entry struct {
 	Action  string // noun.verb, as credential.revoke
 	Outcome Outcome
 	Target  Target
-	Reason  string // a person's words, or the reason of the fault that refused
+	// Reason is a person's words, which are kept apart from the text. Fault is the reason of the fault that refused, and stands
+	// in it. Readers meet either as the reason.
+	Reason, Fault string
 
 	// Before and After hold the fields that a change changed; Detail what else a
-	// reader must know. Personal data goes in sealed (attr.Bytes of Ring.Seal) or not at all.
+	// reader must know. All are read by whoever reads the log, and are never erased: no
+	// personal data.
 	Before, After, Detail []Attr
 
-	// Salt is for tests. The zero Salt means 16 random bytes: leaves of the log will
-	// hold salted commitments, which must not be guessable from what they commit to.
+	// Subject is the person whose browser or device asked, where the actor is none: an API key that acts
+	// for somebody. The zero Subject means that nobody is known.
+	Subject uuid.UUID
+
+	// Salt is for tests. The zero Salt means 16 random bytes: a leaf of the log must
+	// not be guessable from what it is the hash of.
 	Salt [16]byte
 }
 
@@ -75,14 +83,14 @@ func Append(ctx context.Context, tx *db.TenantTx, e Entry) error {
 	if err != nil {
 		return fmt.Errorf("mint audit id: %w", err)
 	}
-	entry := AppendJSON(make([]byte, 0, 640), tx.Scope(), id, tx.Now(), e)
+	entry, private := AppendJSON(make([]byte, 0, 1024), tx.Scope(), id, tx.Now(), e)
 	if tx.Scope().IsSupport() {
 		err = tx.InsertSupportAuditEntry(ctx, tenantq.InsertSupportAuditEntryParams{
-			ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Target: e.Target.String(), GrantID: tx.Scope().Support().GrantID,
+			ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Private: private, Target: e.Target.String(), GrantID: tx.Scope().Support().GrantID,
 		})
 	} else {
 		err = tx.InsertAuditEntry(ctx, tenantq.InsertAuditEntryParams{
-			ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Target: e.Target.String(),
+			ID: id, At: tx.Now(), Action: e.Action, Entry: string(entry), Private: private, Target: e.Target.String(),
 		})
 	}
 	if err != nil {
@@ -92,29 +100,35 @@ func Append(ctx context.Context, tx *db.TenantTx, e Entry) error {
 }
 
 // Version is the first member of every entry: of this member order. A reader that
-// meets a greater one knows that it must not interpret the entry.
-const Version = 1
+// meets a greater one knows that it must not interpret the entry. Version 1 had what is
+// private among the other members.
+const Version = 2
 
-// AppendJSON appends the entry that sc's actor leaves at the instant at, as JSON in
-// its canonical member order:
+// AppendJSON returns the entry that sc's actor leaves at the instant at, as JSON in
+// its canonical member order, appended to dst, and before it in the same buffer its private parts:
 //
-//	v, id, tenantId, at, action, outcome, reason, actor{kind, id, name},
-//	onBehalfOf{kind, id, name}, target{kind, id}, address, userAgent, requestId,
-//	traceId, before, after, detail, salt
+//	v, id, tenantId, at, action, outcome, reason, actor{kind, id},
+//	onBehalfOf{kind, id}, target{kind, id}, requestId,
+//	traceId, before, after, detail, private[{subject, hash}], salt
 //
-// onBehalfOf is whose power the actor used: who let support in. reason, actor.name,
-// onBehalfOf, target, address, userAgent, requestId, traceId, before, after and detail
-// are absent when empty. salt is base64url of 16 bytes.
-func AppendJSON(dst []byte, sc scope.Scope, id uuid.UUID, at time.Time, e Entry) []byte {
+// onBehalfOf is whose power the actor used: who let support in. reason,
+// onBehalfOf, target, requestId, traceId, before, after, detail and private
+// are absent when empty. salt is base64url of 16 bytes. See Part for what is private.
+func AppendJSON(dst []byte, sc scope.Scope, id uuid.UUID, at time.Time, e Entry) (entry, private []byte) {
 	if e.Outcome == "" {
 		e.Outcome = Success
 	}
-	if e.Salt == ([16]byte{}) {
-		_, _ = rand.Read(e.Salt[:]) // never fails: crypto/rand ends the process instead
+	var salts [(1 + maxParts) * saltBytes]byte
+	_, _ = rand.Read(salts[:]) // never fails: crypto/rand ends the process instead
+	if e.Salt == ([saltBytes]byte{}) {
+		e.Salt = [saltBytes]byte(salts[:])
 	}
-	origin := sc.Origin()
+	p := parts{text: dst, salts: salts[saltBytes:]}
+	p.write(sc, e)
+	private = p.text
 
-	dst = append(dst, `{"v":1,"id":`...)
+	dst = private[len(private):]
+	dst = append(dst, `{"v":2,"id":`...)
 	dst = attr.AppendUUID(dst, id)
 	dst = append(dst, `,"tenantId":`...)
 	dst = attr.AppendUUID(dst, sc.Tenant())
@@ -124,7 +138,7 @@ func AppendJSON(dst []byte, sc scope.Scope, id uuid.UUID, at time.Time, e Entry)
 	dst = attr.AppendText(dst, e.Action)
 	dst = append(dst, `,"outcome":`...)
 	dst = attr.AppendText(dst, string(e.Outcome))
-	dst = appendOptional(dst, `,"reason":`, e.Reason)
+	dst = appendOptional(dst, `,"reason":`, e.Fault)
 	dst = append(dst, `,"actor":`...)
 	dst = appendActor(dst, sc.Actor())
 	if by := sc.Support().By; by.Kind != "" {
@@ -138,20 +152,16 @@ func AppendJSON(dst []byte, sc scope.Scope, id uuid.UUID, at time.Time, e Entry)
 		dst = attr.AppendText(dst, e.Target.ID)
 		dst = append(dst, '}')
 	}
-	if origin.Address.IsValid() {
-		dst = append(dst, `,"address":"`...)
-		dst = origin.Address.WithZone("").AppendTo(dst)
-		dst = append(dst, '"')
-	}
-	dst = appendOptional(dst, `,"userAgent":`, origin.UserAgent)
+	origin := sc.Origin()
 	dst = appendOptional(dst, `,"requestId":`, origin.RequestID)
 	dst = appendOptional(dst, `,"traceId":`, origin.TraceID)
 	dst = appendObject(dst, `,"before":`, e.Before)
 	dst = appendObject(dst, `,"after":`, e.After)
 	dst = appendObject(dst, `,"detail":`, e.Detail)
+	dst = p.appendHashes(dst)
 	dst = append(dst, `,"salt":"`...)
 	dst = base64.RawURLEncoding.AppendEncode(dst, e.Salt[:])
-	return append(dst, `"}`...)
+	return append(dst, `"}`...), private
 }
 
 func appendActor(dst []byte, a scope.Actor) []byte {
@@ -159,7 +169,6 @@ func appendActor(dst []byte, a scope.Actor) []byte {
 	dst = attr.AppendText(dst, string(a.Kind))
 	dst = append(dst, `,"id":`...)
 	dst = attr.AppendText(dst, a.ID)
-	dst = appendOptional(dst, `,"name":`, a.Name)
 	return append(dst, '}')
 }
 

@@ -3,9 +3,13 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +22,7 @@ import (
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/private"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -28,7 +33,7 @@ var (
 )
 
 func fullScope() scope.Scope {
-	by := scope.Support{GrantID: entryID, By: scope.Actor{Kind: scope.ActorOperator, ID: "op1", Name: "Ana"}}
+	by := scope.Support{GrantID: entryID, By: scope.Actor{Kind: scope.ActorOperator, ID: "01890a5d-ac98-7000-8000-000000000002", Name: "Ana"}}
 	return scope.ForSupport(tenantID, entryID, "Sam", by).WithOrigin(scope.Origin{
 		Address: netip.MustParseAddr("2001:db8::1%eth0"), UserAgent: "Mozilla/5.0 (\"x\")",
 		RequestID: "req-1", TraceID: "0af7651916cd43dd8448eb211c80319c",
@@ -47,29 +52,93 @@ func fullEntry() audit.Entry {
 
 // The golden text is hashed by tenants' logs: a change of it needs a new Version.
 func TestAppendJSONIsCanonical(t *testing.T) {
-	const want = `{"v":1,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
-		`"at":"2030-01-02T02:04:05.000006Z","action":"credential.rename","outcome":"success","reason":"asked ` + "\u2028" + ` by phone",` +
-		`"actor":{"kind":"support","id":"01890a5d-ac97-7000-8000-000000000001","name":"Sam"},"onBehalfOf":{"kind":"operator","id":"op1","name":"Ana"},` +
-		`"target":{"kind":"credential","id":"AQID"},"address":"2001:db8::1","userAgent":"Mozilla/5.0 (\"x\")","requestId":"req-1",` +
-		`"traceId":"0af7651916cd43dd8448eb211c80319c","before":{"nickname":"AQL_","signCount":7},` +
-		`"after":{"transports":["internal","hybrid"],"backedUp":true},` +
-		`"detail":{"userId":"01890a5d-ac96-774b-bcce-b302099a8057","note":"tab\tline\n\u0001"},"salt":"AQIDAAAAAAAAAAAAAAAAAA"}`
-	if got := string(audit.AppendJSON(nil, fullScope(), entryID, at, fullEntry())); got != want {
-		t.Errorf("entry:\n%s\nwant:\n%s", got, want)
+	tests := map[string]struct {
+		scope   scope.Scope
+		entry   audit.Entry
+		want    string   // HASH0 and so on are those of
+		private []string // in which SALT is random
+	}{
+		"full": {fullScope(), fullEntry(), `{"v":2,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
+			`"at":"2030-01-02T02:04:05.000006Z","action":"credential.rename","outcome":"success",` +
+			`"actor":{"kind":"support","id":"01890a5d-ac97-7000-8000-000000000001"},"onBehalfOf":{"kind":"operator","id":"01890a5d-ac98-7000-8000-000000000002"},` +
+			`"target":{"kind":"credential","id":"AQID"},"requestId":"req-1",` +
+			`"traceId":"0af7651916cd43dd8448eb211c80319c","before":{"nickname":"AQL_","signCount":7},` +
+			`"after":{"transports":["internal","hybrid"],"backedUp":true},` +
+			`"detail":{"userId":"01890a5d-ac96-774b-bcce-b302099a8057","note":"tab\tline\n\u0001"},` +
+			`"private":[{"subject":"01890a5d-ac97-7000-8000-000000000001","hash":"HASH0"},{"subject":"01890a5d-ac98-7000-8000-000000000002","hash":"HASH1"},{"hash":"HASH2"}],` +
+			`"salt":"AQIDAAAAAAAAAAAAAAAAAA"}`, []string{
+			`{"address":"2001:db8::1","userAgent":"Mozilla/5.0 (\"x\")","actor":{"name":"Sam"},"salt":"SALT"}`,
+			`{"onBehalfOf":{"name":"Ana"},"salt":"SALT"}`, `{"reason":"asked ` + "\u2028" + ` by phone","salt":"SALT"}`,
+		}},
+		"least": {scope.New(tenantID, scope.Actor{Kind: scope.ActorSystem}), audit.Entry{Action: "a.b", Outcome: audit.Denied, Salt: [16]byte{1}},
+			`{"v":2,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
+				`"at":"2030-01-02T02:04:05.000006Z","action":"a.b","outcome":"denied","actor":{"kind":"system","id":""},"salt":"AQAAAAAAAAAAAAAAAAAAAA"}`, nil},
+		"refused, by a key for somebody": {
+			scope.New(tenantID, scope.Actor{Kind: scope.ActorAPIKey, ID: "k"}).WithOrigin(scope.Origin{UserAgent: "ua"}),
+			audit.Entry{Action: "a.b", Outcome: audit.Denied, Fault: "SIGNATURE_INVALID", Subject: entryID, Salt: [16]byte{1}},
+			`{"v":2,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
+				`"at":"2030-01-02T02:04:05.000006Z","action":"a.b","outcome":"denied","reason":"SIGNATURE_INVALID","actor":{"kind":"api_key","id":"k"},` +
+				`"private":[{"subject":"01890a5d-ac97-7000-8000-000000000001","hash":"HASH0"}],"salt":"AQAAAAAAAAAAAAAAAAAAAA"}`,
+			[]string{`{"userAgent":"ua","salt":"SALT"}`},
+		},
+		"by nobody who is known": {
+			scope.New(tenantID, scope.Actor{Kind: scope.ActorSystem, ID: "cli", Name: "root"}).WithOrigin(scope.Origin{UserAgent: "ua"}),
+			audit.Entry{Action: "a.b", Reason: "words", Salt: [16]byte{1}},
+			`{"v":2,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
+				`"at":"2030-01-02T02:04:05.000006Z","action":"a.b","outcome":"success","actor":{"kind":"system","id":"cli"},` +
+				`"private":[{"hash":"HASH0"}],"salt":"AQAAAAAAAAAAAAAAAAAAAA"}`,
+			[]string{`{"userAgent":"ua","actor":{"name":"root"},"reason":"words","salt":"SALT"}`},
+		},
 	}
-	const least = `{"v":1,"id":"01890a5d-ac97-7000-8000-000000000001","tenantId":"01890a5d-ac96-774b-bcce-b302099a8057",` +
-		`"at":"2030-01-02T02:04:05.000006Z","action":"a.b","outcome":"denied","actor":{"kind":"system","id":""},"salt":"AQAAAAAAAAAAAAAAAAAAAA"}`
-	sc := scope.New(tenantID, scope.Actor{Kind: scope.ActorSystem})
-	if got := string(audit.AppendJSON(nil, sc, entryID, at, audit.Entry{Action: "a.b", Outcome: audit.Denied, Salt: [16]byte{1}})); got != least {
-		t.Errorf("entry:\n%s\nwant:\n%s", got, least)
+	salt := regexp.MustCompile(`"salt":"[A-Za-z0-9_-]{22}"`)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := []byte("facts")
+			entry, kept := audit.AppendJSON(before[len(before):], tt.scope, entryID, at, tt.entry)
+			parts, err := private.Split(kept)
+			if err != nil || len(parts) != len(tt.private) {
+				t.Fatalf("%d private parts, %v; want %d: %q", len(parts), err, len(tt.private), kept)
+			}
+			want := tt.want
+			for i, part := range parts {
+				if got := salt.ReplaceAllString(string(part), `"salt":"SALT"`); got != tt.private[i] {
+					t.Errorf("part %d: %s\nwant %s", i, got, tt.private[i])
+				}
+				hash := sha256.Sum256(part)
+				want = strings.ReplaceAll(want, fmt.Sprint("HASH", i), base64.RawURLEncoding.EncodeToString(hash[:]))
+			}
+			if string(entry) != want {
+				t.Errorf("entry:\n%s\nwant:\n%s", entry, want)
+			}
+			named, err := private.Parts(string(entry))
+			if err != nil || len(named) != len(parts) {
+				t.Fatalf("Parts = %v, %v", named, err)
+			}
+			for i, p := range named {
+				if !p.Holds(parts[i]) || p.Holds(append(parts[i], ' ')) {
+					t.Errorf("the hash of part %d does not tell it from others", i)
+				}
+			}
+		})
 	}
 }
 
 func TestSaltsDiffer(t *testing.T) {
-	one := audit.AppendJSON(nil, fullScope(), entryID, at, audit.Entry{Action: "a.b"})
-	two := audit.AppendJSON(nil, fullScope(), entryID, at, audit.Entry{Action: "a.b"})
-	if string(one) == string(two) {
+	one, kept := audit.AppendJSON(nil, fullScope(), entryID, at, audit.Entry{Action: "a.b"})
+	two, kept2 := audit.AppendJSON(nil, fullScope(), entryID, at, audit.Entry{Action: "a.b"})
+	if string(one) == string(two) || string(kept) == string(kept2) {
 		t.Error("two entries have the same salt")
+	}
+	salts := map[string]bool{}
+	parts, _ := private.Split(kept)
+	for _, text := range append(parts, one) {
+		var s struct {
+			Salt string `json:"salt"`
+		}
+		if err := json.Unmarshal(text, &s); err != nil || salts[s.Salt] {
+			t.Errorf("%v; salts %v, %s", err, salts, s.Salt)
+		}
+		salts[s.Salt] = true
 	}
 }
 
@@ -81,11 +150,15 @@ func FuzzAppendJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		sc := scope.New(tenantID, scope.Actor{Kind: scope.ActorUser, ID: s, Name: s}).WithOrigin(scope.Origin{UserAgent: s, RequestID: s})
-		text := audit.AppendJSON(nil, sc, entryID, at, audit.Entry{
+		text, kept := audit.AppendJSON(nil, sc, entryID, at, audit.Entry{
 			Action: s, Reason: s, Target: audit.Target{Kind: "user", ID: s}, Detail: []audit.Attr{attr.Text("k", s), attr.Texts("l", []string{s, s})},
 		})
 		if !utf8.Valid(text) || bytes.ContainsAny(text, "\x00\n\r") || bytes.Contains(text, []byte(`\u0000`)) {
 			t.Fatalf("not clean: %q", text)
+		}
+		parts, err := private.Split(kept)
+		if err != nil || len(parts) > 1 || len(parts) == 1 && !json.Valid(parts[0]) {
+			t.Fatalf("private: %q, %v", kept, err)
 		}
 		var entry struct {
 			Action string `json:"action"`
@@ -138,12 +211,12 @@ func TestDenials(t *testing.T) {
 	d := audit.NewDenials(audit.DenialsOptions{Store: store.Store, PerMinute: 3})
 	ctx, hangUp := context.WithCancel(t.Context())
 	hangUp() // the client is gone: it is recorded all the same
-	denied := audit.Entry{Action: "authentication.finish", Reason: "SIGNATURE_INVALID", Target: audit.Target{Kind: "credential", ID: "x"}}
+	denied := audit.Entry{Action: "authentication.finish", Fault: "SIGNATURE_INVALID", Target: audit.Target{Kind: "credential", ID: "x"}}
 	for range 10 {
 		d.Record(ctx, acme.WithOrigin(scope.Origin{RequestID: "r"}), denied)
 	}
 	other := denied
-	other.Reason = "ORIGIN_NOT_ALLOWED"
+	other.Fault = "ORIGIN_NOT_ALLOWED"
 	d.Record(ctx, acme, other)    // another reason has a cap of its own
 	d.Record(ctx, globex, denied) // and so has another tenant
 

@@ -15,7 +15,7 @@ import (
 
 // Denials records refusals, each in a transaction of its own, since the refused
 // call's rolls back. Whoever can be refused can be refused in a loop, so each
-// minute only the first perMinute alike (one tenant, actor, action and reason) are
+// minute only the first perMinute alike (one tenant, actor, action and fault) are
 // recorded one by one; the rest are counted, and Run records each count as one entry
 // with detail.count when the minute is over. Counts are this process's: kill -9
 // loses those of the running minute.
@@ -42,9 +42,9 @@ type DenialsOptions struct {
 const maxDenialKeys = 10_000
 
 type denialKey struct {
-	tenant         uuid.UUID
-	actor          scope.Actor
-	action, reason string
+	tenant        uuid.UUID
+	actor         scope.Actor
+	action, fault string
 }
 
 // Also is what else is written of a denial, in its transaction. Both may run twice.
@@ -106,13 +106,13 @@ func (d *Denials) write(ctx context.Context, sc scope.Scope, e Entry, also func(
 		return Append(ctx, tx, e)
 	})
 	if err != nil {
-		d.log.ErrorContext(ctx, "denial not recorded", "err", err, "tenant", sc.Tenant(), "reason", e.Reason)
+		d.log.ErrorContext(ctx, "denial not recorded", "err", err, "tenant", sc.Tenant(), "reason", e.Fault)
 	}
 }
 
 // admit counts e and reports whether it is to be recorded by itself.
 func (d *Denials) admit(sc scope.Scope, e Entry, rest func(context.Context, *db.TenantTx, int) error) bool {
-	key := denialKey{tenant: sc.Tenant(), actor: sc.Actor(), action: e.Action, reason: e.Reason}
+	key := denialKey{tenant: sc.Tenant(), actor: sc.Actor(), action: e.Action, fault: e.Fault}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, ok := d.counts[key]

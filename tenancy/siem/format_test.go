@@ -44,7 +44,7 @@ func TestOCSF(t *testing.T) {
 		class string // class and activity
 	}{
 		{audit.Entry{Action: "authentication.finish", Target: audit.Target{Kind: "credential", ID: "c"}, Detail: detail(owner)}, "3002 1"},
-		{audit.Entry{Action: "authentication.finish", Outcome: audit.Denied, Reason: "CHALLENGE_UNKNOWN", Target: audit.Target{Kind: "ceremony", ID: "x"}}, "3002 1"},
+		{audit.Entry{Action: "authentication.finish", Outcome: audit.Denied, Fault: "CHALLENGE_UNKNOWN", Target: audit.Target{Kind: "ceremony", ID: "x"}}, "3002 1"},
 		{audit.Entry{Action: "session.revoke_all", Target: user}, "3002 2"},
 		{audit.Entry{Action: "user.create", Target: user}, "3001 1"},
 		{audit.Entry{Action: "user.block", Target: user, Reason: "lost"}, "3001 5"},
@@ -55,7 +55,7 @@ func TestOCSF(t *testing.T) {
 		{audit.Entry{Action: "logstream.pause", Target: audit.Target{Kind: "logstream", ID: "l"}}, "3004 12"},
 		{audit.Entry{Action: "policy.odd", Target: audit.Target{Kind: "policy", ID: "p"}, Outcome: audit.Failed, Reason: "POLICY_INVALID"}, "3004 99"},
 		{audit.Entry{Action: "evidence.download", Target: audit.Target{Kind: "evidence", ID: "e"}}, "6003 2"},
-		{audit.Entry{Action: "apikey.authenticate", Outcome: audit.Denied, Reason: "API_KEY_EXPIRED"}, "6003 99"},
+		{audit.Entry{Action: "apikey.authenticate", Outcome: audit.Denied, Fault: "API_KEY_EXPIRED"}, "6003 99"},
 	} {
 		want[fmt.Sprint(len(entries))] = tt.class
 		entries = append(entries, tt.entry)
@@ -138,7 +138,7 @@ func TestECS(t *testing.T) {
 	req.Format = siem.ECS
 	s := w.create(t, req)
 	for _, action := range []string{"authentication.finish", "session.revoke", "user.create", "credential.revoke", "member.invite", "settings.update", "evidence.download", "policy.update"} {
-		w.write(t, audit.Entry{Action: action, Outcome: audit.Denied, Reason: "WHY", Target: audit.Target{Kind: "user", ID: "u"}, Detail: detail(attr.Int("n", 1))})
+		w.write(t, audit.Entry{Action: action, Outcome: audit.Denied, Fault: "WHY", Target: audit.Target{Kind: "user", ID: "u"}, Detail: detail(attr.Int("n", 1))})
 	}
 	w.deliver(t, s.ID)
 	if len(docs) != 9 {

@@ -67,8 +67,9 @@ func (s *Service) Test(ctx context.Context, sc scope.Scope, id uuid.UUID, reason
 
 // test sends the event.
 func (d *delivery) test(ctx context.Context) (Tested, error) {
-	event := trail.Sequenced{Seq: -1, Record: trail.Record{
-		ID: uuid.New(), At: d.store.Now(), Action: "logstream.test", Outcome: audit.Success, Actor: d.sc.Actor(),
+	event := trail.Sequenced{Record: trail.Record{
+		Seq: -1,
+		ID:  uuid.New(), At: d.store.Now(), Action: "logstream.test", Outcome: audit.Success, Actor: d.sc.Actor(),
 		Target: audit.Target{Kind: "logstream", ID: d.row.ID.String()}, Detail: json.RawMessage(`{"test":true}`),
 	}}
 	t := Tested{EventID: event.ID}

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -189,51 +190,48 @@ func (s *Service) Actions(ctx context.Context, sc scope.Scope, id uuid.UUID, req
 		return page, err
 	}
 	limit := req.Limit()
-	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+	if err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		if _, err := tx.GetSupportGrant(ctx, id); db.IsNoRows(err) {
 			return ErrNotFound
 		} else if err != nil {
 			return fmt.Errorf("get support grant: %w", err)
 		}
-		last := uuid.Max
-		if before != nil {
-			last = *before
-		}
-		rows, err := tx.ListSupportAuditEntries(ctx, tenantq.ListSupportAuditEntriesParams{GrantID: id, BeforeID: last, MaxRows: int32(limit) + 1}) //nolint:gosec // at most listing.MaxPageSize
-		if err != nil {
-			return fmt.Errorf("list audit entries: %w", err)
-		}
-		page = listing.Page[Action]{}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			page.NextToken = seal(rows[limit-1].ID)
-		}
-		page.Items = make([]Action, len(rows))
-		for i, row := range rows {
-			if page.Items[i], err = read(row); err != nil {
-				return err
-			}
-		}
 		return nil
-	})
-	return page, err
+	}); err != nil {
+		return page, err
+	}
+	last := uuid.Max
+	if before != nil {
+		last = *before
+	}
+	found, err := s.trail.OfGrant(ctx, sc, id, last, limit+1)
+	if err != nil {
+		return page, err
+	}
+	if len(found) > limit {
+		found = found[:limit]
+		page.NextToken = seal(found[limit-1].ID)
+	}
+	page.Items = make([]Action, len(found))
+	for i := range found {
+		if page.Items[i], err = read(&found[i]); err != nil {
+			return page, err
+		}
+	}
+	return page, nil
 }
 
-func read(row tenantq.ListSupportAuditEntriesRow) (Action, error) {
-	var entry struct {
-		Outcome audit.Outcome `json:"outcome"`
-		Reason  string        `json:"reason"`
-		Target  audit.Target  `json:"target"`
-		Detail  struct {
-			Page string `json:"page"`
-		} `json:"detail"`
+func read(e *trail.Record) (Action, error) {
+	a := Action{ID: e.ID, At: e.At, Action: e.Action, Outcome: e.Outcome, Reason: e.Reason, Target: e.Target}
+	if e.Action != ActionView || e.Detail == nil {
+		return a, nil
 	}
-	if err := json.Unmarshal([]byte(row.Entry), &entry); err != nil { //nolint:musttag // names match whatever their case
-		return Action{}, fmt.Errorf("read audit entry %s: %w", row.ID, err)
+	var detail struct {
+		Page string `json:"page"`
 	}
-	a := Action{ID: row.ID, At: row.At, Action: row.Action, Outcome: entry.Outcome, Reason: entry.Reason, Target: entry.Target}
-	if row.Action == ActionView {
-		a.Page = entry.Detail.Page
+	if err := json.Unmarshal(e.Detail, &detail); err != nil {
+		return Action{}, fmt.Errorf("read audit entry %s: %w", e.ID, err)
 	}
+	a.Page = detail.Page
 	return a, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -143,7 +144,7 @@ func fromRow(row tenantq.SupportGrant, now time.Time) Grant {
 // Options configures a Service.
 type Options struct {
 	Store   *db.Store       // required
-	Keys    *keys.Service   // required; seals page tokens
+	Keys    *keys.Service   // required; seals page tokens, opens entries
 	Members *member.Service // required
 	Mail    *mail.Service   // nil: nobody is told by mail
 
@@ -157,6 +158,7 @@ type Options struct {
 type Service struct {
 	store   *db.Store
 	keys    *keys.Service
+	trail   *trail.Reader
 	members *member.Service
 	mail    *mail.Service
 	name    func(ctx context.Context, person uuid.UUID) (string, error)
@@ -165,7 +167,7 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, members: o.Members, mail: o.Mail, name: o.Name, rand: o.Rand}
+	s := &Service{store: o.Store, keys: o.Keys, trail: trail.NewReader(o.Store, o.Keys), members: o.Members, mail: o.Mail, name: o.Name, rand: o.Rand}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -286,7 +288,7 @@ func record(ctx context.Context, tx *db.TenantTx, g *Grant, action string, typ e
 		attr.UUID("personId", g.PersonID), attr.Text("ticket", g.Ticket), attr.Text("access", string(access)), attr.Int("minutes", int64(long/time.Minute)),
 	}
 	if err := audit.Append(ctx, tx, audit.Entry{
-		Action: action, Target: target(g.ID), Reason: reason, Detail: append([]attr.Attr{attr.Text("person", g.PersonName)}, detail...),
+		Action: action, Target: target(g.ID), Reason: reason, Detail: detail,
 	}); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/db/platformq"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/audit/audittest"
 	"github.com/biocore-id/biocore/tenancy/etag"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
@@ -695,17 +696,11 @@ func setState(t *testing.T, store *db.Store, id uuid.UUID, state string) {
 // lastAudit is the tenant's newest audit entry.
 func lastAudit(t *testing.T, store *db.Store, sc scope.Scope) map[string]any {
 	t.Helper()
-	var entry map[string]any
-	if err := store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListAuditRecords(t.Context(), 1)
-		if err != nil || len(rows) == 0 {
-			return errors.Join(err, errors.New("no entry"))
-		}
-		return json.Unmarshal([]byte(rows[0].Entry), &entry)
-	}); err != nil {
-		t.Fatal(err)
+	entries := audittest.Entries(t, store, sc, 1)
+	if len(entries) == 0 {
+		t.Fatal("no entry")
 	}
-	return entry
+	return entries[0]
 }
 
 func events(t *testing.T, store *db.Store, sc scope.Scope) []tenantq.ListEventsRow {

@@ -3,12 +3,24 @@
 SELECT pg_try_advisory_xact_lock(7163093018);
 
 -- name: ClaimEntries :many
--- The oldest entries of all tenants, taken out of the inbox. Index: audit_inbox_order.
+-- The oldest entries of all tenants but some, taken out of the inbox. Index: audit_inbox_order.
 WITH claimed AS (
-  DELETE FROM audit_inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_inbox ORDER BY id LIMIT sqlc.arg(most)))
-  RETURNING tenant_id, id, at, action, target, entry, support_grant_id
+  DELETE FROM audit_inbox WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM audit_inbox WHERE tenant_id <> ALL (sqlc.arg(not_of)::uuid[]) ORDER BY id LIMIT sqlc.arg(most)))
+  RETURNING tenant_id, id, at, action, target, entry, private, support_grant_id
 )
-SELECT tenant_id, id, at, action, target, entry, support_grant_id FROM claimed ORDER BY tenant_id, id;
+SELECT tenant_id, id, at, action, target, entry, private, support_grant_id FROM claimed ORDER BY tenant_id, id;
+
+-- name: ListSubjects :many
+-- Those of these that have a key or are erased. Index: subject_keys_pkey.
+SELECT k.tenant_id, k.subject_id, k.salt FROM subject_keys k
+JOIN (SELECT unnest(sqlc.arg(tenants)::uuid[]) AS tenant_id, unnest(sqlc.arg(subjects)::uuid[]) AS subject_id) u USING (tenant_id, subject_id);
+
+-- name: InsertSubjects :exec
+-- Keys of persons who have none; somebody erased meanwhile stays so. Index: subject_keys_pkey.
+INSERT INTO subject_keys (tenant_id, subject_id, salt)
+SELECT unnest(sqlc.arg(tenants)::uuid[]), unnest(sqlc.arg(subjects)::uuid[]), unnest(sqlc.arg(salts)::bytea[])
+ON CONFLICT (tenant_id, subject_id) DO NOTHING;
 
 -- name: OpenLogs :exec
 -- Begins the logs of tenants that have none. Index: audit_logs_pkey.
@@ -21,10 +33,10 @@ SELECT tenant_id, size, edge, sequenced_at FROM audit_logs WHERE tenant_id = ANY
 
 -- name: InsertEntries :exec
 -- Index: those of audit_entries.
-INSERT INTO audit_entries (tenant_id, seq, sequenced_at, id, at, action, target, entry, leaf, support_grant_id)
+INSERT INTO audit_entries (tenant_id, seq, sequenced_at, id, at, action, target, entry, leaf, private, support_grant_id)
 SELECT unnest(sqlc.arg(tenants)::uuid[]), unnest(sqlc.arg(seqs)::bigint[]), unnest(sqlc.arg(sequenced)::timestamptz[]), unnest(sqlc.arg(ids)::uuid[]),
   unnest(sqlc.arg(ats)::timestamptz[]), unnest(sqlc.arg(actions)::text[]), unnest(sqlc.arg(targets)::text[]), unnest(sqlc.arg(entries)::text[]),
-  unnest(sqlc.arg(leaves)::bytea[]), NULLIF(unnest(sqlc.arg(grants)::uuid[]), '00000000-0000-0000-0000-000000000000');
+  unnest(sqlc.arg(leaves)::bytea[]), unnest(sqlc.arg(privates)::bytea[]), NULLIF(unnest(sqlc.arg(grants)::uuid[]), '00000000-0000-0000-0000-000000000000');
 
 -- name: AdvanceLogs :execrows
 -- The new heads. Answers how many were still as they were read: all, or somebody else writes. Index: audit_logs_pkey.

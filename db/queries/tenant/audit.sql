@@ -1,19 +1,19 @@
 -- name: InsertAuditEntry :exec
 -- Index: audit_inbox_pkey, audit_inbox_order.
-INSERT INTO audit_inbox (id, at, action, entry, target) VALUES ($1, $2, $3, $4, $5);
+INSERT INTO audit_inbox (id, at, action, entry, private, target) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: InsertSupportAuditEntry :exec
 -- InsertAuditEntry by somebody of the staff: found again by what let them in. Index: as there.
-INSERT INTO audit_inbox (id, at, action, entry, target, support_grant_id)
-VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), sqlc.arg(target), sqlc.arg(grant_id)::uuid);
+INSERT INTO audit_inbox (id, at, action, entry, private, target, support_grant_id)
+VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), sqlc.arg(private), sqlc.arg(target), sqlc.arg(grant_id)::uuid);
 
 -- name: ListSupportAuditEntries :many
 -- What was done by one grant. Keyset by id, the newest first. Index: audit_entries_support, backwards; the inbox, which is short.
-SELECT id, at, action, entry FROM (
-  (SELECT id, at, action, entry FROM audit_inbox
+SELECT seq, id, at, action, entry, private FROM (
+  (SELECT NULL::bigint AS seq, id, at, action, entry, private FROM audit_inbox
    WHERE support_grant_id = sqlc.arg(grant_id)::uuid AND id < sqlc.arg(before_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_rows))
   UNION ALL
-  (SELECT id, at, action, entry FROM audit_entries
+  (SELECT seq, id, at, action, entry, private FROM audit_entries
    WHERE support_grant_id = sqlc.arg(grant_id)::uuid AND id < sqlc.arg(before_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_rows))) u
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
@@ -23,17 +23,17 @@ SELECT count(*) FROM audit_records WHERE action = $1;
 
 -- name: ListAuditRecords :many
 -- Newest first. Scans all of the tenant's.
-SELECT id, at, action, entry FROM audit_records ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+SELECT id, at, action, entry, private FROM audit_records ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: FindAuditEntries :many
 -- The newest first, of the max_scanned entries between the ids: what is asked of the entry
 -- itself is read out of its JSON. Index: audit_inbox_pkey and audit_entries_id, backwards.
-SELECT id, at, action, entry FROM (
+SELECT seq, id, at, action, entry, private FROM (
   SELECT * FROM (
-    (SELECT id, at, action, target, entry FROM audit_inbox
+    (SELECT NULL::bigint AS seq, id, at, action, target, entry, private FROM audit_inbox
      WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))
     UNION ALL
-    (SELECT id, at, action, target, entry FROM audit_entries
+    (SELECT seq, id, at, action, target, entry, private FROM audit_entries
      WHERE id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))) u
   ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
 WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
@@ -45,12 +45,12 @@ ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
 -- name: FindAuditEntriesOfTarget :many
 -- FindAuditEntries about one thing. Index: audit_entries_target, backwards; the inbox, which is short.
-SELECT id, at, action, entry FROM (
+SELECT seq, id, at, action, entry, private FROM (
   SELECT * FROM (
-    (SELECT id, at, action, target, entry FROM audit_inbox
+    (SELECT NULL::bigint AS seq, id, at, action, target, entry, private FROM audit_inbox
      WHERE target = sqlc.arg(target)::text AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))
     UNION ALL
-    (SELECT id, at, action, target, entry FROM audit_entries
+    (SELECT seq, id, at, action, target, entry, private FROM audit_entries
      WHERE target = sqlc.arg(target)::text AND target <> '' AND id < sqlc.arg(before_id)::uuid AND id >= sqlc.arg(from_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_scanned))) u
   ORDER BY id DESC LIMIT sqlc.arg(max_scanned)) i
 WHERE (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action)::text)
@@ -91,7 +91,7 @@ SELECT EXISTS (SELECT FROM audit_inbox WHERE id = $1);
 
 -- name: ListSequencedEntries :many
 -- A piece of the log, in its order. Index: audit_entries_pkey.
-SELECT seq, sequenced_at, entry, leaf FROM audit_entries WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) ORDER BY seq LIMIT sqlc.arg(max_rows);
+SELECT seq, sequenced_at, id, at, action, entry, leaf, private FROM audit_entries WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) ORDER BY seq LIMIT sqlc.arg(max_rows);
 
 -- name: ListAuditLeaves :many
 -- Hashes of a piece of the log, in its order. Index: audit_entries_pkey.
@@ -111,8 +111,17 @@ SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE size < sqlc.arg(
 
 -- name: ListSequencedRecords :many
 -- Entries of a piece of the log, in its order. Index: audit_entries_pkey.
-SELECT seq, sequenced_at, id, at, action, entry FROM audit_entries WHERE seq >= sqlc.arg(from_seq) ORDER BY seq LIMIT sqlc.arg(max_rows);
+SELECT seq, sequenced_at, id, at, action, entry, private FROM audit_entries WHERE seq >= sqlc.arg(from_seq) ORDER BY seq LIMIT sqlc.arg(max_rows);
 
 -- name: GetSequencedAt :one
 -- When the first entry from a number on was sequenced. Index: audit_entries_pkey.
 SELECT seq, sequenced_at FROM audit_entries WHERE seq >= sqlc.arg(from_seq) ORDER BY seq LIMIT 1;
+
+-- name: ListSubjectSalts :many
+-- Those of persons who are not erased. Index: subject_keys_pkey.
+SELECT subject_id, salt FROM subject_keys WHERE subject_id = ANY (sqlc.arg(subjects)::uuid[]) AND salt IS NOT NULL;
+
+-- name: EraseSubject :exec
+-- What is sealed of a person does not open any more, and nothing of them is kept from now on. Index: subject_keys_pkey.
+INSERT INTO subject_keys (subject_id, erased_at) VALUES (sqlc.arg(subject_id), sqlc.arg(now)::timestamptz)
+ON CONFLICT (tenant_id, subject_id) DO UPDATE SET salt = NULL, erased_at = excluded.erased_at WHERE subject_keys.erased_at IS NULL;

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
+	"github.com/biocore-id/biocore/tenancy/audit/private"
 )
 
 // Format is what a Header calls itself.
@@ -52,6 +53,14 @@ type Line struct {
 	SequencedAt time.Time   `json:"sequencedAt"`
 	Leaf        merkle.Hash `json:"leaf"` // as the log has it
 	Entry       string      `json:"entry"`
+	Private     []Private   `json:"private,omitempty"` // one for each hash that the entry names, or none at all
+}
+
+// Private is what an entry holds of one person, kept apart so that it can be erased: in clear in an export,
+// sealed in an archive, and neither once the person is erased.
+type Private struct {
+	Text   string `json:"text,omitempty"` // exactly what the entry has the hash of
+	Sealed []byte `json:"sealed,omitempty"`
 }
 
 // Finding is one way in which a bundle is not what was signed. First and Last are the numbers
@@ -210,6 +219,8 @@ func (c *check) line(l *Line) {
 		c.find(l.Seq, l.Seq, "its text is not the one that the log has hashed")
 	} else if json.Unmarshal([]byte(l.Entry), &about) != nil || about.TenantID != c.Header.TenantID {
 		c.find(l.Seq, l.Seq, "is not of this tenant")
+	} else if !holds(l) {
+		c.find(l.Seq, l.Seq, "what is private of it is not what it has the hash of")
 	}
 	if c.lost {
 		return
@@ -224,6 +235,23 @@ func (c *check) line(l *Line) {
 		c.Signed++
 		c.since, c.marks = c.edge.Size, c.marks[1:]
 	}
+}
+
+// holds reports whether what is in clear of a line is what its entry has the hash of.
+func holds(l *Line) bool {
+	if len(l.Private) == 0 {
+		return true
+	}
+	parts, err := private.Parts(l.Entry)
+	if err != nil || len(parts) != len(l.Private) {
+		return false
+	}
+	for i, p := range l.Private {
+		if p.Text != "" && !parts[i].Holds([]byte(p.Text)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *check) end() {

@@ -47,7 +47,8 @@ type Sequencer struct {
 	host  string
 
 	signers  signers
-	unsigned map[uuid.UUID]bool // logs that have grown since their checkpoint, as far as Run knows
+	unsigned map[uuid.UUID]bool      // logs that have grown since their checkpoint, as far as Run knows
+	away     map[uuid.UUID]time.Time // tenants whose keys cannot be had, and until when they are not asked for again
 
 	moved   atomic.Int64
 	lag     atomic.Int64 // nanoseconds, of the oldest entry of the last batch
@@ -58,7 +59,7 @@ type Sequencer struct {
 func New(o Options) *Sequencer {
 	s := &Sequencer{
 		store: o.Store, keys: o.Keys, log: cmp.Or(o.Log, slog.Default()), host: o.Host,
-		signers: signers{}, unsigned: map[uuid.UUID]bool{},
+		signers: signers{}, unsigned: map[uuid.UUID]bool{}, away: map[uuid.UUID]time.Time{},
 	}
 	s.drained.Store(time.Now().UnixNano())
 	return s
@@ -74,6 +75,8 @@ const (
 	searchEvery = 30 * time.Second
 	// maxPause bounds how long is waited after an error.
 	maxPause = 5 * time.Second
+	// awayFor is how long entries of a tenant wait whose keys could not be had.
+	awayFor = 5 * time.Second
 )
 
 // Stats is what a Sequencer has done since it was made.
@@ -126,7 +129,8 @@ func (s *Sequencer) Run(ctx context.Context) error {
 var errFork = errors.New("the head of a log has changed while it was locked")
 
 // Move moves one batch of the oldest entries of all tenants, and answers how many: 0 also
-// while another server is at it.
+// while another server is at it. Entries of a tenant whose keys cannot be had, because the KMS is away, wait: what
+// is private of them must be sealed. Where keys are destroyed it is left out.
 func (s *Sequencer) Move(ctx context.Context) (int, error) {
 	var moved []auditq.ClaimEntriesRow
 	var grown []uuid.UUID
@@ -135,12 +139,15 @@ func (s *Sequencer) Move(ctx context.Context) (int, error) {
 		if leads, err := tx.Lead(ctx); err != nil || !leads {
 			return err
 		}
-		rows, err := tx.ClaimEntries(ctx, most)
+		rows, err := tx.ClaimEntries(ctx, auditq.ClaimEntriesParams{NotOf: s.waiting(), Most: most})
 		if err != nil {
 			return fmt.Errorf("claim audit entries: %w", err)
 		}
 		if len(rows) == 0 {
 			return nil
+		}
+		if err := s.seal(ctx, tx, rows); err != nil {
+			return err
 		}
 		moved = rows
 		grown, err = appendAll(ctx, tx, rows)
@@ -152,7 +159,7 @@ func (s *Sequencer) Move(ctx context.Context) (int, error) {
 	for _, tenant := range grown {
 		s.unsigned[tenant] = true
 	}
-	if len(moved) < most {
+	if len(moved) < most && len(s.away) == 0 {
 		s.drained.Store(time.Now().UnixNano())
 	}
 	if len(moved) > 0 {
@@ -190,7 +197,7 @@ func appendAll(ctx context.Context, tx *db.AuditTx, rows []auditq.ClaimEntriesRo
 		leaf := merkle.Leaf(h.edge.Size, row.Entry)
 		p.Tenants, p.Seqs, p.Sequenced, p.Ids = append(p.Tenants, row.TenantID), append(p.Seqs, h.edge.Size), append(p.Sequenced, h.time), append(p.Ids, row.ID)
 		p.Ats, p.Actions, p.Targets, p.Entries = append(p.Ats, row.At), append(p.Actions, row.Action), append(p.Targets, row.Target), append(p.Entries, row.Entry)
-		p.Leaves = append(p.Leaves, leaf[:])
+		p.Leaves, p.Privates = append(p.Leaves, leaf[:]), append(p.Privates, row.Private)
 		grant := uuid.Nil
 		if row.SupportGrantID != nil {
 			grant = *row.SupportGrantID

@@ -31,18 +31,18 @@ type world struct {
 	*dbtest.Store
 	keys  *keys.Service
 	kms   keys.KMS
+	file  string // of the KMS
 	super *pgx.Conn
 }
 
 // newWorld has a database of its own: a sequencer moves the entries of all tenants.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{Store: dbtest.Fresh(t)}
-	file := filepath.Join(t.TempDir(), "kms.key")
-	if err := kms.CreateLocal(file); err != nil {
+	w := &world{Store: dbtest.Fresh(t), file: filepath.Join(t.TempDir(), "kms.key")}
+	if err := kms.CreateLocal(w.file); err != nil {
 		t.Fatal(err)
 	}
-	k, err := kms.OpenLocal(file)
+	k, err := kms.OpenLocal(w.file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func (w *world) append(t testing.TB, sc scope.Scope, n int) {
 		n -= some
 		if err := w.InTenant(context.WithoutCancel(t.Context()), sc, func(tx *db.TenantTx) error {
 			for range some {
-				e := audit.Entry{Action: "user.update", Target: audit.Target{Kind: "user", ID: uuid.NewString()}, Detail: []audit.Attr{attr.Text("note", "x")}}
+				e := audit.Entry{Action: "user.update", Target: audit.Target{Kind: "user", ID: uuid.NewString()}, Reason: "words", Detail: []audit.Attr{attr.Text("note", "x")}}
 				if err := audit.Append(context.WithoutCancel(t.Context()), tx, e); err != nil {
 					return err
 				}
@@ -340,6 +340,64 @@ func TestKeysAreAway(t *testing.T) {
 		t.Errorf("Run = %v", err)
 	}
 	w.judge(t, sc)
+}
+
+// awayKMS is a KMS that can be away.
+type awayKMS struct {
+	keys.KMS
+	away bool
+}
+
+// Unwrap fails while it is away.
+func (k *awayKMS) Unwrap(ctx context.Context, name string, wrapped, ad []byte) ([]byte, error) {
+	if k.away {
+		return nil, errors.New("the KMS is away")
+	}
+	return k.KMS.Unwrap(ctx, name, wrapped, ad)
+}
+
+// What is private is not moved before it can be sealed: while the KMS is away, entries of tenants whose keys a
+// server has not opened wait, and nobody waits for them.
+func TestNothingIsMovedInClear(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.tenant(t), w.tenant(t)
+	k := &awayKMS{KMS: w.kms}
+	w.keys = keys.New(keys.Options{Store: w.Store.Store, KMS: k}) // a server that has just started
+	s := w.sequencer(w.Store.Store)
+	say := func(sc scope.Scope) {
+		t.Helper()
+		if err := w.InTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+			return audit.Append(t.Context(), tx, audit.Entry{Action: "user.update", Reason: "words"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.keys.Ring(t.Context(), globex); err != nil { // which it has opened
+		t.Fatal(err)
+	}
+	k.away = true
+	say(acme)
+	say(globex)
+	for range 3 { // the first learns it
+		_, _ = s.Move(t.Context())
+	}
+	var acmes, globexes int
+	if err := w.super.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE tenant_id = $1), count(*) FILTER (WHERE tenant_id = $2) FROM audit_inbox`,
+		acme.Tenant(), globex.Tenant()).Scan(&acmes, &globexes); err != nil || acmes == 0 || globexes != 0 {
+		t.Fatalf("%d of acme wait, %d of globex, %v", acmes, globexes, err)
+	}
+	k.away = false
+	s = w.sequencer(w.Store.Store) // which has not learnt that it should wait
+	drain(t, s)
+	if n := w.waiting(t); n != 0 {
+		t.Errorf("%d wait", n)
+	}
+	var told int
+	if err := w.super.QueryRow(t.Context(), "SELECT count(*) FROM audit_entries WHERE position('words'::bytea IN private) > 0 OR action = 'user.update' AND length(private) < 60").Scan(&told); err != nil || told != 0 {
+		t.Errorf("%d were not sealed, %v", told, err)
+	}
+	w.judge(t, acme)
+	w.judge(t, globex)
 }
 
 func eventually(t *testing.T, what string, reached func() bool) {

@@ -39,29 +39,50 @@ func (r *Reader) Export(ctx context.Context, sc scope.Scope, from int64, w io.Wr
 	if err != nil {
 		return err
 	}
+	ring, err := r.keys.Ring(ctx, sc)
+	if err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
 	out, err := bundle.NewWriter(w, h)
 	if err != nil {
 		return err
 	}
 	for next := h.From; next < h.To; {
 		var rows []tenantq.ListSequencedEntriesRow
+		var opened [][]Private
 		if err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-			rows, err = tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: next, ToSeq: h.To, MaxRows: listing.MaxPageSize})
+			if rows, err = tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: next, ToSeq: h.To, MaxRows: listing.MaxPageSize}); err != nil {
+				return fmt.Errorf("list audit entries: %w", err)
+			}
+			opened, err = OpenPrivate(ctx, tx, ring, found(rows))
 			return err
 		}); err != nil {
-			return fmt.Errorf("list audit entries: %w", err)
+			return err
 		}
 		if len(rows) == 0 {
 			return nil // what is missing, the bundle's check tells
 		}
-		for _, row := range rows {
-			if err := out.Write(bundle.Line{Seq: row.Seq, SequencedAt: row.SequencedAt, Leaf: merkle.Hash(row.Leaf), Entry: row.Entry}); err != nil {
+		for i, row := range rows {
+			line := bundle.Line{Seq: row.Seq, SequencedAt: row.SequencedAt, Leaf: merkle.Hash(row.Leaf), Entry: row.Entry}
+			for _, p := range opened[i] {
+				line.Private = append(line.Private, bundle.Private{Text: p.Text})
+			}
+			if err := out.Write(line); err != nil {
 				return err
 			}
 		}
 		next = rows[len(rows)-1].Seq + 1
 	}
 	return nil
+}
+
+func found(rows []tenantq.ListSequencedEntriesRow) []tenantq.FindAuditEntriesRow {
+	out := make([]tenantq.FindAuditEntriesRow, len(rows))
+	for i := range rows {
+		row := &rows[i]
+		out[i] = tenantq.FindAuditEntriesRow{Seq: &row.Seq, ID: row.ID, At: row.At, Action: row.Action, Entry: row.Entry, Private: row.Private}
+	}
+	return out
 }
 
 func header(ctx context.Context, tx *db.TenantTx, from int64) (bundle.Header, error) {

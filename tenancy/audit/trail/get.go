@@ -13,8 +13,12 @@ import (
 
 // Get returns one entry, wherever it is. ErrNotFound.
 func (r *Reader) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Record, error) {
+	ring, err := r.keys.Ring(ctx, sc)
+	if err != nil {
+		return Record{}, fmt.Errorf("keys: %w", err)
+	}
 	var rec Record
-	err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+	err = r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		rows, err := tx.FindAuditEntries(ctx, tenantq.FindAuditEntriesParams{
 			FromID: id, BeforeID: after(id), MaxScanned: 1, MaxRows: 1, Since: minTime, Until: maxTime,
 		})
@@ -24,7 +28,10 @@ func (r *Reader) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Record,
 		if len(rows) == 0 {
 			return ErrNotFound
 		}
-		rec, err = read(rows[0])
+		all, err := records(ctx, tx, ring, rows)
+		if err == nil {
+			rec = all[0]
+		}
 		return err
 	})
 	return rec, err

@@ -14,26 +14,34 @@ import (
 type Sequenced struct {
 	Record
 
-	Seq         int64     // from 0 on, without gaps
 	SequencedAt time.Time // does not go back as Seq grows
 }
 
 // Sequenced returns up to limit entries of the log from number from on, in its order; none at the end
 // of the log. A first number above from says that those between are archived: they are no longer here.
 func (r *Reader) Sequenced(ctx context.Context, sc scope.Scope, from int64, limit int) ([]Sequenced, error) {
+	ring, err := r.keys.Ring(ctx, sc)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
 	var out []Sequenced
-	err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListSequencedRecords(ctx, tenantq.ListSequencedRecordsParams{FromSeq: from, MaxRows: int32(limit)}) //nolint:gosec // a page
+	err = r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		found, err := tx.ListSequencedRecords(ctx, tenantq.ListSequencedRecordsParams{FromSeq: from, MaxRows: int32(limit)}) //nolint:gosec // a page
 		if err != nil {
 			return fmt.Errorf("list sequenced audit entries: %w", err)
 		}
-		out = make([]Sequenced, len(rows))
-		for i, row := range rows {
-			rec, err := read(tenantq.FindAuditEntriesRow{ID: row.ID, At: row.At, Action: row.Action, Entry: row.Entry})
-			if err != nil {
-				return err
-			}
-			out[i] = Sequenced{Record: rec, Seq: row.Seq, SequencedAt: row.SequencedAt}
+		rows := make([]tenantq.FindAuditEntriesRow, len(found))
+		for i := range found {
+			row := &found[i]
+			rows[i] = tenantq.FindAuditEntriesRow{Seq: &row.Seq, ID: row.ID, At: row.At, Action: row.Action, Entry: row.Entry, Private: row.Private}
+		}
+		all, err := records(ctx, tx, ring, rows)
+		if err != nil {
+			return err
+		}
+		out = make([]Sequenced, len(all))
+		for i := range all {
+			out[i] = Sequenced{Record: all[i], SequencedAt: found[i].SequencedAt}
 		}
 		return nil
 	})

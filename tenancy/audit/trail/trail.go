@@ -38,14 +38,32 @@ type Record struct {
 	// JSON objects, nil for none: members as the action has them.
 	Before, After, Detail json.RawMessage
 
-	// Entry is the text that the log hashes, byte for byte, with its salt.
-	Entry string
+	Seq int64 // its number in the log; -1 while it waits
+
+	// Entry is the text that the log hashes, byte for byte, with its salt. Names, address, user agent and a
+	// person's words are not in it: Private has them, one text for each hash that it names.
+	Entry   string
+	Private []Private
 }
 
-// Reader reads entries. It is safe for concurrent use.
-//
-// Entries are read from the inbox. When they are sequenced into the tenant's log, it is
-// this type that reads both: what it is asked and answers holds nothing of where an entry is.
+// Private is what an entry holds of one person, or of nobody in particular.
+type Private struct {
+	Subject uuid.UUID // Nil: the tenant
+	State   PrivateState
+	Text    string // exactly what the entry has the hash of; empty unless it is there
+}
+
+// PrivateState says what has become of it.
+type PrivateState string
+
+// The states.
+const (
+	PrivateKept    PrivateState = "kept"
+	PrivateErased  PrivateState = "erased"  // with the person
+	PrivateDamaged PrivateState = "damaged" // it does not open, or is not what the entry has the hash of
+)
+
+// Reader reads entries, of the inbox and of the log. It is safe for concurrent use.
 type Reader struct {
 	store *db.Store
 	keys  *keys.Service
@@ -98,11 +116,8 @@ func (r *Reader) List(ctx context.Context, sc scope.Scope, req listing.Request) 
 			rows = rows[:limit]
 			page.NextToken = listing.Seal(ring, query, rows[limit-1].ID[:])
 		}
-		page.Items = make([]Record, len(rows))
-		for i, row := range rows {
-			if page.Items[i], err = read(row); err != nil {
-				return err
-			}
+		if page.Items, err = records(ctx, tx, ring, rows); err != nil {
+			return err
 		}
 		if more {
 			return nil
@@ -230,32 +245,4 @@ func value(e listing.Exact) *string {
 		return nil
 	}
 	return &e.Value
-}
-
-// read parses an entry. One of a later version is answered with what its columns say.
-func read(row tenantq.FindAuditEntriesRow) (Record, error) {
-	rec := Record{ID: row.ID, At: row.At, Action: row.Action, Entry: row.Entry}
-	type who struct{ Kind, ID, Name string }
-	var e struct {
-		V                             int
-		Outcome, Reason               string
-		Actor, OnBehalfOf             who
-		Target                        audit.Target
-		Address                       string
-		UserAgent, RequestID, TraceID string
-		Before, After, Detail         json.RawMessage
-	}
-	if err := json.Unmarshal([]byte(row.Entry), &e); err != nil { //nolint:musttag // names match whatever their case
-		return rec, fmt.Errorf("audit entry %s: %w", row.ID, err)
-	}
-	if e.V > audit.Version {
-		return rec, nil
-	}
-	rec.Outcome, rec.Reason, rec.Target = audit.Outcome(e.Outcome), e.Reason, e.Target
-	rec.Actor = scope.Actor{Kind: scope.ActorKind(e.Actor.Kind), ID: e.Actor.ID, Name: e.Actor.Name}
-	rec.OnBehalfOf = scope.Actor{Kind: scope.ActorKind(e.OnBehalfOf.Kind), ID: e.OnBehalfOf.ID, Name: e.OnBehalfOf.Name}
-	rec.Address, _ = netip.ParseAddr(e.Address) // absent: invalid
-	rec.UserAgent, rec.RequestID, rec.TraceID = e.UserAgent, e.RequestID, e.TraceID
-	rec.Before, rec.After, rec.Detail = e.Before, e.After, e.Detail
-	return rec, nil
 }
