@@ -432,6 +432,11 @@ func TestExportIsOfOneMoment(t *testing.T) {
 	}
 }
 
+// support is somebody of the staff whom the tenant has let in.
+func support(tenant uuid.UUID, acts bool) scope.Scope {
+	return scope.ForSupport(tenant, uuid.New(), "Sam", scope.Support{GrantID: uuid.New(), Acts: acts, By: scope.Actor{Kind: scope.ActorOperator, ID: "o", Name: "Ana"}})
+}
+
 func TestWhoMayExport(t *testing.T) {
 	d := newDepot(t)
 	acme, globex := d.Tenant(t), d.Tenant(t)
@@ -459,7 +464,7 @@ func TestWhoMayExport(t *testing.T) {
 		"nobody's":               {platform, nobody, archive.ErrTenant},
 		"nobody's, by a tenant":  {globex, nobody, archive.ErrTenant},
 		"the reserved tenant":    {platform, scope.PlatformTenant, archive.ErrTenant},
-		"somebody of the staff":  {scope.ForSupport(acme.Tenant(), nobody, "Sam", scope.Support{Acts: true}), acme.Tenant(), archive.ErrTenant},
+		"somebody of the staff":  {support(acme.Tenant(), true), acme.Tenant(), archive.ErrTenant},
 		"nobody's, by no tenant": {platform, uuid.Nil, archive.ErrTenant},
 	} {
 		if _, err := d.Start(t.Context(), tt.sc, archive.StartRequest{Tenant: tt.tenant, Reason: "x"}); !errors.Is(err, tt.want) {
@@ -482,6 +487,16 @@ func TestWhoMayExport(t *testing.T) {
 	}
 	if _, err := d.Download(t.Context(), platform, acme.Tenant(), e.ID); !errors.Is(err, archive.ErrOwnKeys) {
 		t.Errorf("Download by the platform = %v", err)
+	}
+	// Access for support opens no archive, whatever it may do.
+	for _, acts := range []bool{false, true} {
+		sc := support(acme.Tenant(), acts)
+		if down, err := d.Download(t.Context(), sc, acme.Tenant(), e.ID); !errors.Is(err, archive.ErrTenant) || down != nil {
+			t.Errorf("Download by somebody of the staff = %v", err)
+		}
+	}
+	if n := d.AuditCount(t, acme, "export.download"); n != 0 {
+		t.Errorf("%d entries of downloads that were refused", n)
 	}
 	// With its id, under one's own name and under the other's.
 	for _, tenant := range []uuid.UUID{acme.Tenant(), globex.Tenant()} {

@@ -109,6 +109,37 @@ func TestSlowAttemptLosesToAnother(t *testing.T) {
 	}
 }
 
+// What an attempt is told of its loss at the very end, when its last part is there, it takes as
+// well: an archive that was cancelled, or is another attempt's, is not finished, and no entry says
+// that it is.
+func TestLostAttemptDoesNotFinish(t *testing.T) {
+	d := newDepot(t)
+	acme := d.large(t)
+	e := d.start(t, acme)
+	d.upTo(t, acme, "sessions", func() { panic("killed") })
+	func() {
+		defer func() { _ = recover() }()
+		_ = d.Maintain(t.Context(), acme)
+	}()
+	unfinished := func(what string, attempt int, want archive.State) {
+		t.Helper()
+		if err := d.Finish(t.Context(), acme, e.ID, attempt); !errors.Is(err, archive.ErrLost) {
+			t.Errorf("%s: finish = %v", what, err)
+		}
+		if got := d.state(t, acme, e.ID); got.State != want || got.SHA256 != "" {
+			t.Errorf("%s: %+v", what, got)
+		}
+		if n := d.AuditCount(t, acme, "export.finish"); n != 0 {
+			t.Errorf("%s: %d entries of its end", what, n)
+		}
+	}
+	unfinished("another attempt", 2, archive.Running)
+	if _, err := d.Cancel(t.Context(), acme, archive.CancelRequest{Tenant: acme.Tenant(), ID: e.ID, Reason: "a mistake"}); err != nil {
+		t.Fatal(err)
+	}
+	unfinished("a cancelled one", 1, archive.Cancelled)
+}
+
 // A server that stops breaks its attempt off and says so: another goes on at once.
 func TestStoppingServerHandsOver(t *testing.T) {
 	d := newDepot(t)

@@ -1,14 +1,26 @@
 package archive
 
 import (
+	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
+
+// ErrLost ends an attempt that is nobody's any more.
+var ErrLost = errLost
 
 // Tune makes parts of an archive small, and attempts short.
 func (s *Service) Tune(partBytes int, longest time.Duration) {
 	s.partBytes, s.longest = partBytes, longest
+}
+
+// Finish notes an empty archive as that of the attempt.
+func (s *Service) Finish(ctx context.Context, sc scope.Scope, id uuid.UUID, attempt int) error {
+	return s.finish(ctx, sc, id, attempt, 0, &partWriter{hash: sha256.New()})
 }
 
 // OnPage is called after each page of a table that an attempt reads.

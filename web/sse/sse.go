@@ -5,6 +5,7 @@ package sse
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,8 +18,8 @@ import (
 )
 
 const (
-	// beatEvery is how long a stream is silent before it says that it is there: proxies cut
-	// what is silent for half a minute.
+	// beatEvery is how long a stream is silent before it says that it is there, unless it is told
+	// otherwise: proxies cut what is silent for half a minute.
 	beatEvery = 15 * time.Second
 	// askEvery is how often it is asked whether the reader still may. What was taken away is
 	// known to every server within a second.
@@ -44,6 +45,8 @@ type Stream struct {
 	// May reports whether the reader still may read: its error ends the stream.
 	May func(ctx context.Context) error
 	Log *slog.Logger
+	// BeatEvery is how long it is silent before it says that it is there; 0: 15 seconds.
+	BeatEvery time.Duration
 }
 
 // end is the last event of a stream that has not been cut off.
@@ -89,6 +92,7 @@ func Serve(w http.ResponseWriter, r *http.Request, s Stream) {
 
 // run tells until the stream ends: nil when the reader has gone.
 func (s *Stream) run(ctx context.Context, out *writer) error {
+	beat := cmp.Or(s.BeatEvery, beatEvery)
 	asked, told := time.Now(), time.Now()
 	for {
 		messages, err := s.Next(ctx)
@@ -104,7 +108,7 @@ func (s *Stream) run(ctx context.Context, out *writer) error {
 		for _, m := range messages {
 			out.add(m)
 		}
-		if len(messages) == 0 && time.Since(told) >= beatEvery {
+		if len(messages) == 0 && time.Since(told) >= beat {
 			out.buf.WriteString(":\n\n")
 		}
 		if out.buf.Len() == 0 {

@@ -69,6 +69,41 @@ func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
 	}
 }
 
+// A stream with nothing to tell says now and then that it is there, in a comment, which no reader
+// takes for an event; not each time that there was nothing, and not beside what it tells.
+func TestASilentStreamBeats(t *testing.T) {
+	const every = 50 * time.Millisecond
+	began := time.Now()
+	_, lines := serve(t, sse.Stream{BeatEvery: every, Next: func(ctx context.Context) ([]sse.Message, error) {
+		switch since := time.Since(began); {
+		case since > 10*every:
+			return nil, errOver
+		case since > 8*every:
+			return []sse.Message{{Name: "thing", Data: []byte("1")}}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(every / 10):
+			return nil, nil
+		}
+	}})
+	beats, told := 0, false
+	for lines.Scan() {
+		switch line := lines.Text(); {
+		case line == ":" && told:
+			t.Error("it beats although it tells")
+		case line == ":":
+			beats++
+		case line == "event: thing":
+			told = true
+		}
+	}
+	if beats == 0 || beats > int(time.Since(began)/every) || !told {
+		t.Errorf("%d beats in %v, told = %t", beats, time.Since(began), told)
+	}
+}
+
 // Who may not read any more is told nothing more, and why.
 func TestAStreamEndsWhenItsReaderMayNot(t *testing.T) {
 	secret := []sse.Message{{Name: "thing", Data: []byte(`"secret"`)}}
