@@ -291,11 +291,10 @@ func (c *Console) editDashboard(w http.ResponseWriter, r *http.Request, v *visit
 
 // formState is what a form has beside a board.
 type formState struct {
-	title, etag     string
-	problem         *ui.Problem
-	theirs          string
-	typed           string
-	deletionProblem *ui.Problem
+	title, etag string
+	problem     *ui.Problem
+	theirs      string
+	deletion    ui.Act // what was typed to delete it
 }
 
 func (c *Console) showForm(w http.ResponseWriter, r *http.Request, v *visit, p *place, code int, d *dashboard.Dashboard, charts []dashboard.Chart, state formState) {
@@ -304,8 +303,8 @@ func (c *Console) showForm(w http.ResponseWriter, r *http.Request, v *visit, p *
 		Board: here, ETag: state.etag, Problem: state.problem, Theirs: state.theirs, Full: len(charts) >= maxBoardCharts,
 		Title: ui.Input{ID: "title", Name: "title", Label: "Title", Value: state.title, Max: 80, Problem: state.problem},
 		Delete: ui.Act{
-			ID: "delete", Action: here + "/delete", Title: "Delete this dashboard", Confirm: d.Title, Typed: state.typed, NoReason: true, NoPasskey: true,
-			Button: "delete", Danger: true, Problem: state.deletionProblem,
+			ID: "delete", Action: here + "/delete", Title: "Delete this dashboard", Confirm: d.Title, Typed: state.deletion.Typed, Reason: state.deletion.Reason,
+			Button: "delete", Danger: true, Fresh: freshUntil(v), Problem: state.deletion.Problem,
 			Effects: []ui.Effect{{Icon: "trash", Text: "It is gone for everybody, and its address leads nowhere"}, {Icon: "info", Text: "The statistics that it shows stay"}},
 		},
 	}
@@ -452,13 +451,18 @@ func (c *Console) deleteDashboard(w http.ResponseWriter, r *http.Request, v *vis
 		c.fail(w, r, v, err)
 		return
 	}
-	if typed := r.PostFormValue("confirm"); typed != d.Title {
-		problem := ui.Problem{Title: "Nothing was deleted", Message: "Type the title exactly as it stands above.", Field: "confirm"}
-		c.showForm(w, r, v, p, http.StatusUnprocessableEntity, &d, d.Charts, formState{title: d.Title, etag: d.ETag, typed: typed, deletionProblem: &problem})
-		return
+	act := actOf(r)
+	if act.Typed != d.Title {
+		err = errTyped
+	} else {
+		err = sensitive(v, act.Reason)
 	}
-	if err := c.dashboards.Delete(r.Context(), p.sc, d.ID, d.ETag); err != nil {
-		c.fail(w, r, v, err)
+	if err == nil {
+		err = c.dashboards.Delete(r.Context(), p.sc, dashboard.DeleteRequest{ID: d.ID, Reason: act.Reason, IfMatch: d.ETag})
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		act.Problem = problem
+		c.showForm(w, r, v, p, code, &d, d.Charts, formState{title: d.Title, etag: d.ETag, deletion: act})
 		return
 	}
 	c.done(w, r, "board-deleted", p.base+"/dashboards")

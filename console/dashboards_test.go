@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
@@ -83,11 +85,33 @@ func TestDashboards(t *testing.T) {
 		t.Errorf("saved %+v", d)
 	}
 
-	if res := ana.form(t, path+"/delete", "confirm", "evening"); res.StatusCode != http.StatusUnprocessableEntity {
-		t.Errorf("delete without the title = %d", res.StatusCode)
+	// It is deleted by its title, a reason and a fresh passkey, and what was typed stays until then.
+	for _, tt := range []struct {
+		confirm, reason, wants string
+	}{
+		{"evening", "nobody looks", `value="nobody looks"`}, {"Evening", "", `id="delete-reason-error"`}, {"Evening", " ", `value="Evening"`},
+		{"Evening", strings.Repeat("x", 257), `id="delete-reason-error"`},
+	} {
+		if res := ana.form(t, path+"/delete", "confirm", tt.confirm, "reason", tt.reason); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, tt.wants) {
+			t.Errorf("delete by %q for %q = %d", tt.confirm, tt.reason, res.StatusCode)
+		}
 	}
-	if res := ana.form(t, path+"/delete", "confirm", "Evening"); res.StatusCode != http.StatusSeeOther {
+	s.grow(t)
+	if res := ana.form(t, path+"/delete", "confirm", "Evening", "reason", "nobody looks"); res.StatusCode != http.StatusForbidden || !strings.Contains(res.body, "Your passkey is needed first") {
+		t.Errorf("delete by a stale passkey = %d", res.StatusCode)
+	}
+	if up := ana.use(t, "/console/stepup", ""); up.status != http.StatusOK {
+		t.Fatal(up)
+	}
+	if s.first(t, acme).Title != "Evening" {
+		t.Error("what was refused has deleted it")
+	}
+	if res := ana.form(t, path+"/delete", "confirm", "Evening", "reason", "nobody looks"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d", res.StatusCode)
+	}
+	entries, err := trail.NewReader(s.store.Store, s.keys).List(t.Context(), acme, listing.Request{Filter: "action = dashboard.delete"})
+	if err != nil || len(entries.Items) != 1 || entries.Items[0].Reason != "nobody looks" {
+		t.Errorf("entries of the deletion = %+v, %v", entries.Items, err)
 	}
 	if res := ana.get(t, path); res.StatusCode != http.StatusNotFound {
 		t.Errorf("what is deleted = %d, want 404", res.StatusCode)

@@ -34,7 +34,7 @@ func (c *Console) platformRoutes(mux *http.ServeMux) {
 }
 
 const (
-	tenantsPath   = platformBase + "/tenants"
+	tenantsPath = platformBase + "/tenants"
 	// Under tenantsPath these would be in the way of a slug.
 	tenantsExport = platformBase + "/export/tenants"
 	newTenantPath = platformBase + "/new/tenant"

@@ -145,7 +145,7 @@ func effects() []effect {
 			return "PUT", "/admin/v1/dashboards/" + w.dashboard(t, c), c.secret, map[string]any{"title": "Evening"}
 		}, "dashboard.update", false, ""},
 		{adminv1connect.DashboardServiceDeleteDashboardProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
-			return "DELETE", "/admin/v1/dashboards/" + w.dashboard(t, c), c.secret, nil
+			return "DELETE", "/admin/v1/dashboards/" + w.dashboard(t, c) + "?reason=over", c.secret, nil
 		}, "dashboard.delete", false, ""},
 		{adminv1connect.AttestationRootServiceCreateAttestationRootProcedure, func(t *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/attestationRoots", c.secret, map[string]any{"name": "Fleet", "certificate": rootPEM(fleet(t, uuid.New()))}

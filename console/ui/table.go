@@ -206,20 +206,15 @@ type Act struct {
 	Confirm string // what must be typed for it to be done; empty for nothing
 	Typed   string // what was typed
 	Reason  string // what was typed
-	// NoReason and NoPasskey are for acts that need none.
-	NoReason, NoPasskey bool
-	Button              string // "revoke": the button says "Confirm with passkey and revoke"
-	Danger              bool
-	Cancel              string // address to go back to; empty for no button
-	Files               bool   // the form has fields for files
-	Fresh               string // until when the passkey counts as fresh, RFC 3339
-	Problem             *Problem
+	Button  string // "revoke": the button says "Confirm with passkey and revoke"
+	Danger  bool
+	Cancel  string // address to go back to; empty for no button
+	Files   bool   // the form has fields for files
+	Fresh   string // until when the passkey counts as fresh, RFC 3339
+	Problem *Problem
 }
 
 func (a Act) label() string {
-	if a.NoPasskey {
-		return Upper(a.Button)
-	}
 	return "Confirm with passkey and " + a.Button
 }
 

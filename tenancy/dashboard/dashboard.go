@@ -27,6 +27,7 @@ var (
 	ErrNotFound = fault.New(fault.NotFound, "DASHBOARD_UNKNOWN", "no such dashboard")
 	ErrTitle    = fault.New(fault.Invalid, "DASHBOARD_TITLE_INVALID", "a title has 1 to 80 characters that can be seen")
 	ErrChart    = fault.New(fault.Invalid, "DASHBOARD_CHART_INVALID", "a chart has a title, a metric, a range, a step that fits, a kind, and a width of 1 to 3")
+	ErrReason   = fault.New(fault.Invalid, "REASON_REQUIRED", "say why: a reason of 1 to 256 characters")
 	ErrTooMany  = fault.New(fault.Precondition, "TOO_MANY_DASHBOARDS", "there are 100 dashboards, which is the limit: delete one first")
 )
 
@@ -162,7 +163,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, title string, char
 			return err
 		}
 		tx.Result(out)
-		return record(ctx, tx, "dashboard.create", event.DashboardCreated, &out)
+		return record(ctx, tx, "dashboard.create", event.DashboardCreated, &out, "")
 	})
 	return out, err
 }
@@ -194,18 +195,28 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 			return err
 		}
 		tx.Result(out)
-		return record(ctx, tx, "dashboard.update", event.DashboardUpdated, &out)
+		return record(ctx, tx, "dashboard.update", event.DashboardUpdated, &out, "")
 	})
 	return out, err
 }
 
-// Delete removes a board, for everybody. ErrNotFound, etag.ErrMismatch.
-func (s *Service) Delete(ctx context.Context, sc scope.Scope, id uuid.UUID, ifMatch string) error {
+// DeleteRequest names a board that is to be removed.
+type DeleteRequest struct {
+	ID      uuid.UUID
+	Reason  string // for the audit log: up to 256 characters, or empty
+	IfMatch string // the etag that the caller has read; empty: whatever it is
+}
+
+// Delete removes a board, for everybody. ErrNotFound, ErrReason, etag.ErrMismatch.
+func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest) error {
+	if req.Reason != "" && !audit.IsReason(req.Reason) {
+		return ErrReason
+	}
 	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-		if err := lock(ctx, tx, id, ifMatch); err != nil {
+		if err := lock(ctx, tx, req.ID, req.IfMatch); err != nil {
 			return err
 		}
-		row, err := tx.GetDashboard(ctx, id)
+		row, err := tx.GetDashboard(ctx, req.ID)
 		if err != nil {
 			return fmt.Errorf("get dashboard: %w", err)
 		}
@@ -213,11 +224,11 @@ func (s *Service) Delete(ctx context.Context, sc scope.Scope, id uuid.UUID, ifMa
 		if err != nil {
 			return err
 		}
-		if err := tx.DeleteDashboard(ctx, id); err != nil {
+		if err := tx.DeleteDashboard(ctx, req.ID); err != nil {
 			return fmt.Errorf("delete dashboard: %w", err)
 		}
 		tx.Result(was)
-		return record(ctx, tx, "dashboard.delete", event.DashboardDeleted, &was)
+		return record(ctx, tx, "dashboard.delete", event.DashboardDeleted, &was, req.Reason)
 	})
 }
 
@@ -295,9 +306,9 @@ func (c Chart) check(i int) (Chart, error) {
 }
 
 // record leaves what a change leaves: an audit entry, an event.
-func record(ctx context.Context, tx *db.TenantTx, action string, typ event.Type, d *Dashboard) error {
+func record(ctx context.Context, tx *db.TenantTx, action string, typ event.Type, d *Dashboard, reason string) error {
 	detail := []attr.Attr{attr.Text("title", d.Title), attr.Int("charts", int64(len(d.Charts)))}
-	if err := audit.Append(ctx, tx, audit.Entry{Action: action, Target: audit.Target{Kind: "dashboard", ID: d.ID.String()}, Detail: detail}); err != nil {
+	if err := audit.Append(ctx, tx, audit.Entry{Action: action, Target: audit.Target{Kind: "dashboard", ID: d.ID.String()}, Reason: reason, Detail: detail}); err != nil {
 		return err
 	}
 	return event.Append(ctx, tx, event.Event{Type: typ, Data: []attr.Attr{attr.UUID("dashboardId", d.ID)}})

@@ -36,7 +36,7 @@ func TestLife(t *testing.T) {
 	if _, err := svc.Update(t.Context(), globex, dashboard.UpdateRequest{ID: made.ID, Title: "mine"}); !errors.Is(err, dashboard.ErrNotFound) {
 		t.Errorf("Update of another tenant's = %v", err)
 	}
-	if err := svc.Delete(t.Context(), globex, made.ID, ""); !errors.Is(err, dashboard.ErrNotFound) {
+	if err := svc.Delete(t.Context(), globex, dashboard.DeleteRequest{ID: made.ID}); !errors.Is(err, dashboard.ErrNotFound) {
 		t.Errorf("Delete of another tenant's = %v", err)
 	}
 	if list, err := svc.List(t.Context(), globex); err != nil || len(list) != 0 {
@@ -50,13 +50,16 @@ func TestLife(t *testing.T) {
 	if _, err := svc.Update(t.Context(), acme, dashboard.UpdateRequest{ID: made.ID, Title: "Late", IfMatch: made.ETag}); !errors.Is(err, etag.ErrMismatch) {
 		t.Errorf("Update of what has changed = %v, want %v", err, etag.ErrMismatch)
 	}
-	if err := svc.Delete(t.Context(), acme, made.ID, made.ETag); !errors.Is(err, etag.ErrMismatch) {
+	if err := svc.Delete(t.Context(), acme, dashboard.DeleteRequest{ID: made.ID, IfMatch: made.ETag}); !errors.Is(err, etag.ErrMismatch) {
 		t.Errorf("Delete of what has changed = %v, want %v", err, etag.ErrMismatch)
+	}
+	if err := svc.Delete(t.Context(), acme, dashboard.DeleteRequest{ID: made.ID, Reason: strings.Repeat("x", 257)}); !errors.Is(err, dashboard.ErrReason) {
+		t.Errorf("Delete for a long reason = %v", err)
 	}
 	if got, err := svc.Get(t.Context(), acme, made.ID); err != nil || got.Title != "Evening" {
 		t.Errorf("after what was refused: %+v, %v", got, err)
 	}
-	if err := svc.Delete(t.Context(), acme, made.ID, changed.ETag); err != nil {
+	if err := svc.Delete(t.Context(), acme, dashboard.DeleteRequest{ID: made.ID, Reason: "nobody looks", IfMatch: changed.ETag}); err != nil {
 		t.Errorf("Delete = %v", err)
 	}
 	if _, err := svc.Get(t.Context(), acme, made.ID); !errors.Is(err, dashboard.ErrNotFound) {

@@ -97,6 +97,7 @@ func TestConsoleStatistics(t *testing.T) {
 	ana.Inspect("console-dashboards")
 	ana.Open(board + "/edit")
 	ana.Type("#delete-confirm", "Morning look")
+	ana.Type("#delete-reason", "nobody looks")
 	ana.Follow("#delete .danger")
 	ana.See(".toast", "Dashboard deleted")
 	ana.See("main", "No dashboards yet")

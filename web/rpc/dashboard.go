@@ -19,7 +19,7 @@ type dashboards interface {
 	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (dashboard.Dashboard, error)
 	Create(ctx context.Context, sc scope.Scope, title string, charts []dashboard.Chart) (dashboard.Dashboard, error)
 	Update(ctx context.Context, sc scope.Scope, req dashboard.UpdateRequest) (dashboard.Dashboard, error)
-	Delete(ctx context.Context, sc scope.Scope, id uuid.UUID, ifMatch string) error
+	Delete(ctx context.Context, sc scope.Scope, req dashboard.DeleteRequest) error
 }
 
 // DashboardHandler serves DashboardService.
@@ -104,7 +104,7 @@ func (h *DashboardHandler) DeleteDashboard(ctx context.Context, req *adminv1.Del
 		return nil, err
 	}
 	answers(ctx, func(dashboard.Dashboard) proto.Message { return &adminv1.DeleteDashboardResponse{} })
-	if err := h.boards.Delete(ctx, sc, id, etag); err != nil {
+	if err := h.boards.Delete(ctx, sc, dashboard.DeleteRequest{ID: id, Reason: req.GetReason(), IfMatch: etag}); err != nil {
 		return nil, err
 	}
 	return &adminv1.DeleteDashboardResponse{}, nil

@@ -472,11 +472,13 @@ func (x *UpdateDashboardRequest) GetCharts() []*DashboardChart {
 	return nil
 }
 
-// DeleteDashboardRequest names a dashboard.
+// DeleteDashboardRequest names a dashboard, and says why it goes.
 type DeleteDashboardRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// ID of the dashboard.
-	DashboardId   string `protobuf:"bytes,1,opt,name=dashboard_id,json=dashboardId,proto3" json:"dashboard_id,omitempty"`
+	DashboardId string `protobuf:"bytes,1,opt,name=dashboard_id,json=dashboardId,proto3" json:"dashboard_id,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -514,6 +516,13 @@ func (*DeleteDashboardRequest) Descriptor() ([]byte, []int) {
 func (x *DeleteDashboardRequest) GetDashboardId() string {
 	if x != nil {
 		return x.DashboardId
+	}
+	return ""
+}
+
+func (x *DeleteDashboardRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -595,9 +604,10 @@ const file_biocore_admin_v1_dashboard_proto_rawDesc = "" +
 	"\fdashboard_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vdashboardId\x12 \n" +
 	"\x05title\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\x05title\x12B\n" +
-	"\x06charts\x18\x03 \x03(\v2 .biocore.admin.v1.DashboardChartB\b\xbaH\x05\x92\x01\x02\x10\x18R\x06charts\"F\n" +
+	"\x06charts\x18\x03 \x03(\v2 .biocore.admin.v1.DashboardChartB\b\xbaH\x05\x92\x01\x02\x10\x18R\x06charts\"h\n" +
 	"\x16DeleteDashboardRequest\x12,\n" +
-	"\fdashboard_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vdashboardId\"\x19\n" +
+	"\fdashboard_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vdashboardId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x19\n" +
 	"\x17DeleteDashboardResponse2\xc0\x05\n" +
 	"\x10DashboardService\x12\x84\x01\n" +
 	"\x0eListDashboards\x12'.biocore.admin.v1.ListDashboardsRequest\x1a(.biocore.admin.v1.ListDashboardsResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/admin/v1/dashboards\x90\x02\x01\x12\x82\x01\n" +
