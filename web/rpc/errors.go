@@ -97,10 +97,12 @@ func toConnect(ctx context.Context, log *slog.Logger, err error) error {
 	switch {
 	case isFault:
 		// Nobody else logs why: the caller only reads 503 or 500.
-		if f.Kind == fault.Unavailable {
+		switch f.Kind {
+		case fault.Unavailable:
 			log.WarnContext(ctx, "dependency unavailable", "err", err)
-		} else if f.Kind == fault.Damaged {
+		case fault.Damaged:
 			log.ErrorContext(ctx, "stored data is damaged", "err", err)
+		default:
 		}
 		setRetryAfter(ctx, f)
 		return connect.NewError(codes[f.Kind], f.Message).WithDetail(errorInfo(f.Reason, f.Metadata)).WithCause(f)
