@@ -28,8 +28,10 @@ const (
 
 // Stats is what this server has delivered since it began, and how all streams are.
 type Stats struct {
-	Sent, Rejected, Failed  int64 // entries, entries, deliveries: of this server
-	Active, Failing, Behind int64 // streams, streams, entries: of all, some seconds ago
+	Sent, Rejected  int64 // entries, of this server
+	Failed          int64 // deliveries, of this server
+	Active, Failing int64 // streams of all, some seconds ago
+	Behind          int64 // entries that they have not sent, as then
 }
 
 // dispatcher runs deliveries of the streams that are due.

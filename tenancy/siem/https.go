@@ -12,8 +12,7 @@ import (
 )
 
 // httpsSender sends a batch as one JSON object, signed as Standard Webhooks 1.0 has it. Any 2xx acknowledges
-// the batch. It tells from which number to which it goes, so that a receiver sees a gap although a filter
-// leaves entries out: firstSeq is the nextSeq of the batch before.
+// the batch. It tells the numbers of its first and last entry; what a filter leaves out is a gap between them.
 type httpsSender struct{ *link }
 
 func (s *httpsSender) send(ctx context.Context, batch []message) (map[int]string, error) {
