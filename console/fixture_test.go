@@ -173,7 +173,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,
 		System: system.New(system.Options{
-			Store: store, Stats: s.stats, Objective: .999, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Ping, KMS: func() system.KMS { return system.KMS{} },
+			Store: store, Stats: s.stats, Objective: .999, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Version, KMS: func() system.KMS { return system.KMS{Key: "test-kms/key-1"} },
 			Metadata: func(context.Context) (system.Dependency, error) {
 				return system.Dependency{Name: "metadata", Health: system.Absent}, nil
 			},

@@ -37,6 +37,7 @@ type dependencyRow struct{ Icon, Name, Class, Health, Detail string }
 
 type serverRow struct {
 	Address string
+	Version string
 	Since   ui.Moment
 }
 
@@ -96,7 +97,7 @@ func (c *Console) showSystem(w http.ResponseWriter, r *http.Request, v *visit, p
 		view.Dependencies = append(view.Dependencies, newDependencyRow(d))
 	}
 	for _, one := range state.Servers {
-		row := serverRow{Address: one.Address, Since: ui.Ago(one.Since, c.now())}
+		row := serverRow{Address: one.Address, Version: one.Version, Since: ui.Ago(one.Since, c.now())}
 		if row.Address == "" {
 			row.Address = "On the database’s machine"
 		}

@@ -20,7 +20,7 @@ func TestSystem(t *testing.T) {
 
 	t.Run("says how each dependency is, and what was given up", func(t *testing.T) {
 		page := boss.get(t, "/console/platform/system").body
-		for _, want := range []string{"PostgreSQL", "Redis", "Needs a look", "Not configured", "key_maintenance", "&lt;b&gt;no answer", "/console/platform/system/jobs/4711"} {
+		for _, want := range []string{"PostgreSQL", "Redis", "Needs a look", "Not configured", "key_maintenance", "&lt;b&gt;no answer", "/console/platform/system/jobs/4711", "Version 15.", "Version 7.", "test-kms/key-1"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %q", want)
 			}

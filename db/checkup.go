@@ -97,17 +97,18 @@ func (s *Store) MissingPartitions(ctx context.Context, ahead time.Duration) ([]s
 type Server struct {
 	Address string    // it comes from, as Postgres sees it; empty: by a socket of the same machine
 	Since   time.Time // of the connection
+	Version string    // empty: it does not say
 }
 
 // Servers returns those that are connected now, the longest first.
 func (s *Store) Servers(ctx context.Context) ([]Server, error) {
-	rows, err := s.control.Query(ctx, `SELECT coalesce(host(client_addr), ''), backend_start FROM pg_stat_activity
-		WHERE application_name = $1 AND datname = current_database() ORDER BY backend_start, pid`, feedName)
+	rows, err := s.control.Query(ctx, `SELECT coalesce(host(client_addr), ''), backend_start, substr(application_name, length($1) + 2) FROM pg_stat_activity
+		WHERE (application_name = $1 OR application_name LIKE $1 || ' %') AND datname = current_database() ORDER BY backend_start, pid`, feedName)
 	if err != nil {
 		return nil, classify(fmt.Errorf("list servers: %w", err))
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (one Server, err error) {
-		err = row.Scan(&one.Address, &one.Since)
+		err = row.Scan(&one.Address, &one.Since, &one.Version)
 		return one, err
 	})
 	if err != nil {

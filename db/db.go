@@ -45,6 +45,9 @@ type Options struct {
 	// one.
 	AppConns int
 
+	// Version is this server's own, by which others tell it; empty: not said.
+	Version string
+
 	// Tracer observes queries when tracing is on; nil for none.
 	Tracer pgx.QueryTracer
 
@@ -108,7 +111,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.Close()
 		return nil, fmt.Errorf("connect as bc_writer: %w", err)
 	}
-	s.feed = newFeed(s.control.Config().ConnConfig, s.log)
+	s.feed = newFeed(s.control.Config().ConnConfig, o.Version, s.log)
 	return s, nil
 }
 
@@ -191,6 +194,14 @@ func (s *Store) Ping(ctx context.Context) error {
 		return classify(err)
 	}
 	return nil
+}
+
+// Version returns Postgres's, as 15.14.
+func (s *Store) Version(ctx context.Context) (version string, err error) {
+	if err := s.app.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&version); err != nil {
+		return "", classify(fmt.Errorf("ask for the version: %w", err))
+	}
+	return version, nil
 }
 
 // Now is Postgres's time as this server knows it: its own clock corrected by the

@@ -57,7 +57,7 @@ const (
 	maxSilence = time.Second
 )
 
-// feedName is what the connection calls itself: servers are told by it.
+// feedName is what the connection calls itself, with the server's version behind it: servers are told by it.
 const feedName = "biocore feed"
 
 // feed listens for changes on a connection of its own. It must reach Postgres
@@ -71,9 +71,9 @@ type feed struct {
 	subs []func(Change, bool)
 }
 
-func newFeed(cfg *pgx.ConnConfig, log *slog.Logger) *feed {
+func newFeed(cfg *pgx.ConnConfig, version string, log *slog.Logger) *feed {
 	cfg = cfg.Copy()
-	cfg.RuntimeParams["application_name"] = feedName
+	cfg.RuntimeParams["application_name"] = strings.TrimSpace(feedName + " " + version)
 	cfg.RuntimeParams["statement_timeout"] = "1s"
 	return &feed{cfg: cfg, log: log}
 }

@@ -1,8 +1,10 @@
 package db_test
 
 import (
+	"context"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -244,5 +246,28 @@ func (n *network) carry(number int64, from, to net.Conn) {
 		if _, err := to.Write(buf[:count]); err != nil {
 			return
 		}
+	}
+}
+
+// Servers tell each other by the connections of their feeds, and which version each is.
+func TestServersTellTheirVersions(t *testing.T) {
+	store := dbtest.Fresh(t)
+	o := store.Options()
+	o.Version = "1.8.0"
+	other, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- other.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	waitFor(t, "both servers", func() bool {
+		servers, err := store.Servers(t.Context())
+		return err == nil && len(servers) == 2 && servers[0].Version == "" && servers[1].Version == "1.8.0"
+	})
+	if version, err := store.Version(t.Context()); err != nil || !strings.HasPrefix(version, "15.") {
+		t.Errorf("Postgres is of version %q, %v", version, err)
 	}
 }

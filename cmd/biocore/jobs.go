@@ -16,14 +16,17 @@ import (
 func (p *platform) newSystem() *system.Service {
 	b := buildInfo()
 	o := system.Options{
-		Store: p.store, JobsURL: p.cfg.DatabaseJobsURL.Reveal(), Redis: p.redis.Ping,
-		KMS:      func() system.KMS { h := p.keys.KMSHealth(); return system.KMS{Err: h.Err, Left: h.Left} },
+		Store: p.store, JobsURL: p.cfg.DatabaseJobsURL.Reveal(), Redis: p.redis.Version,
+		KMS: func() system.KMS {
+			h := p.keys.KMSHealth()
+			return system.KMS{Key: p.kms.KeyName(), Err: h.Err, Left: h.Left}
+		},
 		Metadata: func(ctx context.Context) (system.Dependency, error) { return metadataHealth(ctx, p.mds, p.store.Now) },
 		Stats:    p.stats, Objective: p.cfg.objective(),
 		Version: b.Version, Revision: b.Revision,
 	}
 	if p.objects != nil {
-		o.Objects = p.objects.Probe
+		o.Objects = func(ctx context.Context) (string, error) { return p.objects.Name(), p.objects.Probe(ctx) }
 	}
 	return system.New(o)
 }

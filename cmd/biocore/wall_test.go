@@ -339,11 +339,11 @@ func anonymous(raw string, ids ...map[string]string) string {
 }
 
 // fingerprint sums up a tenant's rows in every walled table but some, as the superuser
-// on conn sees them.
+// on conn sees them. What the sequencer makes of entries, it makes when it likes.
 func fingerprint(t *testing.T, conn *pgx.Conn, tenantID string, except ...string) string {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-		WHERE c.relnamespace = 'public'::regnamespace AND (c.relkind IN ('r', 'p') AND c.relname NOT LIKE 'audit\_%' OR c.relname = 'audit_records') AND NOT c.relispartition ORDER BY 1`)
+		WHERE c.relnamespace = 'public'::regnamespace AND (c.relkind IN ('r', 'p') AND c.relname NOT LIKE 'audit\_%' AND c.relname <> 'subject_keys' OR c.relname = 'audit_records') AND NOT c.relispartition ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,6 +102,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	store, err := db.Open(ctx, db.Options{
 		AppURL: cfg.DatabaseURL.Reveal(), WriterURL: cfg.DatabaseWriterURL.Reveal(), ControlURL: cfg.DatabaseControlURL.Reveal(),
 		SupportURL: cfg.DatabaseSupportURL.Reveal(), AuditURL: cfg.DatabaseAuditURL.Reveal(), AppConns: cfg.DatabaseConns, Tracer: tel.PostgresTracer(), Log: tel.Log,
+		Version: buildInfo().Version,
 	})
 	if err != nil {
 		return nil, err

@@ -329,7 +329,8 @@ func (q *Queries) GetSequencedAt(ctx context.Context, fromSeq int64) (GetSequenc
 }
 
 const InsertAuditEntry = `-- name: InsertAuditEntry :exec
-INSERT INTO audit_inbox (id, at, action, entry, private, target) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO audit_inbox (id, at, action, entry, private, target)
+VALUES ($1, $2, $3, $4, coalesce($5::bytea, ''), $6)
 `
 
 type InsertAuditEntryParams struct {
@@ -356,7 +357,7 @@ func (q *Queries) InsertAuditEntry(ctx context.Context, arg InsertAuditEntryPara
 
 const InsertSupportAuditEntry = `-- name: InsertSupportAuditEntry :exec
 INSERT INTO audit_inbox (id, at, action, entry, private, target, support_grant_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7::uuid)
+VALUES ($1, $2, $3, $4, coalesce($5::bytea, ''), $6, $7::uuid)
 `
 
 type InsertSupportAuditEntryParams struct {

@@ -79,10 +79,10 @@ type Options struct {
 	Store   *db.Store
 	JobsURL string // logs in as bc_jobs
 
-	// Redis, KMS, Objects and Metadata look at what they name. A nil one is not configured.
-	Redis    func(context.Context) error
+	// Redis, KMS, Objects and Metadata look at what they name, and tell its version or name. A nil one is not configured.
+	Redis    func(context.Context) (string, error)
 	KMS      func() KMS
-	Objects  func(context.Context) error
+	Objects  func(context.Context) (string, error)
 	Metadata func(context.Context) (Dependency, error)
 
 	Stats     *stats.Service
@@ -93,6 +93,7 @@ type Options struct {
 
 // KMS is how the KMS was when it was last asked.
 type KMS struct {
+	Key  string        // the name of the key that wraps now
 	Err  error         // nil: it is well
 	Left time.Duration // for how long opened keys go on without it
 }
@@ -123,9 +124,10 @@ const (
 // a finding, not an error.
 func (s *Service) Look(ctx context.Context) (State, error) {
 	state := State{At: s.o.Store.Now(), Version: s.o.Version, Revision: s.o.Revision}
-	state.Dependencies = append(state.Dependencies, s.ask(ctx, "postgres", s.o.Store.Ping), s.ask(ctx, "redis", s.o.Redis))
-	kms := Dependency{Name: "kms", Health: Well}
-	if h := s.o.KMS(); h.Err != nil && h.Left > 0 {
+	state.Dependencies = append(state.Dependencies, s.ask(ctx, "postgres", version(s.o.Store.Version)), s.ask(ctx, "redis", version(s.o.Redis)))
+	h := s.o.KMS()
+	kms := Dependency{Name: "kms", Health: Well, Detail: h.Key}
+	if h.Err != nil && h.Left > 0 {
 		kms.Health, kms.Detail = Degraded, "No answer. Keys that are open go on for "+h.Left.Round(time.Second).String()
 	} else if h.Err != nil {
 		kms.Health, kms.Detail = Down, "No answer for too long"
@@ -155,15 +157,29 @@ func (s *Service) Look(ctx context.Context) (State, error) {
 	return state, nil
 }
 
-func (s *Service) ask(ctx context.Context, name string, look func(context.Context) error) Dependency {
+// version tells the version that look answers in words.
+func version(look func(context.Context) (string, error)) func(context.Context) (string, error) {
+	if look == nil {
+		return nil
+	}
+	return func(ctx context.Context) (string, error) {
+		number, err := look(ctx)
+		if err != nil || number == "" {
+			return "", err
+		}
+		return "Version " + number, nil
+	}
+}
+
+func (s *Service) ask(ctx context.Context, name string, look func(context.Context) (string, error)) Dependency {
 	if look == nil {
 		return Dependency{Name: name, Health: Absent}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	switch err := look(ctx); {
+	switch what, err := look(ctx); {
 	case err == nil:
-		return Dependency{Name: name, Health: Well}
+		return Dependency{Name: name, Health: Well, Detail: what}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Dependency{Name: name, Health: Down, Detail: "No answer within " + lookFor.String()}
 	default:

@@ -41,7 +41,7 @@ func (h *SystemHandler) GetSystem(ctx context.Context, _ *adminv1.GetSystemReque
 		})
 	}
 	for _, one := range state.Servers {
-		out.Servers = append(out.Servers, &adminv1.System_Server{Address: one.Address, Since: timestamppb.New(one.Since)})
+		out.Servers = append(out.Servers, &adminv1.System_Server{Address: one.Address, Since: timestamppb.New(one.Since), Version: one.Version})
 	}
 	for i := range state.Jobs.Discarded {
 		d := &state.Jobs.Discarded[i]

@@ -1,11 +1,12 @@
 -- name: InsertAuditEntry :exec
 -- Index: audit_inbox_pkey, audit_inbox_order.
-INSERT INTO audit_inbox (id, at, action, entry, private, target) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO audit_inbox (id, at, action, entry, private, target)
+VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), coalesce(sqlc.arg(private)::bytea, ''), sqlc.arg(target));
 
 -- name: InsertSupportAuditEntry :exec
 -- InsertAuditEntry by somebody of the staff: found again by what let them in. Index: as there.
 INSERT INTO audit_inbox (id, at, action, entry, private, target, support_grant_id)
-VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), sqlc.arg(private), sqlc.arg(target), sqlc.arg(grant_id)::uuid);
+VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.arg(action), sqlc.arg(entry), coalesce(sqlc.arg(private)::bytea, ''), sqlc.arg(target), sqlc.arg(grant_id)::uuid);
 
 -- name: ListSupportAuditEntries :many
 -- What was done by one grant. Keyset by id, the newest first. Index: audit_entries_support, backwards; the inbox, which is short.

@@ -40,7 +40,7 @@ func (s *Sequencer) seal(ctx context.Context, tx *db.AuditTx, rows []auditq.Clai
 		var err error
 		if parts[i], err = private.Parts(rows[i].Entry); err != nil { // never by us: it is not to hold up all others
 			s.log.ErrorContext(ctx, "an audit entry is none", "tenant", rows[i].TenantID, "err", fmt.Errorf("entry %s: %w", rows[i].ID, err))
-			rows[i].Private = nil
+			rows[i].Private = []byte{}
 		}
 		for _, p := range parts[i] {
 			persons[person{rows[i].TenantID, p.Subject}] = nil
@@ -70,7 +70,7 @@ func (s *Sequencer) seal(ctx context.Context, tx *db.AuditTx, rows []auditq.Clai
 		}
 		if err != nil {
 			s.log.ErrorContext(ctx, "private parts of an audit entry are none", "tenant", row.TenantID, "err", fmt.Errorf("entry %s: %w", row.ID, err))
-			row.Private = nil
+			row.Private = []byte{}
 			continue
 		}
 		for j, p := range parts[i] {

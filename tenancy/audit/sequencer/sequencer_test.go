@@ -400,6 +400,28 @@ func TestNothingIsMovedInClear(t *testing.T) {
 	w.judge(t, globex)
 }
 
+// What no service of ours has written is moved as it is, and holds nobody up.
+func TestStrangeEntries(t *testing.T) {
+	w := newWorld(t)
+	sc := w.tenant(t)
+	for _, row := range [][2]string{{"no JSON", `\x0001ff`}, {`{"private":[{"hash":"short"}]}`, `\x0001ff`}, {`{"v":2}`, `\xff`}, {`{"v":2,"private":[]}`, `\x0001ff`}} {
+		if _, err := w.super.Exec(t.Context(), "INSERT INTO audit_inbox (tenant_id, id, at, action, entry, private) VALUES ($1, $2, now(), 'strange', $3, $4::bytea)",
+			sc.Tenant(), uuid.New(), row[0], row[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.append(t, sc, 3)
+	drain(t, w.sequencer(w.Store.Store))
+	if n := w.waiting(t); n != 0 {
+		t.Errorf("%d wait", n)
+	}
+	var bare int
+	if err := w.super.QueryRow(t.Context(), "SELECT count(*) FROM audit_entries WHERE action = 'strange' AND private = ''").Scan(&bare); err != nil || bare != 4 {
+		t.Errorf("%d of 4 were moved without what is no part of theirs, %v", bare, err)
+	}
+	w.judge(t, sc)
+}
+
 func eventually(t *testing.T, what string, reached func() bool) {
 	t.Helper()
 	for ctx, tick := t.Context(), time.NewTicker(20*time.Millisecond); ; {

@@ -330,7 +330,7 @@ type System_Dependency struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How it is.
 	Health System_Health `protobuf:"varint,2,opt,name=health,proto3,enum=biocore.admin.v1.System_Health" json:"health,omitempty"`
-	// In words, for people; empty for nothing to say.
+	// In words, for people: its version or name, or what is wrong; empty for nothing to say.
 	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -393,7 +393,9 @@ type System_Server struct {
 	// Where its connection comes from, as the database sees it; empty for its own machine.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// Since when it is connected.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Its version; empty if it does not say.
+	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,6 +442,13 @@ func (x *System_Server) GetSince() *timestamppb.Timestamp {
 		return x.Since
 	}
 	return nil
+}
+
+func (x *System_Server) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
 }
 
 // Jobs is the queue of what is done beside requests.
@@ -611,7 +620,7 @@ var File_biocore_admin_v1_system_proto protoreflect.FileDescriptor
 const file_biocore_admin_v1_system_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbiocore/admin/v1/system.proto\x12\x10biocore.admin.v1\x1a$biocore/admin/v1/service_level.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetSystemRequest\"\xdf\a\n" +
+	"\x10GetSystemRequest\"\xf9\a\n" +
 	"\x06System\x12\x12\n" +
 	"\x04well\x18\x01 \x01(\bR\x04well\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
@@ -625,10 +634,11 @@ const file_biocore_admin_v1_system_proto_rawDesc = "" +
 	"Dependency\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
 	"\x06health\x18\x02 \x01(\x0e2\x1f.biocore.admin.v1.System.HealthR\x06health\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\x1aT\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x1an\n" +
 	"\x06Server\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x120\n" +
-	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a\x9a\x01\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x1a\x9a\x01\n" +
 	"\x04Jobs\x12\x18\n" +
 	"\awaiting\x18\x01 \x01(\x05R\awaiting\x12!\n" +
 	"\flate_seconds\x18\x02 \x01(\x05R\vlateSeconds\x12\x19\n" +
