@@ -262,7 +262,12 @@ func TestServersTellTheirVersions(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- other.Run(ctx) }()
-	defer func() { stop(); <-done }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	}()
 	waitFor(t, "both servers", func() bool {
 		servers, err := store.Servers(t.Context())
 		return err == nil && len(servers) == 2 && servers[0].Version == "" && servers[1].Version == "1.8.0"

@@ -73,7 +73,7 @@ func TestLogStreamCommands(t *testing.T) {
 		t.Errorf("list = %s", out)
 	}
 	secret := filepath.Join(s.dir, "secret")
-	if err := os.WriteFile(secret, []byte(aLogStream["credential"].(string)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte(fmt.Sprintln(aLogStream["credential"])), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	made := s.read(t, "logstream", "create", "--tenant", "acme", "--name", "SOC", "--kind", "https", "--format", "ocsf", "--address", "https://siem.invalid/in",
