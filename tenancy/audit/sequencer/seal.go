@@ -46,21 +46,15 @@ func (s *Sequencer) seal(ctx context.Context, tx *db.AuditTx, rows []auditq.Clai
 			persons[person{rows[i].TenantID, p.Subject}] = nil
 		}
 	}
-	if len(persons) == 0 {
-		return nil
-	}
-	if err := salts(ctx, tx, persons); err != nil {
-		return err
+	if len(persons) > 0 {
+		if err := salts(ctx, tx, persons); err != nil {
+			return err
+		}
 	}
 	var own *subject.Keys
+	var owner uuid.UUID // whose keys own are
 	for i := range rows {
 		row := &rows[i]
-		if i == 0 || row.TenantID != rows[i-1].TenantID {
-			var err error
-			if own, err = s.keysOf(ctx, row.TenantID, persons); err != nil {
-				return err
-			}
-		}
 		if len(row.Private) == 0 {
 			continue
 		}
@@ -72,6 +66,12 @@ func (s *Sequencer) seal(ctx context.Context, tx *db.AuditTx, rows []auditq.Clai
 			s.log.ErrorContext(ctx, "private parts of an audit entry are none", "tenant", row.TenantID, "err", fmt.Errorf("entry %s: %w", row.ID, err))
 			row.Private = []byte{}
 			continue
+		}
+		if own == nil || owner != row.TenantID {
+			if own, err = s.keysOf(ctx, row.TenantID, persons); err != nil {
+				return err
+			}
+			owner = row.TenantID
 		}
 		for j, p := range parts[i] {
 			if texts[j], err = own.Seal(p.Subject, row.ID, j, texts[j]); err != nil {
