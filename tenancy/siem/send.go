@@ -104,7 +104,6 @@ type link struct {
 // link follows no redirect, asks no proxy, and looks at the address whenever it dials.
 func (w *wire) link(t *target, most int64) *link {
 	return &link{wire: w, target: t, most: most, http: &http.Client{
-		Timeout: w.timing.dial + w.timing.answer,
 		Transport: &http.Transport{
 			DialContext: fetch.NewDialer(w.allowed, w.resolver, w.timing.dial).DialContext, TLSClientConfig: w.tlsConfig(t),
 			TLSHandshakeTimeout: w.timing.dial, MaxResponseHeaderBytes: 16 << 10, MaxConnsPerHost: 1, IdleConnTimeout: w.timing.turn,
@@ -123,7 +122,9 @@ type answer struct {
 }
 
 // post sends a body and reads the answer, of 2xx alone: anything else is a SinkError.
-func (l *link) post(ctx context.Context, url string, body []byte, header http.Header) (answer, error) {
+func (l *link) post(outer context.Context, url string, body []byte, header http.Header) (answer, error) {
+	ctx, cancel := context.WithTimeout(outer, l.timing.dial+l.timing.answer)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, fmt.Errorf("make a request: %w", err)
@@ -132,12 +133,17 @@ func (l *link) post(ctx context.Context, url string, body []byte, header http.He
 	req.Header.Set("User-Agent", "biocore")
 	res, err := l.http.Do(req)
 	if err != nil {
-		return answer{}, explain(ctx, err)
+		return answer{}, explain(outer, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	a := answer{status: res.StatusCode}
-	if a.body, err = io.ReadAll(io.LimitReader(res.Body, l.most+1)); err != nil {
-		return answer{}, explain(ctx, err)
+	a.body, err = io.ReadAll(io.LimitReader(res.Body, l.most+1))
+	if err == nil {
+		// Hanging up makes the other side end its answer, and that end may still be read: it says nothing.
+		err = ctx.Err()
+	}
+	if err != nil {
+		return answer{}, explain(outer, err)
 	}
 	switch {
 	case int64(len(a.body)) > l.most:
@@ -197,7 +203,7 @@ func explain(ctx context.Context, err error) error {
 		return failure("the sink's certificate does not come from whom the stream trusts, or is not for this name")
 	case errors.As(err, &record), errors.As(err, &alert):
 		return failure("the sink does not speak TLS as we do")
-	case errors.As(err, &slow) && slow.Timeout():
+	case errors.As(err, &slow) && slow.Timeout(): // the context's deadline is one too
 		return failure("the sink did not answer in time")
 	}
 	return failure("the connection to the sink broke or was refused")
