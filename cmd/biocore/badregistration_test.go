@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
 // later is another server on the same stores, for which so much time has passed: the
-// clock that counts is Postgres's, and its database's tells another time from now on.
+// clock that counts is Postgres's, and on its connections that tells another time.
 func (w *world) later(t testing.TB, by time.Duration) *world {
 	t.Helper()
 	conn := w.store.Superuser(t)
@@ -19,13 +20,18 @@ func (w *world) later(t testing.TB, by time.Duration) *world {
 		`CREATE FUNCTION later.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
 			$$ SELECT pg_catalog.clock_timestamp() + interval '` + by.String() + `' $$`,
 		`GRANT USAGE ON SCHEMA later TO PUBLIC`,
-		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = later, pg_catalog, public', current_database()); END $$`,
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	after := startWorld(t, w.store, w.cfgForReplica())
+	cfg := w.cfgForReplica()
+	for _, url := range []*secret.Text{
+		&cfg.DatabaseURL, &cfg.DatabaseWriterURL, &cfg.DatabaseControlURL, &cfg.DatabaseJobsURL, &cfg.DatabaseSupportURL, &cfg.DatabaseAuditURL,
+	} {
+		*url = secret.New(url.Reveal() + "&search_path=later,pg_catalog,public")
+	}
+	after := startWorld(t, w.store, cfg)
 	for deadline := time.Now().Add(5 * time.Second); after.server.store.Skew() < by/2; pause(t, time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the other server does not notice what time it is")
