@@ -71,9 +71,7 @@ func TestAtLeastOnce(t *testing.T) {
 				w.log(t, 1+chance.IntN(5))
 				w.turn(t, s)
 			}
-			r.mu.Lock()
-			r.chance = nil
-			r.mu.Unlock()
+			r.steady()
 			w.OnStep(nil)
 			w.Lease(time.Minute)
 			w.deliver(t, s.ID)

@@ -60,7 +60,18 @@ func newReceiver(t *testing.T, w *works, kind siem.Kind) (*receiver, siem.Create
 }
 
 // flaky has it fail now and then, as chance says.
-func (r *receiver) flaky(seed uint64) { r.chance = rand.New(rand.NewPCG(seed, 1)) }
+func (r *receiver) flaky(seed uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.chance = rand.New(rand.NewPCG(seed, 1))
+}
+
+// steady has it fail no more.
+func (r *receiver) steady() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.chance = nil
+}
 
 // mishaps.
 const (
