@@ -78,7 +78,13 @@ func openAzure(u *url.URL) (*azure, error) {
 			return nil, fmt.Errorf("%s holds no shared access signature", given["sasFile"])
 		}
 		hidden := secret.New(strings.TrimPrefix(text, "?"))
-		a.authorize = func(_ context.Context, req *http.Request) error { req.URL.RawQuery = hidden.Reveal(); return nil }
+		a.authorize = func(_ context.Context, req *http.Request) error {
+			if req.URL.RawQuery != "" {
+				req.URL.RawQuery += "&"
+			}
+			req.URL.RawQuery += hidden.Reveal()
+			return nil
+		}
 	default:
 		identity := &azureIdentity{client: newClient(), id: given["clientId"], metadata: "http://169.254.169.254", now: time.Now}
 		a.authorize = func(ctx context.Context, req *http.Request) error {
@@ -117,13 +123,20 @@ func (a *azure) sign(req *http.Request, key []byte) {
 		text.WriteString(name + ":" + req.Header.Get(name) + "\n")
 	}
 	text.WriteString("/" + a.account + req.URL.EscapedPath())
+	if version := req.URL.Query().Get(azureVersionID); version != "" { // the one parameter that is ever there
+		text.WriteString("\n" + azureVersionID + ":" + version)
+	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(text.String()))
 	req.Header.Set("Authorization", "SharedKey "+a.account+":"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 }
 
-func (a *azure) ask(ctx context.Context, method, key string, body []byte, most int64) (answer, error) {
-	req, err := newRequest(ctx, method, a.base.String()+"/"+key)
+// azureVersionID names a version of a blob in a query.
+const azureVersionID = "versionid"
+
+// ask sends one request for a blob; query is empty or begins with '?', and more are further headers.
+func (a *azure) ask(ctx context.Context, method, key, query string, body []byte, more map[string]string, most int64) (answer, error) {
+	req, err := newRequest(ctx, method, a.base.String()+"/"+key+query)
 	if err != nil {
 		return answer{}, err
 	}
@@ -134,6 +147,9 @@ func (a *azure) ask(ctx context.Context, method, key string, body []byte, most i
 		req.Header.Set("Content-Type", "application/octet-stream")
 		req.ContentLength = int64(len(body)) // signed
 	}
+	for name, value := range more {
+		req.Header.Set(name, value)
+	}
 	if err := a.authorize(ctx, req); err != nil {
 		return answer{}, err
 	}
@@ -141,15 +157,46 @@ func (a *azure) ask(ctx context.Context, method, key string, body []byte, most i
 }
 
 func (a *azure) put(ctx context.Context, key string, body []byte) error {
-	got, err := a.ask(ctx, http.MethodPut, key, body, maxRefusal)
-	if err == nil && got.status != http.StatusCreated {
-		err = got.refusal()
-	}
+	_, err := a.write(ctx, key, body, nil)
 	return err
 }
 
-func (a *azure) get(ctx context.Context, key string, most int64) ([]byte, error) {
-	got, err := a.ask(ctx, http.MethodGet, key, nil, most)
+// write answers the version that it has made; empty where the account keeps none.
+func (a *azure) write(ctx context.Context, key string, body []byte, more map[string]string) (version string, err error) {
+	got, err := a.ask(ctx, http.MethodPut, key, "", body, more, maxRefusal)
+	if err == nil && got.status != http.StatusCreated {
+		err = got.refusal()
+	}
+	return got.header.Get("X-Ms-Version-Id"), err
+}
+
+// putLocked asks for a locked immutability policy of the version, which nobody can shorten or lift, and
+// believes in it when the blob shows it. The container must have version-level immutability.
+// https://learn.microsoft.com/azure/storage/blobs/immutable-version-level-worm-policies
+func (a *azure) putLocked(ctx context.Context, key string, body []byte, until time.Time) (Lock, error) {
+	return locked(ctx, key, body, until, lockSteps{
+		write: func(ctx context.Context) (string, error) {
+			return a.write(ctx, key, body, map[string]string{
+				"X-Ms-Immutability-Policy-Mode": "locked", "X-Ms-Immutability-Policy-Until-Date": until.Format(http.TimeFormat),
+			})
+		},
+		plain: func(ctx context.Context) (string, error) { return a.write(ctx, key, body, nil) },
+		shown: func(ctx context.Context, version string) (time.Time, error) {
+			got, err := a.ask(ctx, http.MethodHead, key, versionQuery(azureVersionID, version), nil, nil, maxRefusal)
+			if err == nil && got.status != http.StatusOK {
+				err = got.refusal()
+			}
+			if err != nil || !strings.EqualFold(got.header.Get("X-Ms-Immutability-Policy-Mode"), "locked") {
+				return time.Time{}, err
+			}
+			return parseTime(http.TimeFormat, got.header.Get("X-Ms-Immutability-Policy-Until-Date")), nil
+		},
+		get: a.get,
+	})
+}
+
+func (a *azure) get(ctx context.Context, key, version string, most int64) ([]byte, error) {
+	got, err := a.ask(ctx, http.MethodGet, key, versionQuery(azureVersionID, version), nil, nil, most)
 	switch {
 	case err != nil:
 		return nil, err
@@ -162,7 +209,7 @@ func (a *azure) get(ctx context.Context, key string, most int64) ([]byte, error)
 }
 
 func (a *azure) remove(ctx context.Context, key string) error {
-	got, err := a.ask(ctx, http.MethodDelete, key, nil, maxRefusal)
+	got, err := a.ask(ctx, http.MethodDelete, key, "", nil, nil, maxRefusal)
 	if err == nil && got.status != http.StatusAccepted && !got.absent() {
 		err = got.refusal()
 	}

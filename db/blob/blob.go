@@ -47,8 +47,12 @@ type Kind string
 type store interface {
 	// put stores body, over what was there, and returns when it will survive a crash.
 	put(ctx context.Context, key string, body []byte) error
-	// get returns ErrNotFound when there is nothing, or else the first most bytes.
-	get(ctx context.Context, key string, most int64) ([]byte, error)
+	// putLocked stores body so that nobody can remove or replace it before until, or stores it without and
+	// says why. What it says of the lock is what the service shows of the object that is there.
+	putLocked(ctx context.Context, key string, body []byte, until time.Time) (Lock, error)
+	// get returns ErrNotFound when there is nothing, or else the first most bytes: of a version that
+	// putLocked has named, or of the last if version is empty.
+	get(ctx context.Context, key, version string, most int64) ([]byte, error)
 	// remove succeeds also when there is nothing.
 	remove(ctx context.Context, key string) error
 }
@@ -130,9 +134,15 @@ func (b *Bucket) Put(ctx context.Context, sc scope.Scope, kind Kind, id uuid.UUI
 
 // Get returns what Put stored. ErrNotFound; ErrUnavailable.
 func (b *Bucket) Get(ctx context.Context, sc scope.Scope, kind Kind, id uuid.UUID) ([]byte, error) {
+	return b.GetVersion(ctx, sc, kind, id, "")
+}
+
+// GetVersion returns what PutLocked stored, whatever was put over it since: version is the lock's.
+// ErrNotFound; ErrUnavailable.
+func (b *Bucket) GetVersion(ctx context.Context, sc scope.Scope, kind Kind, id uuid.UUID, version string) ([]byte, error) {
 	var body []byte
 	err := b.do(ctx, sc, kind, id, func(ctx context.Context, key string) (err error) {
-		body, err = b.store.get(ctx, key, MaxBytes+1)
+		body, err = b.store.get(ctx, key, version, MaxBytes+1)
 		return err
 	})
 	if err == nil && len(body) > MaxBytes {
@@ -156,7 +166,7 @@ func (b *Bucket) Probe(ctx context.Context) error {
 	}
 	var got []byte
 	err := b.call(ctx, func(ctx context.Context) (err error) {
-		got, err = b.store.get(ctx, key, MaxBytes)
+		got, err = b.store.get(ctx, key, "", MaxBytes)
 		return err
 	})
 	switch {
@@ -169,6 +179,11 @@ func (b *Bucket) Probe(ctx context.Context) error {
 		err = fmt.Errorf("delete: %w", removed)
 	}
 	return err
+}
+
+// Address is where Put stores an object, for people: the bucket's name and the object's.
+func (b *Bucket) Address(sc scope.Scope, kind Kind, id uuid.UUID) string {
+	return b.name + "/" + pathOf(sc, kind, id)
 }
 
 // Stats count since the start.
@@ -184,8 +199,12 @@ func (b *Bucket) do(ctx context.Context, sc scope.Scope, kind Kind, id uuid.UUID
 	if sc.IsZero() || kind == "" || id == uuid.Nil {
 		return errors.New("blob: an object has a scope, a kind and an id")
 	}
-	key := b.prefix + string(kind) + "/" + sc.Tenant().String() + "/" + id.String()
+	key := b.prefix + pathOf(sc, kind, id)
 	return b.call(ctx, func(ctx context.Context) error { return fn(ctx, key) })
+}
+
+func pathOf(sc scope.Scope, kind Kind, id uuid.UUID) string {
+	return string(kind) + "/" + sc.Tenant().String() + "/" + id.String()
 }
 
 // callTime bounds a call with its second attempt: eight megabytes at 1 MB/s.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // what the service answers of what it has stored
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strings"
+	"time"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials"
@@ -93,7 +96,7 @@ func gcsCredentials(file string) (*auth.Credentials, error) {
 	return creds, nil
 }
 
-func (g *google) ask(ctx context.Context, method, address string, body []byte, most int64) (answer, error) {
+func (g *google) ask(ctx context.Context, method, address, media string, body []byte, most int64) (answer, error) {
 	token, err := within(ctx, func() (string, error) {
 		creds, err := g.creds()
 		if err != nil {
@@ -114,7 +117,7 @@ func (g *google) ask(ctx context.Context, method, address string, body []byte, m
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if body != nil {
-		req.Header.Set("Content-Type", "application/octet-stream")
+		req.Header.Set("Content-Type", media)
 	}
 	return exchange(g.client, req, body, most)
 }
@@ -125,26 +128,76 @@ func (g *google) object(key string) string {
 }
 
 func (g *google) put(ctx context.Context, key string, body []byte) error {
-	got, err := g.ask(ctx, http.MethodPost, g.api+"/upload/storage/v1/b/"+url.PathEscape(g.bucket)+
-		"/o?uploadType=media&name="+url.QueryEscape(key), body, maxRefusal)
+	_, err := g.write(ctx, "?uploadType=media&name="+url.QueryEscape(key), octets, body, body)
+	return err
+}
+
+const octets = "application/octet-stream"
+
+// stored is what the service says of an object.
+type stored struct {
+	MD5        string `json:"md5Hash"`
+	Generation string `json:"generation"` // names the version
+	Retention  struct {
+		Mode  string    `json:"mode"`
+		Until time.Time `json:"retainUntilTime"`
+	} `json:"retention"`
+}
+
+// write sends a request that stores body.
+func (g *google) write(ctx context.Context, query, media string, request, body []byte) (said stored, err error) {
+	got, err := g.ask(ctx, http.MethodPost, g.api+"/upload/storage/v1/b/"+url.PathEscape(g.bucket)+"/o"+query, media, request, maxRefusal)
 	if err != nil {
-		return err
+		return said, err
 	}
 	if got.status != http.StatusOK {
-		return got.refusal()
-	}
-	var said struct {
-		MD5 string `json:"md5Hash"`
+		return said, got.refusal()
 	}
 	sum := md5.Sum(body) //nolint:gosec // see the import
 	if json.Unmarshal(got.body, &said) != nil || said.MD5 != base64.StdEncoding.EncodeToString(sum[:]) {
-		return fmt.Errorf("%w: what was stored is not what was sent", errSilent)
+		return said, fmt.Errorf("%w: what was stored is not what was sent", errSilent)
 	}
-	return nil
+	return said, nil
 }
 
-func (g *google) get(ctx context.Context, key string, most int64) ([]byte, error) {
-	got, err := g.ask(ctx, http.MethodGet, g.object(key)+"?alt=media", nil, most)
+// putLocked asks for a locked retention of the object, which nobody can shorten or lift. The bucket must
+// have object retention.
+// https://cloud.google.com/storage/docs/object-lock
+func (g *google) putLocked(ctx context.Context, key string, body []byte, until time.Time) (Lock, error) {
+	return locked(ctx, key, body, until, lockSteps{
+		write: func(ctx context.Context) (string, error) {
+			boundary := strings.ToLower(rand.Text())
+			about := fmt.Sprintf(`{"name":%q,"retention":{"mode":"Locked","retainUntilTime":%q}}`, key, until.Format(time.RFC3339))
+			request := fmt.Appendf(nil, "--%s\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n%s\r\n--%s\r\nContent-Type: %s\r\n\r\n", boundary, about, boundary, octets)
+			request = fmt.Appendf(append(request, body...), "\r\n--%s--\r\n", boundary)
+			said, err := g.write(ctx, "?uploadType=multipart", "multipart/related; boundary="+boundary, request, body)
+			return said.Generation, err
+		},
+		plain: func(ctx context.Context) (string, error) {
+			said, err := g.write(ctx, "?uploadType=media&name="+url.QueryEscape(key), octets, body, body)
+			return said.Generation, err
+		},
+		shown: func(ctx context.Context, version string) (time.Time, error) {
+			got, err := g.ask(ctx, http.MethodGet, g.object(key)+versionQuery("generation", version), "", nil, maxRefusal)
+			if err == nil && got.status != http.StatusOK {
+				err = got.refusal()
+			}
+			var said stored
+			if err != nil || json.Unmarshal(got.body, &said) != nil || said.Retention.Mode != "Locked" {
+				return time.Time{}, err
+			}
+			return said.Retention.Until, nil
+		},
+		get: g.get,
+	})
+}
+
+func (g *google) get(ctx context.Context, key, version string, most int64) ([]byte, error) {
+	query := "?alt=media"
+	if version != "" {
+		query += "&generation=" + url.QueryEscape(version)
+	}
+	got, err := g.ask(ctx, http.MethodGet, g.object(key)+query, "", nil, most)
 	switch {
 	case err != nil:
 		return nil, err
@@ -157,7 +210,7 @@ func (g *google) get(ctx context.Context, key string, most int64) ([]byte, error
 }
 
 func (g *google) remove(ctx context.Context, key string) error {
-	got, err := g.ask(ctx, http.MethodDelete, g.object(key), nil, maxRefusal)
+	got, err := g.ask(ctx, http.MethodDelete, g.object(key), "", nil, maxRefusal)
 	switch {
 	case err != nil:
 		return err

@@ -70,7 +70,7 @@ func (f *fakeGCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func gcsAt(t *testing.T, f *fakeGCS) *Bucket {
+func gcsAt(t *testing.T, f http.Handler) *Bucket {
 	t.Helper()
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)

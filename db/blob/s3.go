@@ -79,8 +79,9 @@ func openS3(ctx context.Context, u *url.URL) (*amazon, error) {
 	}, nil
 }
 
-func (a *amazon) ask(ctx context.Context, method, key string, body []byte, most int64) (answer, error) {
-	req, err := newRequest(ctx, method, a.base.String()+"/"+key)
+// ask sends one request for an object; query is empty or begins with '?', and more are further headers.
+func (a *amazon) ask(ctx context.Context, method, key, query string, body []byte, more map[string]string, most int64) (answer, error) {
+	req, err := newRequest(ctx, method, a.base.String()+"/"+key+query)
 	if err != nil {
 		return answer{}, err
 	}
@@ -93,6 +94,9 @@ func (a *amazon) ask(ctx context.Context, method, key string, body []byte, most 
 		req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(md[:]))
 		req.Header.Set("Content-Type", "application/octet-stream")
 	}
+	for name, value := range more {
+		req.Header.Set(name, value)
+	}
 	creds, err := a.creds.Retrieve(ctx)
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: get AWS credentials: %w", errSilent, err)
@@ -104,15 +108,46 @@ func (a *amazon) ask(ctx context.Context, method, key string, body []byte, most 
 }
 
 func (a *amazon) put(ctx context.Context, key string, body []byte) error {
-	got, err := a.ask(ctx, http.MethodPut, key, body, maxRefusal)
-	if err == nil && got.status != http.StatusOK {
-		err = got.refusal()
-	}
+	_, err := a.write(ctx, key, body, nil)
 	return err
 }
 
-func (a *amazon) get(ctx context.Context, key string, most int64) ([]byte, error) {
-	got, err := a.ask(ctx, http.MethodGet, key, nil, most)
+// write answers the version that it has made; empty where the bucket keeps none.
+func (a *amazon) write(ctx context.Context, key string, body []byte, more map[string]string) (version string, err error) {
+	got, err := a.ask(ctx, http.MethodPut, key, "", body, more, maxRefusal)
+	if err == nil && got.status != http.StatusOK {
+		err = got.refusal()
+	}
+	return got.header.Get("X-Amz-Version-Id"), err
+}
+
+// putLocked asks for a lock in compliance mode, which not even the account's owner can lift, and
+// believes in it when the object shows it.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+func (a *amazon) putLocked(ctx context.Context, key string, body []byte, until time.Time) (Lock, error) {
+	return locked(ctx, key, body, until, lockSteps{
+		write: func(ctx context.Context) (string, error) {
+			return a.write(ctx, key, body, map[string]string{
+				"X-Amz-Object-Lock-Mode": "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date": until.Format(time.RFC3339),
+			})
+		},
+		plain: func(ctx context.Context) (string, error) { return a.write(ctx, key, body, nil) },
+		shown: func(ctx context.Context, version string) (time.Time, error) {
+			got, err := a.ask(ctx, http.MethodHead, key, versionQuery("versionId", version), nil, nil, maxRefusal)
+			if err == nil && got.status != http.StatusOK {
+				err = got.refusal()
+			}
+			if err != nil || got.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
+				return time.Time{}, err
+			}
+			return parseTime(time.RFC3339, got.header.Get("X-Amz-Object-Lock-Retain-Until-Date")), nil
+		},
+		get: a.get,
+	})
+}
+
+func (a *amazon) get(ctx context.Context, key, version string, most int64) ([]byte, error) {
+	got, err := a.ask(ctx, http.MethodGet, key, versionQuery("versionId", version), nil, nil, most)
 	switch {
 	case err != nil:
 		return nil, err
@@ -125,7 +160,7 @@ func (a *amazon) get(ctx context.Context, key string, most int64) ([]byte, error
 }
 
 func (a *amazon) remove(ctx context.Context, key string) error {
-	got, err := a.ask(ctx, http.MethodDelete, key, nil, maxRefusal)
+	got, err := a.ask(ctx, http.MethodDelete, key, "", nil, nil, maxRefusal)
 	switch {
 	case err != nil:
 		return err

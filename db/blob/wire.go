@@ -51,7 +51,7 @@ func (a answer) refusal() error {
 
 // exchange sends req with body (nil for none) and reads the first most bytes of the answer.
 func exchange(client *http.Client, req *http.Request, body []byte, most int64) (answer, error) {
-	if body != nil {
+	if len(body) > 0 { // with none, no body at all: only then the client says that its length is 0
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	resp, err := client.Do(req)
