@@ -33,6 +33,7 @@ func (c *Console) auditRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+base+auditPath+"/export", c.inStopped(apikey.ScopeAuditRead, c.exportAudit))
 	mux.HandleFunc("GET "+base+checkpointsPath, c.inTenant(apikey.ScopeAuditRead, c.showCheckpoints))
 	mux.HandleFunc("GET "+base+checkpointsPath+"/consistency", c.inTenant(apikey.ScopeAuditRead, c.proveGrowth))
+	mux.HandleFunc("GET "+base+checkpointsPath+"/anchor", c.inTenant(apikey.ScopeAuditRead, c.proveAnchor))
 	mux.HandleFunc("GET "+base+auditPath+"/{id}", c.inTenant(apikey.ScopeAuditRead, c.showAudit))
 	mux.HandleFunc("GET "+base+auditPath+"/{id}/proof", c.inTenant(apikey.ScopeAuditRead, c.proveEntry))
 }

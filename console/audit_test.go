@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"strings"
@@ -106,7 +107,7 @@ func TestAuditLog(t *testing.T) {
 	if strings.Contains(viewer.get(t, base+"/members").body, base+`/audit"`) || !strings.Contains(auditor.get(t, base+"/members").body, base+`/audit"`) {
 		t.Error("the menu shows the audit log to another than who reads it")
 	}
-	for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1"} {
+	for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1", "/checkpoints/anchor"} {
 		if res := viewer.get(t, base+"/audit"+path); res.StatusCode != http.StatusForbidden {
 			t.Errorf("a viewer's %s = %d, want 403", path, res.StatusCode)
 		}
@@ -164,7 +165,7 @@ func TestSupportReadsNoAuditLog(t *testing.T) {
 			t.Errorf("%s: the menu shows the audit log", access)
 		}
 		id := v.entryOf(t, v.acme, "support.grant")
-		for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1"} {
+		for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1", "/checkpoints/anchor"} {
 			if res := v.staff.get(t, v.base+"/audit"+path); res.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %s = %d, want 403", access, path, res.StatusCode)
 			}
@@ -172,5 +173,40 @@ func TestSupportReadsNoAuditLog(t *testing.T) {
 		if res := v.staff.form(t, v.base+"/audit/export"); res.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: export = %d, want 403", access, res.StatusCode)
 		}
+	}
+}
+
+// The page of checkpoints says what of the log is in object storage, and gives the proof.
+func TestAnchorOnThePage(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	base := "/console/t/" + slug + "/audit/checkpoints"
+	auditor := s.person(t, "Aud", acme, member.Auditor)
+	s.sequence(t)
+	if res := auditor.get(t, base); !strings.Contains(res.body, "No head of this log is there yet") {
+		t.Errorf("before any anchor: %d %s", res.StatusCode, res.body)
+	}
+	if res := auditor.get(t, base+"/anchor"); res.StatusCode != http.StatusNotFound || !strings.Contains(res.body, "AUDIT_ANCHOR_UNKNOWN") {
+		t.Errorf("its proof = %d %s", res.StatusCode, res.body)
+	}
+	if err := s.keys.Ensure(t.Context(), scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "test"})); err != nil {
+		t.Fatal(err)
+	}
+	if did, err := s.anchors.Anchor(t.Context()); err != nil || !did {
+		t.Fatalf("Anchor = %v, %v", did, err)
+	}
+	res := auditor.get(t, base)
+	for _, want := range []string{"In object storage", "No: no lock is configured", "/audit-heads/", "id.bank.example/audit/heads"} {
+		if !strings.Contains(res.body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	var proof bundle.AnchoredHead
+	file := auditor.get(t, base+"/anchor")
+	if err := json.Unmarshal([]byte(file.body), &proof); err != nil {
+		t.Fatalf("%v: %s", err, file.body)
+	}
+	if h, err := proof.Check(""); err != nil || h.TenantID != acme.Tenant().String() || h.Size == 0 {
+		t.Errorf("the proof shows %+v, %v", h, err)
 	}
 }

@@ -31,6 +31,7 @@ type checkpointsView struct {
 	Problem *ui.Problem
 	Growth  *growthView
 	Damaged bool
+	Anchor  anchorView
 }
 
 type checkpointRow struct {
@@ -71,6 +72,12 @@ func (c *Console) showCheckpoints(w http.ResponseWriter, r *http.Request, v *vis
 	default:
 		row := c.checkpointRow(&last)
 		view.Last, view.Origin, view.Key, view.Note = &row, last.Origin, last.VerifierKey, last.Note
+	}
+	if view.Last != nil {
+		if view.Anchor, err = c.anchorView(ctx, p); err != nil {
+			c.fail(w, r, v, err)
+			return
+		}
 	}
 	status := http.StatusOK
 	if view.Last != nil && view.From != "" {

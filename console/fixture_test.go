@@ -39,6 +39,7 @@ import (
 	"github.com/biocore-id/biocore/db/jobs"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/anchor"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
@@ -77,6 +78,7 @@ type site struct {
 	sessions    *session.Service
 	evidence    *evidence.Service
 	exports     *archive.Service
+	anchors     *anchor.Service
 	tail        *tail.Service
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
@@ -160,6 +162,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.anchors = anchor.New(anchor.Options{Store: store, Keys: s.keys, Objects: objects, Host: "id.bank.example"})
 	s.exports = archive.New(archive.Options{Store: store, Keys: s.keys, Evidence: s.evidence, Objects: objects})
 	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})
 	if err != nil {
@@ -168,7 +171,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys),
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys), Anchors: s.anchors,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,

@@ -11,6 +11,8 @@ import (
 // by other means, each with the reason. Everything else must be walled.
 var platformTables = map[string]string{
 	"public.goose_db_version":  "which migrations ran",
+	"public.audit_anchor_log":  "the head of the log of all tenants' heads; no grant to bc_app",
+	"public.audit_anchors":     "pieces of that log, which are in object storage; no grant to bc_app",
 	"public.metadata_blobs":    "what the FIDO Metadata Service publishes for everybody; no grant to bc_app",
 	"river.river_job":          "jobs of all tenants: bc_app and bc_control see and make the opened tenant's alone, by a policy on args (migrate.go)",
 	"river.river_leader":       "which worker leads; no grant to bc_app",
@@ -44,6 +46,7 @@ var extraPolicies = map[string]string{
 	"public.audit_tiles sequencer":       "as audit_entries",
 	"public.audit_checkpoints sequencer": "as audit_entries",
 	"public.audit_logs sequencer":        "as audit_entries: it keeps the heads",
+	"public.audit_anchor_heads anchors":  "as audit_entries: it notes which heads are in object storage",
 	"public.siem_sinks streams":          "bc_control asks which streams have something to send; it sees tenant, state, cursor and times",
 	"public.audit_logs streams":          "as siem_sinks; it sees tenant, size and time",
 	"public.subject_keys sequencer":      "as audit_entries: it seals what entries tell of persons",

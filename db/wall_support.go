@@ -71,6 +71,7 @@ var supportBlind = map[string]string{
 	"public.logos":                 "a picture, which anybody has at its address",
 	"public.audit_logs":            "says how much there is, and who signs it",
 	"public.audit_checkpoints":     "as audit_logs",
+	"public.audit_anchor_heads":    "as audit_logs",
 	"public.audit_tiles":           "hashes of entries, which it reads",
 	"public.siem_sinks":            "where the log goes, and what is shown there",
 	"public.siem_rejects":          "as siem_sinks",

@@ -179,6 +179,7 @@ var leftTables = map[string]string{
 	"recovery_attempts":     "hashes of names that recovery was tried for in vain, kept for a day",
 	"subject_keys":          opensMore,
 	"user_terms":            isIndex,
+	"audit_anchor_heads":    "where the log's head is in object storage: GetAuditAnchor answers it with its proof",
 	"audit_tiles":           "hashes of entries, which the entries have",
 	"sign_in_marks":         isMark,
 	"import_marks":          isMark,

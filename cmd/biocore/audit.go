@@ -14,6 +14,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/bundle"
+	"github.com/biocore-id/biocore/tenancy/audit/merkle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -182,6 +183,7 @@ type auditReportJSON struct {
 	To          int64              `json:"to"`
 	Entries     int64              `json:"entries"`
 	Checkpoints int                `json:"checkpoints"`
+	Anchored    int                `json:"anchored"` // heads of --anchor that the log had
 	Findings    []auditFindingJSON `json:"findings"`
 }
 
@@ -196,15 +198,26 @@ func runAuditVerify(_ context.Context, env *environment, args []string) error {
 	var asJSON bool
 	fs := flags(env, "audit verify", &asJSON)
 	key := fs.String("key", "", "the log's `verifier key`, kept from before (biocore audit checkpoint --key), or @FILE that holds it")
+	anchored := fs.String("anchor", "", "`file` that biocore audit anchor, or the API, has answered: the log must be as it was then")
+	anchorKey := fs.String("anchor-key", "", "`verifier key` of the log of heads, kept from before (biocore audit anchor --key), or @FILE that holds it")
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
-	if name, ok := strings.CutPrefix(*key, "@"); ok {
-		raw, err := readBounded(env, name)
+	if err := fromFile(env, key); err != nil {
+		return err
+	}
+	if err := fromFile(env, anchorKey); err != nil {
+		return err
+	}
+	var heads []merkle.Checkpoint
+	if *anchored != "" {
+		head, err := readAnchor(env, *anchored, *anchorKey)
 		if err != nil {
-			return fmt.Errorf("read the key: %w", err)
+			return err
 		}
-		*key = strings.TrimSpace(string(raw))
+		heads = append(heads, head.Checkpoint())
+	} else if *anchorKey != "" {
+		return misuse(env, "audit verify", "--anchor-key goes with --anchor")
 	}
 	in := env.in
 	if name := fs.Arg(0); name != "-" {
@@ -215,7 +228,7 @@ func runAuditVerify(_ context.Context, env *environment, args []string) error {
 		defer func() { _ = file.Close() }() // read only
 		in = file
 	}
-	report, err := bundle.Verify(in, *key)
+	report, err := bundle.Verify(in, *key, heads...)
 	if err != nil {
 		return err
 	}
@@ -233,7 +246,7 @@ func printAuditReport(w io.Writer, r *bundle.Report, keyGiven, asJSON bool) erro
 	if asJSON {
 		out := auditReportJSON{
 			Valid: r.Valid(), TenantID: h.TenantID, Origin: h.Origin, VerifierKey: h.VerifierKey, KeyGiven: keyGiven, From: h.From, To: h.To,
-			Entries: r.Entries, Checkpoints: r.Signed, Findings: []auditFindingJSON{},
+			Entries: r.Entries, Checkpoints: r.Signed, Anchored: r.Anchored, Findings: []auditFindingJSON{},
 		}
 		for _, f := range r.Findings {
 			out.Findings = append(out.Findings, auditFindingJSON(f))
@@ -244,6 +257,9 @@ func printAuditReport(w io.Writer, r *bundle.Report, keyGiven, asJSON bool) erro
 	fmt.Fprintf(&b, "log          %s\nentries      %d to %d, %d read\ncheckpoints  %d hold\n", h.Origin, h.From, h.To-1, r.Entries, r.Signed)
 	if r.Entries > 0 {
 		fmt.Fprintf(&b, "sequenced    %s to %s\n", r.Earliest.Format(time.RFC3339), r.Latest.Format(time.RFC3339))
+	}
+	if r.Anchored > 0 {
+		b.WriteString("anchor       the log is as it was when its head was anchored\n")
 	}
 	if !keyGiven {
 		fmt.Fprintf(&b, "key          the bundle’s own, so this shows only that it agrees with itself: %s\n", h.VerifierKey)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -242,5 +243,16 @@ func TestAuditExamples(t *testing.T) {
 	early := auditProof{answer{body: first}}.checkpoint(t, key)
 	if err := merkle.CheckGrowth(early, late, growth.hashes(t)); err != nil || growth.number("from") != early.Size || growth.number("to") != late.Size {
 		t.Errorf("consistency: %v", err)
+	}
+	raw, err := json.Marshal(shown["GetAuditAnchor"].body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var anchored bundle.AnchoredHead
+	if err := json.Unmarshal(raw, &anchored); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := anchored.Check(shown["GetAuditAnchor"].text("verifierKey")); err != nil || h.Checkpoint() != late {
+		t.Errorf("anchor: %+v, %v, want %+v", h, err, late)
 	}
 }

@@ -76,6 +76,10 @@ type Config struct {
 	// docs/object-storage.md, such as s3://bucket?region=eu-central-1 or file:///a/folder
 	// (for one server). It holds no secret. Without it evidence stays in Postgres.
 	ObjectStorageURL string `yaml:"objectStorageUrl" env:"BIOCORE_OBJECT_STORAGE_URL"`
+	// AuditLockDays is for how many days nobody is to be able to remove the heads of audit logs from object
+	// storage, not even the account's owner, where it can lock objects (docs/object-storage.md): 0, for no lock,
+	// to 36500. What is locked is paid for until then. Default 365.
+	AuditLockDays int `yaml:"auditLockDays" env:"BIOCORE_AUDIT_LOCK_DAYS"`
 
 	// MDSURL is where the BLOB of the FIDO Metadata Service is read, once a day: the FIDO
 	// Alliance's is https://mds3.fidoalliance.org/. Or a file:///a/file that somebody else
@@ -116,10 +120,13 @@ type Config struct {
 	DrainTimeout time.Duration `yaml:"drainTimeout" env:"BIOCORE_DRAIN_TIMEOUT"`
 }
 
+// maxLockDays is a century: S3 takes no longer lock.
+const maxLockDays = 36_500
+
 func defaults() Config {
 	return Config{
 		Listen: ":8080", OpsListen: "127.0.0.1:9090", DatabaseConns: 16,
-		MDSMaxUnparsed: 5, SLOObjective: 99.9, LogLevel: "info", DrainTimeout: 20 * time.Second,
+		AuditLockDays: 365, MDSMaxUnparsed: 5, SLOObjective: 99.9, LogLevel: "info", DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -188,6 +195,9 @@ func (c *Config) validateServe(unread ...string) error {
 	}
 	if c.TrustedHops < 0 || c.TrustedHops > 8 {
 		errs = append(errs, errors.New("BIOCORE_TRUSTED_HOPS is 0 to 8"))
+	}
+	if c.AuditLockDays < 0 || c.AuditLockDays > maxLockDays {
+		errs = append(errs, fmt.Errorf("BIOCORE_AUDIT_LOCK_DAYS is 0 to %d", maxLockDays))
 	}
 	if c.MDSMaxUnparsed < 0 || c.MDSMaxUnparsed > 100 {
 		errs = append(errs, errors.New("BIOCORE_MDS_MAX_UNPARSED is 0 to 100"))

@@ -113,6 +113,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"jobs", d.jobs},
 		{"redis", d.redis},
 		{"object storage", d.objectStorage},
+		{"audit heads", d.auditHeads},
 		{"metadata", d.metadata},
 		{"mail", d.mail},
 		{"kms", d.openKMS},

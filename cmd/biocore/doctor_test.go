@@ -46,6 +46,8 @@ func newClinic(t *testing.T) *clinic {
 	for _, slug := range []string{"acme", "globex"} {
 		c.must(t, "tenant", "create", slug, "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
 	}
+	c.exec(t, `INSERT INTO audit_anchors (id, size, heads, refused, at, stored_at, bytes, locked_until)
+		VALUES (gen_random_uuid(), 1, 0, 0, now(), now(), 1, now() + interval '1 year')`) // as a server would
 	return c
 }
 
@@ -91,7 +93,7 @@ func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int)
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 17 {
+	if code != 0 || len(found) != 18 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -111,7 +113,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys when one tenant is shredded: %+v", f)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 17 || strings.Count(out, "ok    ") != 16 {
+	if lines := strings.Count(out, "\n"); lines != 18 || strings.Count(out, "ok    ") != 17 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -180,7 +182,12 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "no object storage",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.ObjectStorageURL = "" },
-			finding: "object storage", verdict: doubtful, says: "evidence stays in Postgres",
+			finding: "object storage", verdict: doubtful, says: "evidence stays in Postgres", touches: []string{"audit heads"},
+		},
+		{
+			name:    "nobody to anchor audit logs",
+			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DELETE FROM audit_anchors") },
+			finding: "audit heads", verdict: doubtful, says: "none is in object storage yet",
 		},
 		{
 			name: "an object storage that cannot be reached",
@@ -291,19 +298,19 @@ func TestDoctorFinds(t *testing.T) {
 				c.cfg.DatabaseWriterURL = secret.New(other)
 			},
 			finding: "roles", verdict: unwell, says: "bc_writer: connect: ", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads"},
 		},
 		{
 			name:    "a URL of the wrong role",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
 			finding: "roles", verdict: unwell, says: "bc_app: the URL logs in as bc_jobs", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads"},
 		},
 		{
 			name:    "a URL of another database",
 			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = secret.New(dbtest.Fresh(t).URL(db.RoleJobs)) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys"},
+			touches: []string{"statement log", "schema", "tenant wall", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads"},
 		},
 		{
 			name: "a job that nobody does",

@@ -55,6 +55,7 @@ func commands() []command {
 		{"audit list", "", "list who did what in a tenant", "biocore audit list --tenant acme --filter 'action = credential.revoke'", runAuditList},
 		{"audit checkpoint", "", "print the signed checkpoint of a tenant's audit log, or the key that checks it", "biocore audit checkpoint --tenant acme --key > acme.vkey", runAuditCheckpoint},
 		{"audit export", "", "print a tenant's audit log as a bundle that can be verified", "biocore audit export --tenant acme --from 0 > audit.jsonl", runAuditExport},
+		{"audit anchor", "", "print the last head of a tenant's audit log that is in object storage, with the proof that it is there", "biocore audit anchor --tenant acme > anchor.json", runAuditAnchor},
 		{"audit verify", "FILE", "verify a bundle of an audit log by itself, without a network", "biocore audit verify audit.jsonl --key @acme.vkey", runAuditVerify},
 		{"logstream create", "", "send a tenant's audit log to where it is watched, as it grows", "biocore logstream create --tenant acme --name SOC --kind splunk-hec --format ocsf --address https://splunk.acme.example:8088 --credential token.txt", runLogStreamCreate},
 		{"logstream list", "", "list a tenant's log streams, and how far each is", "biocore logstream list --tenant acme", runLogStreamList},

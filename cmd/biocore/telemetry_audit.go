@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/biocore-id/biocore/tenancy/audit/anchor"
 	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 )
 
@@ -28,6 +30,37 @@ func (t *telemetry) ObserveAudit(stats func() sequencer.Stats) error {
 		return nil
 	}, moved, lag); err != nil {
 		return fmt.Errorf("audit metrics: %w", err)
+	}
+	return nil
+}
+
+// ObserveAnchors adds what becomes of the heads of audit logs to the metrics.
+func (t *telemetry) ObserveAnchors(stats func() anchor.Stats) error {
+	meter := t.Meter.Meter("github.com/biocore-id/biocore/tenancy/audit/anchor")
+	age, err := meter.Float64ObservableGauge("biocore.audit.anchor.age", metric.WithUnit("s"),
+		metric.WithDescription("How old the last anchor of the heads of audit logs is, of all servers' together."))
+	locked, err2 := meter.Int64ObservableGauge("biocore.audit.anchor.locked",
+		metric.WithDescription("Whether object storage shows a lock of the last anchor: 1, or 0."))
+	refused, err3 := meter.Int64ObservableGauge("biocore.audit.anchor.contradictions",
+		metric.WithDescription("Audit logs that contradict what was anchored of them: somebody has changed them past every lock."))
+	failures, err4 := meter.Int64ObservableCounter("biocore.audit.anchor.failures",
+		metric.WithDescription("Times that this server could not anchor."))
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		return fmt.Errorf("anchor metrics: %w", err)
+	}
+	if _, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := stats()
+		o.ObserveFloat64(age, s.Age.Seconds())
+		if s.Locked {
+			o.ObserveInt64(locked, 1)
+		} else {
+			o.ObserveInt64(locked, 0)
+		}
+		o.ObserveInt64(refused, int64(s.Refused))
+		o.ObserveInt64(failures, s.Failures)
+		return nil
+	}, age, locked, refused, failures); err != nil {
+		return fmt.Errorf("anchor metrics: %w", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/biocore-id/biocore/tenancy/audit/anchor"
 	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 )
 
@@ -17,6 +18,22 @@ func TestAuditMetrics(t *testing.T) {
 	}
 	metrics := scrape(t, tel)
 	for _, want := range []string{"biocore_audit_sequenced_total 41", "biocore_audit_lag_seconds 0.25"} {
+		if !strings.Contains(metrics, "\n"+want+"\n") {
+			t.Errorf("metrics lack %q", want)
+		}
+	}
+}
+
+func TestAnchorMetrics(t *testing.T) {
+	quiet(t)
+	tel := start(t, TelemetryConfig{LogOutput: io.Discard})
+	if err := tel.ObserveAnchors(func() anchor.Stats {
+		return anchor.Stats{Age: 90 * time.Second, Locked: true, Refused: 2, Failures: 3}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	metrics := scrape(t, tel)
+	for _, want := range []string{"biocore_audit_anchor_age_seconds 90", "biocore_audit_anchor_locked 1", "biocore_audit_anchor_contradictions 2", "biocore_audit_anchor_failures_total 3"} {
 		if !strings.Contains(metrics, "\n"+want+"\n") {
 			t.Errorf("metrics lack %q", want)
 		}

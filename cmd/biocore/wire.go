@@ -40,6 +40,7 @@ import (
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/anchor"
 	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
@@ -89,6 +90,7 @@ type operator struct {
 	exports  *archive.Service  // as evidence
 
 	sequencer *sequencer.Sequencer // of audit logs: runs while a server does
+	anchors   *anchor.Service      // of their heads: as evidence
 	mds       *mds.Service         // models of authenticators
 	roots     *attestation.Service
 	denials   *audit.Denials // refusals: recorded while a server runs, see platform.Run
@@ -120,11 +122,13 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 			archives, still := o.exports.Reseal(ctx, sc, limit-users-records)
 			logs, yet := o.sequencer.Reseal(ctx, sc, limit-users-records-archives)
 			credentials, and := o.streams.Reseal(ctx, sc, limit-users-records-archives-logs)
-			return users + records + archives + logs + credentials, errors.Join(err, more, still, yet, and)
+			heads, last := o.anchors.Reseal(ctx, sc, limit-users-records-archives-logs-credentials)
+			return users + records + archives + logs + credentials + heads, errors.Join(err, more, still, yet, and, last)
 		},
 	})
 	_, host, _ := strings.Cut(cfg.PublicURL, "://")
 	o.sequencer = sequencer.New(sequencer.Options{Store: store, Keys: o.keys, Log: tel.Log, Host: host})
+	o.anchors = anchor.New(anchor.Options{Store: store, Keys: o.keys, Log: tel.Log, Host: host})
 	queue, err := jobs.NewQueue()
 	if err != nil {
 		store.Close()
@@ -292,6 +296,15 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	p.runner.MaintainEvidence(p.evidence.Maintain)
+	_, host, _ := strings.Cut(p.cfg.PublicURL, "://")
+	p.anchors = anchor.New(anchor.Options{
+		Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log, Host: host, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
+	})
+	if p.objects != nil {
+		if err := p.tel.ObserveAnchors(p.anchors.Stats); err != nil {
+			return err
+		}
+	}
 	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.runner.MaintainStats(p.stats.Maintain)
@@ -342,7 +355,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
-		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Blast: p.blast, Models: models, Roots: p.roots,
+		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Debugger: p.debugger, Tail: p.tail,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
@@ -394,7 +407,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterCeremonyServiceHandler(p.rpc, rpc.NewCeremonyHandler(p.debugger))
-	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail))
+	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors))
 	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
@@ -475,7 +488,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

@@ -248,6 +248,30 @@ func (q *Queries) FindAuditEntriesOfTarget(ctx context.Context, arg FindAuditEnt
 	return items, nil
 }
 
+const GetAnchoredHead = `-- name: GetAnchoredHead :one
+SELECT size, root, seq, anchor_id FROM audit_anchor_heads
+`
+
+type GetAnchoredHeadRow struct {
+	Size     int64
+	Root     []byte
+	Seq      int64
+	AnchorID uuid.UUID
+}
+
+// The last head of the log that is in object storage. Index: audit_anchor_heads_pkey.
+func (q *Queries) GetAnchoredHead(ctx context.Context) (GetAnchoredHeadRow, error) {
+	row := q.db.QueryRow(ctx, GetAnchoredHead)
+	var i GetAnchoredHeadRow
+	err := row.Scan(
+		&i.Size,
+		&i.Root,
+		&i.Seq,
+		&i.AnchorID,
+	)
+	return i, err
+}
+
 const GetAuditEntry = `-- name: GetAuditEntry :one
 SELECT seq, sequenced_at, entry FROM audit_entries WHERE id = $1
 `

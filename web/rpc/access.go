@@ -141,6 +141,7 @@ var methods = map[string]access{
 	adminv1connect.AuditServiceGetAuditLogProcedure:          {serverKey, apikey.ScopeAuditRead, reads},
 	adminv1connect.AuditServiceListAuditCheckpointsProcedure: {serverKey, apikey.ScopeAuditRead, reads},
 	adminv1connect.AuditServiceGetAuditConsistencyProcedure:  {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceGetAuditAnchorProcedure:       {serverKey, apikey.ScopeAuditRead, reads},
 
 	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},

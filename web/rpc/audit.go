@@ -9,6 +9,7 @@ import (
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/audit/anchor"
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -28,10 +29,13 @@ type entries interface {
 type AuditHandler struct {
 	adminv1connect.UnimplementedAuditServiceHandler
 	entries entries
+	anchors *anchor.Service
 }
 
-// NewAuditHandler returns a handler over r.
-func NewAuditHandler(r *trail.Reader) *AuditHandler { return &AuditHandler{entries: r} }
+// NewAuditHandler returns a handler over both.
+func NewAuditHandler(r *trail.Reader, a *anchor.Service) *AuditHandler {
+	return &AuditHandler{entries: r, anchors: a}
+}
 
 // ListAuditEvents translates: one call, one answer.
 func (h *AuditHandler) ListAuditEvents(ctx context.Context, req *adminv1.ListAuditEventsRequest) (*adminv1.ListAuditEventsResponse, error) {
@@ -119,6 +123,28 @@ func (h *AuditHandler) GetAuditConsistency(ctx context.Context, req *adminv1.Get
 		return nil, err
 	}
 	return &adminv1.AuditConsistency{From: float64(g.From), To: float64(g.To), Hashes: base64s(g.Hashes), Checkpoint: toAuditCheckpoint(&g.Checkpoint)}, nil
+}
+
+// GetAuditAnchor translates: one call, one answer.
+func (h *AuditHandler) GetAuditAnchor(ctx context.Context, _ *adminv1.GetAuditAnchorRequest) (*adminv1.AuditAnchor, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := h.anchors.Last(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	out := &adminv1.AuditAnchor{
+		Origin: a.Head.Origin, Size: float64(a.Head.Size), RootHash: a.Head.Root.String(), AnchoredAt: timestamp(a.Proof.AnchoredAt),
+		Entry: a.Proof.Entry, Sequence: float64(a.Proof.Sequence), Hashes: base64s(a.Proof.Hashes), VerifierKey: a.Proof.VerifierKey,
+		Checkpoint: toAuditCheckpoint(&trail.Checkpoint{Checkpoint: a.Note, SignedAt: a.Proof.AnchoredAt, Note: a.Proof.Checkpoint.Note}),
+		Object:     a.Object, ObjectVersion: a.Version, StoredAt: timestamp(a.StoredAt), LockProblem: a.Problem,
+	}
+	if !a.LockedUntil.IsZero() {
+		out.LockedUntil = timestamp(a.LockedUntil)
+	}
+	return out, nil
 }
 
 func toAuditCheckpoint(c *trail.Checkpoint) *adminv1.AuditCheckpoint {

@@ -126,3 +126,7 @@ SELECT subject_id, salt FROM subject_keys WHERE subject_id = ANY (sqlc.arg(subje
 -- What is sealed of a person does not open any more, and nothing of them is kept from now on. Index: subject_keys_pkey.
 INSERT INTO subject_keys (subject_id, erased_at) VALUES (sqlc.arg(subject_id), sqlc.arg(now)::timestamptz)
 ON CONFLICT (tenant_id, subject_id) DO UPDATE SET salt = NULL, erased_at = excluded.erased_at WHERE subject_keys.erased_at IS NULL;
+
+-- name: GetAnchoredHead :one
+-- The last head of the log that is in object storage. Index: audit_anchor_heads_pkey.
+SELECT size, root, seq, anchor_id FROM audit_anchor_heads;

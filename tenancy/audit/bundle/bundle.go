@@ -38,7 +38,7 @@ func FileName(tenant uuid.UUID, from int64) string {
 // Header is the first line. Hashes are base64 with padding.
 type Header struct {
 	Format      string        `json:"format"`
-	TenantID    string        `json:"tenantId"`
+	TenantID    string        `json:"tenantId,omitempty"`
 	Origin      string        `json:"origin"`      // of the log
 	VerifierKey string        `json:"verifierKey"` // of the log, as signed notes have it
 	From        int64         `json:"from"`        // number of the first entry
@@ -85,6 +85,7 @@ type Report struct {
 	Earliest time.Time // when the first and the last were sequenced
 	Latest   time.Time
 	Signed   int // checkpoints that hold
+	Anchored int // heads that were given, and that the log had
 	Findings []Finding
 }
 
@@ -104,9 +105,10 @@ const (
 )
 
 // Verify reads a bundle to its end. key is the log's verifier key, kept from before; empty takes the
-// bundle's own, which shows no more than that the bundle agrees with itself. ErrFormat, ErrKey,
+// bundle's own, which shows no more than that the bundle agrees with itself. Each of heads, which somebody else has kept,
+// must be one that the log had: it is found of any that the bundle contradicts or does not reach. ErrFormat, ErrKey,
 // and what reading fails with.
-func Verify(r io.Reader, key string) (*Report, error) {
+func Verify(r io.Reader, key string, heads ...merkle.Checkpoint) (*Report, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	if !lines.Scan() {
@@ -116,6 +118,13 @@ func Verify(r io.Reader, key string) (*Report, error) {
 	if err := c.begin(lines.Bytes(), key); err != nil {
 		return nil, err
 	}
+	for _, h := range heads {
+		if h.Origin != c.Header.Origin {
+			return nil, fmt.Errorf("%w: the head is of %s, the bundle of %s", ErrKey, h.Origin, c.Header.Origin)
+		}
+	}
+	c.heads = slices.Clone(heads)
+	c.compare()
 	for lines.Scan() && len(c.Findings) < maxFindings {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
@@ -139,13 +148,14 @@ type check struct {
 	next  int64       // the number that the next line has
 	since int64       // entries from here on are under no checkpoint that holds yet
 	marks []merkle.Checkpoint
-	lost  bool // the tree cannot be followed any more: an entry's hash is unknown
+	heads []merkle.Checkpoint // not yet compared
+	lost  bool                // the tree cannot be followed any more: an entry's hash is unknown
 }
 
 func (c *check) begin(text []byte, key string) error {
 	h := &c.Header
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(h); err != nil || h.Format != Format {
+	if err := decoder.Decode(h); err != nil || h.Format != Format && h.Format != HeadsFormat || (h.Format == Format) != (h.TenantID != "") {
 		return ErrFormat
 	}
 	if key == "" {
@@ -217,7 +227,7 @@ func (c *check) line(l *Line) {
 	}
 	if merkle.Leaf(l.Seq, l.Entry) != l.Leaf {
 		c.find(l.Seq, l.Seq, "its text is not the one that the log has hashed")
-	} else if json.Unmarshal([]byte(l.Entry), &about) != nil || about.TenantID != c.Header.TenantID {
+	} else if json.Unmarshal([]byte(l.Entry), &about) != nil || c.Header.Format == Format && about.TenantID != c.Header.TenantID {
 		c.find(l.Seq, l.Seq, "is not of this tenant")
 	} else if !holds(l) {
 		c.find(l.Seq, l.Seq, "what is private of it is not what it has the hash of")
@@ -235,6 +245,22 @@ func (c *check) line(l *Line) {
 		c.Signed++
 		c.since, c.marks = c.edge.Size, c.marks[1:]
 	}
+	c.compare()
+}
+
+// compare holds the tree to the heads of its size.
+func (c *check) compare() {
+	c.heads = slices.DeleteFunc(c.heads, func(h merkle.Checkpoint) bool {
+		if h.Size != c.edge.Size {
+			return false
+		}
+		if h.Root == c.edge.Root() {
+			c.Anchored++
+		} else {
+			c.find(0, h.Size-1, "something of these is not as it was when the head over them was anchored")
+		}
+		return true
+	})
 }
 
 // holds reports whether what is in clear of a line is what its entry has the hash of.
@@ -257,5 +283,15 @@ func holds(l *Line) bool {
 func (c *check) end() {
 	if c.next < c.Header.To && len(c.Findings) < maxFindings {
 		c.find(c.next, c.Header.To-1, "missing")
+		c.lost = true
+	}
+	for _, h := range c.heads {
+		switch {
+		case h.Size > c.Header.To:
+			c.find(c.Header.To, h.Size-1, "missing: they were there when the head over them was anchored")
+		case h.Size < c.Header.From:
+			c.find(h.Size, c.Header.From-1, "before the bundle, which cannot be held to the head that was anchored")
+		default: // what is lost, something else was found of
+		}
 	}
 }

@@ -26,6 +26,17 @@ const (
 type log struct {
 	header bundle.Header
 	lines  []bundle.Line
+	signer note.Signer
+}
+
+// sign is a checkpoint of another tree by its key.
+func (l *log) sign(t testing.TB, e merkle.Edge) string {
+	t.Helper()
+	signed, err := merkle.Checkpoint{Origin: origin, Size: e.Size, Root: e.Root()}.Sign(l.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
 }
 
 func text(i int64) string {
@@ -43,6 +54,7 @@ func newLog(t testing.TB, from int64) (l log, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.signer = signer
 	l.header = bundle.Header{TenantID: tenant, Origin: origin, VerifierKey: vkey, From: from, To: 30, Edge: []merkle.Hash{}}
 	var e merkle.Edge
 	for i := range int64(30) {

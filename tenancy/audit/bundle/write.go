@@ -12,10 +12,13 @@ type Writer struct {
 }
 
 // NewWriter writes the header and returns what takes the entries, in their order.
+// Format is Format if the header says none.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	h.Format = Format
+	if h.Format == "" {
+		h.Format = Format
+	}
 	if err := out.Encode(h); err != nil {
 		return nil, fmt.Errorf("write bundle: %w", err)
 	}

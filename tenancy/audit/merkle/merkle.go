@@ -143,9 +143,29 @@ func Open(signed string, v note.Verifier) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
-	lines := strings.SplitN(n.Text, "\n", 4)
-	if len(lines) < 4 || lines[0] != v.Name() {
-		return Checkpoint{}, fmt.Errorf("%w: it is of another log, or has under three lines", ErrCheckpoint)
+	c, err := read(n.Text)
+	if err == nil && c.Origin != v.Name() {
+		err = fmt.Errorf("%w: it is of another log", ErrCheckpoint)
+	}
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return c, nil
+}
+
+// Read is what a signed note says, whoever has signed it. ErrCheckpoint for no checkpoint.
+func Read(signed string) (Checkpoint, error) {
+	text, _, ok := strings.Cut(signed, "\n\n")
+	if !ok {
+		return Checkpoint{}, fmt.Errorf("%w: it has no signature", ErrCheckpoint)
+	}
+	return read(text + "\n")
+}
+
+func read(text string) (Checkpoint, error) {
+	lines := strings.SplitN(text, "\n", 4)
+	if len(lines) < 4 {
+		return Checkpoint{}, fmt.Errorf("%w: it has under three lines", ErrCheckpoint)
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil || size < 0 || size > maxSize || strconv.FormatInt(size, 10) != lines[1] {

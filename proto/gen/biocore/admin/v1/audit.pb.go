@@ -941,6 +941,206 @@ func (x *AuditConsistency) GetCheckpoint() *AuditCheckpoint {
 	return nil
 }
 
+// GetAuditAnchorRequest asks for the key's own tenant.
+type GetAuditAnchorRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditAnchorRequest) Reset() {
+	*x = GetAuditAnchorRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditAnchorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditAnchorRequest) ProtoMessage() {}
+
+func (x *GetAuditAnchorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditAnchorRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditAnchorRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{12}
+}
+
+// AuditAnchor is a head of the log that is in object storage.
+type AuditAnchor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the log.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Entries that it had, a whole number: a checkpoint over so many has this root.
+	Size float64 `protobuf:"fixed64,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Root of its tree, base64.
+	RootHash string `protobuf:"bytes,3,opt,name=root_hash,json=rootHash,proto3" json:"root_hash,omitempty"`
+	// When the anchor was signed, by a server's clock.
+	AnchoredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=anchored_at,json=anchoredAt,proto3" json:"anchored_at,omitempty"`
+	// Line of the log of heads that says so, byte for byte: JSON.
+	Entry string `protobuf:"bytes,5,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Number of that line, a whole number. It is hashed as an entry is.
+	Sequence float64 `protobuf:"fixed64,6,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Audit path in the log of heads, base64, as AuditProof has it.
+	Hashes []string `protobuf:"bytes,7,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// Checkpoint of the log of heads, which the path leads to.
+	Checkpoint *AuditCheckpoint `protobuf:"bytes,8,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The key that verifies it. It is of the installation: all tenants have the same.
+	VerifierKey string `protobuf:"bytes,9,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// Where the object is that holds the line.
+	Object string `protobuf:"bytes,10,opt,name=object,proto3" json:"object,omitempty"`
+	// Which version of the object; empty where the store keeps none.
+	ObjectVersion string `protobuf:"bytes,11,opt,name=object_version,json=objectVersion,proto3" json:"object_version,omitempty"`
+	// When it was stored.
+	StoredAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=stored_at,json=storedAt,proto3" json:"stored_at,omitempty"`
+	// Before, nobody can remove or replace it, as the store itself shows it; absent: it is not locked.
+	LockedUntil *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=locked_until,json=lockedUntil,proto3,oneof" json:"locked_until,omitempty"`
+	// Why it is not locked; empty when it is.
+	LockProblem   string `protobuf:"bytes,14,opt,name=lock_problem,json=lockProblem,proto3" json:"lock_problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditAnchor) Reset() {
+	*x = AuditAnchor{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditAnchor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditAnchor) ProtoMessage() {}
+
+func (x *AuditAnchor) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditAnchor.ProtoReflect.Descriptor instead.
+func (*AuditAnchor) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AuditAnchor) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *AuditAnchor) GetSize() float64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *AuditAnchor) GetRootHash() string {
+	if x != nil {
+		return x.RootHash
+	}
+	return ""
+}
+
+func (x *AuditAnchor) GetAnchoredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AnchoredAt
+	}
+	return nil
+}
+
+func (x *AuditAnchor) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *AuditAnchor) GetSequence() float64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AuditAnchor) GetHashes() []string {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *AuditAnchor) GetCheckpoint() *AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *AuditAnchor) GetVerifierKey() string {
+	if x != nil {
+		return x.VerifierKey
+	}
+	return ""
+}
+
+func (x *AuditAnchor) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *AuditAnchor) GetObjectVersion() string {
+	if x != nil {
+		return x.ObjectVersion
+	}
+	return ""
+}
+
+func (x *AuditAnchor) GetStoredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StoredAt
+	}
+	return nil
+}
+
+func (x *AuditAnchor) GetLockedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LockedUntil
+	}
+	return nil
+}
+
+func (x *AuditAnchor) GetLockProblem() string {
+	if x != nil {
+		return x.LockProblem
+	}
+	return ""
+}
+
 // Who acted.
 type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -956,7 +1156,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1168,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1218,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1230,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,13 +1355,35 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\x06hashes\x18\x03 \x03(\tR\x06hashes\x12A\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
-	"checkpoint2\xd6\x05\n" +
+	"checkpoint\"\x17\n" +
+	"\x15GetAuditAnchorRequest\"\xb3\x04\n" +
+	"\vAuditAnchor\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x01R\x04size\x12\x1b\n" +
+	"\troot_hash\x18\x03 \x01(\tR\brootHash\x12;\n" +
+	"\vanchored_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"anchoredAt\x12\x14\n" +
+	"\x05entry\x18\x05 \x01(\tR\x05entry\x12\x1a\n" +
+	"\bsequence\x18\x06 \x01(\x01R\bsequence\x12\x16\n" +
+	"\x06hashes\x18\a \x03(\tR\x06hashes\x12A\n" +
+	"\n" +
+	"checkpoint\x18\b \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
+	"checkpoint\x12!\n" +
+	"\fverifier_key\x18\t \x01(\tR\vverifierKey\x12\x16\n" +
+	"\x06object\x18\n" +
+	" \x01(\tR\x06object\x12%\n" +
+	"\x0eobject_version\x18\v \x01(\tR\robjectVersion\x127\n" +
+	"\tstored_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bstoredAt\x12B\n" +
+	"\flocked_until\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vlockedUntil\x88\x01\x01\x12!\n" +
+	"\flock_problem\x18\x0e \x01(\tR\vlockProblemB\x0f\n" +
+	"\r_locked_until2\xd6\x06\n" +
 	"\fAuditService\x12\x88\x01\n" +
 	"\x0fListAuditEvents\x12(.biocore.admin.v1.ListAuditEventsRequest\x1a).biocore.admin.v1.ListAuditEventsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/auditEvents\x90\x02\x01\x12\x8e\x01\n" +
 	"\rGetAuditProof\x12&.biocore.admin.v1.GetAuditProofRequest\x1a\x1c.biocore.admin.v1.AuditProof\"7\x82\xd3\xe4\x93\x02.\x12,/admin/v1/auditEvents/{audit_event_id}/proof\x90\x02\x01\x12n\n" +
 	"\vGetAuditLog\x12$.biocore.admin.v1.GetAuditLogRequest\x1a\x1a.biocore.admin.v1.AuditLog\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/auditLog\x90\x02\x01\x12\x9c\x01\n" +
 	"\x14ListAuditCheckpoints\x12-.biocore.admin.v1.ListAuditCheckpointsRequest\x1a..biocore.admin.v1.ListAuditCheckpointsResponse\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/auditCheckpoints\x90\x02\x01\x12\x9a\x01\n" +
-	"\x13GetAuditConsistency\x12,.biocore.admin.v1.GetAuditConsistencyRequest\x1a\".biocore.admin.v1.AuditConsistency\"1\x82\xd3\xe4\x93\x02(\x12&/admin/v1/auditCheckpoints:consistency\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x13GetAuditConsistency\x12,.biocore.admin.v1.GetAuditConsistencyRequest\x1a\".biocore.admin.v1.AuditConsistency\"1\x82\xd3\xe4\x93\x02(\x12&/admin/v1/auditCheckpoints:consistency\x90\x02\x01\x12~\n" +
+	"\x0eGetAuditAnchor\x12'.biocore.admin.v1.GetAuditAnchorRequest\x1a\x1d.biocore.admin.v1.AuditAnchor\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/auditLog/anchor\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_audit_proto_rawDescOnce sync.Once
@@ -1176,7 +1398,7 @@ func file_biocore_admin_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(AuditEvent_Outcome)(0),              // 0: biocore.admin.v1.AuditEvent.Outcome
 	(*AuditEvent)(nil),                   // 1: biocore.admin.v1.AuditEvent
@@ -1191,42 +1413,50 @@ var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(*ListAuditCheckpointsResponse)(nil), // 10: biocore.admin.v1.ListAuditCheckpointsResponse
 	(*GetAuditConsistencyRequest)(nil),   // 11: biocore.admin.v1.GetAuditConsistencyRequest
 	(*AuditConsistency)(nil),             // 12: biocore.admin.v1.AuditConsistency
-	(*AuditEvent_Actor)(nil),             // 13: biocore.admin.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),            // 14: biocore.admin.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),        // 15: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),              // 16: google.protobuf.Struct
+	(*GetAuditAnchorRequest)(nil),        // 13: biocore.admin.v1.GetAuditAnchorRequest
+	(*AuditAnchor)(nil),                  // 14: biocore.admin.v1.AuditAnchor
+	(*AuditEvent_Actor)(nil),             // 15: biocore.admin.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),            // 16: biocore.admin.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),        // 17: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 18: google.protobuf.Struct
 }
 var file_biocore_admin_v1_audit_proto_depIdxs = []int32{
-	15, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
+	17, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: biocore.admin.v1.AuditEvent.outcome:type_name -> biocore.admin.v1.AuditEvent.Outcome
-	13, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
-	13, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
-	14, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
-	16, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
-	16, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
-	16, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
+	15, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
+	15, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
+	16, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
+	18, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
+	18, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
+	18, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
 	1,  // 8: biocore.admin.v1.ListAuditEventsResponse.audit_events:type_name -> biocore.admin.v1.AuditEvent
-	15, // 9: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
+	17, // 9: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
 	4,  // 10: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	15, // 11: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
+	17, // 11: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
 	4,  // 12: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
 	4,  // 13: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
 	4,  // 14: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	2,  // 15: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
-	7,  // 16: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
-	8,  // 17: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
-	9,  // 18: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
-	11, // 19: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
-	3,  // 20: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
-	6,  // 21: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
-	5,  // 22: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
-	10, // 23: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
-	12, // 24: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
-	20, // [20:25] is the sub-list for method output_type
-	15, // [15:20] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	17, // 15: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
+	4,  // 16: biocore.admin.v1.AuditAnchor.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	17, // 17: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
+	17, // 18: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
+	2,  // 19: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
+	7,  // 20: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
+	8,  // 21: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
+	9,  // 22: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
+	11, // 23: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
+	13, // 24: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
+	3,  // 25: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
+	6,  // 26: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
+	5,  // 27: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
+	10, // 28: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
+	12, // 29: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
+	14, // 30: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_audit_proto_init() }
@@ -1235,13 +1465,14 @@ func file_biocore_admin_v1_audit_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_audit_proto_msgTypes[0].OneofWrappers = []any{}
+	file_biocore_admin_v1_audit_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_audit_proto_rawDesc), len(file_biocore_admin_v1_audit_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,9 @@ const (
 	// AuditServiceGetAuditConsistencyProcedure is the procedure name of the AuditService's
 	// GetAuditConsistency RPC.
 	AuditServiceGetAuditConsistencyProcedure = "/biocore.admin.v1.AuditService/GetAuditConsistency"
+	// AuditServiceGetAuditAnchorProcedure is the procedure name of the AuditService's GetAuditAnchor
+	// RPC.
+	AuditServiceGetAuditAnchorProcedure = "/biocore.admin.v1.AuditService/GetAuditAnchor"
 )
 
 var (
@@ -80,6 +83,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	auditServiceGetAuditAnchorSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetAuditAnchor"),
+			Procedure:        AuditServiceGetAuditAnchorProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // AuditServiceClient is a client for the biocore.admin.v1.AuditService service.
@@ -103,6 +114,11 @@ type AuditServiceClient interface {
 	// under the checkpoint of `from` entries, for who has kept that. AUDIT_SIZES_INVALID for sizes
 	// that the log has not, AUDIT_EVENT_WAITING before the first checkpoint, AUDIT_LOG_DAMAGED as above.
 	GetAuditConsistency(context.Context, *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error)
+	// GetAuditAnchor answers the last head of the log that is in object storage, out of the database's reach, and shows that it is
+	// there: an inclusion proof in the log of heads, of which every minute a piece is stored. Keep the answer, and
+	// the verifier key: `biocore audit verify --anchor` holds an export to it. AUDIT_ANCHOR_UNKNOWN while there is
+	// none, AUDIT_ANCHOR_DAMAGED when what is stored is not what was, OBJECT_STORAGE_UNAVAILABLE.
+	GetAuditAnchor(context.Context, *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error)
 }
 
 // NewAuditServiceClient constructs a client for the biocore.admin.v1.AuditService service. Multiple
@@ -132,6 +148,11 @@ type AuditServiceHandler interface {
 	// under the checkpoint of `from` entries, for who has kept that. AUDIT_SIZES_INVALID for sizes
 	// that the log has not, AUDIT_EVENT_WAITING before the first checkpoint, AUDIT_LOG_DAMAGED as above.
 	GetAuditConsistency(context.Context, *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error)
+	// GetAuditAnchor answers the last head of the log that is in object storage, out of the database's reach, and shows that it is
+	// there: an inclusion proof in the log of heads, of which every minute a piece is stored. Keep the answer, and
+	// the verifier key: `biocore audit verify --anchor` holds an export to it. AUDIT_ANCHOR_UNKNOWN while there is
+	// none, AUDIT_ANCHOR_DAMAGED when what is stored is not what was, OBJECT_STORAGE_UNAVAILABLE.
+	GetAuditAnchor(context.Context, *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error)
 }
 
 // RegisterAuditServiceHandler registers svc as the biocore.admin.v1.AuditService implementation on
@@ -144,6 +165,7 @@ func RegisterAuditServiceHandler(server *connect.Server, svc AuditServiceHandler
 		connect.Method{Spec: auditServiceGetAuditLogSpec(), Handler: adapter.getAuditLog},
 		connect.Method{Spec: auditServiceListAuditCheckpointsSpec(), Handler: adapter.listAuditCheckpoints},
 		connect.Method{Spec: auditServiceGetAuditConsistencySpec(), Handler: adapter.getAuditConsistency},
+		connect.Method{Spec: auditServiceGetAuditAnchorSpec(), Handler: adapter.getAuditAnchor},
 	)
 }
 
@@ -168,6 +190,10 @@ func (UnimplementedAuditServiceHandler) ListAuditCheckpoints(context.Context, *v
 
 func (UnimplementedAuditServiceHandler) GetAuditConsistency(context.Context, *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.GetAuditConsistency is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetAuditAnchor(context.Context, *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.GetAuditAnchor is not implemented")
 }
 
 type auditServiceClient struct {
@@ -209,6 +235,14 @@ func (c *auditServiceClient) ListAuditCheckpoints(ctx context.Context, req *v1.L
 func (c *auditServiceClient) GetAuditConsistency(ctx context.Context, req *v1.GetAuditConsistencyRequest) (*v1.AuditConsistency, error) {
 	var res v1.AuditConsistency
 	if err := c.client.CallUnary(ctx, auditServiceGetAuditConsistencySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) GetAuditAnchor(ctx context.Context, req *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error) {
+	var res v1.AuditAnchor
+	if err := c.client.CallUnary(ctx, auditServiceGetAuditAnchorSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -270,6 +304,18 @@ func (h auditServiceHandler) getAuditConsistency(ctx context.Context, _ connect.
 		return err
 	}
 	res, err := h.svc.GetAuditConsistency(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) getAuditAnchor(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetAuditAnchorRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetAuditAnchor(ctx, &req)
 	if err != nil {
 		return err
 	}
