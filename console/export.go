@@ -4,7 +4,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
-	"regexp"
+
+	"github.com/biocore-id/biocore/tenancy/spreadsheet"
 )
 
 // maxExported bounds an export from a page, in rows: whoever needs more has the API, which
@@ -75,7 +76,7 @@ func csvRows(w http.ResponseWriter, e exported) (write func([]string) error, end
 		}
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = inert(cell)
+			cells[i] = spreadsheet.Inert(cell)
 		}
 		return out.Write(cells)
 	}
@@ -83,16 +84,6 @@ func csvRows(w http.ResponseWriter, e exported) (write func([]string) error, end
 		out.Flush()
 		return out.Error()
 	}
-}
-
-// formula is what a spreadsheet takes for the beginning of one: at the beginning of a cell, and after whatever some of
-// them take for the end of a cell, such as a semicolon where the comma stands in numbers.
-var formula = regexp.MustCompile(`(^|[;|\t\r\n])([\t\r\n]|[;|\s]*[=+\-@＝＋－＠])`)
-
-// inert is a cell that no spreadsheet takes for a formula, whatever somebody has called
-// themselves (OWASP, CSV injection).
-func inert(cell string) string {
-	return formula.ReplaceAllString(cell, "$1'$2")
 }
 
 func jsonRows(w http.ResponseWriter, e exported) (write func([]string) error, end func() error) {

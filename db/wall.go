@@ -39,6 +39,8 @@ var extraPolicies = map[string]string{
 	"public.tenants due":                 "bc_jobs asks which tenants are to be destroyed; it sees id and times",
 	"public.evidence due":                "bc_jobs asks which tenants have evidence to move or remove; it sees tenant and time",
 	"public.exports due":                 "bc_jobs asks which tenants have exports to write or remove; it sees tenant and time",
+	"public.reports due":                 "bc_jobs asks which tenants have reports to write or remove; it sees tenant and time",
+	"public.report_schedules due":        "as reports",
 	"public.support_grants staff":        "bc_control asks which grants a person of the staff has",
 	"public.support_grants expires":      "restrictive: bc_control tells that a grant is over, no more",
 	"public.audit_inbox sequencer":       "bc_audit moves entries into their logs: it reads and deletes",
@@ -78,6 +80,7 @@ var appSequences = map[string]string{
 
 // WallFinding is one way in which the schema does not keep tenants apart.
 type WallFinding struct {
+	Check   string // which of WallChecks found it
 	Object  string // schema.name, with the policy, index or role where it matters
 	Problem string
 }
@@ -101,7 +104,7 @@ func (s *Store) CheckWall(ctx context.Context) ([]WallFinding, error) {
 				return nil, fmt.Errorf("walk %s: %w", check.name, err)
 			}
 			if problem := check.judge(object, detail); problem != "" {
-				found = append(found, WallFinding{Object: object, Problem: problem})
+				found = append(found, WallFinding{Check: check.name, Object: object, Problem: problem})
 			}
 		}
 		rows.Close()
@@ -110,6 +113,15 @@ func (s *Store) CheckWall(ctx context.Context) ([]WallFinding, error) {
 		}
 	}
 	return found, nil
+}
+
+// WallChecks are the names of the walks that CheckWall takes, each through one kind of objects.
+func WallChecks() []string {
+	var names []string
+	for _, check := range slices.Concat(wallChecks, supportChecks) {
+		names = append(names, check.name)
+	}
+	return names
 }
 
 // wallCheck asks the catalog for (object, detail) rows and judges each: "" is good.

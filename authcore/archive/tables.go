@@ -166,6 +166,13 @@ var tables = []table{
 			"files_done": isMark, "files_total": isMark, "parts": isMark, "key_version": isMark, "due_at": isMark, "archive_key": opensMore,
 		},
 	},
+	{
+		name: "reports", key: "id", columns: "id catalogue period_from period_to state reason asked_by asked_name scheduled keep_days created_at started_at ended_at expires_at attempt " +
+			"met not_met no_evidence size sha256 failure",
+		left: map[string]string{"done": isMark, "total": isMark, "key_version": isMark, "due_at": isMark, "report_key": opensMore},
+	},
+	{name: "report_schedules", key: "catalogue", columns: "catalogue cadence keep_days updated_by updated_at", left: map[string]string{"due_at": isMark}},
+	{name: "report_catalogues", key: "name", columns: "name document version updated_by updated_at", rows: 20},
 }
 
 // leftTables are the tenant's tables of which nothing leaves, each with the reason.

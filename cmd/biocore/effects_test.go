@@ -176,6 +176,26 @@ func effects() []effect {
 		{adminv1connect.LogStreamServiceDeleteLogStreamProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", w.logStream(t, c), c.secret, nil
 		}, "logstream.delete", false, ""},
+		{adminv1connect.ReportServiceCreateReportProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/reports", c.secret, aReport()
+		}, "report.start", false, ""},
+		{adminv1connect.ReportServiceDeleteReportProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", w.report(t, c), c.secret, nil
+		}, "report.delete", false, ""},
+		{adminv1connect.ReportServicePutReportScheduleProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/reportSchedules/soc2", c.secret, map[string]any{"cadence": "MONTHLY", "reason": "asked for"}
+		}, "reportschedule.update", false, ""},
+		{adminv1connect.ReportServiceDeleteReportScheduleProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "PUT", "/admin/v1/reportSchedules/iso27001", c.secret, map[string]any{"cadence": "QUARTERLY"})
+			return "DELETE", "/admin/v1/reportSchedules/iso27001", c.secret, nil
+		}, "reportschedule.delete", false, ""},
+		{adminv1connect.ReportServicePutReportCatalogueProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/reportCatalogues/ours", c.secret, map[string]any{"document": aCatalogue("ours"), "reason": "our own"}
+		}, "reportcatalogue.update", false, ""},
+		{adminv1connect.ReportServiceDeleteReportCatalogueProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "PUT", "/admin/v1/reportCatalogues/gone", c.secret, map[string]any{"document": aCatalogue("gone")})
+			return "DELETE", "/admin/v1/reportCatalogues/gone", c.secret, nil
+		}, "reportcatalogue.delete", false, ""},
 		{adminv1connect.SupportServiceRequestSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/supportGrants:request", w.platformKey, map[string]any{
 				"tenantId": c.id, "personId": w.staffPerson(t, "Sam").String(), "reason": "why", "ticket": "T", "minutes": 5, "access": "VIEW",

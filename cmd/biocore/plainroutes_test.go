@@ -80,8 +80,11 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 	branded := w.must(t, "PATCH", "/admin/v1/settings", c.secret, map[string]any{"branding": map[string]any{"logo": base64.StdEncoding.EncodeToString(logo.Bytes())}})
 	export := w.export(t, c)
 	w.exported(t, c, export)
+	report := w.report(t, c)
+	w.reported(t, c, report)
 	own := map[string]string{
 		"slug": c.slug, "tenant": c.slug, "file": filepath.Base(branded.text("branding", "logoUrl")), "tenantId": c.id, "exportId": filepath.Base(export),
+		"reportId": filepath.Base(report), "name": "report.pdf",
 	}
 	for _, op := range plainOperations(t) {
 		t.Run(op.OperationID, func(t *testing.T) {
@@ -90,7 +93,7 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 				w.plain(t, &op, own, "", http.StatusUnauthorized)
 			}
 			if _, described := op.Responses["404"]; described {
-				w.plain(t, &op, map[string]string{"slug": "nobody", "tenant": "nobody", "file": "x", "aaguid": "x", "tenantId": c.id, "exportId": c.id}, c.secret, http.StatusNotFound)
+				w.plain(t, &op, map[string]string{"slug": "nobody", "tenant": "nobody", "file": "x", "aaguid": "x", "tenantId": c.id, "exportId": c.id, "reportId": c.id, "name": "x"}, c.secret, http.StatusNotFound)
 			}
 		})
 	}

@@ -75,6 +75,8 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 	list, _ := keys.at("apiKeys").([]any)
 	first, _ := list[0].(map[string]any)
 	key, _ := first["id"].(string)
+	report := w.report(t, c)
+	w.reported(t, c, report) // its job leaves entries, which nobody else's calls do
 	return map[string]string{
 		"userId": c.user, "externalId": c.external, "credentialId": c.credential, "sessionId": c.session, "apiKeyId": key, "evidenceId": w.evidence(t, c),
 		"dispositionId": disposition.text("id"), "supportGrantId": w.supportRequest(t, c), "attestationRootId": w.attestationRoot(t, c, "Fleet of "+c.slug),
@@ -83,6 +85,8 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"dashboardId":      w.dashboard(t, c),
+		"reportId":         strings.TrimPrefix(report, "/admin/v1/reports/"),
+		"catalogue":        w.catalogue(t, c),
 		"logStreamId":      strings.TrimPrefix(w.logStream(t, c), "/admin/v1/logStreams/"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
@@ -91,7 +95,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 }
 
 // movedByJobs are the tables that the server's own jobs work off meanwhile.
-var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks"}
+var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks", "reports"}
 
 // modelOfPossessions is a model that an order is given on.
 const modelOfPossessions = "ee882879-721c-4913-9775-3dfcce97072a"
@@ -149,7 +153,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "logStreamId":
+		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "logStreamId", "reportId":
 			out[name] = uuid.NewString()
 		case "ceremonyId", "auditEventId":
 			out[name] = uuid.Must(uuid.NewV7()).String()
@@ -247,7 +251,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // makes a user of one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/supportGrants", "/admin/v1/supportGrants:request": // lists one's own; the platform's own plane
 		return nil
-	case "/admin/v1/apiKeys", "/admin/v1/attestationRoots", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate", "/admin/v1/logStreams":
+	case "/admin/v1/apiKeys", "/admin/v1/attestationRoots", "/admin/v1/signingKeys", "/admin/v1/signingKeys:rotate", "/admin/v1/logStreams", "/admin/v1/reports":
 		return nil // lists and makes one's own: TestSameNamesInTwoTenants
 	case "/admin/v1/evidence":
 		add("user filter", func(ids map[string]string) request {

@@ -52,6 +52,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/report"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/siem"
@@ -88,6 +89,7 @@ type operator struct {
 	streams  *siem.Service     // of audit logs: delivered while a server runs
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	exports  *archive.Service  // as evidence
+	reports  *report.Service   // as evidence
 
 	sequencer *sequencer.Sequencer // of audit logs: runs while a server does
 	anchors   *anchor.Service      // of their heads: as evidence
@@ -123,7 +125,8 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 			logs, yet := o.sequencer.Reseal(ctx, sc, limit-users-records-archives)
 			credentials, and := o.streams.Reseal(ctx, sc, limit-users-records-archives-logs)
 			heads, last := o.anchors.Reseal(ctx, sc, limit-users-records-archives-logs-credentials)
-			return users + records + archives + logs + credentials + heads, errors.Join(err, more, still, yet, and, last)
+			reports, end := o.reports.Reseal(ctx, sc, limit-users-records-archives-logs-credentials-heads)
+			return users + records + archives + logs + credentials + heads + reports, errors.Join(err, more, still, yet, and, last, end)
 		},
 	})
 	_, host, _ := strings.Cut(cfg.PublicURL, "://")
@@ -139,6 +142,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.exports = archive.New(archive.Options{Store: store, Keys: o.keys, Evidence: o.evidence, Log: tel.Log})
+	o.reports = report.New(report.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.roots = attestation.New(store)
 	o.stats = stats.New(store)
 	var guesses *ratelimit.Guesses
@@ -243,8 +247,9 @@ type platform struct {
 	static  *static.Files
 	console *console.Console
 
-	downloads *download.Handler
-	auditLog  *download.Audit
+	downloads   *download.Handler
+	auditLog    *download.Audit
+	reportFiles *download.Report
 
 	postgres pinger      // for those who ask whether the server is ready
 	draining atomic.Bool // no longer ready: the load balancer sends no more
@@ -307,13 +312,15 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
+	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Log: p.tel.Log})
+	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
 	p.runner.MaintainStats(p.stats.Maintain)
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
 	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
 	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
 		home := scope.New(scope.PlatformTenant, sc.Actor())
 		return p.tenants.Destroy(ctx, home, tenant.DestroyRequest{
-			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.exports, p.evidence},
+			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.exports, p.reports, p.evidence},
 		})
 	})
 	if err := p.followMDS(); err != nil {
@@ -399,16 +406,13 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterAuthenticatorServiceHandler(p.rpc, rpc.NewAuthenticatorHandler(p.blast, models, faces, p.store.Now))
 	adminv1connect.RegisterEvidenceServiceHandler(p.rpc, rpc.NewEvidenceHandler(p.evidence))
 	adminv1connect.RegisterMemberServiceHandler(p.rpc, rpc.NewMemberHandler(rpc.MemberOptions{
-		Members: p.members,
-		Names: func(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error) {
-			return p.users.Names(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "console"}), people)
-		},
-		Link: p.joinLink,
+		Members: p.members, Names: p.namesOf, Link: p.joinLink,
 	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterCeremonyServiceHandler(p.rpc, rpc.NewCeremonyHandler(p.debugger))
 	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors))
 	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
+	adminv1connect.RegisterReportServiceHandler(p.rpc, rpc.NewReportHandler(p.reports))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,
@@ -421,6 +425,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
 	p.downloads, p.auditLog = download.New(p.exports, gate, p.tel.Log), download.NewAudit(p.trail, gate, p.tel.Log)
+	p.reportFiles = download.NewReport(p.reports, gate, p.tel.Log)
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
 	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
@@ -428,6 +433,11 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	p.rest, err = rest.New(p.rpc, rest.Options{})
 	return err
+}
+
+// namesOf tells how people of the console are called.
+func (p *platform) namesOf(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error) {
+	return p.users.Names(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "console"}), people)
 }
 
 // joinLink is the page that takes the token of an invitation.
@@ -442,7 +452,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Events: p.events, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
-		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog,
+		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog, Reports: p.reportFiles,
 		Logo: edge.Logo(p.tel.Log, p.logo), Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

@@ -420,6 +420,60 @@ func (q *Queries) IsAuditEntryWaiting(ctx context.Context, id uuid.UUID) (bool, 
 	return exists, err
 }
 
+const ListActionsOfAuditEntries = `-- name: ListActionsOfAuditEntries :many
+SELECT seq, id, at, action, entry, private FROM audit_entries
+WHERE seq >= $1 AND seq < $2 AND action = ANY ($3::text[]) ORDER BY seq LIMIT $4
+`
+
+type ListActionsOfAuditEntriesParams struct {
+	FromSeq int64
+	ToSeq   int64
+	Actions []string
+	MaxRows int32
+}
+
+type ListActionsOfAuditEntriesRow struct {
+	Seq     int64
+	ID      uuid.UUID
+	At      time.Time
+	Action  string
+	Entry   string
+	Private []byte
+}
+
+// Entries of some actions in a piece of the log, in its order. Index: audit_entries_pkey.
+func (q *Queries) ListActionsOfAuditEntries(ctx context.Context, arg ListActionsOfAuditEntriesParams) ([]ListActionsOfAuditEntriesRow, error) {
+	rows, err := q.db.Query(ctx, ListActionsOfAuditEntries,
+		arg.FromSeq,
+		arg.ToSeq,
+		arg.Actions,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListActionsOfAuditEntriesRow{}
+	for rows.Next() {
+		var i ListActionsOfAuditEntriesRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.ID,
+			&i.At,
+			&i.Action,
+			&i.Entry,
+			&i.Private,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListAuditCheckpoints = `-- name: ListAuditCheckpoints :many
 SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2
 `
@@ -445,6 +499,43 @@ func (q *Queries) ListAuditCheckpoints(ctx context.Context, arg ListAuditCheckpo
 	items := []ListAuditCheckpointsRow{}
 	for rows.Next() {
 		var i ListAuditCheckpointsRow
+		if err := rows.Scan(&i.Size, &i.SignedAt, &i.Checkpoint); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListAuditCheckpointsBetween = `-- name: ListAuditCheckpointsBetween :many
+SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE signed_at >= $1 AND signed_at < $2 ORDER BY size LIMIT $3
+`
+
+type ListAuditCheckpointsBetweenParams struct {
+	Since   time.Time
+	Until   time.Time
+	MaxRows int32
+}
+
+type ListAuditCheckpointsBetweenRow struct {
+	Size       int64
+	SignedAt   time.Time
+	Checkpoint string
+}
+
+// The kept ones that were signed in a time, the oldest first. Scans the tenant's, one a minute at most.
+func (q *Queries) ListAuditCheckpointsBetween(ctx context.Context, arg ListAuditCheckpointsBetweenParams) ([]ListAuditCheckpointsBetweenRow, error) {
+	rows, err := q.db.Query(ctx, ListAuditCheckpointsBetween, arg.Since, arg.Until, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAuditCheckpointsBetweenRow{}
+	for rows.Next() {
+		var i ListAuditCheckpointsBetweenRow
 		if err := rows.Scan(&i.Size, &i.SignedAt, &i.Checkpoint); err != nil {
 			return nil, err
 		}
@@ -727,6 +818,52 @@ func (q *Queries) ListSupportAuditEntries(ctx context.Context, arg ListSupportAu
 			&i.Action,
 			&i.Entry,
 			&i.Private,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const TallyAuditEntries = `-- name: TallyAuditEntries :many
+SELECT action, coalesce(substring(entry FROM '"outcome":"([a-z]+)"'), '')::text AS outcome, count(*)::bigint AS n, min(seq)::bigint AS first_seq, max(seq)::bigint AS last_seq
+FROM audit_entries WHERE seq >= $1 AND seq < $2 GROUP BY 1, 2
+`
+
+type TallyAuditEntriesParams struct {
+	FromSeq int64
+	ToSeq   int64
+}
+
+type TallyAuditEntriesRow struct {
+	Action   string
+	Outcome  string
+	N        int64
+	FirstSeq int64
+	LastSeq  int64
+}
+
+// How often each action stands in a piece of the log, by outcome, and the first and last number of each. The outcome is a member that comes before
+// anything that somebody else has worded. Index: audit_entries_pkey.
+func (q *Queries) TallyAuditEntries(ctx context.Context, arg TallyAuditEntriesParams) ([]TallyAuditEntriesRow, error) {
+	rows, err := q.db.Query(ctx, TallyAuditEntries, arg.FromSeq, arg.ToSeq)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TallyAuditEntriesRow{}
+	for rows.Next() {
+		var i TallyAuditEntriesRow
+		if err := rows.Scan(
+			&i.Action,
+			&i.Outcome,
+			&i.N,
+			&i.FirstSeq,
+			&i.LastSeq,
 		); err != nil {
 			return nil, err
 		}

@@ -240,6 +240,55 @@ type Recovery struct {
 	CredentialID []byte
 }
 
+type Report struct {
+	TenantID   uuid.UUID
+	ID         uuid.UUID
+	Catalogue  string
+	PeriodFrom time.Time
+	PeriodTo   time.Time
+	State      string
+	Reason     string
+	AskedBy    string
+	AskedName  string
+	Scheduled  bool
+	KeepDays   int32
+	CreatedAt  time.Time
+	StartedAt  *time.Time
+	EndedAt    *time.Time
+	ExpiresAt  *time.Time
+	Attempt    int32
+	Done       int32
+	Total      int32
+	Met        int32
+	NotMet     int32
+	NoEvidence int32
+	Size       int32
+	Sha256     []byte
+	ReportKey  []byte
+	KeyVersion int64
+	Failure    string
+	DueAt      *time.Time
+}
+
+type ReportCatalogue struct {
+	TenantID  uuid.UUID
+	Name      string
+	Document  string
+	Version   int32
+	UpdatedBy string
+	UpdatedAt time.Time
+}
+
+type ReportSchedule struct {
+	TenantID  uuid.UUID
+	Catalogue string
+	Cadence   string
+	KeepDays  int32
+	UpdatedBy string
+	UpdatedAt time.Time
+	DueAt     time.Time
+}
+
 type Session struct {
 	TenantID          uuid.UUID
 	ID                uuid.UUID

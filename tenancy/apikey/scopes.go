@@ -43,6 +43,10 @@ const (
 	ScopeLogStreamsRead  = "admin:logStreams:read"
 	ScopeLogStreamsWrite = "admin:logStreams:write" // apart: it sends the audit log elsewhere
 
+	ScopeReportsRead   = "admin:reports:read"
+	ScopeReportsWrite  = "admin:reports:write"  // to ask for one
+	ScopeReportsManage = "admin:reports:manage" // apart: schedules, catalogues, and what is removed
+
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
 	ScopeSupportRequest = "admin:support:request" // platform keys
@@ -80,6 +84,7 @@ func Scopes(kind Kind) []string {
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
 			ScopeUsageRead, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
+			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage,
 		}
 	case Platform:
 		return []string{

@@ -85,6 +85,16 @@ const (
 	ExportDownloaded Type = "export.downloaded" // somebody has it
 	ExportExpired    Type = "export.expired"    // the archive is gone
 
+	ReportStarted          Type = "report.started"    // somebody, or a schedule, asked for a compliance report
+	ReportFinished         Type = "report.finished"   // state says how: DONE or FAILED
+	ReportDownloaded       Type = "report.downloaded" // somebody has it, or a file of it
+	ReportDeleted          Type = "report.deleted"
+	ReportExpired          Type = "report.expired"
+	ReportScheduled        Type = "report.scheduled" // reports of the catalogue are made by themselves
+	ReportUnscheduled      Type = "report.unscheduled"
+	ReportCatalogueUpdated Type = "reportcatalogue.updated" // another set of controls, or other controls in it
+	ReportCatalogueDeleted Type = "reportcatalogue.deleted"
+
 	MemberInvited   Type = "member.invited"
 	MemberUninvited Type = "member.uninvited" // the invitation was taken back
 	MemberJoined    Type = "member.joined"
@@ -132,6 +142,7 @@ func Types() []Type {
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
 		RecoveryRevoked, RecoveryCompleted,
 		ExportStarted, ExportFinished, ExportDownloaded, ExportExpired,
+		ReportStarted, ReportFinished, ReportDownloaded, ReportDeleted, ReportExpired, ReportScheduled, ReportUnscheduled, ReportCatalogueUpdated, ReportCatalogueDeleted,
 		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,
 		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,

@@ -427,7 +427,8 @@ func TestPermissions(t *testing.T) {
 				}
 			}
 		}
-		if strings.HasSuffix(p.Scope, ":write") && member.Auditor.May(p.Scope) {
+		// A report is what auditors are there for: it changes nothing that it is of.
+		if strings.HasSuffix(p.Scope, ":write") && p.Scope != apikey.ScopeReportsWrite && member.Auditor.May(p.Scope) {
 			t.Errorf("an auditor may %s", p.Scope)
 		}
 	}

@@ -59,7 +59,7 @@ func (r Role) Purpose() string {
 	case Developer:
 		return "API keys, settings, imports"
 	case Auditor:
-		return "Reads all, changes nothing"
+		return "Reads all, makes reports, changes nothing"
 	case Support:
 		return "Helps users: their credentials, sessions, recovery links"
 	case Viewer:
@@ -106,6 +106,9 @@ var permissions = []Permission{
 	{apikey.ScopeAuditRead, "Read the audit log", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeLogStreamsRead, "See where the audit log is sent", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeLogStreamsWrite, "Send the audit log elsewhere", []Role{Owner, Admin, Security}},
+	{apikey.ScopeReportsRead, "See and download compliance reports", []Role{Owner, Admin, Security, Auditor}},
+	{apikey.ScopeReportsWrite, "Make compliance reports", []Role{Owner, Admin, Auditor}},
+	{apikey.ScopeReportsManage, "Schedule and delete reports, add catalogues of controls", []Role{Owner, Admin}},
 	{apikey.ScopeSettingsRead, "See settings", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeSettingsWrite, "Change settings", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeAPIKeysRead, "See API keys", []Role{Owner, Admin, Security, Developer, Auditor}},

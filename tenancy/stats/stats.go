@@ -277,6 +277,11 @@ func sum(ctx context.Context, tx *db.TenantTx, from, to time.Time, grain time.Du
 	return all, nil
 }
 
+// SumIn is what there was in the days (UTC) from one on and before another: a row each, which is kept for ever.
+func SumIn(ctx context.Context, tx *db.TenantTx, from, to time.Time) (Counts, error) {
+	return sum(ctx, tx, from, to, daily)
+}
+
 // stretch is a time that is read by one step.
 type stretch struct {
 	step     time.Duration

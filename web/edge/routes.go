@@ -28,6 +28,7 @@ type Options struct {
 	Icons     http.Handler    // /authenticators/{aaguid}/icon
 	Exports   http.Handler    // /admin/v1/tenants/{tenant}/exports/{export}:download
 	AuditLog  http.Handler    // /admin/v1/auditEvents:export
+	Reports   http.Handler    // /admin/v1/reports/{report}:download
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
 
@@ -69,7 +70,8 @@ func New(o Options) http.Handler {
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /admin/v1/ceremonies/events", o.Events)
-	api.Handle("GET /admin/v1/tenants/{tenant}/exports/{export}", exports(o.Exports, o.REST))
+	api.Handle("GET /admin/v1/tenants/{tenant}/exports/{export}", fileOf("export", o.Exports, o.REST))
+	api.Handle("GET /admin/v1/reports/{report}", fileOf("report", o.Reports, o.REST))
 	if o.AuditLog != nil {
 		api.Handle("GET /admin/v1/auditEvents:export", o.AuditLog)
 	}
@@ -109,10 +111,10 @@ func New(o Options) http.Handler {
 	return arrive(mux, o.TrustedHops, o.HSTS, o.Log)
 }
 
-// exports tells the file of an export from the export itself.
-func exports(file, other http.Handler) http.Handler {
+// fileOf tells the file of an export or a report, which a value of the path names, from the thing itself.
+func fileOf(value string, file, other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if file != nil && strings.HasSuffix(r.PathValue("export"), download.Suffix) {
+		if file != nil && strings.HasSuffix(r.PathValue(value), download.Suffix) {
 			file.ServeHTTP(w, r)
 			return
 		}

@@ -130,3 +130,18 @@ ON CONFLICT (tenant_id, subject_id) DO UPDATE SET salt = NULL, erased_at = exclu
 -- name: GetAnchoredHead :one
 -- The last head of the log that is in object storage. Index: audit_anchor_heads_pkey.
 SELECT size, root, seq, anchor_id FROM audit_anchor_heads;
+
+-- name: TallyAuditEntries :many
+-- How often each action stands in a piece of the log, by outcome, and the first and last number of each. The outcome is a member that comes before
+-- anything that somebody else has worded. Index: audit_entries_pkey.
+SELECT action, coalesce(substring(entry FROM '"outcome":"([a-z]+)"'), '')::text AS outcome, count(*)::bigint AS n, min(seq)::bigint AS first_seq, max(seq)::bigint AS last_seq
+FROM audit_entries WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) GROUP BY 1, 2;
+
+-- name: ListActionsOfAuditEntries :many
+-- Entries of some actions in a piece of the log, in its order. Index: audit_entries_pkey.
+SELECT seq, id, at, action, entry, private FROM audit_entries
+WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) AND action = ANY (sqlc.arg(actions)::text[]) ORDER BY seq LIMIT sqlc.arg(max_rows);
+
+-- name: ListAuditCheckpointsBetween :many
+-- The kept ones that were signed in a time, the oldest first. Scans the tenant's, one a minute at most.
+SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE signed_at >= sqlc.arg(since) AND signed_at < sqlc.arg(until) ORDER BY size LIMIT sqlc.arg(max_rows);

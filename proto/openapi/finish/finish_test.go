@@ -94,7 +94,7 @@ var (
 var shapes = map[string]*regexp.Regexp{
 	"tenantId": uuidv7, "userId": uuidv7, "sessionId": uuidv7, "recoveryId": uuidv7, "invitationId": uuidv7, "memberId": uuidv7,
 	"apiKeyId": uuidv7, "importId": uuidv7, "evidenceId": uuidv7, "dispositionId": uuidv7, "attestationRootId": uuidv7,
-	"dashboardId": uuidv7, "logStreamId": uuidv7, "supportGrantId": uuidv7, "ceremonyId": uuidv7, "exportId": uuidv7, "personId": uuidv7,
+	"dashboardId": uuidv7, "logStreamId": uuidv7, "reportId": uuidv7, "supportGrantId": uuidv7, "ceremonyId": uuidv7, "exportId": uuidv7, "personId": uuidv7,
 	"replacedBy": uuidv7, "requestId": uuidv7, "credentialId": base64u,
 	"createdBy": actor, "updatedBy": actor, "requestedBy": actor, "invitedBy": actor, "askedBy": actor, "decidedBy": actor, "endedBy": actor,
 	"secretKey": apiKey, "publishableKey": apiKey, "key": apiKey, "prefix": apiKey,

@@ -81,6 +81,7 @@ func planes() []plane {
 				in(adminv1.File_biocore_admin_v1_ceremony_proto),
 				in(adminv1.File_biocore_admin_v1_audit_proto),
 				in(adminv1.File_biocore_admin_v1_log_stream_proto),
+				in(adminv1.File_biocore_admin_v1_report_proto),
 				in(adminv1.File_biocore_admin_v1_system_proto),
 			},
 		},

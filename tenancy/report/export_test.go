@@ -1,0 +1,4 @@
+package report
+
+// Legible is legible, for tests.
+func Legible(text string) string { return legible(text) }
