@@ -224,6 +224,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.staffSupportRoutes(mux)
 	c.apiKeyRoutes(mux)
 	c.signingKeyRoutes(mux)
+	c.dataMapRoutes(mux)
 	c.policyRoutes(mux)
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)

@@ -107,6 +107,7 @@ var (
 		}},
 		{"Governance", []page{
 			entry(auditPath, "audit", "Audit log", apikey.ScopeAuditRead),
+			entry(dataMapPath, "data", "Data map", apikey.ScopeGovernanceRead),
 		}},
 		{"Organisation", []page{
 			entry("/members", "members", "Members & roles", apikey.ScopeMembersRead),

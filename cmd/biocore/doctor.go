@@ -109,6 +109,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"statement log", d.statementLog},
 		{"schema", d.schema},
 		{"tenant wall", d.wall},
+		{"data map", d.dataMap},
 		{"partitions", d.partitions},
 		{"jobs", d.jobs},
 		{"redis", d.redis},

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/db/ephemeral"
 	"github.com/biocore-id/biocore/db/jobs"
+	"github.com/biocore-id/biocore/tenancy/governance"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
@@ -172,6 +173,25 @@ func (d *checkup) wall(ctx context.Context) finding {
 		lines[i] = h.Object + ": " + h.Problem
 	}
 	return fail("stop serving: a tenant may reach another's rows. Undo what changed the schema beside the migrations", "%s", some(lines, "\n"))
+}
+
+// dataMap looks for columns that nobody has classed: somebody has changed the schema beside the migrations, and
+// no erasure knows of them.
+func (d *checkup) dataMap(ctx context.Context) finding {
+	if d.store == nil {
+		return skip("roles")
+	}
+	if len(d.behind) > 0 {
+		return skip("schema")
+	}
+	drift, err := governance.Compare(ctx, d.store)
+	if err != nil {
+		return fail("run `biocore migrate up`", "%s", explain(err))
+	}
+	if odd := slices.Concat(drift.Unclassed, drift.Gone); len(odd) > 0 {
+		return warn("undo what changed the schema beside the migrations; a newer release's columns are no fault", "the data map and the schema disagree: %s", some(odd, ", "))
+	}
+	return ok("every column has a class")
 }
 
 func (d *checkup) partitions(ctx context.Context) finding {

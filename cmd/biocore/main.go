@@ -75,6 +75,7 @@ func commands() []command {
 		{"report catalogues", "", "list the catalogues of controls that reports are made by", "biocore report catalogues --tenant acme", runReportCatalogues},
 		{"report catalogue", "NAME", "print a catalogue of controls, put one of the tenant's own, or delete it", "biocore report catalogue --tenant acme --set controls.yaml acme-controls", runReportCatalogue},
 		{"report verify", "FILE", "check a report, or one file of it, by itself, without a network", "biocore report verify october.zip --jwks keys.json", runReportVerify},
+		{"datamap", "", "list every field that is stored: its class, how it is sealed and kept, and what erasure does with it", "biocore datamap --class personal,high-risk --csv", runDataMap},
 		{"tenant delete", "SLUG", "destroy a tenant in 30 days", "biocore tenant delete globex --confirm globex --reason 'contract ended'", runTenantDelete},
 		{"tenant restore", "SLUG", "take a deletion back, within the 30 days", "biocore tenant restore globex --reason 'contract renewed'", runTenantRestore},
 		{"tenant export", "SLUG", "have all that a tenant has written into an archive, and fetch it", "biocore tenant export acme --reason 'the contract ends' --wait --out acme.zip", runTenantExport},

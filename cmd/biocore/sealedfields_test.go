@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/governance"
 )
 
 // docs/sealed-fields.md is the whole truth: it has every column of bytes behind the wall,
@@ -45,6 +46,116 @@ func TestSealedFieldsAreAllListed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The page and the data map say the same of each column that is in both: its class, and how it
+// is kept.
+func TestSealedFieldsAgreeWithTheDataMap(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(top(t), "docs/sealed-fields.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := governance.Fields()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped := map[string]*governance.Field{}
+	for i := range fields {
+		mapped[fields[i].Path()] = &fields[i]
+	}
+	name, compared := regexp.MustCompile("`([a-z_]+\\.[a-z_]+)`"), 0
+	for line := range strings.Lines(string(raw)) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| column") || len(cells) < 5 {
+			continue
+		}
+		class, kept := strings.ReplaceAll(cells[2], " ", "-"), cells[3]
+		for _, m := range name.FindAllStringSubmatch(cells[0], -1) {
+			f := mapped[m[1]]
+			compared++
+			switch {
+			case f == nil:
+				t.Errorf("%s is in docs/sealed-fields.md and not in db/datamap.txt", m[1])
+			case string(f.Class) != class || !strings.HasPrefix(kept, f.Sealed):
+				t.Errorf("%s is %s, %s in docs/sealed-fields.md, and %s, %s in db/datamap.txt", m[1], class, kept, f.Class, f.Sealed)
+			}
+		}
+	}
+	if compared < 30 {
+		t.Errorf("%d columns compared: the walk is blind", compared)
+	}
+}
+
+// Every kind of values in Redis and of objects is in the data map, and no other.
+func TestKindsAreInTheDataMap(t *testing.T) {
+	fields, err := governance.Fields()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped := map[string]bool{}
+	for i := range fields {
+		if s := fields[i].Store; s == governance.Redis || s == governance.Object {
+			mapped[fields[i].Path()] = true
+		}
+	}
+	found := declaredKinds(t, top(t))
+	if len(found) < 7 {
+		t.Errorf("%d kinds: the walk is blind", len(found))
+	}
+	for kind := range found {
+		if !mapped[kind] {
+			t.Errorf("db/datamap.txt does not class %s", kind)
+		}
+	}
+	for kind := range mapped {
+		if !found[kind] {
+			t.Errorf("db/datamap.txt classes %s, which there is not", kind)
+		}
+	}
+}
+
+// declaredKinds walks product code for constants of type ephemeral.Kind and blob.Kind, as store/kind.
+func declaredKinds(t *testing.T, root string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	storeOf := func(e ast.Expr) string {
+		if s, ok := e.(*ast.SelectorExpr); ok && s.Sel.Name == "Kind" {
+			if x, ok := s.X.(*ast.Ident); ok {
+				return map[string]string{"ephemeral": "redis", "blob": "object"}[x.Name]
+			}
+		}
+		return ""
+	}
+	note := func(store string, e ast.Expr, at token.Position) {
+		lit, ok := e.(*ast.BasicLit)
+		if !ok {
+			t.Errorf("%s: a kind is no literal, and nobody can list it", at)
+			return
+		}
+		s, err := strconv.Unquote(lit.Value)
+		if err != nil {
+			t.Error(err)
+		}
+		found[store+"/"+s] = true
+	}
+	walkProduct(t, root, func(_ string, fset *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if n.Type != nil && storeOf(n.Type) != "" {
+					for _, v := range n.Values {
+						note(storeOf(n.Type), v, fset.Position(v.Pos()))
+					}
+				}
+			case *ast.CallExpr:
+				if storeOf(n.Fun) != "" && len(n.Args) == 1 {
+					note(storeOf(n.Fun), n.Args[0], fset.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	})
+	return found
 }
 
 // byteColumns are the columns of bytes of all tables but partitions, which repeat their

@@ -413,6 +413,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors))
 	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
 	adminv1connect.RegisterReportServiceHandler(p.rpc, rpc.NewReportHandler(p.reports))
+	adminv1connect.RegisterDataMapServiceHandler(p.rpc, rpc.NewDataMapHandler())
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,

@@ -46,6 +46,7 @@ const (
 	ScopeReportsRead   = "admin:reports:read"
 	ScopeReportsWrite  = "admin:reports:write"  // to ask for one
 	ScopeReportsManage = "admin:reports:manage" // apart: schedules, catalogues, and what is removed
+	ScopeGovernanceRead = "admin:governance:read" // what is stored, and how
 
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
@@ -84,7 +85,7 @@ func Scopes(kind Kind) []string {
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
 			ScopeUsageRead, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
-			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage,
+			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead,
 		}
 	case Platform:
 		return []string{
