@@ -43,6 +43,7 @@ var extraPolicies = map[string]string{
 	"public.report_schedules due":        "as reports",
 	"public.support_grants staff":        "bc_control asks which grants a person of the staff has",
 	"public.support_grants expires":      "restrictive: bc_control tells that a grant is over, no more",
+	"public.erasures ledger":             "bc_control keeps the ledger of erasures outside of the database; it sees hashes and times",
 	"public.audit_inbox sequencer":       "bc_audit moves entries into their logs: it reads and deletes",
 	"public.audit_entries sequencer":     "as audit_inbox: it reads and inserts",
 	"public.audit_tiles sequencer":       "as audit_entries",

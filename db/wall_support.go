@@ -73,6 +73,7 @@ var supportBlind = map[string]string{
 	"public.audit_checkpoints":     "as audit_logs",
 	"public.audit_anchor_heads":    "as audit_logs",
 	"public.audit_tiles":           "hashes of entries, which it reads",
+	"public.erasures":              "whom the tenant has erased, by hashes and ids",
 	"public.siem_sinks":            "where the log goes, and what is shown there",
 	"public.siem_rejects":          "as siem_sinks",
 	"public.reports":               "what a tenant shows its auditors, and what opens it",

@@ -128,6 +128,10 @@ var tables = []table{
 		columns: "id state on_duplicate rp_id position digest counts!json checked_lines checked_digest checked_counts!json created_by created_at updated_at started_at ended_at",
 	},
 	{name: "import_findings", key: "import_id, phase, line, ordinal", columns: "import_id phase line ordinal outcome field reason detail"},
+	{
+		name: "erasures", key: "id", columns: "id user_id at erased_by credentials sessions contacts evidence replayed_at certificate issued_at",
+		left: map[string]string{"subject": isIndex, "stored_at": isMark},
+	},
 	{name: "dashboards", key: "id", columns: "id title charts!jsonb created_by created_at updated_by updated_at version"},
 	{
 		name: "stats_counts", key: "step, at", columns: "step at counts!json",

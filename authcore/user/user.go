@@ -187,7 +187,7 @@ func Insert(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, n Newcomer) (
 		ID: row.ID, Handle: row.Handle, State: row.State,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, Version: row.Version,
 	}, n.Profile)
-	return u, record(ctx, tx, u.ID, audit.Entry{Action: "user.create"}, event.Event{Type: event.UserCreated})
+	return u, record(ctx, tx, u.ID, audit.Entry{Action: "user.create", Subject: u.ID.UUID()}, event.Event{Type: event.UserCreated})
 }
 
 // Find returns the user of an external id in tx. ErrNotFound when there is none.

@@ -81,6 +81,11 @@ type Config struct {
 	// to 36500. What is locked is paid for until then. Default 365.
 	AuditLockDays int `yaml:"auditLockDays" env:"BIOCORE_AUDIT_LOCK_DAYS"`
 
+	// BackupDays is how many days backups of the database are kept, by whoever makes them: certificates of
+	// erasures say until when backups may hold a user, and doctor looks that far back into the ledger
+	// (docs/gdpr.md). 1 to 3650. Default 0: certificates say that nobody has told.
+	BackupDays int `yaml:"backupDays" env:"BIOCORE_BACKUP_DAYS"`
+
 	// MDSURL is where the BLOB of the FIDO Metadata Service is read, once a day: the FIDO
 	// Alliance's is https://mds3.fidoalliance.org/. Or a file:///a/file that somebody else
 	// keeps up to date, where servers reach no Internet. Without it `biocore mds sync` alone
@@ -203,6 +208,9 @@ func (c *Config) validateServe(unread ...string) error {
 		errs = append(errs, errors.New("BIOCORE_MDS_MAX_UNPARSED is 0 to 100"))
 	}
 	errs = append(errs, c.validObjective())
+	if c.BackupDays < 0 || c.BackupDays > 3650 {
+		errs = append(errs, errors.New("BIOCORE_BACKUP_DAYS is 0 to 3650"))
+	}
 	if c.DatabaseConns < 1 || c.DatabaseConns > 1000 {
 		errs = append(errs, errors.New("BIOCORE_DATABASE_CONNS is 1 to 1000"))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/tenancy/keys"
 )
 
@@ -52,13 +53,14 @@ func skip(needs string) finding {
 type checkup struct {
 	cfg       Config
 	tel       *telemetry
-	control   *db.Login   // nil: Postgres cannot be reached
-	store     *db.Store   // nil: not every role logs in
-	telling   []string    // roles whose bound parameters Postgres may log
-	kms       keys.KMS    // nil: it cannot be opened
-	behind    []string    // migrations that the database lacks
-	misplaced bool        // pgcrypto is where it keeps 0015 from running
-	walk      *walkedKeys // nil until the data keys were walked
+	control   *db.Login    // nil: Postgres cannot be reached
+	store     *db.Store    // nil: not every role logs in
+	telling   []string     // roles whose bound parameters Postgres may log
+	kms       keys.KMS     // nil: it cannot be opened
+	objects   *blob.Bucket // nil: there is none, or it does not work
+	behind    []string     // migrations that the database lacks
+	misplaced bool         // pgcrypto is where it keeps 0015 from running
+	walk      *walkedKeys  // nil until the data keys were walked
 	found     []finding
 }
 
@@ -121,6 +123,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},
 		{"key sets", d.keySets},
+		{"erasures", d.erasures},
 	} {
 		d.add(c.name, c.check(ctx))
 	}

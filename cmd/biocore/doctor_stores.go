@@ -251,7 +251,7 @@ func (d *checkup) redis(ctx context.Context) finding {
 // objectStorage writes, reads and removes an object of its own.
 func (d *checkup) objectStorage(ctx context.Context) finding {
 	if d.cfg.ObjectStorageURL == "" {
-		return warn("let BIOCORE_OBJECT_STORAGE_URL name a bucket: docs/object-storage.md", "there is none: evidence stays in Postgres")
+		return warn("let BIOCORE_OBJECT_STORAGE_URL name a bucket: docs/object-storage.md", "there is none: evidence stays in Postgres, and no ledger of erasures is kept (docs/gdpr.md)")
 	}
 	bucket, err := blob.Open(ctx, d.cfg.ObjectStorageURL)
 	if err != nil {
@@ -261,6 +261,7 @@ func (d *checkup) objectStorage(ctx context.Context) finding {
 		return fail("see that "+bucket.Name()+" is there, and that this machine may put, get and delete objects in it: docs/object-storage.md. "+
 			"Until then evidence stays in Postgres", "%s", explain(err))
 	}
+	d.objects = bucket
 	return ok("%s takes, gives and removes objects", bucket.Name())
 }
 

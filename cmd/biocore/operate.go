@@ -38,6 +38,7 @@ type control struct {
 	home             scope.Scope // the platform plane
 	publicURL        string
 	objectStorageURL string
+	backupDays       int
 	redisURL         secret.Text
 	objective        float64 // of the service level: a share, below 1
 }
@@ -56,7 +57,7 @@ func openControl(ctx context.Context, env *environment, path string) (*control, 
 	if err != nil {
 		return nil, err
 	}
-	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL, redisURL: cfg.RedisURL, objective: cfg.objective()}
+	c := &control{operator: op, home: scope.New(scope.PlatformTenant, cliActor()), publicURL: cfg.PublicURL, objectStorageURL: cfg.ObjectStorageURL, backupDays: cfg.BackupDays, redisURL: cfg.RedisURL, objective: cfg.objective()}
 	if err := c.keys.Ensure(ctx, c.home); err != nil { // a migration makes this tenant, without keys
 		c.Close()
 		return nil, fmt.Errorf("keys of the platform: %w", err)

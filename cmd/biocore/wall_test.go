@@ -87,6 +87,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"dashboardId":      w.dashboard(t, c),
 		"reportId":         strings.TrimPrefix(report, "/admin/v1/reports/"),
 		"catalogue":        w.catalogue(t, c),
+		"erasureId":        w.erasure(t, c),
 		"logStreamId":      strings.TrimPrefix(w.logStream(t, c), "/admin/v1/logStreams/"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
@@ -95,7 +96,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 }
 
 // movedByJobs are the tables that the server's own jobs work off meanwhile.
-var movedByJobs = []string{"evidence", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks", "reports"}
+var movedByJobs = []string{"evidence", "erasures", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks", "reports"}
 
 // modelOfPossessions is a model that an order is given on.
 const modelOfPossessions = "ee882879-721c-4913-9775-3dfcce97072a"
@@ -153,7 +154,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "logStreamId", "reportId":
+		case "userId", "erasureId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "logStreamId", "reportId":
 			out[name] = uuid.NewString()
 		case "ceremonyId", "auditEventId":
 			out[name] = uuid.Must(uuid.NewV7()).String()

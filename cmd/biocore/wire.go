@@ -21,6 +21,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/debugger"
+	"github.com/biocore-id/biocore/authcore/erasure"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/importer"
 	"github.com/biocore-id/biocore/authcore/mds"
@@ -45,6 +46,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
+	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
@@ -179,6 +181,11 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	return o, nil
 }
 
+// newErasures tells of users who were erased, with the ledger that is kept where the configuration says.
+func (o *operator) newErasures(kept *ledger.Ledger, backupDays int) *erasure.Service {
+	return erasure.New(erasure.Options{Store: o.store, Keys: o.keys, Users: o.users, Trail: o.trail, Streams: o.streams, Ledger: kept, BackupDays: backupDays})
+}
+
 // newProber makes what looks at tenants' domains.
 func newProber(cfg Config) (*fetch.Client, *rp.Prober, error) {
 	networks, err := cfg.fetchNetworks()
@@ -229,23 +236,24 @@ func (o *operator) Close() { o.store.Close() }
 // platform is one server: every service, wired.
 type platform struct {
 	*operator
-	cfg     Config
-	tel     *telemetry
-	redis   *ephemeral.Client
-	objects *blob.Bucket // nil: none is configured
-	tail    *tail.Service
-	blast   *blastradius.Service
-	limits  *ratelimit.Limiter
-	faults  *stats.Faults
-	system  *system.Service
-	runner  *jobs.Runner
-	rpc     *connect.Server
-	open    *connect.Server // what takes no key
-	rest    *rest.Handler
-	events  *rpc.CeremonyEvents
-	oauth   *oauth.Handler
-	static  *static.Files
-	console *console.Console
+	cfg      Config
+	tel      *telemetry
+	redis    *ephemeral.Client
+	objects  *blob.Bucket // nil: none is configured
+	erasures *erasure.Service
+	tail     *tail.Service
+	blast    *blastradius.Service
+	limits   *ratelimit.Limiter
+	faults   *stats.Faults
+	system   *system.Service
+	runner   *jobs.Runner
+	rpc      *connect.Server
+	open     *connect.Server // what takes no key
+	rest     *rest.Handler
+	events   *rpc.CeremonyEvents
+	oauth    *oauth.Handler
+	static   *static.Files
+	console  *console.Console
 
 	downloads   *download.Handler
 	auditLog    *download.Audit
@@ -314,6 +322,9 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
+	kept := ledger.New(ledger.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log})
+	p.erasures = p.newErasures(kept, p.cfg.BackupDays)
+	p.runner.KeepErasures(kept.Store)
 	p.runner.MaintainStats(p.stats.Maintain)
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
 	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
@@ -414,6 +425,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
 	adminv1connect.RegisterReportServiceHandler(p.rpc, rpc.NewReportHandler(p.reports))
 	adminv1connect.RegisterDataMapServiceHandler(p.rpc, rpc.NewDataMapHandler())
+	adminv1connect.RegisterErasureServiceHandler(p.rpc, rpc.NewErasureHandler(p.erasures))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,

@@ -24,6 +24,31 @@ func (q *Queries) CountAuditEntries(ctx context.Context, action string) (int64, 
 	return count, err
 }
 
+const CountAuditEntriesOfPerson = `-- name: CountAuditEntriesOfPerson :one
+SELECT count(*) AS entries, coalesce(min(seq), -1)::bigint AS first_seq, coalesce(max(seq), -1)::bigint AS last_seq
+FROM audit_entries WHERE seq < $1 AND strpos(entry, $2::text) > 0
+`
+
+type CountAuditEntriesOfPersonParams struct {
+	Below  int64
+	Person string
+}
+
+type CountAuditEntriesOfPersonRow struct {
+	Entries  int64
+	FirstSeq int64
+	LastSeq  int64
+}
+
+// Of the log below a number: those whose text names a person's id, as who acted, was acted for or on. Scans all of
+// the tenant's log below it, once an erasure.
+func (q *Queries) CountAuditEntriesOfPerson(ctx context.Context, arg CountAuditEntriesOfPersonParams) (CountAuditEntriesOfPersonRow, error) {
+	row := q.db.QueryRow(ctx, CountAuditEntriesOfPerson, arg.Below, arg.Person)
+	var i CountAuditEntriesOfPersonRow
+	err := row.Scan(&i.Entries, &i.FirstSeq, &i.LastSeq)
+	return i, err
+}
+
 const EndOfAuditEntries = `-- name: EndOfAuditEntries :one
 SELECT id FROM (
   (SELECT id FROM audit_inbox WHERE id < $1::uuid AND id >= $2::uuid ORDER BY id DESC LIMIT $3)

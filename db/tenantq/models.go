@@ -106,6 +106,23 @@ type Disposition struct {
 	FinishedAt  *time.Time
 }
 
+type Erasure struct {
+	TenantID    uuid.UUID
+	ID          uuid.UUID
+	Subject     []byte
+	UserID      *uuid.UUID
+	At          time.Time
+	ErasedBy    string
+	Credentials int64
+	Sessions    int64
+	Contacts    int64
+	Evidence    int64
+	ReplayedAt  *time.Time
+	StoredAt    *time.Time
+	Certificate *string
+	IssuedAt    *time.Time
+}
+
 type Evidence struct {
 	TenantID      uuid.UUID
 	ID            uuid.UUID

@@ -43,10 +43,11 @@ const (
 	ScopeLogStreamsRead  = "admin:logStreams:read"
 	ScopeLogStreamsWrite = "admin:logStreams:write" // apart: it sends the audit log elsewhere
 
-	ScopeReportsRead   = "admin:reports:read"
-	ScopeReportsWrite  = "admin:reports:write"  // to ask for one
-	ScopeReportsManage = "admin:reports:manage" // apart: schedules, catalogues, and what is removed
+	ScopeReportsRead    = "admin:reports:read"
+	ScopeReportsWrite   = "admin:reports:write"   // to ask for one
+	ScopeReportsManage  = "admin:reports:manage"  // apart: schedules, catalogues, and what is removed
 	ScopeGovernanceRead = "admin:governance:read" // what is stored, and how
+	ScopeErasuresRead   = "admin:erasures:read"   // who was erased, by id, and the certificates
 
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
@@ -85,7 +86,7 @@ func Scopes(kind Kind) []string {
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
 			ScopeUsageRead, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
-			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead,
+			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead, ScopeErasuresRead,
 		}
 	case Platform:
 		return []string{

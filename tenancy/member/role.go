@@ -110,6 +110,7 @@ var permissions = []Permission{
 	{apikey.ScopeReportsWrite, "Make compliance reports", []Role{Owner, Admin, Auditor}},
 	{apikey.ScopeReportsManage, "Schedule and delete reports, add catalogues of controls", []Role{Owner, Admin}},
 	{apikey.ScopeGovernanceRead, "See what is stored of whom, and how", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
+	{apikey.ScopeErasuresRead, "See erasures and their certificates", []Role{Owner, Admin, Security, Auditor, Support}},
 	{apikey.ScopeSettingsRead, "See settings", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeSettingsWrite, "Change settings", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeAPIKeysRead, "See API keys", []Role{Owner, Admin, Security, Developer, Auditor}},

@@ -182,7 +182,11 @@ var methods = map[string]access{
 	adminv1connect.ReportServicePutReportCatalogueProcedure:     {serverKey, apikey.ScopeReportsManage, replays},
 	adminv1connect.ReportServiceDeleteReportCatalogueProcedure:  {serverKey, apikey.ScopeReportsManage, replays},
 	adminv1connect.ReportServiceListReportMeasurementsProcedure: {serverKey, apikey.ScopeReportsRead, reads},
-	adminv1connect.DataMapServiceGetDataMapProcedure: {serverKey, apikey.ScopeGovernanceRead, reads},
+	adminv1connect.DataMapServiceGetDataMapProcedure:            {serverKey, apikey.ScopeGovernanceRead, reads},
+
+	adminv1connect.ErasureServiceListErasuresProcedure:          {serverKey, apikey.ScopeErasuresRead, reads},
+	adminv1connect.ErasureServiceGetErasureProcedure:            {serverKey, apikey.ScopeErasuresRead, reads},
+	adminv1connect.ErasureServiceGetErasureCertificateProcedure: {serverKey, apikey.ScopeErasuresRead, reads},
 
 	adminv1connect.AttestationRootServiceListAttestationRootsProcedure:  {serverKey, apikey.ScopeAttestationRootsRead, reads},
 	adminv1connect.AttestationRootServiceGetAttestationRootProcedure:    {serverKey, apikey.ScopeAttestationRootsRead, reads},

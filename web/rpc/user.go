@@ -169,11 +169,16 @@ func (h *UserHandler) DeleteUser(ctx context.Context, req *authv1.DeleteUserRequ
 	if err != nil {
 		return nil, err
 	}
-	answers(ctx, func(user.Erasure) proto.Message { return &authv1.DeleteUserResponse{} })
-	if _, err := h.users.Delete(ctx, sc, user.DeleteRequest{ID: id, IfMatch: etag}); err != nil {
+	answers(ctx, func(e user.Erasure) proto.Message { return toErased(e) })
+	erased, err := h.users.Delete(ctx, sc, user.DeleteRequest{ID: id, IfMatch: etag})
+	if err != nil {
 		return nil, err
 	}
-	return &authv1.DeleteUserResponse{}, nil
+	return toErased(erased), nil
+}
+
+func toErased(e user.Erasure) *authv1.DeleteUserResponse {
+	return &authv1.DeleteUserResponse{ErasureId: e.ErasureID.String()}
 }
 
 // BlockUser translates: one call, one answer.

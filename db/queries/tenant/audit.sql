@@ -145,3 +145,9 @@ WHERE seq >= sqlc.arg(from_seq) AND seq < sqlc.arg(to_seq) AND action = ANY (sql
 -- name: ListAuditCheckpointsBetween :many
 -- The kept ones that were signed in a time, the oldest first. Scans the tenant's, one a minute at most.
 SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE signed_at >= sqlc.arg(since) AND signed_at < sqlc.arg(until) ORDER BY size LIMIT sqlc.arg(max_rows);
+
+-- name: CountAuditEntriesOfPerson :one
+-- Of the log below a number: those whose text names a person's id, as who acted, was acted for or on. Scans all of
+-- the tenant's log below it, once an erasure.
+SELECT count(*) AS entries, coalesce(min(seq), -1)::bigint AS first_seq, coalesce(max(seq), -1)::bigint AS last_seq
+FROM audit_entries WHERE seq < sqlc.arg(below) AND strpos(entry, sqlc.arg(person)::text) > 0;

@@ -1048,7 +1048,9 @@ func (x *DeleteUserRequest) GetUserId() string {
 
 // DeleteUserResponse is empty.
 type DeleteUserResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the erasure, by which the administration API answers its certificate.
+	ErasureId     string `protobuf:"bytes,1,opt,name=erasure_id,json=erasureId,proto3" json:"erasure_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1081,6 +1083,13 @@ func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
 	return file_biocore_auth_v1_user_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeleteUserResponse) GetErasureId() string {
+	if x != nil {
+		return x.ErasureId
+	}
+	return ""
 }
 
 // BlockUserRequest names the user to block.
@@ -1560,8 +1569,10 @@ const file_biocore_auth_v1_user_proto_rawDesc = "" +
 	"\fcalling_code\x18\x01 \x01(\tR\vcallingCode\x12\x14\n" +
 	"\x05users\x18\x02 \x01(\rR\x05users\"7\n" +
 	"\x11DeleteUserRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"\x14\n" +
-	"\x12DeleteUserResponse\"X\n" +
+	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"3\n" +
+	"\x12DeleteUserResponse\x12\x1d\n" +
+	"\n" +
+	"erasure_id\x18\x01 \x01(\tR\terasureId\"X\n" +
 	"\x10BlockUserRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\">\n" +
