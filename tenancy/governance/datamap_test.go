@@ -12,7 +12,7 @@ import (
 // Every column of the migrated database has a class, and every class a column. A migration that forgets the map
 // turns this red.
 func TestEveryColumnHasAClass(t *testing.T) {
-	store := dbtest.New(t)
+	store := dbtest.Fresh(t)
 	drift, err := governance.Compare(t.Context(), store.Store)
 	if err != nil {
 		t.Fatal(err)
@@ -34,11 +34,6 @@ func TestEveryColumnHasAClass(t *testing.T) {
 	if _, err := store.Superuser(t).Exec(t.Context(), "ALTER TABLE users ADD COLUMN shoe_size integer"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if _, err := store.Superuser(t).Exec(t.Context(), "ALTER TABLE users DROP COLUMN shoe_size"); err != nil {
-			t.Error(err)
-		}
-	})
 	if drift, err = governance.Compare(t.Context(), store.Store); err != nil || !slices.Equal(drift.Unclassed, []string{"users.shoe_size"}) {
 		t.Errorf("a new column is not missed: %v, %v", drift.Unclassed, err)
 	}
