@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // platformTables are the tables that hold no tenant's rows, or that wall them off
@@ -86,34 +88,57 @@ type WallFinding struct {
 	Problem string
 }
 
+// WallCheck is what one part of the catalog walk has looked at, and what it found.
+type WallCheck struct {
+	Name     string
+	Judges   string // what it holds objects to
+	Objects  int    // that were judged; some parts ask for suspicious ones alone, and none is good
+	Findings []WallFinding
+}
+
 // CheckWall walks pg_catalog and reports every hole in the tenant wall: tables
 // without forced row-level security, policies that say something else, keys that
 // do not start with the tenant, partitions that can be queried directly, roles
 // that could step over. No findings means that the schema is as it was designed;
 // a test runs it after each migration, and `biocore doctor` in production.
 func (s *Store) CheckWall(ctx context.Context) ([]WallFinding, error) {
+	checks, err := s.WalkWall(ctx)
 	var found []WallFinding
-	for _, check := range slices.Concat(wallChecks, supportChecks) {
-		rows, err := s.control.Query(ctx, check.sql)
-		if err != nil {
-			return nil, classify(fmt.Errorf("walk %s: %w", check.name, err))
-		}
-		for rows.Next() {
-			var object, detail string
-			if err := rows.Scan(&object, &detail); err != nil {
-				rows.Close()
-				return nil, fmt.Errorf("walk %s: %w", check.name, err)
-			}
-			if problem := check.judge(object, detail); problem != "" {
-				found = append(found, WallFinding{Check: check.name, Object: object, Problem: problem})
-			}
-		}
-		rows.Close()
-		if err := rows.Err(); err != nil {
-			return nil, classify(fmt.Errorf("walk %s: %w", check.name, err))
-		}
+	for _, check := range checks {
+		found = append(found, check.Findings...)
 	}
-	return found, nil
+	return found, err
+}
+
+// WalkWall is CheckWall part by part, all of one moment.
+func (s *Store) WalkWall(ctx context.Context) ([]WallCheck, error) {
+	var out []WallCheck
+	err := pgx.BeginTxFunc(ctx, s.control, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		out = nil
+		for _, check := range slices.Concat(wallChecks, supportChecks) {
+			rows, err := tx.Query(ctx, check.sql)
+			if err != nil {
+				return fmt.Errorf("walk %s: %w", check.name, err)
+			}
+			did := WallCheck{Name: check.name, Judges: check.judges}
+			var object, detail string
+			if _, err := pgx.ForEachRow(rows, []any{&object, &detail}, func() error {
+				did.Objects++
+				if problem := check.judge(object, detail); problem != "" {
+					did.Findings = append(did.Findings, WallFinding{Check: check.name, Object: object, Problem: problem})
+				}
+				return nil
+			}); err != nil {
+				return fmt.Errorf("walk %s: %w", check.name, err)
+			}
+			out = append(out, did)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, classify(err)
+	}
+	return out, nil
 }
 
 // WallChecks are the names of the walks that CheckWall takes, each through one kind of objects.
@@ -127,9 +152,10 @@ func WallChecks() []string {
 
 // wallCheck asks the catalog for (object, detail) rows and judges each: "" is good.
 type wallCheck struct {
-	name  string
-	sql   string
-	judge func(object, detail string) string
+	name   string
+	judges string // what it holds objects to, for who reads a report
+	sql    string
+	judge  func(object, detail string) string
 }
 
 // ours are the relations of all schemas but Postgres's own.
@@ -139,7 +165,8 @@ func isPlatform(table string) bool { return platformTables[table] != "" }
 
 var wallChecks = []wallCheck{
 	{
-		name: "tables",
+		name:   "tables",
+		judges: "Every table has row-level security, which binds its owner too, or is listed with a reason.",
 		sql: `SELECT n.nspname || '.' || c.relname, concat_ws(' ', CASE WHEN c.relrowsecurity THEN 'rls' END, CASE WHEN c.relforcerowsecurity THEN 'forced' END, pg_get_userbyid(c.relowner))
 			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind IN ('r', 'p', 'f') AND ` + ours,
@@ -159,7 +186,8 @@ var wallChecks = []wallCheck{
 	},
 	{
 		// The policy must say exactly what wall() writes, on every table and partition.
-		name: "isolation",
+		name:   "isolation",
+		judges: "Every table and partition has the policy of its tenant's rows, word by word.",
 		sql: `SELECT n.nspname || '.' || c.relname,
 				coalesce((SELECT concat_ws(' | ', p.polpermissive, p.polcmd, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
 					(SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)))
@@ -182,7 +210,8 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "policies",
+		name:   "policies",
+		judges: "No table has another policy than those that are listed.",
 		sql: `SELECT n.nspname || '.' || c.relname || ' ' || p.polname, coalesce((SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)), 'everybody')
 			FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE p.polname <> 'tenant_isolation' AND ` + ours,
@@ -198,7 +227,8 @@ var wallChecks = []wallCheck{
 	{
 		// Unique indexes and the checks of foreign keys see all rows, whatever the
 		// policies say: a global key tells one tenant of another's row.
-		name: "keys",
+		name:   "keys",
+		judges: "Every unique key begins with the tenant, since such a key sees all rows.",
 		sql: `SELECT n.nspname || '.' || c.relname || ' ' || i.relname, coalesce(a.attname, 'an expression')
 			FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 			LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0] AND x.indkey[0] <> 0
@@ -212,7 +242,8 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "references",
+		name:   "references",
+		judges: "Every foreign key begins with the tenant, since its check sees all rows.",
 		sql: `SELECT n.nspname || '.' || c.relname || ' ' || k.conname, a.attname || ' -> ' || k.confrelid::regclass::text || ' ' || b.attname
 			FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 			JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
@@ -228,13 +259,15 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "partitions",
+		name:   "partitions",
+		judges: "No partition can be queried beside its table.",
 		sql: `SELECT n.nspname || '.' || c.relname, c.relacl::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relispartition AND c.relkind IN ('r', 'p') AND EXISTS (SELECT FROM aclexplode(c.relacl) g WHERE g.grantee <> c.relowner) AND ` + ours,
 		judge: func(_, acl string) string { return "grants on a partition: " + acl },
 	},
 	{
-		name: "views",
+		name:   "views",
+		judges: "Every view reads with its caller's rights.",
 		sql: `SELECT n.nspname || '.' || c.relname, c.relkind::text || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
 			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND ` + ours,
 		judge: func(_, detail string) string {
@@ -245,7 +278,8 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "functions",
+		name:   "functions",
+		judges: "Every function with its owner's rights is listed, and looks nothing up where its caller could put another.",
 		sql: `SELECT n.nspname || '.' || p.proname, coalesce(array_to_string(p.proconfig, ','), '')
 			FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prosecdef AND ` + ours,
 		judge: func(function, settings string) string {
@@ -262,8 +296,9 @@ var wallChecks = []wallCheck{
 	},
 	{
 		// An extension brings functions that anybody may call who may use its schema.
-		name: "extensions",
-		sql:  `SELECT e.extname::text, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'`,
+		name:   "extensions",
+		judges: "Every extension is listed, and in its schema.",
+		sql:    `SELECT e.extname::text, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'`,
 		judge: func(extension, schema string) string {
 			if extensions[extension] == schema {
 				return ""
@@ -272,7 +307,8 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "sealing",
+		name:   "sealing",
+		judges: "No other role may open what is sealed for servers.",
 		sql: `SELECT n.nspname || '.' || p.proname, r.rolname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 			CROSS JOIN (SELECT rolname, oid FROM pg_roles WHERE rolname IN ('bc_writer', 'bc_control', 'bc_jobs', 'bc_support', 'bc_audit')) r
 			WHERE (n.nspname = 'sealing' AND has_schema_privilege(r.oid, n.oid, 'USAGE')
@@ -280,7 +316,8 @@ var wallChecks = []wallCheck{
 		judge: func(_, role string) string { return role + " may open sealed values" },
 	},
 	{
-		name: "sequences",
+		name:   "sequences",
+		judges: "No sequence tells tenants of each other.",
 		sql: `SELECT n.nspname || '.' || c.relname, '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege('bc_app', c.oid, 'USAGE, SELECT') END AND ` + ours,
 		judge: func(sequence, _ string) string {
@@ -291,7 +328,8 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "roles",
+		name:   "roles",
+		judges: "No role may step over the wall.",
 		sql: `SELECT r.rolname, concat_ws(',', CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolbypassrls THEN 'bypassrls' END,
 				CASE WHEN r.rolcreaterole THEN 'createrole' END, CASE WHEN r.rolreplication THEN 'replication' END,
 				CASE WHEN r.rolname NOT IN ('bc_owner', 'bc_migrator') AND pg_has_role(r.rolname, 'bc_owner', 'MEMBER') THEN 'acts as bc_owner' END,
@@ -305,7 +343,8 @@ var wallChecks = []wallCheck{
 		},
 	},
 	{
-		name: "river",
+		name:   "river",
+		judges: "The queue of jobs shows a tenant its own.",
 		sql: `SELECT n.nspname || '.' || c.relname, CASE WHEN c.relrowsecurity THEN 'rls' ELSE '' END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE n.nspname = '` + JobSchema + `' AND CASE WHEN c.relkind IN ('r', 'p') THEN has_table_privilege('bc_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE') END`,
 		judge: func(table, detail string) string {

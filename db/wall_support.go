@@ -119,7 +119,8 @@ func isSupportPolicy(object string) bool {
 // or does more in a tenant than it has granted, and nothing without a grant that runs.
 var supportChecks = []wallCheck{
 	{
-		name: "support's policies",
+		name:   "support's policies",
+		judges: "Support sees a tenant's rows while a grant of that tenant runs, and by nothing else.",
 		sql: `SELECT n.nspname || '.' || c.relname || ' ' || p.polname, concat_ws(' | ', p.polpermissive, p.polcmd,
 				regexp_replace(pg_get_expr(p.polqual, p.polrelid), '\s+', ' ', 'g'), regexp_replace(pg_get_expr(p.polwithcheck, p.polrelid), '\s+', ' ', 'g'))
 			FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -136,7 +137,8 @@ var supportChecks = []wallCheck{
 		},
 	},
 	{
-		name: "support's privileges",
+		name:   "support's privileges",
+		judges: "Support reads and changes no table or column but those that are listed.",
 		sql: `SELECT n.nspname || '.' || c.relname, concat_ws(';',
 				(SELECT string_agg(a.attname, ' ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
 				coalesce((SELECT string_agg(a.attname, ' ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege('bc_support', c.oid, a.attnum, 'SELECT')), ''),
@@ -149,7 +151,8 @@ var supportChecks = []wallCheck{
 		judge: judgeSupport,
 	},
 	{
-		name: "support's memberships",
+		name:   "support's memberships",
+		judges: "Support is no other role, and no other role is support.",
 		sql: `SELECT r.rolname, 'bc_support' FROM pg_roles r WHERE r.rolname <> 'bc_support' AND (pg_has_role('bc_support', r.oid, 'MEMBER')
 			OR r.rolname IN ('bc_app', 'bc_writer', 'bc_jobs', 'bc_control', 'bc_audit') AND pg_has_role(r.oid, 'bc_support', 'MEMBER'))`,
 		judge: func(_, _ string) string { return "is as good as " + RoleSupport + ", or the other way round" },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -305,5 +306,66 @@ func TestErasureOfTheReleaseBefore(t *testing.T) {
 		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM contacts WHERE tenant_id = $1 AND user_id = $2", sc.Tenant(), user).Scan(&left); err != nil || left != want {
 			t.Errorf("%d contacts left, %v, want %d", left, err, want)
 		}
+	}
+}
+
+// What an auditor is told: of every table how it is walled, and what the roles that serve tenants see. A hole
+// shows in the walk and in what is seen.
+func TestReportWall(t *testing.T) {
+	store := dbtest.Fresh(t)
+	acme := store.Tenant(t)
+	store.User(t, acme, 1)
+	got, err := store.ReportWall(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Holds() || got.Schema < 60 || got.Server == "" {
+		t.Errorf("a sound wall: %+v %+v", got.Checks, got.Probes)
+	}
+	tables := map[string]db.WallTable{}
+	for _, one := range got.Tables {
+		tables[one.Name] = one
+		if one.Walled != (one.Reason == "") || one.Walled && (len(one.Policies) == 0 || one.Policies[0].Name != "tenant_isolation" || one.Policies[0].Reason != "") {
+			t.Errorf("%s: %+v", one.Name, one)
+		}
+		for _, p := range one.Policies {
+			if p.Name != "tenant_isolation" && p.Reason == "" && one.Walled || p.Command == "" || len(p.Roles) == 0 {
+				t.Errorf("%s: nobody knows why it has %+v", one.Name, p)
+			}
+		}
+	}
+	if !tables["public.users"].Walled || tables["public.metadata_blobs"].Walled || tables["public.ceremonies"].Name == "" {
+		t.Errorf("tables: %v", tables)
+	}
+	for _, c := range got.Checks {
+		if c.Judges == "" {
+			t.Errorf("%s does not say what it is for", c.Name)
+		}
+	}
+	for _, hole := range []string{
+		"ALTER TABLE users DISABLE ROW LEVEL SECURITY",
+		"ALTER POLICY tenant_isolation ON users USING (true)",
+		"CREATE POLICY handy ON users TO bc_app USING (true)",
+	} {
+		t.Run(hole, func(t *testing.T) {
+			store := dbtest.Fresh(t)
+			store.User(t, store.Tenant(t), 1)
+			if _, err := store.Superuser(t).Exec(t.Context(), hole); err != nil {
+				t.Fatal(err)
+			}
+			got, err := store.ReportWall(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var seen []string
+			for _, p := range got.Probes {
+				if p.Role == "bc_app" && p.Tenant != db.AsPlatform {
+					seen = append(seen, p.Seen...)
+				}
+			}
+			if got.Holds() || !slices.Equal(seen, []string{"public.users", "public.users"}) {
+				t.Errorf("seen: %v, holds: %v", seen, got.Holds())
+			}
+		})
 	}
 }
