@@ -21,7 +21,7 @@ import (
 )
 
 // accountRoutes are a person's own passkeys and sessions.
-func (c *Console) accountRoutes(mux *http.ServeMux) {
+func (c *Console) accountRoutes(mux *router) {
 	mux.HandleFunc("GET "+Path+"/account", c.signedIn(c.showAccount))
 	mux.HandleFunc("POST "+Path+"/account/passkeys/begin", c.signedIn(c.beginPasskey))
 	mux.HandleFunc("POST "+Path+"/account/passkeys/finish", c.signedIn(c.finishPasskey))

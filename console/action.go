@@ -22,6 +22,7 @@ var sentences = map[string]actionLine{
 	"domain.vouch":                         {"globe", "info", "Domain vouched for"},
 	"evidence.download":                    {"export", "info", "Evidence downloaded"},
 	"evidence.expire":                      {"clock", "", "Evidence expired"},
+	"logstream.test":                       {"send", "info", "Test event sent"},
 	"member.uninvite":                      {"x", "", "Invitation taken back"},
 	"policy.update":                        {"shield", "info", "Policy changed"},
 	"quota.reach":                          {"gauge", "warn", "Quota reached"},
@@ -59,9 +60,11 @@ var verbs = map[string]actionLine{
 	"join":     {"userplus", "ok", "joined"},
 	"lock":     {"lock", "warn", "locked"},
 	"measure":  {"gauge", "", "measured"},
+	"pause":    {"pause", "warn", "paused"},
 	"refuse":   {"ban", "bad", "refused"},
 	"remove":   {"trash", "bad", "removed"},
 	"rename":   {"edit", "", "renamed"},
+	"replay":   {"repeat", "info", "replayed"},
 	"request":  {"bell", "warn", "requested"},
 	"restore":  {"refresh", "ok", "restored"},
 	"resume":   {"play", "ok", "resumed"},
@@ -79,7 +82,7 @@ var verbs = map[string]actionLine{
 }
 
 // objects are what those of the audit log are called, where their word says too little.
-var objects = map[string]string{"apikey": "API key", "signingkey": "Signing key", "datakey": "Data key", "credential": "Passkey"}
+var objects = map[string]string{"apikey": "API key", "signingkey": "Signing key", "datakey": "Data key", "credential": "Passkey", "logstream": "Log stream"}
 
 // actionLineOf is what an action is in the timeline of an object of a kind: apikey.rotate is
 // "Rotated" on the page of a key, and settings.update "Settings changed" wherever it stands.

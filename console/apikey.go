@@ -20,7 +20,7 @@ import (
 
 const keysPath = "/apikeys"
 
-func (c *Console) apiKeyRoutes(mux *http.ServeMux) {
+func (c *Console) apiKeyRoutes(mux *router) {
 	base := Path + "/t/{slug}" + keysPath
 	reads, writes := apikey.ScopeAPIKeysRead, apikey.ScopeAPIKeysWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showAPIKeys))

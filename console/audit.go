@@ -27,7 +27,7 @@ const (
 )
 
 // auditRoutes are the audit log: the list, an entry with its proof beside it, and the checkpoints.
-func (c *Console) auditRoutes(mux *http.ServeMux) {
+func (c *Console) auditRoutes(mux *router) {
 	base := Path + "/t/{slug}"
 	mux.HandleFunc("GET "+base+auditPath, c.inTenant(apikey.ScopeAuditRead, c.showAudit))
 	mux.HandleFunc("POST "+base+auditPath+"/export", c.inStopped(apikey.ScopeAuditRead, c.exportAudit))

@@ -20,7 +20,7 @@ import (
 
 const modelsPath = "/authenticators"
 
-func (c *Console) authenticatorRoutes(mux *http.ServeMux) {
+func (c *Console) authenticatorRoutes(mux *router) {
 	base := Path + "/t/{slug}" + modelsPath
 	reads, writes := apikey.ScopeAuthenticatorsRead, apikey.ScopeAuthenticatorsWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showModels))

@@ -24,7 +24,7 @@ import (
 )
 
 // ceremonyRoutes are the debugger: the list of what was finished, and each in detail.
-func (c *Console) ceremonyRoutes(mux *http.ServeMux) {
+func (c *Console) ceremonyRoutes(mux *router) {
 	base := Path + "/t/{slug}/ceremonies"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeCeremoniesRead, c.showCeremonies))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeCeremoniesRead, c.exportCeremonies))

@@ -48,6 +48,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/siem"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/system"
@@ -88,6 +89,7 @@ type Options struct {
 	Simulations *simulation.Service
 	Trail       *trail.Reader
 	Anchors     *anchor.Service
+	Streams     *siem.Service
 	Blast       *blastradius.Service
 	Models      *authenticator.Catalogue
 	Roots       *attestation.Service
@@ -138,6 +140,7 @@ type Console struct {
 	simulations *simulation.Service
 	trail       *trail.Reader
 	anchors     *anchor.Service
+	streams     *siem.Service
 	blast       *blastradius.Service
 	models      *authenticator.Catalogue
 	roots       *attestation.Service
@@ -154,6 +157,19 @@ type Console struct {
 	log       *slog.Logger
 	now       func() time.Time
 	handler   http.Handler
+	patterns  []string // of everything that is here
+}
+
+// router is a mux that knows what it was given.
+type router struct {
+	http.ServeMux
+
+	patterns []string
+}
+
+func (m *router) HandleFunc(pattern string, fn func(http.ResponseWriter, *http.Request)) {
+	m.patterns = append(m.patterns, pattern)
+	m.ServeMux.HandleFunc(pattern, fn)
 }
 
 // New returns a Console, or an error that names the option which is missing.
@@ -162,7 +178,7 @@ func New(o Options) (*Console, error) {
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Tail": o.Tail == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
-		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil,
+		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Streams": o.Streams == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
 		if missing {
@@ -176,7 +192,7 @@ func New(o Options) (*Console, error) {
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
-		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors,
+		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, streams: o.Streams,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
@@ -189,8 +205,9 @@ func New(o Options) (*Console, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	mux := http.NewServeMux()
+	mux := &router{}
 	c.routes(mux)
+	c.patterns = mux.patterns
 	// A page elsewhere must not post here with the visitor's cookie. The cookie is
 	// SameSite too, but that treats every port of localhost, and every subdomain, as one.
 	guard := http.NewCrossOriginProtection()
@@ -200,7 +217,7 @@ func New(o Options) (*Console, error) {
 }
 
 // routes are all that there are.
-func (c *Console) routes(mux *http.ServeMux) {
+func (c *Console) routes(mux *router) {
 	mux.HandleFunc("GET "+Path, c.signedIn(c.showHome))
 	mux.HandleFunc("GET "+Path+"/{$}", c.signedIn(c.showHome))
 	mux.HandleFunc("GET "+Path+"/search", c.signedIn(func(w http.ResponseWriter, r *http.Request, v *visit) { c.search(w, r, v, nil) }))
@@ -229,6 +246,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)
 	c.auditRoutes(mux)
+	c.streamRoutes(mux)
 	c.liveRoutes(mux)
 	c.usageRoutes(mux)
 	c.settingsRoutes(mux)

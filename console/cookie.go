@@ -125,6 +125,11 @@ var toasts = map[string]string{
 	"restored":        "The tenant works again",
 	"exporting":       "Asked for. A job writes the archive",
 	"exportCancelled": "The export is cancelled",
+	"streamMade":      "The stream delivers from now on",
+	"streamPaused":    "Paused: nothing is sent",
+	"streamResumed":   "Goes on within seconds",
+	"streamReplayed":  "Sent again from there on",
+	"streamDeleted":   "Log stream deleted",
 	"retried":         "Job is in the queue again",
 }
 

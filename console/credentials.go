@@ -15,7 +15,7 @@ import (
 )
 
 // credentialRoutes are the passkeys of a tenant's users.
-func (c *Console) credentialRoutes(mux *http.ServeMux) {
+func (c *Console) credentialRoutes(mux *router) {
 	base := Path + "/t/{slug}/credentials"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeUsersRead, c.showCredentials))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeExportUsers, c.exportCredentials))

@@ -19,7 +19,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/stats"
 )
 
-func (c *Console) dashboardRoutes(mux *http.ServeMux) {
+func (c *Console) dashboardRoutes(mux *router) {
 	base := Path + "/t/{slug}/dashboards"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeDashboardsRead, c.showDashboards))
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeDashboardsWrite, c.createDashboard))

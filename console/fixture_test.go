@@ -50,6 +50,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/siem"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
 	"github.com/biocore-id/biocore/tenancy/system"
@@ -80,6 +81,8 @@ type site struct {
 	exports     *archive.Service
 	anchors     *anchor.Service
 	tail        *tail.Service
+	trail       *trail.Reader
+	streams     *siem.Service
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
 	at          string       // the public URL
@@ -164,6 +167,11 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	s.anchors = anchor.New(anchor.Options{Store: store, Keys: s.keys, Objects: objects, Host: "id.bank.example"})
 	s.exports = archive.New(archive.Options{Store: store, Keys: s.keys, Evidence: s.evidence, Objects: objects})
+	s.trail = trail.NewReader(store, s.keys)
+	internet := s.net.Options()
+	s.streams = siem.New(siem.Options{
+		Store: store, Keys: s.keys, Trail: s.trail, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots, Host: "biocore.example",
+	})
 	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +179,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: trail.NewReader(store, s.keys), Anchors: s.anchors,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Streams: s.streams,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,
@@ -262,8 +270,13 @@ func (b *browser) send(t *testing.T, r *http.Request) answer {
 		r.AddCookie(cookie)
 	}
 	w := httptest.NewRecorder()
+	before := 0
+	if r.Method == http.MethodPost {
+		before = b.site.entries(t)
+	}
 	b.site.ServeHTTP(w, r)
 	res := w.Result()
+	b.site.posted(t, r, res.StatusCode, before)
 	defer func() { _ = res.Body.Close() }()
 	for _, cookie := range res.Cookies() {
 		if cookie.MaxAge < 0 {

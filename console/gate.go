@@ -20,7 +20,7 @@ import (
 )
 
 // gateRoutes are what takes nobody who is signed in, and what makes somebody so.
-func (c *Console) gateRoutes(mux *http.ServeMux) {
+func (c *Console) gateRoutes(mux *router) {
 	mux.HandleFunc("GET "+Path+"/signin", c.showSignIn)
 	mux.HandleFunc("POST "+Path+"/signin/begin", c.beginSignIn)
 	mux.HandleFunc("POST "+Path+"/signin/finish", c.finishSignIn)

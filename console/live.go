@@ -24,7 +24,7 @@ import (
 )
 
 // liveRoutes are what pages watch: the same streams as the API's, in rows of a page.
-func (c *Console) liveRoutes(mux *http.ServeMux) {
+func (c *Console) liveRoutes(mux *router) {
 	base := Path + "/t/{slug}"
 	mux.HandleFunc("GET "+base+"/ceremonies/events", c.inTenant(apikey.ScopeCeremoniesRead, c.watchCeremonies))
 	mux.HandleFunc("GET "+base+"/activity/events", c.inTenant(apikey.ScopeCeremoniesRead, c.watchActivity))

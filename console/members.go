@@ -21,14 +21,14 @@ import (
 type inPlace func(needs string, next func(http.ResponseWriter, *http.Request, *visit, *place)) http.HandlerFunc
 
 // memberRoutes are who works where, of tenants and of the staff.
-func (c *Console) memberRoutes(mux *http.ServeMux) {
+func (c *Console) memberRoutes(mux *router) {
 	mux.HandleFunc("GET "+Path+"/t/{slug}/recoveries/{id}", c.inTenant("", c.showOwnRecovery))
 	mux.HandleFunc("POST "+Path+"/t/{slug}/recoveries/{id}/cancel", c.inStopped("", c.cancelOwnRecovery))
 	c.membersUnder(mux, Path+"/t/{slug}", c.inTenant, apikey.ScopeMembersRead, apikey.ScopeMembersWrite)
 	c.membersUnder(mux, platformBase, c.inPlatform, member.ScopeStaffRead, member.ScopeStaffWrite)
 }
 
-func (c *Console) membersUnder(mux *http.ServeMux, base string, in inPlace, reads, writes string) {
+func (c *Console) membersUnder(mux *router, base string, in inPlace, reads, writes string) {
 	mux.HandleFunc("GET "+base+"/members", in(reads, c.showMembers))
 	mux.HandleFunc("GET "+base+"/members/export", in(reads, c.exportMembers))
 	mux.HandleFunc("POST "+base+"/invitations", in(writes, c.invite))

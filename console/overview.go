@@ -19,7 +19,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
-func (c *Console) overviewRoutes(mux *http.ServeMux) {
+func (c *Console) overviewRoutes(mux *router) {
 	mux.HandleFunc("GET "+Path+"/t/{slug}", c.inTenant(apikey.ScopeStatsRead, c.showOverview))
 	mux.HandleFunc("GET "+Path+"/t/{slug}/overview/export", c.inTenant(apikey.ScopeStatsRead, c.exportOverview))
 }

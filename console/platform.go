@@ -18,7 +18,7 @@ import (
 )
 
 // platformRoutes are what the staff sees: all tenants, and the recovery of their owners.
-func (c *Console) platformRoutes(mux *http.ServeMux) {
+func (c *Console) platformRoutes(mux *router) {
 	const one = platformBase + "/tenants/{slug}"
 	mux.HandleFunc("GET "+platformBase, c.inPlatform("", c.showPlace))
 	mux.HandleFunc("GET "+platformBase+"/tenants", c.inPlatform(apikey.ScopeTenantsRead, c.showTenants))

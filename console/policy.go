@@ -27,7 +27,7 @@ const policiesPath = "/policies"
 
 // policyRoutes are the policy of a tenant. A draft is kept nowhere: it goes from page to
 // page in the form (ADR-0045).
-func (c *Console) policyRoutes(mux *http.ServeMux) {
+func (c *Console) policyRoutes(mux *router) {
 	base := Path + "/t/{slug}" + policiesPath
 	reads, writes := apikey.ScopePolicyRead, apikey.ScopePolicyWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showPolicy))

@@ -19,7 +19,7 @@ import (
 const partyPath = "/relying-party"
 
 // partyRoutes are the page of a tenant's relying party.
-func (c *Console) partyRoutes(mux *http.ServeMux) {
+func (c *Console) partyRoutes(mux *router) {
 	base := Path + "/t/{slug}" + partyPath
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeSettingsRead, c.showParty))
 	mux.HandleFunc("GET "+base+activityPath, c.inTenant(apikey.ScopeSettingsRead, c.showParty))

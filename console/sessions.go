@@ -13,7 +13,7 @@ import (
 )
 
 // sessionRoutes are the sessions of a tenant's users.
-func (c *Console) sessionRoutes(mux *http.ServeMux) {
+func (c *Console) sessionRoutes(mux *router) {
 	base := Path + "/t/{slug}/sessions"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeSessions, c.showSessions))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeSessions, c.exportSessions))

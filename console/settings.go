@@ -16,7 +16,7 @@ import (
 )
 
 // settingsRoutes are what a tenant settles about itself, and its end.
-func (c *Console) settingsRoutes(mux *http.ServeMux) {
+func (c *Console) settingsRoutes(mux *router) {
 	const base = Path + "/t/{slug}/settings"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeSettingsRead, c.showSettings))
 	mux.HandleFunc("POST "+base, c.inTenant(apikey.ScopeSettingsWrite, c.saveSettings))

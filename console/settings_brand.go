@@ -14,7 +14,7 @@ import (
 )
 
 // brandRoutes are how a tenant looks to its users.
-func (c *Console) brandRoutes(mux *http.ServeMux) {
+func (c *Console) brandRoutes(mux *router) {
 	const at = Path + "/t/{slug}/settings/branding"
 	mux.HandleFunc("GET "+at, c.inTenant(apikey.ScopeSettingsWrite, c.showBrand))
 	mux.HandleFunc("POST "+at, c.inTenant(apikey.ScopeSettingsWrite, c.saveBrand))

@@ -17,7 +17,7 @@ import (
 
 // lifetimeRoutes are how long tokens, sessions and records last. They stand in the policy
 // (ADR 0048), so who may change that may change them.
-func (c *Console) lifetimeRoutes(mux *http.ServeMux) {
+func (c *Console) lifetimeRoutes(mux *router) {
 	const at = Path + "/t/{slug}/settings/lifetimes"
 	mux.HandleFunc("GET "+at, c.inTenant(apikey.ScopePolicyWrite, c.showLifetimes))
 	mux.HandleFunc("POST "+at, c.inTenant(apikey.ScopePolicyWrite, c.saveLifetimes))

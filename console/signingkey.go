@@ -15,7 +15,7 @@ const signingPath = "/signing-keys"
 // keySetAge is how long verifiers keep a key set: edge.JWKSMaxAge, in words.
 const keySetAge = "5 minutes"
 
-func (c *Console) signingKeyRoutes(mux *http.ServeMux) {
+func (c *Console) signingKeyRoutes(mux *router) {
 	base := Path + "/t/{slug}" + signingPath
 	reads, writes := apikey.ScopeSigningKeysRead, apikey.ScopeSigningKeysWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showSigningKeys))

@@ -19,7 +19,7 @@ import (
 )
 
 // supportRoutes are a tenant's page of who of the staff looks into it.
-func (c *Console) supportRoutes(mux *http.ServeMux) {
+func (c *Console) supportRoutes(mux *router) {
 	const here = Path + "/t/{slug}/support"
 	mux.HandleFunc("GET "+here, c.inTenant(apikey.ScopeSupportRead, c.showSupport))
 	mux.HandleFunc("GET "+here+"/export", c.inTenant(apikey.ScopeSupportRead, c.exportSupport))

@@ -13,7 +13,7 @@ import (
 )
 
 // staffSupportRoutes are the staff's side: asking, what became of it, giving it back.
-func (c *Console) staffSupportRoutes(mux *http.ServeMux) {
+func (c *Console) staffSupportRoutes(mux *router) {
 	const ask = platformBase + "/tenants/{slug}/support"
 	mux.HandleFunc("GET "+platformBase+"/support", c.inPlatform(apikey.ScopeSupportRequest, c.showAsked))
 	mux.HandleFunc("GET "+platformBase+"/support/export", c.inPlatform(apikey.ScopeSupportRequest, c.exportAsked))

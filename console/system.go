@@ -14,7 +14,7 @@ import (
 const systemPath = platformBase + "/system"
 
 // systemRoutes are how the installation is, for its staff.
-func (c *Console) systemRoutes(mux *http.ServeMux) {
+func (c *Console) systemRoutes(mux *router) {
 	mux.HandleFunc("GET "+systemPath, c.inPlatform(apikey.ScopeSystemRead, c.showSystem))
 	mux.HandleFunc("GET "+systemPath+"/jobs/{id}", c.inPlatform(apikey.ScopeSystemWrite, c.showJob))
 	mux.HandleFunc("POST "+systemPath+"/jobs/{id}/retry", c.inPlatform(apikey.ScopeSystemWrite, c.retryJob))

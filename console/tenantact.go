@@ -16,7 +16,7 @@ import (
 )
 
 // tenantActRoutes are what the staff does to tenants.
-func (c *Console) tenantActRoutes(mux *http.ServeMux) {
+func (c *Console) tenantActRoutes(mux *router) {
 	const one = platformBase + "/tenants/{slug}"
 	mux.HandleFunc("GET "+newTenantPath, c.inPlatform(apikey.ScopeTenantsWrite, c.showNewTenant))
 	mux.HandleFunc("POST "+tenantsPath, c.inPlatform(apikey.ScopeTenantsWrite, c.createTenant))

@@ -15,7 +15,7 @@ import (
 
 // archiveRoutes are the exports of all that a tenant has. A tenant that is stopped still has
 // them: it may be leaving.
-func (c *Console) archiveRoutes(mux *http.ServeMux) {
+func (c *Console) archiveRoutes(mux *router) {
 	const base = Path + "/t/{slug}/settings/exports"
 	mux.HandleFunc("GET "+base, c.inStopped(apikey.ScopeExportTenant, c.showArchives))
 	mux.HandleFunc("POST "+base, c.inStopped(apikey.ScopeExportTenant, c.startArchive))

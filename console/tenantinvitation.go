@@ -40,7 +40,7 @@ func (c *Console) foundCookieName() string {
 const foundLife = time.Hour
 
 // foundingRoutes are invitations to make a tenant, and the page that makes it.
-func (c *Console) foundingRoutes(mux *http.ServeMux) {
+func (c *Console) foundingRoutes(mux *router) {
 	const base = platformBase + foundersPath
 	mux.HandleFunc("GET "+base, c.inPlatform(apikey.ScopeTenantsRead, c.showFounders))
 	mux.HandleFunc("POST "+base, c.inPlatform(apikey.ScopeTenantsWrite, c.inviteFounder))

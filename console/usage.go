@@ -14,7 +14,7 @@ import (
 )
 
 // usageRoutes are what a tenant uses.
-func (c *Console) usageRoutes(mux *http.ServeMux) {
+func (c *Console) usageRoutes(mux *router) {
 	mux.HandleFunc("GET "+Path+"/t/{slug}/usage", c.inTenant(apikey.ScopeUsageRead, c.showUsage))
 	mux.HandleFunc("GET "+Path+"/t/{slug}/usage/export", c.inTenant(apikey.ScopeUsageRead, c.exportUsage))
 }

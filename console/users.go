@@ -11,7 +11,7 @@ import (
 )
 
 // userRoutes are a tenant's users: the list, and each of them.
-func (c *Console) userRoutes(mux *http.ServeMux) {
+func (c *Console) userRoutes(mux *router) {
 	base := Path + "/t/{slug}/users"
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeUsersRead, c.showUsers))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeExportUsers, c.exportUsers))
