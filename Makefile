@@ -44,7 +44,7 @@ lint: ## gofmt, golangci-lint, shell syntax
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
 	if [ -n "$$unformatted" ]; then printf 'gofmt would change:\n%s\n' "$$unformatted"; exit 1; fi
 	@for script in .ci/setup .ci/test .ci/generated .ci/run; do bash -n "$$script"; done
-	$(call tool,golangci-lint) run ./... ./.ci/testreport
+	$(call tool,golangci-lint) run ./... ./.ci/isolation ./.ci/testreport
 	$(call tool,golangci-lint) run --build-tags pkcs11 ./tenancy/keys/kms
 
 # What is generated, from what, into what. Rooms with generators of their own add them to GENERATED.
@@ -83,6 +83,11 @@ conformance: ## WebAuthn vectors: the specification's, or those in VECTORS=folde
 	BIOCORE_VECTORS='$(abspath $(VECTORS))' BIOCORE_MDS='$(abspath $(MDS))' \
 		go test -count=1 -v -run '^TestConformance(Metadata)?$$' ./authcore/webauthn
 
+.PHONY: isolation-report
+isolation-report: ## What the attacks on the wall between tenants found on this source, bin/isolation.json (KEY=file.pem signs it)
+	@.ci/setup
+	go run ./.ci/isolation -out bin $(if $(KEY),-key '$(KEY)')
+
 .PHONY: shots
 shots: ## Pictures of every page of the console, with demo data, into shots/: both themes, 1440 and 390 px (RUN=. adds what the other browser tests see)
 	@.ci/setup
@@ -99,4 +104,4 @@ fuzz: ## Every fuzz target in turn (FUZZTIME=30s each)
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -130,3 +130,20 @@ func TestOwnSessions(t *testing.T) {
 		t.Errorf("somebody else's browser = %d", res.StatusCode)
 	}
 }
+
+// Where somebody's mail goes is theirs to say, with a fresh passkey: who holds an open browser must not lead it elsewhere.
+func TestAddressOfOnesOwn(t *testing.T) {
+	s := newSite(t)
+	acme, _ := s.tenant(t)
+	ana := s.person(t, "Ana", acme, member.Owner)
+	if res := ana.form(t, "/console/account/address", "email", "no address"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, `value="no address"`) {
+		t.Errorf("no address = %d", res.StatusCode)
+	}
+	if res := ana.form(t, "/console/account/address", "email", "ana@bank.example"); res.StatusCode != http.StatusSeeOther || !strings.Contains(ana.get(t, "/console/account").body, "ana@bank.example") {
+		t.Errorf("an address = %d", res.StatusCode)
+	}
+	s.grow(t)
+	if res := ana.form(t, "/console/account/address", "email", "eve@elsewhere.example"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("without a fresh passkey = %d", res.StatusCode)
+	}
+}

@@ -78,6 +78,7 @@ type site struct {
 	apiKeys     *apikey.Service
 	sessions    *session.Service
 	evidence    *evidence.Service
+	ceremonies  *ceremony.Service
 	exports     *archive.Service
 	anchors     *anchor.Service
 	tail        *tail.Service
@@ -139,6 +140,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.ceremonies = ceremonies
 	if err := s.keys.Ensure(t.Context(), s.home); err != nil {
 		t.Fatal(err)
 	}

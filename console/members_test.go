@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -272,6 +273,26 @@ func TestStaffPage(t *testing.T) {
 	}
 	if res := admin.form(t, "/console/platform/invitations", "label", "x", "role", "staff_support"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("an admin invites = %d, want 303", res.StatusCode)
+	}
+	revoke := regexp.MustCompile(`/console/platform/invitations/[0-9a-f-]{36}/revoke`).FindString(admin.get(t, "/console/platform/members").body)
+	if res := helper.form(t, revoke); res.StatusCode != http.StatusForbidden {
+		t.Errorf("support takes an invitation back = %d, want 403", res.StatusCode)
+	}
+	if res := admin.form(t, revoke); res.StatusCode != http.StatusSeeOther || strings.Contains(admin.get(t, "/console/platform/members").body, revoke) {
+		t.Errorf("an admin takes an invitation back = %d, want 303", res.StatusCode)
+	}
+	one := "/console/platform/members/" + admin.memberID(t, "/console/platform/members", "Sue")
+	if res := helper.form(t, one+"/role", "role", "staff_admin", "reason", "I want to"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("support makes itself admin = %d, want 403", res.StatusCode)
+	}
+	if res := admin.form(t, one+"/role", "role", "staff_admin", "reason", "she runs it with me"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("another role = %d, want 303", res.StatusCode)
+	}
+	if res := admin.form(t, one+"/remove", "confirm", "Sue", "reason", "she left"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("remove = %d, want 303", res.StatusCode)
+	}
+	if res := helper.get(t, "/console/platform/members"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("who was removed sees the staff: %d, want 404", res.StatusCode)
 	}
 }
 

@@ -158,3 +158,18 @@ func TestOwnerComesBack(t *testing.T) {
 		t.Errorf("members = %+v, %v: want the owner who came back and the viewer", all, err)
 	}
 }
+
+// Who asked may think better of it, too: nobody gets a link any more.
+func TestStaffCancelTheRecovery(t *testing.T) {
+	d := approved(t)
+	if res := d.asks.form(t, d.path+"/cancel", "reason", ""); res.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("without a reason = %d, want 422", res.StatusCode)
+	}
+	if res := d.asks.form(t, d.path+"/cancel", "reason", "she found her phone"); res.Header.Get("Location") != d.page {
+		t.Fatalf("cancel = %d %s", res.StatusCode, res.body)
+	}
+	d.exec(t, `UPDATE owner_recoveries SET ready_at = ready_at - interval '4 days'`)
+	if res := d.approves.form(t, d.path+"/release", "reason", "it is time"); res.StatusCode != http.StatusUnprocessableEntity || strings.Contains(res.body, "/console/join#") {
+		t.Errorf("released after it was cancelled: %d", res.StatusCode)
+	}
+}

@@ -401,3 +401,20 @@ func routes(t *testing.T) []string {
 	}
 	return found
 }
+
+// Who was refused is not let in, and is told why.
+func TestRefusedSupport(t *testing.T) {
+	v := askAccess(t, "VIEW")
+	if res := v.owner.form(t, v.page+"/refuse", "reason", "ask our desk first"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("refuse = %d %s", res.StatusCode, res.body)
+	}
+	if res := v.staff.get(t, v.base+"/members"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("after it was refused = %d, want 404", res.StatusCode)
+	}
+	if body := v.staff.get(t, "/console/platform/support").body; !strings.Contains(body, "Refused") {
+		t.Error("who asked is not told")
+	}
+	if res := v.owner.form(t, v.page+"/grant", "access", "VIEW", "minutes", "20", "reason", "after all"); res.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("granted after it was refused = %d, want 422", res.StatusCode)
+	}
+}

@@ -122,3 +122,30 @@ func TestFormsThatAskHaveAPlaceForProblems(t *testing.T) {
 		t.Errorf("%d forms ask for a passkey: the test looks for too little", n)
 	}
 }
+
+// An export that nobody wants any more is never written.
+func TestCancelledExport(t *testing.T) {
+	s := newSite(t)
+	sc, slug := s.tenant(t)
+	path := "/console/t/" + slug + "/settings/exports"
+	admin := s.person(t, "Ada", sc, member.Admin)
+	if a := admin.form(t, path, "reason", "we leave"); a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("start: %d", a.StatusCode)
+	}
+	list, err := s.exports.List(t.Context(), sc, sc.Tenant(), listing.Request{})
+	if err != nil || len(list.Items) != 1 {
+		t.Fatalf("exports = %+v, %v", list, err)
+	}
+	if a := admin.form(t, path+"/"+list.Items[0].ID.String()+"/cancel"); a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("cancel: %d %s", a.StatusCode, a.body)
+	}
+	if err := s.exports.Maintain(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	if list, err = s.exports.List(t.Context(), sc, sc.Tenant(), listing.Request{}); err != nil || list.Items[0].State != archive.Cancelled {
+		t.Errorf("exports = %+v, %v", list, err)
+	}
+	if body := admin.get(t, path).body; !strings.Contains(body, "Cancelled") {
+		t.Error("the page does not say so")
+	}
+}

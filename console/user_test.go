@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -411,5 +414,58 @@ func TestCredentialActs(t *testing.T) {
 	}
 	if res := owner.form(t, at+"/evidence"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("evidence that was never kept = %d, want 404", res.StatusCode)
+	}
+}
+
+// enroll registers a passkey of a user of a tenant's, as their browser would.
+func (s *site) enroll(t *testing.T, sc scope.Scope, externalID string) ceremony.Registered {
+	t.Helper()
+	begun, err := s.ceremonies.BeginRegistration(t.Context(), sc, ceremony.BeginRegistrationRequest{User: &user.Profile{ExternalID: externalID, Name: externalID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options, err := json.Marshal(begun.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := s.browser(t, externalID).device.Create(options, publicURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := webauthn.ParseRegistrationResponse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := s.ceremonies.FinishRegistration(t.Context(), sc, ceremony.FinishRegistrationRequest{ID: begun.ID, Response: response})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// What was kept of a registration is handed out as a file, which leaves a trace.
+func TestEvidenceOfAPasskey(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	_, foreign := s.tenant(t)
+	auditor, viewer := s.person(t, "Ari", acme, member.Auditor), s.person(t, "Vic", acme, member.Viewer)
+	done := s.enroll(t, acme, "alice")
+	at := "/credentials/" + done.Credential.ID.String() + "/evidence"
+	res := auditor.form(t, "/console/t/"+slug+at)
+	if res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment;") || !strings.Contains(res.body, "attestationObject") {
+		t.Errorf("download = %d, %.200s", res.StatusCode, res.body)
+	}
+	if n := s.store.AuditCount(t, acme, "evidence.download"); n != 1 {
+		t.Errorf("%d entries evidence.download, want 1", n)
+	}
+	if res := viewer.form(t, "/console/t/"+slug+at); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a viewer's download = %d, want 403", res.StatusCode)
+	}
+	if res := auditor.form(t, "/console/t/"+foreign+at); res.StatusCode != http.StatusNotFound {
+		t.Errorf("by another tenant = %d, want 404", res.StatusCode)
 	}
 }
