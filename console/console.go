@@ -167,6 +167,7 @@ type router struct {
 	patterns []string
 }
 
+// HandleFunc gives it a page.
 func (m *router) HandleFunc(pattern string, fn func(http.ResponseWriter, *http.Request)) {
 	m.patterns = append(m.patterns, pattern)
 	m.ServeMux.HandleFunc(pattern, fn)

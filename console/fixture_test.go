@@ -134,8 +134,9 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now}); err != nil {
 		t.Fatal(err)
 	}
+	s.evidence = evidence.New(evidence.Options{Store: store, Keys: s.keys})
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: sessions, Ephemeral: redis, Denials: denials,
+		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: sessions, Ephemeral: redis, Denials: denials, Evidence: s.evidence,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +163,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		t.Fatal(err)
 	}
 	s.apiKeys = apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
-	s.sessions, s.evidence = sessions, evidence.New(evidence.Options{Store: store, Keys: s.keys})
+	s.sessions = sessions
 	objects, err := blob.Open(t.Context(), "file://"+t.TempDir())
 	if err != nil {
 		t.Fatal(err)

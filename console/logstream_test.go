@@ -2,11 +2,12 @@ package console_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,12 +17,12 @@ import (
 )
 
 // secretOfSink is a signing secret of Standard Webhooks.
-const secretOfSink = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" //nolint:gosec // made up
+const secretOfSink = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 // streamForm is a form of an HTTPS stream that is taken.
 func (s *site) streamForm(host string) url.Values {
 	return url.Values{
-		"kind": {"HTTPS"}, "name": {"SOC"}, "format": {"OCSF"}, "address": {fmt.Sprintf("https://%s:%d/in", host, s.net.Port)}, "credential": {secretOfSink},
+		"kind": {"HTTPS"}, "name": {"SOC"}, "format": {"OCSF"}, "address": {"https://" + net.JoinHostPort(host, strconv.Itoa(int(s.net.Port))) + "/in"}, "credential": {secretOfSink},
 		"actions": {"member.\r\nlogstream."}, "outcomes": {"success"}, "redact": {"address", "userAgent"}, "from": {"start"}, "reason": {"the SOC wants it"},
 	}
 }

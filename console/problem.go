@@ -184,7 +184,7 @@ var fields = map[string]string{
 	"INVITATION_EMAIL_INVALID": "email", "MAIL_NOT_CONFIGURED": "email", "EMAIL_INVALID": "email",
 	"REASON_REQUIRED": "reason", "TICKET_REQUIRED": "ticket", "LABEL_INVALID": "label", "ROLE_INVALID": "role", "ROLE_TOO_HIGH": "role",
 	"DASHBOARD_TITLE_INVALID": "title", "LOG_STREAM_CURSOR_INVALID": "seq",
-	"USER_NAME_INVALID":       "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
+	"USER_NAME_INVALID": "name", "NAME_NEEDED": "name", "NICKNAME_INVALID": "nickname",
 	"SUPPORT_ACCESS_INVALID": "access", "SUPPORT_MINUTES_INVALID": "minutes",
 	"KEY_NAME_NEEDED": "name", "API_KEY_OVERLAP_INVALID": "overlap", "API_KEY_EXPIRY_INVALID": "expires", "SCOPE_UNKNOWN": "scopes", "SCOPE_EXCEEDS_OWN": "scopes",
 	"AAGUID_INVALID": "aaguids", "ATTESTATION_ROOT_AAGUIDS_INVALID": "aaguids", "ATTESTATION_ROOT_NAME_INVALID": "name", "DISPOSITION_INVALID": "disposition", "CIDR_INVALID": "networks", "NOT_CONFIRMED": "confirm",
