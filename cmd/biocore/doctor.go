@@ -68,11 +68,25 @@ func runDoctor(ctx context.Context, env *environment, args []string) error {
 	var asJSON bool
 	fs := flags(env, "doctor", &asJSON)
 	config := configFlag(fs)
+	var isolation isolationFlags
+	fs.StringVar(&isolation.file, "isolation-report", "", "instead, write into this `file` how tenants are kept apart, and its signature beside it")
+	fs.StringVar(&isolation.release, "release-report", "", "take in the isolation report of the release, from this `file`")
+	fs.StringVar(&isolation.releaseKeys, "release-keys", "", "the publisher's key set, in this `file`, which verifies it")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
+	if isolation.release != "" && (isolation.file == "" || isolation.releaseKeys == "") {
+		return misuse(env, "doctor", "--release-report goes with --isolation-report and --release-keys")
+	}
 	d := &checkup{tel: quietTelemetry(env)}
 	cfg, err := loadConfig(ctx, *config, env.dir)
+	if isolation.file != "" {
+		if err != nil {
+			return err
+		}
+		d.cfg = cfg
+		return d.isolate(ctx, env.out, isolation)
+	}
 	if err != nil {
 		d.add("configuration", fail("see docs/configuration.md", "%s", explain(err)))
 	} else {
