@@ -13,7 +13,7 @@ import (
 
 const dataMapPath = "/data-map"
 
-func (c *Console) dataMapRoutes(mux *http.ServeMux) {
+func (c *Console) dataMapRoutes(mux *router) {
 	base := Path + "/t/{slug}" + dataMapPath
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeGovernanceRead, c.showDataMap))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeGovernanceRead, c.exportDataMap))
