@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,7 +87,7 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 	c := w.tenant(t, "acme")
 	erasure := w.canary(t, c)
 
-	clear := hidden{"the external id": canaryExternal, "the name": canaryName, "the display name": canaryDisplay, "the e-mail address": canaryMail, "the phone number": canaryPhone,
+	planted := hidden{"the external id": canaryExternal, "the name": canaryName, "the display name": canaryDisplay, "the e-mail address": canaryMail, "the phone number": canaryPhone,
 		"the nickname": canaryNickname, "the user agent": canaryAgent, "the address": canaryAddress, "an administrator's words": canaryWords}
 	eventually(t, "the log has all entries, and no record waits for object storage", func() bool {
 		var waiting int
@@ -105,27 +104,32 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 			}
 		}
 	}
-	clear.in(t, "a table", dump(t, store))
-	clear.in(t, "Redis", w.redisDump(t))
-	inLog := maps.Clone(clear)
+	planted.in(t, "a table", dump(t, store))
+	planted.in(t, "Redis", w.redisDump(t))
+	inLog := maps.Clone(planted)
 	delete(inLog, "the address") // at its most talkative, the log has callers' addresses: the data map says so
 	inLog.in(t, "the log", log.String())
-	if err := filepath.WalkDir(objects, func(path string, d fs.DirEntry, err error) error {
+	bucket, err := os.OpenRoot(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = bucket.Close() }()
+	if err := fs.WalkDir(bucket.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		body, err := os.ReadFile(path)
-		clear.in(t, "an object", path+" "+string(body))
+		body, err := bucket.ReadFile(path)
+		planted.in(t, "an object", path+" "+string(body))
 		return err
 	}); err != nil {
 		t.Error(err)
 	}
 
 	// What the tenant's keys open: an archive of everything, and the audit log. Administrators' words stay (ADR 0052).
-	delete(clear, "an administrator's words")
-	clear.in(t, "an export", w.unzipped(t, c))
-	clear.in(t, "the audit log", w.must(t, "GET", "/admin/v1/auditEvents?pageSize=200", c.secret, nil).raw)
-	clear.in(t, "the list of users", w.must(t, "GET", "/v1/users", c.secret, nil).raw)
+	delete(planted, "an administrator's words")
+	planted.in(t, "an export", w.unzipped(t, c))
+	planted.in(t, "the audit log", w.must(t, "GET", "/admin/v1/auditEvents?pageSize=200", c.secret, nil).raw)
+	planted.in(t, "the list of users", w.must(t, "GET", "/v1/users", c.secret, nil).raw)
 	var jws string
 	eventually(t, "the certificate", func() bool {
 		a := w.call(t, "GET", "/admin/v1/erasures/"+erasure+"/certificate", c.secret, nil)
@@ -133,7 +137,7 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 		return a.status == http.StatusOK
 	})
 	for _, part := range strings.Split(jws, ".")[:2] {
-		clear.in(t, "the certificate", string(decodeBase64(t, part)))
+		planted.in(t, "the certificate", string(decodeBase64(t, part)))
 	}
 	if a := w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil); a.status != http.StatusNotFound {
 		t.Errorf("the user: %s", a)

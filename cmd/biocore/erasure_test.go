@@ -60,7 +60,7 @@ func backUp(t *testing.T, store *dbtest.Store) (restore func()) {
 	}
 	exec("CREATE SCHEMA older")
 	for table := range columns {
-		exec("CREATE TABLE older." + table + " AS SELECT * FROM public." + table)
+		exec("CREATE TABLE older." + table + " AS TABLE public." + table)
 	}
 	return func() {
 		t.Helper()

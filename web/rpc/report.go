@@ -17,6 +17,7 @@ import (
 
 // reports is what the handler needs of report.Service.
 type reports interface {
+	catalogues
 	Create(ctx context.Context, sc scope.Scope, req report.CreateRequest) (report.Report, error)
 	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (report.Report, error)
 	List(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[report.Report], error)
@@ -24,6 +25,10 @@ type reports interface {
 	Schedules(ctx context.Context, sc scope.Scope) ([]report.Schedule, error)
 	Put(ctx context.Context, sc scope.Scope, req report.ScheduleRequest) (report.Schedule, error)
 	Unschedule(ctx context.Context, sc scope.Scope, catalogue, reason string) error
+}
+
+// catalogues is the part of it that is about what reports are made by.
+type catalogues interface {
 	Catalogues(ctx context.Context, sc scope.Scope) ([]report.Document, error)
 	GetCatalogue(ctx context.Context, sc scope.Scope, name string) (*report.Document, error)
 	PutCatalogue(ctx context.Context, sc scope.Scope, req report.PutCatalogueRequest) (report.Document, error)
