@@ -125,6 +125,8 @@ var toasts = map[string]string{
 	"restored":        "The tenant works again",
 	"exporting":       "Asked for. A job writes the archive",
 	"exportCancelled": "The export is cancelled",
+	"reportAsked":     "Asked for. A job makes it",
+	"reportDeleted":   "Report deleted",
 	"streamMade":      "The stream delivers from now on",
 	"streamPaused":    "Paused: nothing is sent",
 	"streamResumed":   "Goes on within seconds",

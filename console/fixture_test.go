@@ -47,7 +47,9 @@ import (
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/member"
+	rules "github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
+	"github.com/biocore-id/biocore/tenancy/report"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/siem"
@@ -84,6 +86,7 @@ type site struct {
 	tail        *tail.Service
 	trail       *trail.Reader
 	streams     *siem.Service
+	compliance  *report.Service
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
 	at          string       // the public URL
@@ -175,6 +178,13 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.streams = siem.New(siem.Options{
 		Store: store, Keys: s.keys, Trail: s.trail, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots, Host: "biocore.example",
 	})
+	s.compliance = report.New(report.Options{
+		Store: store, Keys: s.keys, Members: s.members, Objects: objects,
+		Policy: func(context.Context, scope.Scope) (rules.Document, error) { return rules.Default(), nil },
+		Names: func(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error) {
+			return s.users.Names(ctx, s.home, people)
+		},
+	})
 	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +192,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Streams: s.streams,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Streams: s.streams, Reports: s.compliance,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,

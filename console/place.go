@@ -107,6 +107,7 @@ var (
 		}},
 		{"Governance", []page{
 			entry(auditPath, "audit", "Audit log", apikey.ScopeAuditRead),
+			entry(reportsPath, "filecheck", "Compliance", apikey.ScopeReportsRead),
 			entry(streamsPath, "stream", "Log streams", apikey.ScopeLogStreamsRead),
 			entry(dataMapPath, "data", "Data map", apikey.ScopeGovernanceRead),
 		}},
