@@ -78,9 +78,15 @@ func TestWallFindsEachHole(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := dbtest.Fresh(t)
-			if _, err := store.Superuser(t).Exec(t.Context(), tt.sql); err != nil {
+			conn := store.Superuser(t)
+			if _, err := conn.Exec(t.Context(), tt.sql); err != nil {
 				t.Fatal(err)
 			}
+			defer func() { // memberships are of the whole server, and outlive this database
+				if _, err := conn.Exec(t.Context(), "REVOKE bc_app FROM bc_support"); err != nil {
+					t.Error(err)
+				}
+			}()
 			found, err := store.CheckWall(t.Context())
 			if err != nil {
 				t.Fatal(err)

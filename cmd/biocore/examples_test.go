@@ -169,7 +169,7 @@ var refusedExamples = map[string]string{
 	"ExchangeCode": "CODE_INVALID", "RefreshSession": "REFRESH_TOKEN_INVALID", "RedeemRecoveryCode": "RECOVERY_REFUSED",
 	"FinishRegistration": "CHALLENGE_UNKNOWN", "FinishAuthentication": "CHALLENGE_UNKNOWN",
 	"InviteMember": "MAIL_NOT_CONFIGURED", "InviteTenant": "MAIL_NOT_CONFIGURED",
-	"RequestSupportAccess": "STAFF_REQUIRED", "RestoreTenant": "TENANT_NOT_DELETING", "RollbackPolicy": "POLICY_VERSION_UNKNOWN",
+	"RequestSupportAccess": "STAFF_REQUIRED", "RestoreTenant": "TENANT_NOT_DELETING", "RollbackPolicy": "POLICY_VERSION_UNKNOWN", "GetAuditAnchor": "AUDIT_ANCHOR_UNKNOWN",
 	"CreateUser": "USER_EXISTS", "BatchRevokeSessions": "SESSION_UNKNOWN",
 }
 

@@ -243,7 +243,7 @@ func plain(t testing.TB, m proto.Message) string {
 // the client says of itself.
 var differs = []string{
 	"id", "rawId", "userId", "credentialId", "sessionId", "registrationId", "authenticationId", "allAcceptedCredentialIds",
-	"challenge", "code", "token", "accessToken", "refreshToken", "nextPageToken", "etag", "evidenceId", "userAgent",
+	"challenge", "code", "token", "accessToken", "refreshToken", "nextPageToken", "etag", "evidenceId", "erasureId", "userAgent",
 	"createdAt", "updatedAt", "lastUsedAt", "lastSignInAt", "revokedAt", "expiresAt", "accessTokenExpiresAt",
 	"iss", "sub", "sid", "tid", "jti", "iat", "exp", "auth_time",
 }
