@@ -93,7 +93,7 @@ func (c *Console) report200(w http.ResponseWriter, r *http.Request, v *visit, p 
 	}
 	list := p.base + reportsPath
 	view.Page = c.frame(w, r, v, p, view.Report.Title, list, ui.Link{Href: list, Label: "Compliance"})
-	view.Page.Here = here
+	view.Page.Here, view.Page.Flush = here, view.Control != nil
 	c.render(w, r, code, c.reportPage(view))
 }
 

@@ -26,6 +26,7 @@ type Timing struct {
 const (
 	silent   = "nothing was recorded in this period"
 	nobody   = "there was nothing to look at"
+	unseen   = "nothing of the kind was recorded in this period"
 	archived = "entries of this period are archived: what was counted is not all"
 )
 
@@ -249,6 +250,8 @@ func (t *taker) finding(e Expectation, b *Body, taken [2]int64) Finding {
 		f.Result, f.Why = NoEvidence, archived
 	case holds:
 		f.Result = Met
+	case m.Basis == OfLog && e.Is == AtLeast && figure == 0: // what did not happen was not done badly
+		f.Result, f.Why = NoEvidence, unseen
 	default:
 		f.Result = NotMet
 	}

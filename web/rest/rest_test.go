@@ -160,7 +160,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"empty fields are emitted, absent ones are not", "GET", "/v1/users/u-1", "", &authv1.User{Id: "u-1", State: authv1.User_ACTIVE},
 			`{"id":"u-1","externalId":"","name":"","state":"ACTIVE","etag":""}`},
-		{"an empty answer is an object", "DELETE", "/admin/v1/dashboards/d-1", "", &adminv1.DeleteDashboardResponse{}, `{}`},
+		{"an empty text is there", "DELETE", "/v1/users/u-1", "", &authv1.DeleteUserResponse{}, `{"erasureId":""}`},
 		{"an empty list is a list", "GET", "/v1/users", "", &authv1.ListUsersResponse{}, `{"users":[],"nextPageToken":""}`},
 		{"a bad token is no error", "POST", "/v1/sessions:verify", `{"accessToken":"x"}`, &authv1.VerifySessionResponse{}, `{"active":false}`},
 		{"inside options absent stays absent", "POST", "/v1/registrations:begin", `{"userId":"u"}`, &authv1.BeginRegistrationResponse{
