@@ -13,9 +13,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/attestation"
@@ -87,6 +89,8 @@ type site struct {
 	trail       *trail.Reader
 	streams     *siem.Service
 	compliance  *report.Service
+	behind      *pgx.Conn // the superuser's, for entries
+	looking     sync.Mutex
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
 	at          string       // the public URL
@@ -113,6 +117,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	t.Cleanup(func() { _ = redis.Close() })
 	s := &site{at: at, store: dbtest.Fresh(t), home: scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "cli"})}
+	s.behind = s.store.Superuser(t)
 	store := s.store.Store
 	denials := audit.NewDenials(audit.DenialsOptions{Store: store})
 	s.keys = keys.New(keys.Options{Store: store, KMS: k})

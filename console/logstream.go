@@ -112,17 +112,9 @@ func filterWords(c *siem.Config) string {
 		says = "Actions that begin with " + strings.Join(c.Actions, ", ")
 	}
 	if len(c.Outcomes) > 0 {
-		says += "; outcome " + strings.Join(outcomesOf(c.Outcomes), " or ")
+		says += "; outcome " + strings.Join(audit.OutcomeTexts(c.Outcomes), " or ")
 	}
 	return says
-}
-
-func outcomesOf(list []audit.Outcome) []string {
-	out := make([]string, len(list))
-	for i, o := range list {
-		out[i] = string(o)
-	}
-	return out
 }
 
 func (c *Console) showStreams(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -161,7 +153,7 @@ func (c *Console) exportStreams(w http.ResponseWriter, r *http.Request, v *visit
 				s := &list[i]
 				n := func(v int64) string { return strconv.FormatInt(v, 10) }
 				rows[i] = []string{
-					s.ID.String(), s.Name, string(s.Kind), string(s.Format), s.Address, s.Index, string(s.State), strings.Join(s.Actions, " "), strings.Join(outcomesOf(s.Outcomes), " "),
+					s.ID.String(), s.Name, string(s.Kind), string(s.Format), s.Address, s.Index, string(s.State), strings.Join(s.Actions, " "), strings.Join(audit.OutcomeTexts(s.Outcomes), " "),
 					strings.Join(s.Redact, " "), n(s.NextSeq), n(s.Behind), n(s.Sent), n(s.Rejected), n(s.Missed),
 					iso(s.LastSuccessAt), s.LastError, iso(s.LastErrorAt), iso(&s.CreatedAt), iso(&s.UpdatedAt),
 				}
@@ -353,7 +345,7 @@ type streamFormView struct {
 func streamFormOf(s *siem.Sink) streamForm {
 	return streamForm{
 		Kind: s.Kind, Name: s.Name, Format: string(s.Format), Address: s.Address, Index: s.Index, Certificates: strings.TrimSpace(s.CACertificates), Actions: strings.Join(s.Actions, "\n"),
-		Acknowledge: s.Acknowledge, Outcomes: outcomesOf(s.Outcomes), Redact: s.Redact, ETag: s.ETag,
+		Acknowledge: s.Acknowledge, Outcomes: audit.OutcomeTexts(s.Outcomes), Redact: s.Redact, ETag: s.ETag,
 	}
 }
 
@@ -436,7 +428,7 @@ func (c *Console) streamFormView(w http.ResponseWriter, r *http.Request, v *visi
 	}
 	view.Page = c.frame(w, r, v, p, title, list, crumbs...)
 	view.Page.Here = here
-	view.Outcomes = outcomesOf([]audit.Outcome{audit.Success, audit.Denied, audit.Failed})
+	view.Outcomes = audit.OutcomeTexts([]audit.Outcome{audit.Success, audit.Denied, audit.Failed})
 	for _, f := range siem.Formats() {
 		view.Formats = append(view.Formats, ui.Choice{Value: string(f), Label: streamFormats[f]})
 	}

@@ -64,7 +64,7 @@ func printLogStream(env *environment, asJSON bool, s *siem.Sink) error {
 	}
 	rows := [][]string{
 		{"name", s.Name}, {"id", s.ID.String()}, {"state", string(s.State)}, {"kind", string(s.Kind)}, {"format", string(s.Format)}, {"address", s.Address},
-		{"actions", joined(s.Actions)}, {"outcomes", joined(outcomeTexts(s.Outcomes))}, {"redacted", joined(s.Redact)},
+		{"actions", joined(s.Actions)}, {"outcomes", joined(audit.OutcomeTexts(s.Outcomes))}, {"redacted", joined(s.Redact)},
 		{"next entry", strconv.FormatInt(s.NextSeq, 10)}, {"behind", strconv.FormatInt(s.Behind, 10)}, {"sent", strconv.FormatInt(s.Sent, 10)},
 		{"rejected", strconv.FormatInt(s.Rejected, 10)}, {"missed", strconv.FormatInt(s.Missed, 10)}, {"last success", moment(s.LastSuccessAt)},
 	}
@@ -75,14 +75,6 @@ func printLogStream(env *environment, asJSON bool, s *siem.Sink) error {
 		rows = append(rows, []string{"tried again", moment(s.RetryAt)})
 	}
 	return table(env.out, rows)
-}
-
-func outcomeTexts(outcomes []audit.Outcome) []string {
-	out := make([]string, len(outcomes))
-	for i, o := range outcomes {
-		out[i] = string(o)
-	}
-	return out
 }
 
 // streamFlags are the flags of what a stream is, for create and update.

@@ -34,6 +34,15 @@ const (
 	Failed  Outcome = "failed" // it was allowed and did not work
 )
 
+// OutcomeTexts writes outcomes as they are stored and told; never nil.
+func OutcomeTexts(list []Outcome) []string {
+	out := make([]string, len(list))
+	for i, o := range list {
+		out[i] = string(o)
+	}
+	return out
+}
+
 // Target is what was acted on. ID is opaque: no name, no address.
 type Target struct {
 	Kind string // the noun: credential, user, tenant

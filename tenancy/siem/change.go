@@ -75,7 +75,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 		}
 		row, err := tx.InsertSink(ctx, tenantq.InsertSinkParams{
 			ID: id, Name: c.Name, Kind: string(c.Kind), Format: string(c.Format), Address: c.Address, IndexName: c.Index, Acknowledge: c.Acknowledge,
-			Credential: sealed, KeyVersion: version, CaCertificates: c.CACertificates, Actions: notNil(c.Actions), Outcomes: outcomeTexts(c.Outcomes), Redact: notNil(c.Redact),
+			Credential: sealed, KeyVersion: version, CaCertificates: c.CACertificates, Actions: notNil(c.Actions), Outcomes: audit.OutcomeTexts(c.Outcomes), Redact: notNil(c.Redact),
 			By: sc.Actor().String(), Now: tx.Now(), NextSeq: from,
 		})
 		if db.IsNoRows(err) {
@@ -163,7 +163,7 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 			return "", audit.Entry{}, nil
 		}
 		row.Name, row.Format, row.Address, row.IndexName, row.Acknowledge = after.Name, string(after.Format), after.Address, after.Index, after.Acknowledge
-		row.CaCertificates, row.Actions, row.Outcomes, row.Redact = after.CACertificates, notNil(after.Actions), outcomeTexts(after.Outcomes), notNil(after.Redact)
+		row.CaCertificates, row.Actions, row.Outcomes, row.Redact = after.CACertificates, notNil(after.Actions), audit.OutcomeTexts(after.Outcomes), notNil(after.Redact)
 		return event.LogStreamUpdated, audit.Entry{Action: "logstream.update", Reason: req.Reason, Before: from, After: to}, nil
 	})
 }
@@ -376,17 +376,9 @@ func differences(before, after *Config) (from, to []attr.Attr) {
 	}
 	text("caCertificates", fingerprints(before.CACertificates), fingerprints(after.CACertificates))
 	texts("actions", before.Actions, after.Actions)
-	texts("outcomes", outcomeTexts(before.Outcomes), outcomeTexts(after.Outcomes))
+	texts("outcomes", audit.OutcomeTexts(before.Outcomes), audit.OutcomeTexts(after.Outcomes))
 	texts("redact", before.Redact, after.Redact)
 	return from, to
-}
-
-func outcomeTexts(list []audit.Outcome) []string {
-	out := make([]string, len(list))
-	for i, o := range list {
-		out[i] = string(o)
-	}
-	return out
 }
 
 // notNil is a list for a column that is never NULL.
