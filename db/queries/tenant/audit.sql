@@ -83,12 +83,11 @@ ORDER BY id DESC OFFSET sqlc.arg(max_scanned)::int - 1 LIMIT 1;
 SELECT size, origin, public_key, signed_size, signed_at, checkpoint FROM audit_logs;
 
 -- name: GetAuditEntry :one
--- A sequenced entry. Index: audit_entries_id.
-SELECT seq, sequenced_at, entry FROM audit_entries WHERE id = $1;
-
--- name: IsAuditEntryWaiting :one
--- Index: audit_inbox_pkey.
-SELECT EXISTS (SELECT FROM audit_inbox WHERE id = $1);
+-- An entry, its number -1 while it waits. One statement: an entry that moves between two would
+-- be missed by both. Index: audit_entries_id, audit_inbox_pkey.
+SELECT seq, sequenced_at, entry FROM audit_entries WHERE audit_entries.id = sqlc.arg(id)
+UNION ALL
+SELECT -1::bigint, to_timestamp(0), '' FROM audit_inbox WHERE audit_inbox.id = sqlc.arg(id);
 
 -- name: ListSequencedEntries :many
 -- A piece of the log, in its order. Index: audit_entries_pkey.

@@ -149,9 +149,12 @@ func (r *Reader) Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Proof
 	err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		row, err := tx.GetAuditEntry(ctx, id)
 		if db.IsNoRows(err) {
-			return absent(ctx, tx, id)
+			return ErrNotFound
 		} else if err != nil {
 			return fmt.Errorf("get audit entry: %w", err)
+		}
+		if row.Seq < 0 {
+			return ErrWaiting
 		}
 		p = Proof{Seq: row.Seq, SequencedAt: row.SequencedAt, Entry: row.Entry}
 		if p.Checkpoint, err = lastCheckpoint(ctx, tx); err != nil {
@@ -179,19 +182,6 @@ func (r *Reader) Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Proof
 func formatSize(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
 func parseSize(cursor []byte) (int64, error) { return strconv.ParseInt(string(cursor), 10, 64) }
-
-// absent says why an entry is not in the log.
-func absent(ctx context.Context, tx *db.TenantTx, id uuid.UUID) error {
-	waits, err := tx.IsAuditEntryWaiting(ctx, id)
-	switch {
-	case err != nil:
-		return fmt.Errorf("find audit entry: %w", err)
-	case waits:
-		return ErrWaiting
-	default:
-		return ErrNotFound
-	}
-}
 
 // Grown shows that the log's first to entries begin with its first from entries: who has kept
 // a checkpoint sees that nothing under it has changed. to of 0 means the size of the last

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -191,6 +192,45 @@ func TestProveRefuses(t *testing.T) {
 	}
 	if _, err := l.Prove(t.Context(), l.acme, waits); err != nil {
 		t.Errorf("the same, signed: %v", err)
+	}
+}
+
+// An entry that moves into the log while it is asked for waits, or is proven; it is never unknown.
+func TestProveWhileItMoves(t *testing.T) {
+	l := newLedger(t)
+	for range 60 {
+		if err := l.store.InTenant(t.Context(), l.acme, func(tx *db.TenantTx) error {
+			return audit.Append(t.Context(), tx, audit.Entry{Action: "user.update"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var id uuid.UUID
+		if err := l.super.QueryRow(t.Context(), "SELECT id FROM audit_inbox WHERE tenant_id = $1", l.acme.Tenant()).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		moved := make(chan struct{})
+		for range 3 {
+			all.Go(func() {
+				for last := false; !last; {
+					select {
+					case <-moved:
+						last = true
+					default:
+					}
+					if _, err := l.Prove(t.Context(), l.acme, id); !errors.Is(err, trail.ErrWaiting) {
+						t.Errorf("while it moves: %v", err)
+						return
+					}
+				}
+			})
+		}
+		_, err := l.seq.Move(t.Context())
+		close(moved)
+		all.Wait()
+		if err != nil || t.Failed() {
+			t.Fatal(err)
+		}
 	}
 }
 
