@@ -76,6 +76,7 @@ func commands() []command {
 		{"report catalogue", "NAME", "print a catalogue of controls, put one of the tenant's own, or delete it", "biocore report catalogue --tenant acme --set controls.yaml acme-controls", runReportCatalogue},
 		{"report verify", "FILE", "check a report, or one file of it, by itself, without a network", "biocore report verify october.zip --jwks keys.json", runReportVerify},
 		{"datamap", "", "list every field that is stored: its class, how it is sealed and kept, and what erasure does with it", "biocore datamap --class personal,high-risk --csv", runDataMap},
+		{"dlp file", "FILE", "look for personal data and secrets in a file, without a network; - reads standard input", "biocore dlp file --kinds card,iban server.log", runDLPFile},
 		{"erasures list", "", "list the users that a tenant has erased, by id", "biocore erasures list --tenant acme", runErasuresList},
 		{"erasures certificate", "ID", "print the signed certificate of an erasure", "biocore erasures certificate --tenant acme 0193a7d2-5b1e-7000-8000-000000000000 > certificate.jws", runErasuresCertificate},
 		{"erasures verify", "FILE", "verify a certificate of an erasure by itself, without a network", "biocore erasures verify certificate.jws --jwks keys.json", runErasuresVerify},

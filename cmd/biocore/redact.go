@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/biocore-id/biocore/tenancy/governance/detect"
 )
 
 // redacted stands where a secret or somebody's address was.
@@ -20,7 +22,9 @@ const redacted = "[redacted]"
 //   - by type: a value with a LogValue method says itself what may be shown;
 //   - by key: nothing under a name like "token" or "cookie" is printed;
 //   - by pattern: API keys, JWTs, bearer values, passwords in URLs, e-mail
-//     addresses, and long mixed runs that only a random generator writes.
+//     addresses, and long mixed runs that only a random generator writes;
+//   - by check digit: numbers of accounts, cards and people, and private keys, as
+//     tenancy/governance/detect finds them.
 //
 // It is the second line of defence. The first is that callers log ids and
 // constants; but a driver's error text is nobody's constant.
@@ -151,6 +155,7 @@ var (
 // scrub takes secrets and e-mail addresses out of s. Strings without any sign
 // of one, almost all of them, come back as they are after one pass.
 func scrub(s string) string {
+	s, _ = detect.Redact(s, detect.IBAN, detect.Card, detect.NationalID, detect.PrivateKey)
 	if !suspicious(s) {
 		return s
 	}

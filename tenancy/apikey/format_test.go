@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/governance/detect"
 )
 
 var form = regexp.MustCompile(`^(bk|pk|pf)_(live|test)_[0-9A-Za-z]{33}_[0-9A-Za-z]{49}$`)
@@ -52,6 +54,25 @@ func base62Big(n *big.Int, digits int) string {
 		out = append([]byte{alphabet[m.Int64()]}, out...)
 	}
 	return string(out)
+}
+
+// Scanners for leaked data know our keys by their form and checksum, which another of the same length does not have.
+// Publishable keys are for everybody.
+func TestDetectorsKnowKeys(t *testing.T) {
+	for kind := range prefixes {
+		for _, mode := range []string{"live", "test"} {
+			plain, _ := newPlain(kind, mode, uuid.New())
+			key := plain.Reveal()
+			clean, _ := detect.Redact("key=" + key + ".")
+			if want := "key=" + detect.Mark(detect.OwnKey) + "."; kind != Publishable && clean != want {
+				t.Errorf("%s %s: %s", kind, mode, clean)
+			}
+			other := key[:10] + strings.Map(func(r rune) rune { return 'a' + (r+1)%26 }, key[10:11]) + key[11:]
+			if found := detect.Find(other); len(found) > 0 || kind == Publishable && len(detect.Find(key)) > 0 {
+				t.Errorf("%s %s: %v in what is no key, or is public", kind, mode, found)
+			}
+		}
+	}
 }
 
 func TestBase62(t *testing.T) {
