@@ -74,6 +74,10 @@ var lifetimes = []lifetimeGroup{
 			name: "evidenceRetentionDays", label: "Evidence of registrations", hint: "1 to 3650 days. Empty: none is kept.", days: true, none: keptNever,
 			of: func(d *policy.Document) int { return d.EvidenceRetentionDays }, to: func(r *tenant.UpdateLifetimesRequest) **int { return &r.EvidenceRetentionDays },
 		},
+		{
+			name: "auditRetentionDays", label: "Audit log", hint: "90 to 3650 days. Empty: as long as the tenant. Older months are archived in object storage, where this installation has some.", days: true, none: keptForGood,
+			of: func(d *policy.Document) int { return d.AuditRetentionDays }, to: func(r *tenant.UpdateLifetimesRequest) **int { return &r.AuditRetentionDays },
+		},
 	}},
 }
 
@@ -198,7 +202,6 @@ func newLifetimesCard(now *tenant.Settings, p *place) lifetimesCard {
 			card.Rows = append(card.Rows, fact{Label: l.label, Text: l.words(texts[l.name])})
 		}
 	}
-	card.Rows = append(card.Rows, fact{Label: "Audit log", Text: keptForGood})
 	return card
 }
 

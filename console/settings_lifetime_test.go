@@ -11,7 +11,7 @@ import (
 
 var lifetimeFields = []string{
 	"accessTokenSeconds", "refreshIdleSeconds", "sessionLifetimeSeconds", "strongSignInMaxAgeSeconds",
-	"ceremonyRetentionDays", "sessionRetentionDays", "evidenceRetentionDays",
+	"ceremonyRetentionDays", "sessionRetentionDays", "evidenceRetentionDays", "auditRetentionDays",
 }
 
 // lifetimes are the fields of the form as a page shows them, with a reason and some typed over.
@@ -90,6 +90,7 @@ func TestLifetimes(t *testing.T) {
 		{"sessionLifetimeSeconds", "1 fortnight"},
 		{"strongSignInMaxAgeSeconds", "2 days"},
 		{"ceremonyRetentionDays", "29"},
+		{"auditRetentionDays", "89"},
 		{"ceremonyRetentionDays", "36 h"},
 		{"sessionRetentionDays", "3651 days"},
 		{"evidenceRetentionDays", "11 years"},

@@ -76,7 +76,7 @@ type Config struct {
 	// docs/object-storage.md, such as s3://bucket?region=eu-central-1 or file:///a/folder
 	// (for one server). It holds no secret. Without it evidence stays in Postgres.
 	ObjectStorageURL string `yaml:"objectStorageUrl" env:"BIOCORE_OBJECT_STORAGE_URL"`
-	// AuditLockDays is for how many days nobody is to be able to remove the heads of audit logs from object
+	// AuditLockDays is for how many days nobody is to be able to remove heads and archives of audit logs from object
 	// storage, not even the account's owner, where it can lock objects (docs/object-storage.md): 0, for no lock,
 	// to 36500. What is locked is paid for until then. Default 365.
 	AuditLockDays int `yaml:"auditLockDays" env:"BIOCORE_AUDIT_LOCK_DAYS"`

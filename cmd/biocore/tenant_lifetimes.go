@@ -22,6 +22,7 @@ type lifetimesJSON struct {
 	CeremonyRetentionDays     int    `json:"ceremonyRetentionDays"`
 	SessionRetentionDays      int    `json:"sessionRetentionDays"`
 	EvidenceRetentionDays     int    `json:"evidenceRetentionDays"`
+	AuditRetentionDays        int    `json:"auditRetentionDays"`
 	ETag                      string `json:"etag"`
 }
 
@@ -55,6 +56,7 @@ func lifetimeFlags(fs *flag.FlagSet, req *tenant.UpdateLifetimesRequest) {
 	days("keep-ceremonies", &req.CeremonyRetentionDays, "`days` for which ceremonies are kept, 30 at least; 0 as long as the tenant")
 	days("keep-sessions", &req.SessionRetentionDays, "`days` for which sessions are kept after their end, 30 at least; 0 as long as the tenant")
 	days("keep-evidence", &req.EvidenceRetentionDays, "`days` for which the evidence of registrations is kept; 0 none is")
+	days("keep-audit", &req.AuditRetentionDays, "`days` for which the audit log stays in the database, 90 at least; older months are archived in object storage; 0 as long as the tenant")
 }
 
 // runTenantLifetimes shows how long things last in a tenant, after the flags have changed
@@ -81,7 +83,7 @@ func runTenantLifetimes(ctx context.Context, env *environment, args []string) er
 				Version: now.Version, AccessTokenSeconds: d.AccessTokenSeconds, RefreshIdleSeconds: d.RefreshIdleSeconds,
 				SessionLifetimeSeconds: d.SessionLifetimeSeconds, StrongSignInMaxAgeSeconds: d.StrongSignInMaxAgeSeconds,
 				CeremonyRetentionDays: d.CeremonyRetentionDays, SessionRetentionDays: d.SessionRetentionDays,
-				EvidenceRetentionDays: d.EvidenceRetentionDays, ETag: now.ETag,
+				EvidenceRetentionDays: d.EvidenceRetentionDays, AuditRetentionDays: d.AuditRetentionDays, ETag: now.ETag,
 			})
 		}
 		return table(env.out, lifetimeRows(now.Version, d))
@@ -105,6 +107,6 @@ func lifetimeRows(version int, d *policy.Document) [][]string {
 		{"ceremonies", kept(d.CeremonyRetentionDays, forGood)},
 		{"ended sessions", kept(d.SessionRetentionDays, forGood)},
 		{"evidence", kept(d.EvidenceRetentionDays, "none is kept")},
-		{"audit log", forGood},
+		{"audit log", kept(d.AuditRetentionDays, forGood)},
 	}
 }

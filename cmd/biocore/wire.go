@@ -42,6 +42,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/anchor"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
@@ -95,6 +96,7 @@ type operator struct {
 
 	sequencer *sequencer.Sequencer // of audit logs: runs while a server does
 	anchors   *anchor.Service      // of their heads: as evidence
+	archived  *cold.Service        // what is old of them: as evidence
 	mds       *mds.Service         // models of authenticators
 	roots     *attestation.Service
 	denials   *audit.Denials // refusals: recorded while a server runs, see platform.Run
@@ -328,10 +330,14 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainStats(p.stats.Maintain)
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
 	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
+	p.archived = cold.New(cold.Options{
+		Store: p.store, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
+	})
+	p.runner.ArchiveAudit(cold.Longest, p.usage.Tenants, p.archived.Maintain)
 	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
 		home := scope.New(scope.PlatformTenant, sc.Actor())
 		return p.tenants.Destroy(ctx, home, tenant.DestroyRequest{
-			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.exports, p.reports, p.evidence},
+			ID: sc.Tenant(), Issuer: token.Issuer(p.cfg.PublicURL, platformSlug), Subjects: []tenant.Subject{p.exports, p.reports, p.evidence, p.archived},
 		})
 	})
 	if err := p.followMDS(); err != nil {

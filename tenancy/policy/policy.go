@@ -249,6 +249,9 @@ type Document struct {
 	// SessionRetentionDays is how long a session is kept after its end: as
 	// CeremonyRetentionDays.
 	SessionRetentionDays int `json:"sessionRetentionDays"`
+	// AuditRetentionDays is how long entries of the audit log stay in the database: MinAuditRetentionDays
+	// to 3650, 0 for as long as the tenant is there. Older months are archived in object storage.
+	AuditRetentionDays int `json:"auditRetentionDays"`
 	// TopOrigins are the origins of pages that may embed a ceremony, at most 20.
 	TopOrigins []string `json:"topOrigins"`
 	// CrossOrigin is whether ceremonies may run in an iframe of another origin: DENY, or
@@ -302,6 +305,7 @@ func Default() Document {
 		EvidenceRetentionDays:     365,
 		CeremonyRetentionDays:     0,
 		SessionRetentionDays:      0,
+		AuditRetentionDays:        0,
 		CrossOrigin:               LeaveDeny,
 		TopOrigins:                []string{},
 		RecoveryCodes:             true,
@@ -352,6 +356,7 @@ func whenAbsent() Document {
 		EvidenceRetentionDays:     365,
 		CeremonyRetentionDays:     0,
 		SessionRetentionDays:      0,
+		AuditRetentionDays:        0,
 		CrossOrigin:               LeaveDeny,
 		TopOrigins:                []string{},
 		RecoveryCodes:             true,
@@ -412,6 +417,11 @@ func (d *Document) CeremonyRetention() time.Duration {
 // SessionRetention is SessionRetentionDays as a duration.
 func (d *Document) SessionRetention() time.Duration {
 	return time.Duration(d.SessionRetentionDays) * 24 * time.Hour
+}
+
+// AuditRetention is AuditRetentionDays as a duration.
+func (d *Document) AuditRetention() time.Duration {
+	return time.Duration(d.AuditRetentionDays) * 24 * time.Hour
 }
 
 // RecoveryLockout is RecoveryLockoutSeconds as a duration.
@@ -573,7 +583,7 @@ func Fields() []string {
 		"requiredTrust", "authenticatorsAllowed", "authenticatorsDenied", "minimumCertification", "syncedPasskeys",
 		"authenticatorAttachment", "hints", "backupEligibilityChange", "additionalCredential", "strongSignInMaxAgeSeconds",
 		"minimumAal", "syncedAal", "aal3Certification", "authenticatorStatus", "reportedAuthenticators", "evidenceRetentionDays",
-		"ceremonyRetentionDays", "sessionRetentionDays",
+		"ceremonyRetentionDays", "sessionRetentionDays", "auditRetentionDays",
 		"topOrigins", "crossOrigin", "recoveryCodes", "recoveryApproval", "recoveryFailures", "recoveryLockoutSeconds",
 	}
 }

@@ -32,7 +32,7 @@ const frozen = `{"userVerification":"required","attestationConveyance":"none","r
 	`"signingAlgorithm":"ES256","signingKeyLocation":"SEALED","signingKeyRotationDays":90,"dataKeyRotationDays":365,"conditionalCreate":true,` +
 	`"requiredTrust":"NONE","authenticatorsAllowed":[],"authenticatorsDenied":[],"minimumCertification":"","syncedPasskeys":"ALLOW",` +
 	`"authenticatorAttachment":"","hints":[],"backupEligibilityChange":"DENY","additionalCredential":"VOUCHED","strongSignInMaxAgeSeconds":300,` +
-	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","reportedAuthenticators":"DENY","evidenceRetentionDays":365,"ceremonyRetentionDays":0,"sessionRetentionDays":0,` +
+	`"minimumAal":1,"syncedAal":2,"aal3Certification":"FIDO_CERTIFIED_L2","authenticatorStatus":"FLAG","reportedAuthenticators":"DENY","evidenceRetentionDays":365,"ceremonyRetentionDays":0,"sessionRetentionDays":0,"auditRetentionDays":0,` +
 	`"topOrigins":[],"crossOrigin":"DENY","recoveryCodes":true,"recoveryApproval":"NONE","recoveryFailures":5,"recoveryLockoutSeconds":900}`
 
 func TestAbsentFieldsAreFrozen(t *testing.T) {

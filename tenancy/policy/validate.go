@@ -46,8 +46,9 @@ func (d *Document) Validate() error {
 		one("authenticatorStatus", string(d.AuthenticatorStatus), string(DispositionFlag), string(DispositionStepUp), string(DispositionSuspend)),
 		one("reportedAuthenticators", string(d.ReportedAuthenticators), string(LeaveDeny), string(LeaveFlag)),
 		within("evidenceRetentionDays", d.EvidenceRetentionDays, 0, 3650),
-		retained("ceremonyRetentionDays", d.CeremonyRetentionDays),
-		retained("sessionRetentionDays", d.SessionRetentionDays),
+		retained("ceremonyRetentionDays", d.CeremonyRetentionDays, MinRetentionDays),
+		retained("sessionRetentionDays", d.SessionRetentionDays, MinRetentionDays),
+		retained("auditRetentionDays", d.AuditRetentionDays, MinAuditRetentionDays),
 		one("crossOrigin", string(d.CrossOrigin), string(LeaveDeny), string(LeaveAllow)),
 		each("topOrigins", d.TopOrigins, 20, isOrigin),
 		d.validateCrossOrigin(),
@@ -97,12 +98,16 @@ func within(field string, value, low, high int) error {
 // holds deletions of ceremonies to it as well (migration 0053).
 const MinRetentionDays = 30
 
-// retained takes days for which something is kept: 0 for as long as the tenant.
-func retained(field string, days int) error {
-	if days == 0 || MinRetentionDays <= days && days <= 3650 {
+// MinAuditRetentionDays is the least for which the database keeps the audit log: log streams and reports read it
+// there, and what somebody has just done is not to leave it. The database holds removals to it as well (migration 0067).
+const MinAuditRetentionDays = 90
+
+// retained takes days for which something is kept, least at least: 0 for as long as the tenant.
+func retained(field string, days, least int) error {
+	if days == 0 || least <= days && days <= 3650 {
 		return nil
 	}
-	return refuse(field, fmt.Sprintf("%s is between %d and 3650, or 0 to keep them", field, MinRetentionDays))
+	return refuse(field, fmt.Sprintf("%s is between %d and 3650, or 0 to keep them", field, least))
 }
 
 // each refuses a list that is too long, and elements that are no good or stand twice.

@@ -322,6 +322,7 @@ func ruleMeasures() []Measurement {
 		rule("policy.evidence_days", "For how many days evidence of registrations is kept; 0: none is", "days", func(d *p) int { return d.EvidenceRetentionDays }),
 		rule("policy.ceremony_days", "For how many days ceremonies are kept; 0: for ever", "days", func(d *p) int { return d.CeremonyRetentionDays }),
 		rule("policy.session_days", "For how many days ended sessions are kept; 0: for ever", "days", func(d *p) int { return d.SessionRetentionDays }),
+		rule("policy.audit_days", "For how many days the audit log stays in the database before it is archived; 0: for ever", "days", func(d *p) int { return d.AuditRetentionDays }),
 		of("logstreams.active", "Places that the audit log is sent to as it grows", "streams", "", OfState, tenantq.MeasureLogStreams, []string{"logstream."}, streams, func(r *s) (int64, int64) { return r.Active, always }),
 		of("logstreams.failing", "Log streams whose last delivery failed", "streams", "log streams", OfState, tenantq.MeasureLogStreams, []string{"logstream."}, streams, func(r *s) (int64, int64) { return r.Failing, r.Active }),
 		of("domain.proven", "The relying party's domain is proven (1) or not (0)", "0 or 1", "", OfState, tenantq.MeasureDomain, []string{"domain."}, domain, func(r *d) (int64, int64) { return r.Proven, always }),

@@ -19,6 +19,7 @@ type UpdateLifetimesRequest struct {
 	CeremonyRetentionDays     *int
 	SessionRetentionDays      *int
 	EvidenceRetentionDays     *int
+	AuditRetentionDays        *int
 
 	Reason  string // for the audit log; may be empty
 	IfMatch string // the policy's ETag that the caller read; empty: whatever it is now
@@ -41,6 +42,7 @@ func (s *Service) UpdateLifetimes(ctx context.Context, sc scope.Scope, req Updat
 			{&d.CeremonyRetentionDays, req.CeremonyRetentionDays},
 			{&d.SessionRetentionDays, req.SessionRetentionDays},
 			{&d.EvidenceRetentionDays, req.EvidenceRetentionDays},
+			{&d.AuditRetentionDays, req.AuditRetentionDays},
 		} {
 			if one.from != nil {
 				*one.to = *one.from

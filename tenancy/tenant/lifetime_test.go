@@ -56,6 +56,7 @@ func TestUpdateLifetimes(t *testing.T) {
 		"a token of less than a minute":     {AccessTokenSeconds: &short},
 		"ceremonies for a week":             {CeremonyRetentionDays: &week},
 		"sessions for a week":               {SessionRetentionDays: &week},
+		"the audit log for a week":          {AuditRetentionDays: &week},
 	} {
 		if _, err := update(req); !errors.Is(err, policy.ErrInvalid) {
 			t.Errorf("%s = %v, want %v", name, err, policy.ErrInvalid)

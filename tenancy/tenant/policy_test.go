@@ -166,7 +166,7 @@ func TestEveryFieldOfAPolicyCounts(t *testing.T) {
 		"syncedPasskeys": "DENY", "authenticatorAttachment": "platform", "hints": []string{"security-key"}, "backupEligibilityChange": "FLAG",
 		"additionalCredential": "STRONG_SIGN_IN", "strongSignInMaxAgeSeconds": 60, "minimumAal": 2, "syncedAal": 1,
 		"aal3Certification": "FIDO_CERTIFIED_L3", "authenticatorStatus": "SUSPEND", "reportedAuthenticators": "FLAG", "evidenceRetentionDays": 0,
-		"ceremonyRetentionDays": 90, "sessionRetentionDays": 30,
+		"ceremonyRetentionDays": 90, "sessionRetentionDays": 30, "auditRetentionDays": 365,
 		"topOrigins": []string{"https://shop.example"}, "crossOrigin": "ALLOW", "recoveryCodes": false,
 		"recoveryApproval": "SECOND_PERSON", "recoveryFailures": 3, "recoveryLockoutSeconds": 60,
 	}

@@ -28,7 +28,7 @@ const maxKept = 10_000
 func (r *Reader) Export(ctx context.Context, sc scope.Scope, from int64, w io.Writer) error {
 	var h bundle.Header
 	err := r.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		if h, err = header(ctx, tx, from); err != nil {
+		if h, err = header(ctx, tx, from, 0); err != nil {
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Entry{
@@ -85,29 +85,35 @@ func found(rows []tenantq.ListSequencedEntriesRow) []tenantq.FindAuditEntriesRow
 	return out
 }
 
-func header(ctx context.Context, tx *db.TenantTx, from int64) (bundle.Header, error) {
+// header is that of the entries from a number on and below to, which is the size of a kept checkpoint; 0: to the last one.
+func header(ctx context.Context, tx *db.TenantTx, from, to int64) (bundle.Header, error) {
 	last, err := lastCheckpoint(ctx, tx)
 	if err != nil {
 		return bundle.Header{}, err
 	}
-	if from < 0 || from >= last.Size {
+	whole := to == 0
+	if whole {
+		to = last.Size
+	}
+	if from < 0 || from >= to || to > last.Size {
 		return bundle.Header{}, ErrSizes
 	}
-	h := bundle.Header{TenantID: tx.Scope().Tenant().String(), Origin: last.Origin, VerifierKey: last.VerifierKey, From: from, To: last.Size, Edge: []merkle.Hash{}}
+	h := bundle.Header{TenantID: tx.Scope().Tenant().String(), Origin: last.Origin, VerifierKey: last.VerifierKey, From: from, To: to, Edge: []merkle.Hash{}}
 	if indexes := subtrees(from); len(indexes) > 0 {
 		if h.Edge, err = hashesOf(ctx, tx, last).ReadHashes(indexes); err != nil {
 			return bundle.Header{}, damaged(err)
 		}
 	}
-	rows, err := tx.ListAuditCheckpoints(ctx, tenantq.ListAuditCheckpointsParams{BeforeSize: last.Size, MaxRows: maxKept})
+	if whole { // it may be kept, or not yet
+		h.Checkpoints = append(h.Checkpoints, last.Note)
+		to--
+	}
+	rows, err := tx.ListAuditCheckpointsWithin(ctx, tenantq.ListAuditCheckpointsWithinParams{FromSize: from, ToSize: to, MaxRows: maxKept})
 	if err != nil {
 		return bundle.Header{}, fmt.Errorf("list checkpoints: %w", err)
 	}
-	h.Checkpoints = append(h.Checkpoints, last.Note)
 	for _, row := range rows { // the latest first
-		if row.Size > from {
-			h.Checkpoints = append(h.Checkpoints, row.Checkpoint)
-		}
+		h.Checkpoints = append(h.Checkpoints, row.Checkpoint)
 	}
 	slices.Reverse(h.Checkpoints)
 	return h, nil

@@ -1,0 +1,27 @@
+-- name: ListAuditCheckpointsWithin :many
+-- Those that are kept over a piece of the log, the latest first. Index: audit_checkpoints_pkey, backwards.
+SELECT size, checkpoint FROM audit_checkpoints WHERE size > sqlc.arg(from_size) AND size <= sqlc.arg(to_size) ORDER BY size DESC LIMIT sqlc.arg(max_rows);
+
+-- name: NextAuditCheckpoint :one
+-- The smallest that is kept over so many entries or more. Index: audit_checkpoints_pkey.
+SELECT size FROM audit_checkpoints WHERE size >= sqlc.arg(least) ORDER BY size LIMIT 1;
+
+-- name: LastAuditArchive :one
+-- How far the log is archived. Index: audit_archives_pkey, backwards.
+SELECT to_seq FROM audit_archives ORDER BY from_seq DESC LIMIT 1;
+
+-- name: InsertAuditArchive :execrows
+-- None where another server has archived the same piece. Index: audit_archives_pkey.
+INSERT INTO audit_archives (from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem)
+VALUES (sqlc.arg(from_seq), sqlc.arg(to_seq), sqlc.arg(first_at), sqlc.arg(last_at), sqlc.arg(objects), sqlc.arg(versions), sqlc.arg(bytes), sqlc.arg(sha256), sqlc.arg(archived_at),
+  sqlc.narg(locked_until), sqlc.arg(problem))
+ON CONFLICT (tenant_id, from_seq) DO NOTHING;
+
+-- name: ListAuditArchives :many
+-- The latest first, keyset by from_seq. Index: audit_archives_pkey, backwards.
+SELECT from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem FROM audit_archives
+WHERE from_seq < sqlc.arg(before_seq) ORDER BY from_seq DESC LIMIT sqlc.arg(max_rows);
+
+-- name: GetAuditArchive :one
+-- Index: audit_archives_pkey.
+SELECT from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem FROM audit_archives WHERE from_seq = sqlc.arg(from_seq);
