@@ -4,7 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
@@ -144,6 +147,13 @@ type proofJSON struct {
 	Hashes      []string       `json:"hashes"`
 	Checkpoint  checkpointJSON `json:"checkpoint"`
 	VerifierKey string         `json:"verifierKey"`
+	Private     []privateJSON  `json:"private,omitempty"`
+}
+
+type privateJSON struct {
+	SubjectID string `json:"subjectId,omitempty"`
+	State     string `json:"state"`
+	Text      string `json:"text,omitempty"`
 }
 
 type growthJSON struct {
@@ -178,9 +188,17 @@ func (c *Console) proveEntry(w http.ResponseWriter, r *http.Request, _ *visit, p
 		return
 	}
 	attachment(w, "application/json; charset=utf-8", "audit-proof-"+one.ID.String()+".json")
-	c.reply(w, r, http.StatusOK, proofJSON{
-		proof.Seq, proof.SequencedAt, proof.Entry, merkle.Leaf(proof.Seq, proof.Entry).String(), hashesOf(proof.Hashes), checkpointOf(&proof.Checkpoint), proof.Checkpoint.VerifierKey,
-	})
+	out := proofJSON{
+		proof.Seq, proof.SequencedAt, proof.Entry, merkle.Leaf(proof.Seq, proof.Entry).String(), hashesOf(proof.Hashes), checkpointOf(&proof.Checkpoint), proof.Checkpoint.VerifierKey, nil,
+	}
+	for _, part := range proof.Private {
+		one := privateJSON{State: strings.ToUpper(string(part.State)), Text: part.Text}
+		if part.Subject != uuid.Nil {
+			one.SubjectID = part.Subject.String()
+		}
+		out.Private = append(out.Private, one)
+	}
+	c.reply(w, r, http.StatusOK, out)
 }
 
 // proveGrowth answers a consistency proof, for the page's script.

@@ -16,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit/bundle"
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
+	"github.com/biocore-id/biocore/tenancy/audit/private"
 )
 
 // auditProof is what a third party has of an answer: no more than its JSON.
@@ -43,6 +44,25 @@ func (p auditProof) number(path ...string) int64 {
 		return int64(n)
 	}
 	return -1
+}
+
+// apart holds what is kept apart from an entry's text to the hashes in it.
+func (p auditProof) apart(t *testing.T) {
+	t.Helper()
+	named, err := private.Parts(p.text("entry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, _ := p.at("private").([]any)
+	if len(named) == 0 || len(parts) != len(named) {
+		t.Fatalf("%d parts for %d hashes: %s", len(parts), len(named), p)
+	}
+	for i, one := range parts {
+		part, _ := one.(map[string]any)
+		if text, _ := part["text"].(string); part["state"] != "KEPT" || !named[i].Holds([]byte(text)) {
+			t.Errorf("part %d: %v", i, part)
+		}
+	}
 }
 
 // checkpoint opens the one in an answer by a key that was kept.
@@ -109,6 +129,7 @@ func TestAuditProofs(t *testing.T) {
 			p.text("leafHash") != merkle.Leaf(seq, entry).String() || p.text("verifierKey") != key {
 			t.Errorf("proof of %s: %s", id, p)
 		}
+		p.apart(t)
 		numbers = append(numbers, seq)
 	}
 	slices.Sort(numbers)
@@ -238,6 +259,7 @@ func TestAuditExamples(t *testing.T) {
 	if got := merkle.Leaf(proof.number("sequence"), proof.text("entry")).String(); got != proof.text("leafHash") {
 		t.Errorf("leaf hash = %s", got)
 	}
+	proof.apart(t)
 	kept, _ := list.at("auditCheckpoints").([]any)
 	first, _ := kept[0].(map[string]any)
 	early := auditProof{answer{body: first}}.checkpoint(t, key)

@@ -298,15 +298,16 @@ func (q *Queries) GetAnchoredHead(ctx context.Context) (GetAnchoredHeadRow, erro
 }
 
 const GetAuditEntry = `-- name: GetAuditEntry :one
-SELECT seq, sequenced_at, entry FROM audit_entries WHERE audit_entries.id = $1
+SELECT seq, sequenced_at, entry, private FROM audit_entries WHERE audit_entries.id = $1
 UNION ALL
-SELECT -1::bigint, to_timestamp(0), '' FROM audit_inbox WHERE audit_inbox.id = $1
+SELECT -1::bigint, to_timestamp(0), '', NULL FROM audit_inbox WHERE audit_inbox.id = $1
 `
 
 type GetAuditEntryRow struct {
 	Seq         int64
 	SequencedAt time.Time
 	Entry       string
+	Private     []byte
 }
 
 // An entry, its number -1 while it waits. One statement: an entry that moves between two would
@@ -314,7 +315,12 @@ type GetAuditEntryRow struct {
 func (q *Queries) GetAuditEntry(ctx context.Context, id uuid.UUID) (GetAuditEntryRow, error) {
 	row := q.db.QueryRow(ctx, GetAuditEntry, id)
 	var i GetAuditEntryRow
-	err := row.Scan(&i.Seq, &i.SequencedAt, &i.Entry)
+	err := row.Scan(
+		&i.Seq,
+		&i.SequencedAt,
+		&i.Entry,
+		&i.Private,
+	)
 	return i, err
 }
 

@@ -37,12 +37,13 @@ func TestConsoleAudit(t *testing.T) {
 	ana.Inspect("console-audit")
 	ana.Follow(`.table a[href]`)
 	ana.See("#proof [data-verdict]", "Verified, by the server’s own key")
-	ana.rows(t, "#proof .steps > .pass", 4)
+	ana.rows(t, "#proof .steps > .pass", 5)
+	ana.See("#proof .steps", "Names, address and words, in 2 parts: exactly what the entry has the hash of")
 	ana.See("#proof .steps", "You have kept none")
 	ana.Inspect("console-audit-entry")
 	ana.Click("#proof [data-keep]")
 	ana.See("#proof [data-verdict]", "Verified in your browser")
-	ana.rows(t, "#proof .steps > .pass", 5)
+	ana.rows(t, "#proof .steps > .pass", 6)
 	ana.See("#proof .steps", "The log still begins with those")
 	ana.Inspect("console-audit-verified")
 	name, file := ana.Download(func() { ana.Click(`#proof a[download]`) })
@@ -76,17 +77,25 @@ func TestConsoleAudit(t *testing.T) {
 	ana.given("made.up/audit/x+00000000+AAAA", "")
 	ana.See("#proof .steps .fail", "not for Ed25519")
 
-	// A server that lies: the text is another one, and everything else as it was.
+	// A server that lies: the text is another one, or what is kept apart from it is, and everything else as it was.
 	browsertest.Eval[bool](ana.Visitor, `(() => {
 		const honest = window.fetch;
 		window.fetch = async (...ask) => {
 			const answer = await honest(...ask);
 			if (!String(ask[0]).endsWith("/proof")) return answer;
 			const proof = await answer.json();
-			return Response.json({ ...proof, entry: proof.entry.replace('"success"', '"denied"') });
+			return Response.json({ ...proof, ...window.lie(proof) });
 		};
+		window.lie = ({ private: [part] }) => ({ private: [{ ...part, text: part.text.replace('"address":"1', '"address":"2') }] });
 		return true;
 	})()`)
+	ana.Click("#proof [data-verify]")
+	ana.See("#proof [data-verdict]", "does not verify")
+	ana.See("#proof .steps .fail", "The part of nobody in particular is not what the entry has the hash of")
+	browsertest.Eval[bool](ana.Visitor, `(window.lie = () => ({ private: [] }), true)`)
+	ana.Click("#proof [data-verify]")
+	ana.See("#proof .steps .fail", "is not what the entry has the hash of")
+	browsertest.Eval[bool](ana.Visitor, `(window.lie = ({ entry }) => ({ entry: entry.replace('"success"', '"denied"') }), true)`)
 	ana.Click("#proof [data-verify]")
 	ana.See("#proof [data-verdict]", "does not verify")
 	ana.See("#proof .steps .fail", "its text, its place or its proof is not what was signed")

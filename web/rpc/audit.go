@@ -72,10 +72,22 @@ func (h *AuditHandler) GetAuditProof(ctx context.Context, req *adminv1.GetAuditP
 	if err != nil {
 		return nil, err
 	}
-	return &adminv1.AuditProof{
+	out := &adminv1.AuditProof{
 		Sequence: float64(p.Seq), SequencedAt: timestamp(p.SequencedAt), Entry: p.Entry, LeafHash: merkle.Leaf(p.Seq, p.Entry).String(), Hashes: base64s(p.Hashes),
 		Checkpoint: toAuditCheckpoint(&p.Checkpoint), VerifierKey: p.Checkpoint.VerifierKey,
-	}, nil
+	}
+	for _, part := range p.Private {
+		one := &adminv1.AuditPrivatePart{State: privateStates[part.State], Text: part.Text}
+		if part.Subject != uuid.Nil {
+			one.SubjectId = part.Subject.String()
+		}
+		out.Private = append(out.Private, one)
+	}
+	return out, nil
+}
+
+var privateStates = map[trail.PrivateState]adminv1.AuditPrivatePart_State{
+	trail.PrivateKept: adminv1.AuditPrivatePart_KEPT, trail.PrivateErased: adminv1.AuditPrivatePart_ERASED, trail.PrivateDamaged: adminv1.AuditPrivatePart_DAMAGED,
 }
 
 // GetAuditLog translates: one call, one answer.

@@ -85,9 +85,9 @@ SELECT size, origin, public_key, signed_size, signed_at, checkpoint FROM audit_l
 -- name: GetAuditEntry :one
 -- An entry, its number -1 while it waits. One statement: an entry that moves between two would
 -- be missed by both. Index: audit_entries_id, audit_inbox_pkey.
-SELECT seq, sequenced_at, entry FROM audit_entries WHERE audit_entries.id = sqlc.arg(id)
+SELECT seq, sequenced_at, entry, private FROM audit_entries WHERE audit_entries.id = sqlc.arg(id)
 UNION ALL
-SELECT -1::bigint, to_timestamp(0), '' FROM audit_inbox WHERE audit_inbox.id = sqlc.arg(id);
+SELECT -1::bigint, to_timestamp(0), '', NULL FROM audit_inbox WHERE audit_inbox.id = sqlc.arg(id);
 
 -- name: ListSequencedEntries :many
 -- A piece of the log, in its order. Index: audit_entries_pkey.

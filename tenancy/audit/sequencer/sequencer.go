@@ -52,6 +52,7 @@ type Sequencer struct {
 
 	moved   atomic.Int64
 	lag     atomic.Int64 // nanoseconds, of the oldest entry of the last batch
+	movedAt atomic.Int64 // Unix nanoseconds of that batch
 	drained atomic.Int64 // Unix nanoseconds at which nothing was left to this server
 }
 
@@ -75,6 +76,8 @@ const (
 	searchEvery = 30 * time.Second
 	// maxPause bounds how long is waited after an error.
 	maxPause = 5 * time.Second
+	// lagKept is for how long a batch's lag is told: longer than metrics are gathered apart.
+	lagKept = time.Minute
 	// awayFor is how long entries of a tenant wait whose keys could not be had.
 	awayFor = 5 * time.Second
 )
@@ -86,9 +89,12 @@ type Stats struct {
 }
 
 // Stats returns what was done, for metrics. The lag is that of the oldest entry of the last
-// batch; where batches fail or do not keep up, it grows.
+// batch, if it was moved within a minute; where batches fail or do not keep up, it grows.
 func (s *Sequencer) Stats() Stats {
-	lag := time.Duration(s.lag.Load())
+	var lag time.Duration
+	if s.store.Now().Sub(time.Unix(0, s.movedAt.Load())) < lagKept {
+		lag = time.Duration(s.lag.Load())
+	}
 	if behind := time.Since(time.Unix(0, s.drained.Load())); behind > 2*every {
 		lag = max(lag, behind)
 	}
@@ -165,7 +171,9 @@ func (s *Sequencer) Move(ctx context.Context) (int, error) {
 	if len(moved) > 0 {
 		oldest := slices.MinFunc(moved, func(a, b auditq.ClaimEntriesRow) int { return a.At.Compare(b.At) })
 		s.moved.Add(int64(len(moved)))
-		s.lag.Store(int64(max(s.store.Now().Sub(oldest.At), 0)))
+		now := s.store.Now()
+		s.lag.Store(int64(max(now.Sub(oldest.At), 0)))
+		s.movedAt.Store(now.UnixNano())
 	}
 	return len(moved), nil
 }

@@ -232,6 +232,31 @@ func (w *world) waiting(t testing.TB) (n int) {
 	return n
 }
 
+// What metrics tell of the lag is of now, not of a batch of long ago.
+func TestLagIsOfNow(t *testing.T) {
+	w := newWorld(t)
+	var pause atomic.Int64
+	o := w.Options()
+	o.Now, o.Unfollowed = func() time.Time { return time.Now().Add(time.Duration(pause.Load())) }, true
+	store, err := db.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	s := w.sequencer(store)
+	w.append(t, w.tenant(t), 1)
+	pause.Store(int64(time.Second)) // it waited so long
+	drain(t, s)
+	if lag := s.Stats().Lag; lag < time.Second {
+		t.Errorf("lag after a batch = %s", lag)
+	}
+	pause.Store(int64(time.Hour))
+	drain(t, s)
+	if lag := s.Stats().Lag; lag >= time.Second {
+		t.Errorf("lag after an hour without entries = %s", lag)
+	}
+}
+
 func TestMove(t *testing.T) {
 	w := newWorld(t)
 	s := w.sequencer(w.Store.Store)

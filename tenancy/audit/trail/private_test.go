@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,9 @@ func TestErasedFromTheLog(t *testing.T) {
 	if len(kept) != 2 || told(&kept[0]) != wants || told(&kept[1]) != wants || kept[1].Seq < 0 || len(kept[1].Private) != 2 || kept[1].Private[0].State != trail.PrivateKept {
 		t.Fatalf("in the log: %+v", kept)
 	}
+	if p, err := l.Prove(t.Context(), l.acme, kept[0].ID); err != nil || len(p.Private) != 2 || p.Private[0].Subject != ana || !slices.Equal(p.Private, kept[0].Private) {
+		t.Errorf("Prove = %+v, %v", p.Private, err)
+	}
 	var plain int
 	if err := l.super.QueryRow(t.Context(), `SELECT count(*) FROM audit_entries WHERE entry || encode(private, 'escape') ~ 'Canary|192\.0\.2|words|Browser'`).Scan(&plain); err != nil || plain != 0 {
 		t.Errorf("%d entries stand in clear, %v", plain, err)
@@ -93,8 +97,8 @@ func TestErasedFromTheLog(t *testing.T) {
 		if got := told(&e); got != "|invalid IP||words of Ana Canary|r|{\"n\":1}" || e.Private[0].State != trail.PrivateErased || e.Private[1].State != trail.PrivateKept {
 			t.Errorf("erased: %s, %+v", got, e.Private)
 		}
-		if _, err := l.Prove(t.Context(), l.acme, e.ID); err != nil {
-			t.Errorf("Prove = %v", err)
+		if p, err := l.Prove(t.Context(), l.acme, e.ID); err != nil || !slices.Equal(p.Private, e.Private) {
+			t.Errorf("Prove = %+v, %v", p.Private, err)
 		}
 	}
 	if got := l.of(t, bob); len(got) != 1 || !strings.HasPrefix(told(&got[0]), "Bob|192.0.2.8|Browser of Bob|") {

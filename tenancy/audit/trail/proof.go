@@ -47,6 +47,7 @@ type Proof struct {
 	Entry       string // the text that is hashed
 	Checkpoint  Checkpoint
 	Hashes      []merkle.Hash // audit path, from the leaf's neighbour up (RFC 6962, 2.1.1)
+	Private     []Private     // one for each hash that Entry names, in its order
 }
 
 // Growth shows that one tree begins with another.
@@ -146,7 +147,11 @@ func (r *Reader) Checkpoints(ctx context.Context, sc scope.Scope, req listing.Re
 // Prove shows that an entry is in the tree of the last checkpoint. ErrNotFound, ErrWaiting, ErrDamaged.
 func (r *Reader) Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Proof, error) {
 	var p Proof
-	err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+	ring, err := r.keys.Ring(ctx, sc)
+	if err != nil {
+		return p, fmt.Errorf("keys: %w", err)
+	}
+	err = r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		row, err := tx.GetAuditEntry(ctx, id)
 		if db.IsNoRows(err) {
 			return ErrNotFound
@@ -171,6 +176,11 @@ func (r *Reader) Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Proof
 			return damage(fmt.Errorf("entry %d: %w", p.Seq, err))
 		}
 		p.Hashes = hashes
+		opened, err := OpenPrivate(ctx, tx, ring, []tenantq.FindAuditEntriesRow{{Seq: &row.Seq, ID: id, Entry: row.Entry, Private: row.Private}})
+		if err != nil {
+			return err
+		}
+		p.Private = opened[0]
 		return nil
 	})
 	if err != nil {

@@ -3,7 +3,7 @@
 // it has not checked.
 
 import { element, icon } from "./page.js";
-import { Broken, base64, begins, bytes, leafHash, openCheckpoint, parseKey, rootOf, same } from "./merkle.js";
+import { Broken, base64, begins, bytes, holdsPrivate, leafHash, openCheckpoint, parseKey, rootOf, same } from "./merkle.js";
 
 const part = document.getElementById("proof");
 const keptOf = (origin) => `biocore.audit.${origin}`; // where this browser keeps a log's key and a checkpoint
@@ -88,6 +88,20 @@ function draw(leaf, levels) {
   part.querySelector("[data-drawn]").hidden = false;
 }
 
+/** Holds what is private of an entry against the hashes that its text names. */
+async function heldApart(named, parts) {
+  const count = { kept: 0, erased: 0 };
+  for (const [i, { subject, hash }] of named.entries()) {
+    const part = parts[i];
+    const who = subject ? "of a person" : "of nobody in particular";
+    if (part?.state === "ERASED") count.erased++;
+    else if (part?.state === "KEPT" && await holdsPrivate(part.text, hash)) count.kept++;
+    else throw new Broken(`The part ${who} is not what the entry has the hash of.`);
+  }
+  if (parts.length !== named.length) throw new Broken("There are more parts than the entry names.");
+  return count;
+}
+
 /** Verifies, and adds a line for each step. given are the key and the checkpoint of the form; empty for none. */
 async function verify(steps, given) {
   const add = (...all) => steps.append(line(...all));
@@ -113,9 +127,9 @@ async function verify(steps, given) {
     if (trusted !== "" && trusted.trim() !== proof.verifierKey) throw new Broken("The server shows another key than the one that was kept.");
     return one;
   }, (one) => `${one.name}. ${given.key ? "The one that you gave." : mine ? `Kept in this browser since ${day.format(new Date(mine.at))}.` : "As this server sends it; you have kept none."}`);
+  let about;
   const leaf = await step("Leaf hash", async () => {
     const hash = await leafHash(proof.sequence, proof.entry);
-    let about;
     try {
       about = JSON.parse(proof.entry);
     } catch {
@@ -124,6 +138,12 @@ async function verify(steps, given) {
     if (about.id !== part.dataset.entry || about.tenantId !== part.dataset.tenant) throw new Broken("The text is of another entry than the one on this page.");
     return hash;
   }, (hash) => base64(hash));
+  if (about.private?.length) {
+    await step("What is kept apart", () => heldApart(about.private, proof.private ?? []), ({ kept, erased }) => [
+      kept && `Names, address and words, in ${kept === 1 ? "one part" : `${kept} parts`}: exactly what the entry has the hash of.`,
+      erased && `${erased === 1 ? "One part was" : `${erased} parts were`} erased with the person: the hash is left.`,
+    ].filter(Boolean).join(" "));
+  }
   const signed = await step("Signature of the checkpoint", () => openCheckpoint(proof.checkpoint.note, key),
     (c) => `${number.format(c.size)} entries, root ${base64(c.root)}. ${c.signed ? "Ed25519, by that key." : ""}`);
   if (!signed.signed) {

@@ -34,6 +34,11 @@ const node = (left, right) => sha256(Uint8Array.of(1), left, right);
 const half = (n) => Math.floor(n / 2);
 const odd = (n) => n % 2 === 1;
 
+/** Whether text is what an entry's private part has the hash of, base64url as the entry names it. */
+export async function holdsPrivate(text, hash) {
+  return base64(await sha256(utf8.encode(text))).replaceAll("+", "-").replaceAll("/", "_").replace("=", "") === hash;
+}
+
 /** The hash of entry number sequence with this exact text. */
 export function leafHash(sequence, entry) {
   return sha256(Uint8Array.of(0), utf8.encode(`${sequence}\n${entry}`));

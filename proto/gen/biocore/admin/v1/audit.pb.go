@@ -82,6 +82,63 @@ func (AuditEvent_Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// What has become of it.
+type AuditPrivatePart_State int32
+
+const (
+	// Not said; of a later release.
+	AuditPrivatePart_STATE_UNSPECIFIED AuditPrivatePart_State = 0
+	// It is here.
+	AuditPrivatePart_KEPT AuditPrivatePart_State = 1
+	// It was erased with the person.
+	AuditPrivatePart_ERASED AuditPrivatePart_State = 2
+	// It does not open, or is not what the entry has the hash of.
+	AuditPrivatePart_DAMAGED AuditPrivatePart_State = 3
+)
+
+// Enum value maps for AuditPrivatePart_State.
+var (
+	AuditPrivatePart_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "KEPT",
+		2: "ERASED",
+		3: "DAMAGED",
+	}
+	AuditPrivatePart_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"KEPT":              1,
+		"ERASED":            2,
+		"DAMAGED":           3,
+	}
+)
+
+func (x AuditPrivatePart_State) Enum() *AuditPrivatePart_State {
+	p := new(AuditPrivatePart_State)
+	*p = x
+	return p
+}
+
+func (x AuditPrivatePart_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditPrivatePart_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_audit_proto_enumTypes[1].Descriptor()
+}
+
+func (AuditPrivatePart_State) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_audit_proto_enumTypes[1]
+}
+
+func (x AuditPrivatePart_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditPrivatePart_State.Descriptor instead.
+func (AuditPrivatePart_State) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{6, 0}
+}
+
 // AuditEvent is an entry of the audit log.
 type AuditEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -536,7 +593,9 @@ type AuditProof struct {
 	// The checkpoint whose tree it is: the last one.
 	Checkpoint *AuditCheckpoint `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// The log's key, as AuditLog has it. Hold the proof against the one that you have kept, not against this.
-	VerifierKey   string `protobuf:"bytes,7,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	VerifierKey string `protobuf:"bytes,7,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// What is kept apart from the text because it tells of persons: one for each hash in its private, in that order.
+	Private       []*AuditPrivatePart `protobuf:"bytes,8,rep,name=private,proto3" json:"private,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -620,6 +679,77 @@ func (x *AuditProof) GetVerifierKey() string {
 	return ""
 }
 
+func (x *AuditProof) GetPrivate() []*AuditPrivatePart {
+	if x != nil {
+		return x.Private
+	}
+	return nil
+}
+
+// AuditPrivatePart is what an entry holds of one person, or of nobody in particular.
+type AuditPrivatePart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the person; empty for what is of nobody in particular.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// What has become of it.
+	State AuditPrivatePart_State `protobuf:"varint,2,opt,name=state,proto3,enum=biocore.admin.v1.AuditPrivatePart_State" json:"state,omitempty"`
+	// Its text, JSON, byte for byte: the entry has its SHA-256, base64url. Empty unless it is KEPT.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditPrivatePart) Reset() {
+	*x = AuditPrivatePart{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditPrivatePart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditPrivatePart) ProtoMessage() {}
+
+func (x *AuditPrivatePart) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditPrivatePart.ProtoReflect.Descriptor instead.
+func (*AuditPrivatePart) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AuditPrivatePart) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *AuditPrivatePart) GetState() AuditPrivatePart_State {
+	if x != nil {
+		return x.State
+	}
+	return AuditPrivatePart_STATE_UNSPECIFIED
+}
+
+func (x *AuditPrivatePart) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // GetAuditProofRequest names an entry.
 type GetAuditProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -631,7 +761,7 @@ type GetAuditProofRequest struct {
 
 func (x *GetAuditProofRequest) Reset() {
 	*x = GetAuditProofRequest{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +773,7 @@ func (x *GetAuditProofRequest) String() string {
 func (*GetAuditProofRequest) ProtoMessage() {}
 
 func (x *GetAuditProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +786,7 @@ func (x *GetAuditProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditProofRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditProofRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{6}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAuditProofRequest) GetAuditEventId() string {
@@ -675,7 +805,7 @@ type GetAuditLogRequest struct {
 
 func (x *GetAuditLogRequest) Reset() {
 	*x = GetAuditLogRequest{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +817,7 @@ func (x *GetAuditLogRequest) String() string {
 func (*GetAuditLogRequest) ProtoMessage() {}
 
 func (x *GetAuditLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +830,7 @@ func (x *GetAuditLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditLogRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditLogRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{8}
 }
 
 // ListAuditCheckpointsRequest asks for a page.
@@ -716,7 +846,7 @@ type ListAuditCheckpointsRequest struct {
 
 func (x *ListAuditCheckpointsRequest) Reset() {
 	*x = ListAuditCheckpointsRequest{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +858,7 @@ func (x *ListAuditCheckpointsRequest) String() string {
 func (*ListAuditCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListAuditCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +871,7 @@ func (x *ListAuditCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{8}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAuditCheckpointsRequest) GetPageSize() int32 {
@@ -771,7 +901,7 @@ type ListAuditCheckpointsResponse struct {
 
 func (x *ListAuditCheckpointsResponse) Reset() {
 	*x = ListAuditCheckpointsResponse{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +913,7 @@ func (x *ListAuditCheckpointsResponse) String() string {
 func (*ListAuditCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListAuditCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +926,7 @@ func (x *ListAuditCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAuditCheckpointsResponse) GetAuditCheckpoints() []*AuditCheckpoint {
@@ -826,7 +956,7 @@ type GetAuditConsistencyRequest struct {
 
 func (x *GetAuditConsistencyRequest) Reset() {
 	*x = GetAuditConsistencyRequest{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +968,7 @@ func (x *GetAuditConsistencyRequest) String() string {
 func (*GetAuditConsistencyRequest) ProtoMessage() {}
 
 func (x *GetAuditConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +981,7 @@ func (x *GetAuditConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetAuditConsistencyRequest) GetFrom() float64 {
@@ -885,7 +1015,7 @@ type AuditConsistency struct {
 
 func (x *AuditConsistency) Reset() {
 	*x = AuditConsistency{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1027,7 @@ func (x *AuditConsistency) String() string {
 func (*AuditConsistency) ProtoMessage() {}
 
 func (x *AuditConsistency) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1040,7 @@ func (x *AuditConsistency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditConsistency.ProtoReflect.Descriptor instead.
 func (*AuditConsistency) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AuditConsistency) GetFrom() float64 {
@@ -950,7 +1080,7 @@ type GetAuditAnchorRequest struct {
 
 func (x *GetAuditAnchorRequest) Reset() {
 	*x = GetAuditAnchorRequest{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1092,7 @@ func (x *GetAuditAnchorRequest) String() string {
 func (*GetAuditAnchorRequest) ProtoMessage() {}
 
 func (x *GetAuditAnchorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1105,7 @@ func (x *GetAuditAnchorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditAnchorRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditAnchorRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{12}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{13}
 }
 
 // AuditAnchor is a head of the log that is in object storage.
@@ -1015,7 +1145,7 @@ type AuditAnchor struct {
 
 func (x *AuditAnchor) Reset() {
 	*x = AuditAnchor{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1157,7 @@ func (x *AuditAnchor) String() string {
 func (*AuditAnchor) ProtoMessage() {}
 
 func (x *AuditAnchor) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1170,7 @@ func (x *AuditAnchor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditAnchor.ProtoReflect.Descriptor instead.
 func (*AuditAnchor) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{13}
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AuditAnchor) GetOrigin() string {
@@ -1156,7 +1286,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1298,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1348,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1360,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1453,7 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12A\n" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
-	"checkpoint\"\x98\x02\n" +
+	"checkpoint\"\xd6\x02\n" +
 	"\n" +
 	"AuditProof\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x01R\bsequence\x12=\n" +
@@ -1334,7 +1464,19 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x06 \x01(\v2!.biocore.admin.v1.AuditCheckpointR\n" +
 	"checkpoint\x12!\n" +
-	"\fverifier_key\x18\a \x01(\tR\vverifierKey\"E\n" +
+	"\fverifier_key\x18\a \x01(\tR\vverifierKey\x12<\n" +
+	"\aprivate\x18\b \x03(\v2\".biocore.admin.v1.AuditPrivatePartR\aprivate\"\xc8\x01\n" +
+	"\x10AuditPrivatePart\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12>\n" +
+	"\x05state\x18\x02 \x01(\x0e2(.biocore.admin.v1.AuditPrivatePart.StateR\x05state\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"A\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04KEPT\x10\x01\x12\n" +
+	"\n" +
+	"\x06ERASED\x10\x02\x12\v\n" +
+	"\aDAMAGED\x10\x03\"E\n" +
 	"\x14GetAuditProofRequest\x12-\n" +
 	"\x0eaudit_event_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\fauditEventId\"\x14\n" +
 	"\x12GetAuditLogRequest\"o\n" +
@@ -1397,66 +1539,70 @@ func file_biocore_admin_v1_audit_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_audit_proto_rawDescData
 }
 
-var file_biocore_admin_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_biocore_admin_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(AuditEvent_Outcome)(0),              // 0: biocore.admin.v1.AuditEvent.Outcome
-	(*AuditEvent)(nil),                   // 1: biocore.admin.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),       // 2: biocore.admin.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),      // 3: biocore.admin.v1.ListAuditEventsResponse
-	(*AuditCheckpoint)(nil),              // 4: biocore.admin.v1.AuditCheckpoint
-	(*AuditLog)(nil),                     // 5: biocore.admin.v1.AuditLog
-	(*AuditProof)(nil),                   // 6: biocore.admin.v1.AuditProof
-	(*GetAuditProofRequest)(nil),         // 7: biocore.admin.v1.GetAuditProofRequest
-	(*GetAuditLogRequest)(nil),           // 8: biocore.admin.v1.GetAuditLogRequest
-	(*ListAuditCheckpointsRequest)(nil),  // 9: biocore.admin.v1.ListAuditCheckpointsRequest
-	(*ListAuditCheckpointsResponse)(nil), // 10: biocore.admin.v1.ListAuditCheckpointsResponse
-	(*GetAuditConsistencyRequest)(nil),   // 11: biocore.admin.v1.GetAuditConsistencyRequest
-	(*AuditConsistency)(nil),             // 12: biocore.admin.v1.AuditConsistency
-	(*GetAuditAnchorRequest)(nil),        // 13: biocore.admin.v1.GetAuditAnchorRequest
-	(*AuditAnchor)(nil),                  // 14: biocore.admin.v1.AuditAnchor
-	(*AuditEvent_Actor)(nil),             // 15: biocore.admin.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),            // 16: biocore.admin.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),        // 17: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),              // 18: google.protobuf.Struct
+	(AuditPrivatePart_State)(0),          // 1: biocore.admin.v1.AuditPrivatePart.State
+	(*AuditEvent)(nil),                   // 2: biocore.admin.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),       // 3: biocore.admin.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),      // 4: biocore.admin.v1.ListAuditEventsResponse
+	(*AuditCheckpoint)(nil),              // 5: biocore.admin.v1.AuditCheckpoint
+	(*AuditLog)(nil),                     // 6: biocore.admin.v1.AuditLog
+	(*AuditProof)(nil),                   // 7: biocore.admin.v1.AuditProof
+	(*AuditPrivatePart)(nil),             // 8: biocore.admin.v1.AuditPrivatePart
+	(*GetAuditProofRequest)(nil),         // 9: biocore.admin.v1.GetAuditProofRequest
+	(*GetAuditLogRequest)(nil),           // 10: biocore.admin.v1.GetAuditLogRequest
+	(*ListAuditCheckpointsRequest)(nil),  // 11: biocore.admin.v1.ListAuditCheckpointsRequest
+	(*ListAuditCheckpointsResponse)(nil), // 12: biocore.admin.v1.ListAuditCheckpointsResponse
+	(*GetAuditConsistencyRequest)(nil),   // 13: biocore.admin.v1.GetAuditConsistencyRequest
+	(*AuditConsistency)(nil),             // 14: biocore.admin.v1.AuditConsistency
+	(*GetAuditAnchorRequest)(nil),        // 15: biocore.admin.v1.GetAuditAnchorRequest
+	(*AuditAnchor)(nil),                  // 16: biocore.admin.v1.AuditAnchor
+	(*AuditEvent_Actor)(nil),             // 17: biocore.admin.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),            // 18: biocore.admin.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 20: google.protobuf.Struct
 }
 var file_biocore_admin_v1_audit_proto_depIdxs = []int32{
-	17, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
+	19, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: biocore.admin.v1.AuditEvent.outcome:type_name -> biocore.admin.v1.AuditEvent.Outcome
-	15, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
-	15, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
-	16, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
-	18, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
-	18, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
-	18, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
-	1,  // 8: biocore.admin.v1.ListAuditEventsResponse.audit_events:type_name -> biocore.admin.v1.AuditEvent
-	17, // 9: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
-	4,  // 10: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	17, // 11: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
-	4,  // 12: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	4,  // 13: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
-	4,  // 14: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	17, // 15: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
-	4,  // 16: biocore.admin.v1.AuditAnchor.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	17, // 17: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
-	17, // 18: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
-	2,  // 19: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
-	7,  // 20: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
-	8,  // 21: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
-	9,  // 22: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
-	11, // 23: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
-	13, // 24: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
-	3,  // 25: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
-	6,  // 26: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
-	5,  // 27: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
-	10, // 28: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
-	12, // 29: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
-	14, // 30: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
-	25, // [25:31] is the sub-list for method output_type
-	19, // [19:25] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	17, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
+	17, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
+	18, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
+	20, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
+	20, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
+	20, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
+	2,  // 8: biocore.admin.v1.ListAuditEventsResponse.audit_events:type_name -> biocore.admin.v1.AuditEvent
+	19, // 9: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
+	5,  // 10: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	19, // 11: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
+	5,  // 12: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	8,  // 13: biocore.admin.v1.AuditProof.private:type_name -> biocore.admin.v1.AuditPrivatePart
+	1,  // 14: biocore.admin.v1.AuditPrivatePart.state:type_name -> biocore.admin.v1.AuditPrivatePart.State
+	5,  // 15: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
+	5,  // 16: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	19, // 17: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
+	5,  // 18: biocore.admin.v1.AuditAnchor.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	19, // 19: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
+	19, // 20: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
+	3,  // 21: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
+	9,  // 22: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
+	10, // 23: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
+	11, // 24: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
+	13, // 25: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
+	15, // 26: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
+	4,  // 27: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
+	7,  // 28: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
+	6,  // 29: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
+	12, // 30: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
+	14, // 31: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
+	16, // 32: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
+	27, // [27:33] is the sub-list for method output_type
+	21, // [21:27] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_audit_proto_init() }
@@ -1465,14 +1611,14 @@ func file_biocore_admin_v1_audit_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_audit_proto_msgTypes[0].OneofWrappers = []any{}
-	file_biocore_admin_v1_audit_proto_msgTypes[13].OneofWrappers = []any{}
+	file_biocore_admin_v1_audit_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_audit_proto_rawDesc), len(file_biocore_admin_v1_audit_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   16,
+			NumEnums:      2,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
