@@ -63,6 +63,7 @@ func (d *dev) stores(ctx context.Context) (Config, error) {
 	}
 	objects, err := filepath.Abs(d.path(objectsFolder))
 	cfg.ObjectStorageURL = (&url.URL{Scheme: "file", Path: objects}).String()
+	cfg.AuditLockDays = 0 // a folder locks nothing
 	return cfg, err
 }
 

@@ -3,10 +3,13 @@ package siem_test
 import (
 	"encoding/base64"
 	"errors"
+	"io"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -41,7 +44,7 @@ type works struct {
 	other scope.Scope
 }
 
-func newWorks(t *testing.T) *works {
+func newWorks(t testing.TB) *works {
 	t.Helper()
 	w := &works{store: dbtest.Fresh(t), net: fetchtest.New(t)}
 	w.acme, w.other = w.store.Tenant(t), w.store.Tenant(t)
@@ -202,6 +205,37 @@ func checkArrivals(t *testing.T, seen []int64, first, last int64) {
 	}
 	if next != last+1 {
 		t.Errorf("arrived up to %d, want %d", next-1, last)
+	}
+}
+
+// BenchmarkDeliver is one stream that catches up with a log, in batches of 500, over TLS to a sink that only reads: an operation is
+// an entry, from its row to the cursor behind it.
+func BenchmarkDeliver(b *testing.B) {
+	for _, format := range siem.Formats() {
+		b.Run(string(format), func(b *testing.B) {
+			w := newWorks(b)
+			var bytes atomic.Int64
+			w.net.Page("siem.example", "/in", func(_ http.ResponseWriter, r *http.Request) {
+				n, _ := io.Copy(io.Discard, r.Body)
+				bytes.Add(n)
+			})
+			req := w.https("all")
+			req.Format = format
+			s := w.create(b, req)
+			for left := b.N; left > 0; left -= 1000 {
+				w.log(b, min(left, 1000))
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for w.get(b, s.ID).Behind > 0 {
+				if err := w.Deliver(b.Context(), w.acme, s.ID); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+			b.ReportMetric(float64(bytes.Load())/float64(b.N), "wire-B/op")
+		})
 	}
 }
 

@@ -85,6 +85,22 @@ func TestAtLeastOnce(t *testing.T) {
 	}
 }
 
+// What was removed from the log before a stream came to it is told as missed, and the stream goes on behind it.
+func TestArchivedBeforeItWasSent(t *testing.T) {
+	w := newWorks(t)
+	r, req := newReceiver(t, w, siem.HTTPS)
+	s := w.create(t, req)
+	w.log(t, 9)
+	if _, err := w.store.Superuser(t).Exec(t.Context(), "DELETE FROM audit_entries WHERE tenant_id = $1 AND seq >= $2 AND seq < $2 + 4", w.acme.Tenant(), s.NextSeq); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(t, s.ID)
+	checkArrivals(t, r.got(), s.NextSeq+4, w.size(t)-1)
+	if got := w.get(t, s.ID); got.Missed != 4 || got.Sent != int64(len(r.got())) || got.NextSeq != w.size(t) {
+		t.Errorf("missed %d, sent %d, next %d", got.Missed, got.Sent, got.NextSeq)
+	}
+}
+
 // turn is one delivery, which may be killed or refused.
 func (w *works) turn(t *testing.T, s siem.Sink) {
 	t.Helper()
