@@ -122,7 +122,9 @@ func (s *Sequencer) keysOf(ctx context.Context, tenant uuid.UUID, persons map[pe
 	if errors.Is(err, keys.ErrNoKeys) && tenant != scope.PlatformTenant { // which gets its keys when a server first starts
 		return subject.NewKeys(nil, nil), nil
 	} else if err != nil {
-		s.away[tenant] = time.Now().Add(awayFor)
+		if ctx.Err() == nil { // else it is this server that stops
+			s.away[tenant] = time.Now().Add(awayFor)
+		}
 		return nil, fmt.Errorf("keys of %s: %w", tenant, err)
 	}
 	own := map[uuid.UUID][]byte{}
