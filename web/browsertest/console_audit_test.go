@@ -91,7 +91,7 @@ func TestConsoleAudit(t *testing.T) {
 	})()`)
 	ana.Click("#proof [data-verify]")
 	ana.See("#proof [data-verdict]", "does not verify")
-	ana.See("#proof .steps .fail", "The part of nobody in particular is not what the entry has the hash of")
+	ana.See("#proof .steps .fail", "The part of a person is not what the entry has the hash of")
 	browsertest.Eval[bool](ana.Visitor, `(window.lie = () => ({ private: [] }), true)`)
 	ana.Click("#proof [data-verify]")
 	ana.See("#proof .steps .fail", "is not what the entry has the hash of")
