@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -200,7 +202,7 @@ func runAuditVerify(_ context.Context, env *environment, args []string) error {
 	key := fs.String("key", "", "the log's `verifier key`, kept from before (biocore audit checkpoint --key), or @FILE that holds it")
 	anchored := fs.String("anchor", "", "`file` that biocore audit anchor, or the API, has answered: the log must be as it was then")
 	anchorKey := fs.String("anchor-key", "", "`verifier key` of the log of heads, kept from before (biocore audit anchor --key), or @FILE that holds it")
-	if err := parse(fs, args, 1); err != nil {
+	if err := parse(fs, args, -1); err != nil {
 		return err
 	}
 	if err := fromFile(env, key); err != nil {
@@ -219,16 +221,12 @@ func runAuditVerify(_ context.Context, env *environment, args []string) error {
 	} else if *anchorKey != "" {
 		return misuse(env, "audit verify", "--anchor-key goes with --anchor")
 	}
-	in := env.in
-	if name := fs.Arg(0); name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("read the bundle: %w", err)
-		}
-		defer func() { _ = file.Close() }() // read only
-		in = file
+	files, end, err := openBundles(env, fs.Args())
+	if err != nil {
+		return err
 	}
-	report, err := bundle.Verify(in, *key, heads...)
+	defer end()
+	report, err := bundle.VerifyAll(files, *key, heads...)
 	if err != nil {
 		return err
 	}
@@ -239,6 +237,44 @@ func runAuditVerify(_ context.Context, env *environment, args []string) error {
 		return errAudit
 	}
 	return nil
+}
+
+// openBundles opens files, in the order of the log whatever they are called; - alone is what comes in.
+func openBundles(env *environment, names []string) (files []io.Reader, end func(), err error) {
+	if len(names) == 1 && names[0] == "-" {
+		return []io.Reader{env.in}, func() {}, nil
+	}
+	type opened struct {
+		*os.File
+		from int64
+	}
+	var all []opened
+	end = func() {
+		for _, f := range all {
+			_ = f.Close() // read only
+		}
+	}
+	for _, name := range names {
+		file, err := os.Open(name)
+		if err != nil {
+			end()
+			return nil, nil, fmt.Errorf("read the bundle: %w", err)
+		}
+		one := opened{File: file}
+		if len(names) > 1 {
+			one.from, err = bundle.From(file)
+		}
+		all = append(all, one)
+		if err != nil {
+			end()
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	slices.SortFunc(all, func(a, b opened) int { return cmp.Compare(a.from, b.from) })
+	for _, f := range all {
+		files = append(files, f.File)
+	}
+	return files, end, nil
 }
 
 func printAuditReport(w io.Writer, r *bundle.Report, keyGiven, asJSON bool) error {

@@ -56,7 +56,9 @@ func commands() []command {
 		{"audit checkpoint", "", "print the signed checkpoint of a tenant's audit log, or the key that checks it", "biocore audit checkpoint --tenant acme --key > acme.vkey", runAuditCheckpoint},
 		{"audit export", "", "print a tenant's audit log as a bundle that can be verified", "biocore audit export --tenant acme --from 0 > audit.jsonl", runAuditExport},
 		{"audit anchor", "", "print the last head of a tenant's audit log that is in object storage, with the proof that it is there", "biocore audit anchor --tenant acme > anchor.json", runAuditAnchor},
-		{"audit verify", "FILE", "verify a bundle of an audit log by itself, without a network", "biocore audit verify audit.jsonl --key @acme.vkey", runAuditVerify},
+		{"audit archives list", "", "list the pieces of a tenant's audit log that are in object storage", "biocore audit archives list --tenant acme", runAuditArchivesList},
+		{"audit archives get", "FROM", "print the archive that begins at an entry of a tenant's audit log, as a bundle", "biocore audit archives get --tenant acme 0 > audit-0.jsonl", runAuditArchivesGet},
+		{"audit verify", "FILE...", "verify bundles of an audit log by themselves, without a network: archives, and an export of the rest", "biocore audit verify audit.jsonl --key @acme.vkey", runAuditVerify},
 		{"logstream create", "", "send a tenant's audit log to where it is watched, as it grows", "biocore logstream create --tenant acme --name SOC --kind splunk-hec --format ocsf --address https://splunk.acme.example:8088 --credential token.txt", runLogStreamCreate},
 		{"logstream list", "", "list a tenant's log streams, and how far each is", "biocore logstream list --tenant acme", runLogStreamList},
 		{"logstream show", "ID", "tell how a log stream is, and its last error", "biocore logstream show --tenant acme 0193a7d2-5b1e-7000-8000-000000000000", runLogStreamShow},
@@ -246,7 +248,7 @@ func flags(env *environment, name string, asJSON *bool) *flag.FlagSet {
 // hyphenID is an id that begins with a hyphen: of a key, of a passkey.
 var hyphenID = regexp.MustCompile(`^-[A-Za-z0-9_-]{20,}$`)
 
-// parse reads args and wants exactly positional arguments after the flags.
+// parse reads args and wants exactly positional arguments after the flags; below 0, so many or more.
 func parse(fs *flag.FlagSet, args []string, positional int) error {
 	// Flags may stand behind positional arguments: `tenant create acme --name Acme`. Of ids in
 	// base64url one in 64 begins with a hyphen, and is no flag.
@@ -276,8 +278,8 @@ func parse(fs *flag.FlagSet, args []string, positional int) error {
 			rest, args = append(rest, args[i]), args[i+1:]
 		}
 	}
-	if len(rest) != positional {
-		fmt.Fprintf(fs.Output(), "biocore %s: want %d argument(s) beside the flags, have %d\n\n", fs.Name(), positional, len(rest))
+	if len(rest) != positional && (positional >= 0 || len(rest) < -positional) {
+		fmt.Fprintf(fs.Output(), "biocore %s: want %d argument(s) beside the flags, have %d\n\n", fs.Name(), max(positional, -positional), len(rest))
 		fs.Usage()
 		return errUsage
 	}

@@ -97,6 +97,7 @@ func (r *Report) Valid() bool { return len(r.Findings) == 0 }
 var (
 	ErrFormat = errors.New("this is no bundle of an audit log")
 	ErrKey    = errors.New("the bundle is not of the log that the key is of")
+	ErrOrder  = errors.New("the bundles do not follow one another")
 )
 
 const (
@@ -109,35 +110,74 @@ const (
 // must be one that the log had: it is found of any that the bundle contradicts or does not reach. ErrFormat, ErrKey,
 // and what reading fails with.
 func Verify(r io.Reader, key string, heads ...merkle.Checkpoint) (*Report, error) {
+	return VerifyAll([]io.Reader{r}, key, heads...)
+}
+
+// VerifyAll is Verify of a piece of the log that lies in several bundles, in its order: archives, and an export of the
+// rest. Each begins where the one before ends, or ErrOrder. The Report's Header is of all of them together.
+func VerifyAll(files []io.Reader, key string, heads ...merkle.Checkpoint) (*Report, error) {
+	c := &check{Report: Report{Findings: []Finding{}}}
+	for i, r := range files {
+		if i > 0 {
+			c.close()
+		}
+		if whole, err := c.file(r, i == 0, key, heads); err != nil {
+			return nil, err
+		} else if !whole {
+			return &c.Report, nil
+		}
+	}
+	c.end()
+	return &c.Report, nil
+}
+
+// file reads one bundle, and reports whether it was read to its end.
+func (c *check) file(r io.Reader, first bool, key string, heads []merkle.Checkpoint) (whole bool, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	if !lines.Scan() {
-		return nil, errors.Join(ErrFormat, lines.Err())
+		return false, errors.Join(ErrFormat, lines.Err())
 	}
-	c := &check{Report: Report{Findings: []Finding{}}}
-	if err := c.begin(lines.Bytes(), key); err != nil {
-		return nil, err
-	}
-	for _, h := range heads {
-		if h.Origin != c.Header.Origin {
-			return nil, fmt.Errorf("%w: the head is of %s, the bundle of %s", ErrKey, h.Origin, c.Header.Origin)
+	if first {
+		if err := c.begin(lines.Bytes(), key); err != nil {
+			return false, err
 		}
+		for _, h := range heads {
+			if h.Origin != c.Header.Origin {
+				return false, fmt.Errorf("%w: the head is of %s, the bundle of %s", ErrKey, h.Origin, c.Header.Origin)
+			}
+		}
+		c.heads = slices.Clone(heads)
+	} else if err := c.follow(lines.Bytes(), key); err != nil {
+		return false, err
 	}
-	c.heads = slices.Clone(heads)
 	c.compare()
 	for lines.Scan() && len(c.Findings) < maxFindings {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
 		if !c.read(lines.Bytes()) {
-			return &c.Report, nil
+			return false, nil
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read bundle: %w", err)
+		return false, fmt.Errorf("read bundle: %w", err)
 	}
-	c.end()
-	return &c.Report, nil
+	return true, nil
+}
+
+// From reads at which entry a bundle begins, and goes back to its beginning. ErrFormat.
+func From(r io.ReadSeeker) (int64, error) {
+	var h struct {
+		From *int64 `json:"from"`
+	}
+	if err := json.NewDecoder(r).Decode(&h); err != nil || h.From == nil {
+		return 0, ErrFormat
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return 0, fmt.Errorf("read bundle: %w", err)
+	}
+	return *h.From, nil
 }
 
 // check is a verification under way.
@@ -187,6 +227,29 @@ func (c *check) begin(text []byte, key string) error {
 	if !sorted || len(c.marks) == 0 || c.marks[0].Size <= h.From || c.marks[len(c.marks)-1].Size != h.To {
 		return fmt.Errorf("%w: its checkpoints are not over what it holds", ErrFormat)
 	}
+	return nil
+}
+
+// follow takes the header of the bundle that goes on where the last one has ended.
+func (c *check) follow(text []byte, key string) error {
+	if key == "" {
+		key = c.Header.VerifierKey
+	}
+	var next check
+	if err := next.begin(text, key); err != nil {
+		return err
+	}
+	is, was := &next.Header, &c.Header
+	switch {
+	case is.Format != was.Format || is.TenantID != was.TenantID:
+		return fmt.Errorf("%w: they are of different logs", ErrOrder)
+	case is.From != was.To:
+		return fmt.Errorf("%w: one ends before entry %d, the next begins at entry %d", ErrOrder, was.To, is.From)
+	case !c.lost && c.edge.Root() != next.edge.Root():
+		c.find(0, is.From-1, "something of these is not what it was when the bundle was made that goes on after them")
+	}
+	was.To, was.Checkpoints = is.To, append(was.Checkpoints, is.Checkpoints...)
+	c.edge, c.marks, c.next, c.since, c.lost = next.edge, next.marks, is.From, is.From, false
 	return nil
 }
 
@@ -280,11 +343,16 @@ func holds(l *Line) bool {
 	return true
 }
 
-func (c *check) end() {
+// close ends a bundle.
+func (c *check) close() {
 	if c.next < c.Header.To && len(c.Findings) < maxFindings {
 		c.find(c.next, c.Header.To-1, "missing")
 		c.lost = true
 	}
+}
+
+func (c *check) end() {
+	c.close()
 	for _, h := range c.heads {
 		switch {
 		case h.Size > c.Header.To:

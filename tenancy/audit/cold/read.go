@@ -62,6 +62,17 @@ func (s *Service) List(ctx context.Context, sc scope.Scope, before int64, limit 
 	return out, err
 }
 
+// Addresses are where an archive's objects are, for people, in their order.
+func (s *Service) Addresses(sc scope.Scope, a *Archive) []string {
+	out := make([]string, len(a.Objects))
+	for i, id := range a.Objects {
+		if s.o.Objects != nil {
+			out[i] = s.o.Objects.Address(sc, Kind, id)
+		}
+	}
+	return out
+}
+
 // Read writes the bundle of the archive that begins at an entry, after it was read once and found to be what was
 // stored. That it was read is an entry of the log. ErrNotFound, ErrDamaged, blob.ErrUnavailable, and what w fails with.
 func (s *Service) Read(ctx context.Context, sc scope.Scope, from int64, w io.Writer) error {
