@@ -36,13 +36,14 @@ type Table struct {
 	Name    string
 	Key     []string // what its rows are ordered and told apart by within the tenant; none: it has one row at most
 	Columns []string
-	Where   string // a condition without parameters that rows must meet; empty: all
+	Where   string // a condition that rows must meet, in which $1, $2 … are Args; empty: all
+	Args    []any
 }
 
 // Page returns up to limit rows of t behind the row with the key after (nil: from the
 // first), each with the values of the columns and then those of the key, as pgx reads them.
 func (tx *TenantTx) Page(ctx context.Context, t Table, after []any, limit int) ([][]any, error) {
-	rows, err := tx.tx.Query(ctx, t.page(after != nil), append(slices.Clip(after), limit)...)
+	rows, err := tx.tx.Query(ctx, t.page(after != nil), append(slices.Concat(t.Args, after), limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.Name, err)
 	}
@@ -59,7 +60,7 @@ func (t Table) page(follows bool) string {
 	if t.Where != "" {
 		conditions = append(conditions, t.Where)
 	}
-	n := 0
+	n := len(t.Args)
 	if follows {
 		parameters := make([]string, len(t.Key))
 		for i := range t.Key {

@@ -3,6 +3,8 @@ package archive
 import (
 	"context"
 	"crypto/sha256"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,7 +42,7 @@ func Listed() []ListedColumn {
 		for _, c := range t.list() {
 			all = append(all, ListedColumn{t.name, c.name, ""})
 		}
-		for _, c := range t.reading().Columns[len(t.list()):] {
+		for _, c := range t.reading(uuid.Nil).Columns[len(t.list()):] {
 			all = append(all, ListedColumn{t.name, c, "opened"})
 		}
 		for name, reason := range t.left {
@@ -58,3 +60,21 @@ func FileOf(name string) string { return (&table{name: name}).file() }
 
 // PartID names a part's object.
 func PartID(export uuid.UUID, attempt, number int) uuid.UUID { return partID(export, attempt, number) }
+
+// PersonTable says whether rows of a table are in a person's archive, and why not.
+func PersonTable(name string) (is bool, reason string) {
+	for i := range tables {
+		if tables[i].name == name {
+			is = tables[i].person != ""
+		}
+	}
+	return is, notOfPerson[name]
+}
+
+// OtherPlace is what is said of a place outside of the database.
+func OtherPlace(path string) string { return otherPlaces[path] }
+
+// PersonReasons names what has a reason.
+func PersonReasons() []string {
+	return slices.Concat(slices.Collect(maps.Keys(notOfPerson)), slices.Collect(maps.Keys(otherPlaces)))
+}

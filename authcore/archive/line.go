@@ -249,6 +249,10 @@ func openAudit(ctx context.Context, w *writing, tx *db.TenantTx, columns int, pa
 			if j > 0 {
 				out = append(out, ',')
 			}
+			if w.person != uuid.Nil && p.Subject != uuid.Nil && p.Subject != w.person {
+				out = append(out, "null"...) // of whoever else had to do with it
+				continue
+			}
 			switch p.State {
 			case trail.PrivateKept:
 				if out, err = appendText(out, p.Text); err != nil {

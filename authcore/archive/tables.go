@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 )
 
@@ -21,7 +23,9 @@ type table struct {
 	// with are columns that are read and do not leave as they are: open makes members of them.
 	with  string
 	where string // a condition of SQL; empty: all rows
-	rows  int    // of a page; 0: pageRows
+	// person is a condition of SQL that rows about the user $1 meet; empty: none is, and notOfPerson may say why.
+	person string
+	rows   int // of a page; 0: pageRows
 
 	open opener
 
@@ -34,6 +38,8 @@ const (
 	isMark    = "how far our jobs are"
 	opensMore = "it opens what is sealed, and is of no use without our keys"
 )
+
+const ofUser = "user_id = $1" // table.person
 
 // tables is the one list of what leaves, in the order of the archive: what others refer to
 // comes first, so that it can be read in from top to bottom.
@@ -83,44 +89,44 @@ var tables = []table{
 		columns: "id aaguid disposition automatic reports mds_number reason created_by created_at credentials finished_at",
 	},
 	{
-		name: "users", key: "id", columns: "id handle state created_at updated_at version", with: "profile_sealed", open: openProfiles,
+		name: "users", person: "id = $1", key: "id", columns: "id handle state created_at updated_at version", with: "profile_sealed", open: openProfiles,
 		left: map[string]string{"external_index": isIndex, "terms": isIndex, "profile_version": isMark},
 	},
 	{
-		name: "contacts", key: "user_id, kind", columns: "user_id kind created_at updated_at", open: openContacts,
+		name: "contacts", person: ofUser, key: "user_id, kind", columns: "user_id kind created_at updated_at", open: openContacts,
 		left: map[string]string{"sealed": "its value is here, opened", "match_index": isIndex, "key_version": isMark},
 	},
 	{
-		name: "user_facts", key: "user_id", columns: "user_id passkeys last_sign_in_at",
+		name: "user_facts", person: ofUser, key: "user_id", columns: "user_id passkeys last_sign_in_at",
 		left: map[string]string{"state": "with the user", "created_at": "with the user", "bare": isIndex},
 	},
 	{
-		name: "credentials", key: "id",
+		name: "credentials", person: ofUser, key: "id",
 		columns: "id user_id state user_blocked sign_count backed_up backup_eligible last_used_at public_key algorithm aaguid attestation_format attestation_type " +
 			"transports attachment discoverable nickname registered_via created_at updated_at revoked_at version trust certification registered_aal lowered " +
 			"vouched_at vouched_by disposition extensions!json evidence_id rp_id",
 	},
 	{
-		name: "evidence", key: "id",
+		name: "evidence", person: ofUser, key: "id",
 		columns: "id ceremony_id at outcome reason user_id credential_id aaguid format trust mds_number policy_version sha256 size retention_days expires_at",
 		with:    "record_key body", where: "record_key IS NOT NULL AND expires_at > now()", rows: 16, open: openEvidence,
 		left: map[string]string{"key_version": isMark, "stored_at": isMark, "due_at": isMark},
 	},
 	{
-		name: "recovery_codes", key: "user_id, hash", columns: "user_id created_at used_at",
+		name: "recovery_codes", person: ofUser, key: "user_id, hash", columns: "user_id created_at used_at",
 		left: map[string]string{"hash": "a secret: your users have the codes, and nobody else should try them"},
 	},
 	{
-		name: "recoveries", key: "id",
+		name: "recoveries", person: ofUser, key: "id",
 		columns: "id user_id kind state rp_id reason requested_by created_at expires_at decided_by decided_at completed_at credential_id",
 	},
 	{
-		name: "sessions", key: "id",
+		name: "sessions", person: ofUser, key: "id",
 		columns: "id user_id credential_id aal user_verified address!address user_agent created_at last_used_at expires_at revoked_at revoke_reason",
 		left:    map[string]string{"refresh_generation": "which of the refresh tokens is good: a token's, and secret"},
 	},
 	{
-		name: "ceremonies", key: "at, id",
+		name: "ceremonies", person: ofUser, key: "at, id",
 		columns: "at id kind outcome reason user_id credential_id policy_version facts!json latency_us trace_id request_id browser api_key_id repeats",
 	},
 	{
@@ -140,14 +146,14 @@ var tables = []table{
 	{name: "stats_faults", key: "at", columns: "at faults"},
 	{name: "stats_gauges", key: "at", columns: "at users enrolled several active_hour active_day active_week active_month"},
 	{name: "quotas", key: "kind", columns: "kind most hard updated_by updated_at"},
-	{name: "active_users", key: "month, user_id", columns: "month!day user_id"},
+	{name: "active_users", person: ofUser, key: "month, user_id", columns: "month!day user_id"},
 	{name: "usage_days", key: "day", columns: "day!day ceremonies sign_ins monthly_active_users written_bytes stored_bytes measured_at"},
 	{name: "usage_alerts", key: "month, kind, percent, most", columns: "month!day kind percent used most at"},
 	{
-		name: "audit_entries", key: "seq", columns: "seq id entry!json sequenced_at at action target leaf support_grant_id", with: "private",
+		name: "audit_entries", person: "strpos(entry, $1::uuid::text) > 0", key: "seq", columns: "seq id entry!json sequenced_at at action target leaf support_grant_id", with: "private",
 		open: openAudit,
 	},
-	{name: "audit_inbox", key: "id", columns: "id entry!json at action target support_grant_id", with: "private", open: openAudit},
+	{name: "audit_inbox", person: "strpos(entry, $1::uuid::text) > 0", key: "id", columns: "id entry!json at action target support_grant_id", with: "private", open: openAudit},
 	{name: "audit_checkpoints", key: "size", columns: "size signed_at checkpoint"},
 	{name: "audit_archives", key: "from_seq", columns: "from_seq to_seq first_at last_at objects versions bytes sha256 archived_at locked_until problem"},
 	{
@@ -164,7 +170,7 @@ var tables = []table{
 		},
 	},
 	{name: "siem_rejects", key: "sink_id, seq", columns: "sink_id seq at reason"},
-	{name: "event_outbox", key: "at, id", columns: "at id type payload!json"},
+	{name: "event_outbox", person: "strpos(payload, $1::uuid::text) > 0", key: "at, id", columns: "at id type payload!json"},
 	{
 		name: "exports", key: "id", columns: "id state reason asked_by asked_name created_at started_at ended_at expires_at attempt rows_done size sha256 failure",
 		left: map[string]string{
@@ -253,9 +259,15 @@ func camel(name string) string {
 	return strings.Join(parts, "")
 }
 
-// reading is how the table is read: what leaves, then what is opened.
-func (t *table) reading() db.Table {
+// reading is how the table is read: what leaves, then what is opened; of one person, or, with Nil, of all.
+func (t *table) reading(person uuid.UUID) db.Table {
 	r := db.Table{Name: t.name, Where: t.where}
+	if person != uuid.Nil {
+		if r.Args = []any{person}; r.Where != "" {
+			r.Where += " AND "
+		}
+		r.Where += t.person
+	}
 	for _, c := range t.list() {
 		if c.form == jsonB {
 			c.name += "::text"

@@ -19,8 +19,11 @@ import (
 	"github.com/biocore-id/biocore/tenancy/keys"
 )
 
-// Format is what an archive is: a change of it is another.
-const Format = "biocore-export/1"
+// What an archive is of: a change of its form is another format.
+const (
+	Format       = "biocore-export/1"      // a tenant
+	FormatOfUser = "biocore-user-export/1" // one user of it
+)
 
 const (
 	manifestName  = "manifest.json"
@@ -33,13 +36,14 @@ const (
 // Manifest says what an archive holds, and what not. It is manifest.json, the last file but
 // the signature.
 type Manifest struct {
-	Format   string    `json:"format"`
-	ExportID uuid.UUID `json:"exportId"`
-	TenantID uuid.UUID `json:"tenantId"`
-	Slug     string    `json:"slug"`
-	At       time.Time `json:"at"` // when the snapshot was taken: everything is as it was then
-	Files    []File    `json:"files"`
-	LeftOut  []LeftOut `json:"leftOut"`
+	Format   string     `json:"format"`
+	ExportID uuid.UUID  `json:"exportId"`
+	TenantID uuid.UUID  `json:"tenantId"`
+	Slug     string     `json:"slug"`
+	UserID   *uuid.UUID `json:"userId,omitempty"` // with FormatOfUser: whose data it is
+	At       time.Time  `json:"at"`               // when the snapshot was taken: everything is as it was then
+	Files    []File     `json:"files"`
+	LeftOut  []LeftOut  `json:"leftOut"`
 }
 
 // File is one file of the archive: the rows of a table, a line each.
@@ -116,8 +120,10 @@ func Verify(r io.ReaderAt, size int64, jwks []byte) (*Report, error) {
 	if err := d.Decode(&report.Manifest); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrArchive, manifestName, err)
 	}
-	if report.Manifest.Format != Format {
-		return nil, fmt.Errorf("%w: its format is %q, and this release reads %q", ErrArchive, report.Manifest.Format, Format)
+	if m := &report.Manifest; m.Format != Format && m.Format != FormatOfUser {
+		return nil, fmt.Errorf("%w: its format is %q, and this release reads %q and %q", ErrArchive, m.Format, Format, FormatOfUser)
+	} else if (m.Format == FormatOfUser) != (m.UserID != nil) {
+		report.find(manifestName, "its format is %q, which does not fit its userId", m.Format)
 	}
 	report.signature(byName[signatureName], text, jwks)
 	known := map[string]bool{manifestName: true, signatureName: true}

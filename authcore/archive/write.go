@@ -13,25 +13,36 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// writing is one attempt: a snapshot on its way into a zip.
+// writing is a snapshot on its way into a zip.
 type writing struct {
 	service *Service
 	scope   scope.Scope
 	ring    *keys.Ring
-	export  tenantq.Export
-	attempt int
+	at      time.Time // of the files
+	person  uuid.UUID // whose data alone is written; Nil: everything of the tenant
 
-	out   *partWriter
 	zip   *zip.Writer
 	files []File
 	rows  int64
 	noted time.Time
+	keep  func(context.Context) error // says how far it is, and keeps the lease of an attempt
+}
+
+// attempting is one attempt at the archive of an export.
+type attempting struct {
+	writing
+
+	export  tenantq.Export
+	attempt int
+	out     *partWriter
 }
 
 // write makes an attempt at the archive of a claimed export: all of it, or an error. attempt
@@ -50,13 +61,16 @@ func (s *Service) write(ctx context.Context, sc scope.Scope, row *tenantq.Export
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.longest)
 	defer cancel()
-	w := &writing{service: s, scope: sc, ring: ring, export: *row, attempt: *attempt, noted: s.store.Now()}
+	w := &attempting{writing: writing{service: s, scope: sc, ring: ring, at: row.CreatedAt, noted: s.store.Now()}, export: *row, attempt: *attempt}
+	w.keep = w.note
 	w.out = &partWriter{
 		ctx: bounded, scope: sc, objects: s.objects, cipher: c, export: row.ID, attempt: *attempt,
 		note: w.note, part: make([]byte, 0, s.partBytes), hash: sha256.New(),
 	}
 	w.zip = zip.NewWriter(w.out)
-	err = s.store.Snapshot(bounded, sc, func(tx *db.TenantTx) error { return w.everything(bounded, tx) })
+	err = s.store.Snapshot(bounded, sc, func(tx *db.TenantTx) error {
+		return w.everything(bounded, tx, Manifest{Format: Format, ExportID: row.ID})
+	})
 	if err == nil {
 		err = errors.Join(w.zip.Close(), w.out.flush())
 	}
@@ -69,20 +83,23 @@ func (s *Service) write(ctx context.Context, sc scope.Scope, row *tenantq.Export
 	return s.finish(ctx, sc, row.ID, *attempt, w.rows, w.out)
 }
 
-// everything writes a file for each table, then the manifest and its signature.
-func (w *writing) everything(ctx context.Context, tx *db.TenantTx) error {
+// everything writes a file for each table, then the manifest and its signature. m says of what.
+func (w *writing) everything(ctx context.Context, tx *db.TenantTx, m Manifest) error {
 	own, err := tx.GetTenant(ctx)
 	if err != nil {
 		return fmt.Errorf("get tenant: %w", err)
 	}
 	for i := range tables {
+		if w.person != uuid.Nil && tables[i].person == "" {
+			continue
+		}
 		if err := w.table(ctx, tx, &tables[i]); err != nil {
 			return err
 		}
 	}
-	m := Manifest{
-		Format: Format, ExportID: w.export.ID, TenantID: w.scope.Tenant(), Slug: own.Slug, At: tx.Now(),
-		Files: w.files, LeftOut: leftOut(),
+	m.TenantID, m.Slug, m.At, m.Files, m.LeftOut = w.scope.Tenant(), own.Slug, tx.Now(), w.files, leftOut()
+	if w.person != uuid.Nil {
+		m.LeftOut = leftOutOfPerson()
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -115,7 +132,7 @@ func (w *writing) plain(name string, text []byte) error {
 }
 
 func (w *writing) entry(name string) (io.Writer, error) {
-	f, err := w.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: w.export.CreatedAt})
+	f, err := w.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: w.at})
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", name, err)
 	}
@@ -146,7 +163,7 @@ func (w *writing) table(ctx context.Context, tx *db.TenantTx, t *table) error {
 	out := &counted{Writer: f, hash: sha256.New()}
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	file := File{Name: t.file(), Table: t.name}
-	reading, columns, limit := t.reading(), t.list(), t.pageRows()
+	reading, columns, limit := t.reading(w.person), t.list(), t.pageRows()
 	var key []any
 	for {
 		page, err := tx.Page(ctx, reading, key, limit)
@@ -192,18 +209,19 @@ func (w *writing) table(ctx context.Context, tx *db.TenantTx, t *table) error {
 	}
 	file.Bytes, file.SHA256 = out.bytes, hex.EncodeToString(out.hash.Sum(nil))
 	w.files = append(w.files, file)
-	return w.note(ctx)
+	return w.keep(ctx)
 }
 
 func (w *writing) noteIfDue(ctx context.Context) error {
 	if w.service.store.Now().Sub(w.noted) < noteEvery {
 		return nil
 	}
-	return w.note(ctx)
+	w.noted = w.service.store.Now()
+	return w.keep(ctx)
 }
 
 // note says how far the attempt is, and keeps the lease; errLost.
-func (w *writing) note(ctx context.Context) error {
+func (w *attempting) note(ctx context.Context) error {
 	w.noted = w.service.store.Now()
 	return w.service.store.InTenant(ctx, w.scope, func(tx *db.TenantTx) error {
 		n, err := tx.NoteExport(ctx, tenantq.NoteExportParams{

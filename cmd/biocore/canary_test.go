@@ -85,7 +85,8 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 	cfg.ObjectStorageURL, cfg.TrustedHops = "file://"+objects, 1
 	w := startWorldTelling(t, store, cfg, tel)
 	c := w.tenant(t, "acme")
-	erasure := w.canary(t, c)
+	w.plant(t, c, canaries)
+	erasure := w.must(t, "DELETE", "/v1/users/"+c.user, c.secret, nil).text("erasureId")
 
 	planted := hidden{"the external id": canaryExternal, "the name": canaryName, "the display name": canaryDisplay, "the e-mail address": canaryMail, "the phone number": canaryPhone,
 		"the nickname": canaryNickname, "the user agent": canaryAgent, "the address": canaryAddress, "an administrator's words": canaryWords}
@@ -144,12 +145,21 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 	}
 }
 
-// canary gives the tenant a user who leaves a canary everywhere, shows that they are there, and erases the user. It returns the erasure's id.
-func (w *world) canary(t *testing.T, c *customer) string {
+// traces are what one person leaves: a text of its own in each personal field that a caller can fill.
+type traces struct{ external, name, display, mail, phone, nickname, agent, address, words string }
+
+func (x traces) all() []string {
+	return []string{x.external, x.name, x.display, x.mail, x.phone, x.nickname, x.agent, x.address, x.words}
+}
+
+var canaries = traces{canaryExternal, canaryName, canaryDisplay, canaryMail, canaryPhone, canaryNickname, canaryAgent, canaryAddress, canaryWords}
+
+// plant gives the tenant a user who leaves traces everywhere, and shows that they are there.
+func (w *world) plant(t *testing.T, c *customer, x traces) {
 	t.Helper()
 	// The user's browser calls with the publishable key; from where the tenant's own server calls tells of no user.
-	from := []string{"User-Agent", canaryAgent, "X-Forwarded-For", canaryAddress}
-	token := w.must(t, "POST", "/v1/registrationTokens", c.secret, map[string]any{"user": map[string]any{"externalId": canaryExternal, "name": canaryName, "displayName": canaryDisplay}}).text("token")
+	from := []string{"User-Agent", x.agent, "X-Forwarded-For", x.address}
+	token := w.must(t, "POST", "/v1/registrationTokens", c.secret, map[string]any{"user": map[string]any{"externalId": x.external, "name": x.name, "displayName": x.display}}).text("token")
 	begun := w.must(t, "POST", "/v1/registrations:begin", c.publishable, map[string]any{"registrationToken": token}, from...)
 	response, err := c.authenticator.Create(marshal(t, begun.at("options")), origin)
 	if err != nil {
@@ -157,26 +167,25 @@ func (w *world) canary(t *testing.T, c *customer) string {
 	}
 	done := w.must(t, "POST", "/v1/registrations:finish", c.publishable, map[string]any{"registrationId": begun.text("registrationId"), "credential": json.RawMessage(marshal(t, response))}, from...)
 	c.user, c.credential = done.text("user", "id"), done.text("credential", "id")
-	w.must(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": canaryMail, "phone": canaryPhone}, "Idempotency-Key", "canary")
-	w.must(t, "PATCH", "/v1/credentials/"+c.credential, c.secret, map[string]any{"nickname": canaryNickname})
+	w.must(t, "PATCH", "/v1/users/"+c.user, c.secret, map[string]any{"email": x.mail, "phone": x.phone}, "Idempotency-Key", "contacts-of-"+c.user)
+	w.must(t, "PATCH", "/v1/credentials/"+c.credential, c.secret, map[string]any{"nickname": x.nickname})
 	for range 2 {
 		body := w.assert(t, c, c.publishable, map[string]any{}, authenticatortest.Deviation{})
 		code := w.must(t, "POST", "/v1/authentications:finish", c.publishable, body, from...).text("code")
 		c.session = w.must(t, "POST", "/v1/authentications:exchange", c.secret, map[string]any{"code": code}).text("session", "id")
 	}
-	w.must(t, "POST", "/v1/sessions/"+c.session+":revoke", c.secret, map[string]any{"reason": canaryWords})
-	w.must(t, "POST", "/admin/v1/users/"+c.user+"/enrollmentLinks", c.secret, map[string]any{"reason": canaryWords})
+	w.must(t, "POST", "/v1/sessions/"+c.session+":revoke", c.secret, map[string]any{"reason": x.words})
+	w.must(t, "POST", "/admin/v1/users/"+c.user+"/enrollmentLinks", c.secret, map[string]any{"reason": x.words})
 	w.must(t, "POST", "/v1/users/"+c.user+"/recoveryCodes", c.secret, map[string]any{})
-	w.must(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"userId": c.user})     // in Redis
-	w.call(t, "GET", "/v1/users:lookup?externalId="+canaryExternal, c.publishable, nil, from...) // refused
+	w.must(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"userId": c.user}) // in Redis
+	w.call(t, "GET", "/v1/users:lookup?externalId="+x.external, c.publishable, nil, from...) // refused
 
 	before := w.unzipped(t, c)
-	for _, text := range []string{canaryExternal, canaryName, canaryDisplay, canaryMail, canaryPhone, canaryNickname, canaryAgent, canaryAddress, canaryWords} {
+	for _, text := range x.all() {
 		if !strings.Contains(before, text) {
 			t.Errorf("%q was planted nowhere", text)
 		}
 	}
-	return w.must(t, "DELETE", "/v1/users/"+c.user, c.secret, nil).text("erasureId")
 }
 
 // unzipped is everything of a tenant that its keys open, as one text.
@@ -187,6 +196,12 @@ func (w *world) unzipped(t *testing.T, c *customer) string {
 		t.Fatalf("export: %s", done)
 	}
 	body, _ := w.file(t, path, c.secret)
+	return unpacked(t, body)
+}
+
+// unpacked is all that is in a zip, as one text.
+func unpacked(t *testing.T, body []byte) string {
+	t.Helper()
 	r, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
 	if err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ func commands() []command {
 		{"tenant invitations", "", "list the open invitations to make a tenant", "biocore tenant invitations --json", runTenantInvitations},
 		{"tenant uninvite", "INVITATION_ID", "take an open invitation to make a tenant back", "biocore tenant uninvite 0192f3c4-1b2a-7e1f-8a9b-0c1d2e3f4a5b", runTenantUninvite},
 		{"users list", "", "list a tenant's users", "biocore users list --tenant acme --filter 'state = BLOCKED'", runUsersList},
+		{"users export", "ID", "write all that a tenant has of one user, as a signed archive, for that user", "biocore users export --tenant acme --reason 'the user asked for it' --out user.zip 0193a7d2-5b1e-7000-8000-000000000000", runUsersExport},
 		{"credentials list", "", "list a tenant's passkeys", "biocore credentials list --tenant acme --filter 'reported = true'", runCredentialsList},
 		{"sessions list", "", "list the sessions of a tenant's users", "biocore sessions list --tenant acme --filter 'active = true'", runSessionsList},
 		{"ceremonies list", "", "list what happened in a tenant's registrations and sign-ins", "biocore ceremonies list --tenant acme --filter 'outcome = FAILED'", runCeremoniesList},

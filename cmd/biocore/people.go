@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -57,6 +60,56 @@ func runUsersList(ctx context.Context, env *environment, args []string) error {
 			return userJSON{u.ID.String(), u.ExternalID, u.Name, u.DisplayName, string(u.State), len(u.Passkeys), u.CreatedAt, u.LastSignInAt},
 				fmt.Sprintf("%s  %-8s %2d passkeys  %s  %-20s %q", u.ID, u.State, len(u.Passkeys), orNever(u.LastSignInAt), u.ExternalID, u.Name)
 		})
+}
+
+// runUsersExport writes all that a tenant has of one user.
+func runUsersExport(ctx context.Context, env *environment, args []string) error {
+	const command = "users export"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", "`slug` of the tenant; required")
+	reason := reasonFlag(fs, "why, `text` for the audit log; required")
+	file := fs.String("out", "", "new `file` to write the archive to; required")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	switch "" {
+	case *slug:
+		return misuse(env, command, "--tenant is required")
+	case *reason:
+		return misuse(env, command, "--reason is required: it stands in the tenant's audit log")
+	case *file:
+		return misuse(env, command, "--out is required")
+	}
+	id, err := user.ParseID(fs.Arg(0))
+	if err != nil {
+		return misuse(env, command, "an argument is the id of a user: see biocore users list")
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		s, err := c.archives(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := s.OfPerson(ctx, sc, archive.PersonRequest{User: id, Reason: *reason})
+		if err != nil {
+			return err
+		}
+		out, err := os.OpenFile(*file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return fmt.Errorf("make the file: %w", err)
+		}
+		defer out.Close()
+		if err := errors.Join(p.WriteTo(ctx, out), out.Sync()); err != nil {
+			_ = os.Remove(*file) // half an archive is none
+			return err
+		}
+		if asJSON {
+			return printJSON(env.out, map[string]any{"exportId": p.ID, "userId": id.String(), "file": *file})
+		}
+		_, err = fmt.Fprintf(env.out, "%s is written; `biocore tenant verify-export %s` checks it.\n", *file, *file)
+		return err
+	})
 }
 
 func runCredentialsList(ctx context.Context, env *environment, args []string) error {

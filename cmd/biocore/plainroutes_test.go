@@ -26,7 +26,7 @@ var undescribed = []string{
 }
 
 // pattern is what a mux is given in web/edge/routes.go.
-var pattern = regexp.MustCompile(`(?:api|mux)\.Handle\("(?:GET )?([^"]+)"`)
+var pattern = regexp.MustCompile(`(?:api|mux)\.Handle\("(?:(?:GET|POST) )?([^"]+)"`)
 
 // Everything that the public port serves is in a description, or is a page.
 func TestPlainRoutesAreDescribed(t *testing.T) {
@@ -37,7 +37,7 @@ func TestPlainRoutesAreDescribed(t *testing.T) {
 	public, _, _ := strings.Cut(string(raw), "// OpsOptions")
 	described := map[string]bool{}
 	for _, op := range plainOperations(t) {
-		described[anyVariable.ReplaceAllString(strings.TrimSuffix(op.path, ":download"), "{}")] = true
+		described[anyVariable.ReplaceAllString(ofVariable.ReplaceAllString(op.path, "}"), "{}")] = true
 	}
 	served := map[string]bool{}
 	for _, m := range pattern.FindAllStringSubmatch(public, -1) {
@@ -52,6 +52,9 @@ func TestPlainRoutesAreDescribed(t *testing.T) {
 		}
 	}
 }
+
+// ofVariable is what follows a variable, which a mux has no pattern for.
+var ofVariable = regexp.MustCompile(`\}:(download|export)$`)
 
 // anyVariable is one of a path: descriptions name them in another way.
 var anyVariable = regexp.MustCompile(`\{[a-zA-Z]+\}`)
@@ -84,7 +87,7 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 	w.reported(t, c, report)
 	own := map[string]string{
 		"slug": c.slug, "tenant": c.slug, "file": filepath.Base(branded.text("branding", "logoUrl")), "tenantId": c.id, "exportId": filepath.Base(export),
-		"reportId": filepath.Base(report), "name": "report.pdf",
+		"reportId": filepath.Base(report), "name": "report.pdf", "userId": w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": "asks", "name": "asks@example.com"}).text("id"),
 	}
 	for _, op := range plainOperations(t) {
 		t.Run(op.OperationID, func(t *testing.T) {
@@ -93,7 +96,7 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 				w.plain(t, &op, own, "", http.StatusUnauthorized)
 			}
 			if _, described := op.Responses["404"]; described {
-				w.plain(t, &op, map[string]string{"slug": "nobody", "tenant": "nobody", "file": "x", "aaguid": "x", "tenantId": c.id, "exportId": c.id, "reportId": c.id, "name": "x"}, c.secret, http.StatusNotFound)
+				w.plain(t, &op, map[string]string{"slug": "nobody", "tenant": "nobody", "file": "x", "aaguid": "x", "tenantId": c.id, "exportId": c.id, "reportId": c.id, "userId": c.id, "name": "x"}, c.secret, http.StatusNotFound)
 			}
 		})
 	}
@@ -107,8 +110,10 @@ func (w *world) plain(t *testing.T, op *operation, own map[string]string, key st
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	path, body := op.at(t, own), ""
-	if op.method == http.MethodPost {
+	path, body, kind := op.at(t, own), "", "application/x-www-form-urlencoded"
+	if example := op.RequestBody.Content["application/json"].Example; example != nil {
+		body, kind = string(marshal(t, example)), "application/json"
+	} else if op.method == http.MethodPost {
 		body = "token=example.access.token"
 	}
 	req, err := http.NewRequestWithContext(ctx, op.method, w.url+path, strings.NewReader(body))
@@ -116,7 +121,7 @@ func (w *world) plain(t *testing.T, op *operation, own map[string]string, key st
 		t.Fatal(err)
 	}
 	if body != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Content-Type", kind)
 	}
 	if key != "" && (op.Security == nil || len(op.Security) > 0) {
 		req.Header.Set("Authorization", "Bearer "+key)

@@ -344,7 +344,11 @@ func printVerified(w io.Writer, r *archive.Report, whose bool) error {
 		return err
 	}
 	m := r.Manifest
-	if _, err := fmt.Fprintf(w, "\nExport %s of tenant %s (%s), as it was at %s\n", m.ExportID, m.Slug, m.TenantID, m.At.Format(time.RFC3339)); err != nil {
+	of := ""
+	if m.UserID != nil {
+		of = fmt.Sprintf("user %s of ", m.UserID)
+	}
+	if _, err := fmt.Fprintf(w, "\nExport %s of %stenant %s (%s), as it was at %s\n", m.ExportID, of, m.Slug, m.TenantID, m.At.Format(time.RFC3339)); err != nil {
 		return err
 	}
 	for _, f := range m.Files {

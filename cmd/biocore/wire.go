@@ -259,6 +259,7 @@ type platform struct {
 
 	downloads   *download.Handler
 	auditLog    *download.Audit
+	personFiles *download.Person
 	reportFiles *download.Report
 
 	postgres pinger      // for those who ask whether the server is ready
@@ -444,7 +445,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
 	p.downloads, p.auditLog = download.New(p.exports, gate, p.tel.Log), download.NewAudit(p.trail, gate, p.tel.Log)
-	p.reportFiles = download.NewReport(p.reports, gate, p.tel.Log)
+	p.reportFiles, p.personFiles = download.NewReport(p.reports, gate, p.tel.Log), download.NewPerson(p.exports, gate, p.tel.Log)
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
 	if err := rpc.RegisterReflection(p.open, p.rpc); err != nil {
@@ -471,7 +472,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Events: p.events, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
-		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog, Reports: p.reportFiles,
+		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog, Person: p.personFiles, Reports: p.reportFiles,
 		Logo: edge.Logo(p.tel.Log, p.logo), Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

@@ -67,6 +67,7 @@ const (
 	ScopeImportsWrite   = "admin:imports:write"
 	ScopeExportUsers    = "admin:exports:users"    // public keys and names of all users
 	ScopeExportContacts = "admin:exports:contacts" // and how to reach them
+	ScopeExportUser     = "admin:exports:user"     // all that there is of one user
 	ScopeExportTenant   = "admin:exports:tenant"   // all that the tenant has; platform keys: to start and watch
 
 	ScopeAuthPlane  = "*"
@@ -85,7 +86,7 @@ func Scopes(kind Kind) []string {
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
-			ScopeUsageRead, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
+			ScopeUsageRead, ScopeExportUser, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
 			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead, ScopeErasuresRead,
 		}
 	case Platform:

@@ -124,6 +124,7 @@ var permissions = []Permission{
 	{apikey.ScopeImportsWrite, "Import users and passkeys", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeExportUsers, "Export users and public keys", []Role{Owner, Admin}},
 	{apikey.ScopeExportContacts, "Export e-mail addresses and phone numbers", []Role{Owner, Admin}},
+	{apikey.ScopeExportUser, "Export all that there is of one user", []Role{Owner, Admin}},
 	{apikey.ScopeExportTenant, "Export all of this tenant, and download it", []Role{Owner, Admin}},
 	{apikey.ScopeSupportRead, "See who of the staff asked for access, and what they did", []Role{Owner, Admin, Security, Developer, Auditor, Support, Viewer}},
 	{apikey.ScopeSupportGrant, "Let people of the staff in, and out", []Role{Owner, Admin}},

@@ -79,8 +79,11 @@ func streams(r *http.Request) bool {
 	return r.Method == http.MethodGet && path == "/admin/v1/ceremonies/events"
 }
 
-// isExport reports a download of a tenant's archive, which may be large.
+// isExport reports a download of a tenant's archive or of a user's, which may be large.
 func isExport(r *http.Request) bool {
+	if user, ok := strings.CutPrefix(r.URL.Path, "/admin/v1/users/"); ok && r.Method == http.MethodPost {
+		return strings.HasSuffix(user, download.ExportSuffix)
+	}
 	return strings.Contains(r.URL.Path, "/exports/") && (strings.HasSuffix(r.URL.Path, download.Suffix) || strings.HasSuffix(r.URL.Path, "/download")) // the API's, and the console's
 }
 

@@ -27,6 +27,7 @@ type Options struct {
 	Static    http.Handler    // /static/
 	Icons     http.Handler    // /authenticators/{aaguid}/icon
 	Exports   http.Handler    // /admin/v1/tenants/{tenant}/exports/{export}:download
+	Person    http.Handler    // POST /admin/v1/users/{user}:export
 	AuditLog  http.Handler    // /admin/v1/auditEvents:export
 	Reports   http.Handler    // /admin/v1/reports/{report}:download
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
@@ -70,8 +71,9 @@ func New(o Options) http.Handler {
 	api.Handle("/v1/", o.REST)
 	api.Handle("/admin/v1/", o.REST)
 	api.Handle("GET /admin/v1/ceremonies/events", o.Events)
-	api.Handle("GET /admin/v1/tenants/{tenant}/exports/{export}", fileOf("export", o.Exports, o.REST))
-	api.Handle("GET /admin/v1/reports/{report}", fileOf("report", o.Reports, o.REST))
+	api.Handle("GET /admin/v1/tenants/{tenant}/exports/{export}", fileOf("export", download.Suffix, o.Exports, o.REST))
+	api.Handle("GET /admin/v1/reports/{report}", fileOf("report", download.Suffix, o.Reports, o.REST))
+	api.Handle("POST /admin/v1/users/{user}", fileOf("user", download.ExportSuffix, o.Person, o.REST))
 	if o.AuditLog != nil {
 		api.Handle("GET /admin/v1/auditEvents:export", o.AuditLog)
 	}
@@ -111,10 +113,10 @@ func New(o Options) http.Handler {
 	return arrive(mux, o.TrustedHops, o.HSTS, o.Log)
 }
 
-// fileOf tells the file of an export or a report, which a value of the path names, from the thing itself.
-func fileOf(value string, file, other http.Handler) http.Handler {
+// fileOf tells the file of an export, a report or a user, which a value of the path names and a suffix follows, from the thing itself.
+func fileOf(value, suffix string, file, other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if file != nil && strings.HasSuffix(r.PathValue(value), download.Suffix) {
+		if file != nil && strings.HasSuffix(r.PathValue(value), suffix) {
 			file.ServeHTTP(w, r)
 			return
 		}
