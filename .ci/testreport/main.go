@@ -1,6 +1,6 @@
 // Command testreport reads `go test -json` and prints what a person wants of
-// it: one line for a package that passed, everything a failing test said, and
-// go test's own result lines last. It fails when a test was skipped, since a
+// it: one line for a package that passed and one for each of its slow tests, everything a
+// failing test said, and go test's own result lines last. It fails when a test was skipped, since a
 // check that cannot run has to say so and fail; plain `go test` hides skips.
 package main
 
@@ -24,10 +24,11 @@ func main() {
 
 // event is a line of `go test -json`; see `go doc test2json`.
 type event struct {
-	Action  string `json:"Action"`
-	Package string `json:"Package"`
-	Test    string `json:"Test"`
-	Output  string `json:"Output"`
+	Action  string  `json:"Action"`
+	Package string  `json:"Package"`
+	Test    string  `json:"Test"`
+	Output  string  `json:"Output"`
+	Elapsed float64 `json:"Elapsed"` // seconds
 }
 
 // reporter holds what tests said until it is known whether anybody wants it.
@@ -35,6 +36,7 @@ type reporter struct {
 	out     io.Writer
 	said    map[string][]string // by package, then by package and test
 	results map[string]string   // go test's result line, by package
+	slow    map[string][]string // a line for each test that took long, by package
 	skipped []string
 	failed  int
 }
@@ -42,7 +44,7 @@ type reporter struct {
 // report copies the readable part of events to out. Lines that are no events
 // (the go command's own complaints) pass through.
 func report(events io.Reader, out io.Writer) error {
-	r := reporter{out: out, said: map[string][]string{}, results: map[string]string{}}
+	r := reporter{out: out, said: map[string][]string{}, results: map[string]string{}, slow: map[string][]string{}}
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -102,6 +104,9 @@ func (r *reporter) finish(e event, key string) {
 			r.skipped = append(r.skipped, e.Package+"."+e.Test)
 		}
 		delete(r.said, key)
+		if e.Elapsed >= slow && !strings.Contains(e.Test, "/") {
+			r.slow[e.Package] = append(r.slow[e.Package], fmt.Sprintf("    %6.1f s %s\n", e.Elapsed, e.Test))
+		}
 		return
 	}
 	if e.Action == "fail" {
@@ -114,8 +119,12 @@ func (r *reporter) finish(e event, key string) {
 	for _, left := range r.unfinished(e.Package) {
 		delete(r.said, left)
 	}
+	r.print(r.slow[e.Package]...)
 	r.print(r.results[e.Package])
 }
+
+// slow is how many seconds a test takes for which the budget of the whole run is looked at.
+const slow = 30
 
 // unfinished returns the keys still held for a package, the package's own first.
 func (r *reporter) unfinished(pkg string) []string {

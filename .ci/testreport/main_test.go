@@ -22,6 +22,15 @@ func TestReport(t *testing.T) {
 			want: "ok  \tp\t0.1s\n",
 		},
 		{
+			name: "a slow test is named, what is in it is not",
+			events: `{"Action":"pass","Package":"p","Test":"TestA/one","Elapsed":31}
+{"Action":"pass","Package":"p","Test":"TestA","Elapsed":32.04}
+{"Action":"pass","Package":"p","Test":"TestB","Elapsed":29}
+{"Action":"output","Package":"p","Output":"ok  \tp\t61s\n"}
+{"Action":"pass","Package":"p","Elapsed":61}`,
+			want: "      32.0 s TestA\nok  \tp\t61s\n",
+		},
+		{
 			name: "a failing test is heard, then go test's line",
 			events: head + `{"Action":"output","Package":"p","Test":"TestA","Output":"--- FAIL: TestA (0.00s)\n"}
 {"Action":"fail","Package":"p","Test":"TestA"}
