@@ -33,7 +33,7 @@ type ledger struct {
 	other scope.Scope
 }
 
-func newLedger(t *testing.T) *ledger {
+func newLedger(t testing.TB) *ledger {
 	t.Helper()
 	l := &ledger{store: dbtest.Fresh(t)}
 	l.acme, l.other, l.super = l.store.Tenant(t), l.store.Tenant(t), l.store.Superuser(t)
@@ -44,7 +44,7 @@ func newLedger(t *testing.T) *ledger {
 }
 
 // append commits n entries, and moves them.
-func (l *ledger) append(t *testing.T, n int) (ids []uuid.UUID) {
+func (l *ledger) append(t testing.TB, n int) (ids []uuid.UUID) {
 	t.Helper()
 	if err := l.store.InTenant(t.Context(), l.acme, func(tx *db.TenantTx) error {
 		for range n {
@@ -60,7 +60,7 @@ func (l *ledger) append(t *testing.T, n int) (ids []uuid.UUID) {
 	return l.ids(t)
 }
 
-func (l *ledger) move(t *testing.T) {
+func (l *ledger) move(t testing.TB) {
 	t.Helper()
 	for n := 1; n > 0; {
 		var err error
@@ -74,7 +74,7 @@ func (l *ledger) move(t *testing.T) {
 }
 
 // ids are those of the log, in its order.
-func (l *ledger) ids(t *testing.T) []uuid.UUID {
+func (l *ledger) ids(t testing.TB) []uuid.UUID {
 	t.Helper()
 	rows, err := l.super.Query(t.Context(), "SELECT id FROM audit_entries WHERE tenant_id = $1 ORDER BY seq", l.acme.Tenant())
 	if err != nil {
@@ -87,7 +87,7 @@ func (l *ledger) ids(t *testing.T) []uuid.UUID {
 	return ids
 }
 
-func (l *ledger) exec(t *testing.T, sql string, args ...any) {
+func (l *ledger) exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	if _, err := l.super.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)

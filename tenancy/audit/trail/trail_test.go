@@ -23,7 +23,7 @@ func newReader(t *testing.T, store *dbtest.Store, tenants ...scope.Scope) *trail
 	return trail.NewReader(store.Store, newKeys(t, store, tenants...))
 }
 
-func newKeys(t *testing.T, store *dbtest.Store, tenants ...scope.Scope) *keys.Service {
+func newKeys(t testing.TB, store *dbtest.Store, tenants ...scope.Scope) *keys.Service {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kms.key")
 	if err := kms.CreateLocal(path); err != nil {
