@@ -12,6 +12,7 @@ import (
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/governance/detect"
 	"github.com/biocore-id/biocore/tenancy/siem"
 )
 
@@ -140,7 +141,7 @@ func (c *Console) exportStreams(w http.ResponseWriter, r *http.Request, v *visit
 	c.export(w, r, v, exported{
 		Name: "log-streams",
 		Columns: []string{
-			"id", "name", "kind", "format", "address", "index", "state", "actions", "outcomes", "redact", "nextSeq", "behind", "sent", "rejected", "missed",
+			"id", "name", "kind", "format", "address", "index", "state", "actions", "outcomes", "redact", "redactKinds", "blockKinds", "nextSeq", "behind", "sent", "rejected", "missed", "blocked",
 			"lastSuccessAt", "lastError", "lastErrorAt", "createdAt", "updatedAt",
 		},
 		Next: func(string) ([][]string, string, error) {
@@ -154,7 +155,7 @@ func (c *Console) exportStreams(w http.ResponseWriter, r *http.Request, v *visit
 				n := func(v int64) string { return strconv.FormatInt(v, 10) }
 				rows[i] = []string{
 					s.ID.String(), s.Name, string(s.Kind), string(s.Format), s.Address, s.Index, string(s.State), strings.Join(s.Actions, " "), strings.Join(audit.OutcomeTexts(s.Outcomes), " "),
-					strings.Join(s.Redact, " "), n(s.NextSeq), n(s.Behind), n(s.Sent), n(s.Rejected), n(s.Missed),
+					strings.Join(s.Redact, " "), strings.Join(s.RedactKinds, " "), strings.Join(s.BlockKinds, " "), n(s.NextSeq), n(s.Behind), n(s.Sent), n(s.Rejected), n(s.Missed), n(s.Blocked),
 					iso(s.LastSuccessAt), s.LastError, iso(s.LastErrorAt), iso(&s.CreatedAt), iso(&s.UpdatedAt),
 				}
 			}
@@ -318,6 +319,7 @@ type streamForm struct {
 	Credential, Certificates, Actions string
 	Acknowledge, FromStart            bool
 	Outcomes, Redact                  []string
+	Rules                             map[detect.Kind]string // RuleRedact or RuleBlock; else it is sent
 	Reason, ETag                      string
 	Problem                           *ui.Problem
 	Changed                           []changedView // what somebody else changed meanwhile
@@ -338,14 +340,52 @@ type streamFormView struct {
 	Secret   ui.Input
 	Formats  []ui.Choice
 	Outcomes []string
-	Parts    []string // of an entry that can be left out
+	Parts    []string   // of an entry that can be left out
+	Rules    []ui.Input // one for each kind of personal data and secrets
+}
+
+// What a rule does, as the form has it.
+const (
+	ruleRedact = "redact"
+	ruleBlock  = "block"
+)
+
+var ruleChoices = []ui.Choice{{Value: "", Label: "Sent"}, {Value: ruleRedact, Label: "Redacted: a mark takes its place"}, {Value: ruleBlock, Label: "Blocked: the entry is not sent"}}
+
+// kindLabels are what kinds of personal data and secrets are called.
+var kindLabels = map[detect.Kind]string{
+	detect.Email: "E-mail addresses", detect.IBAN: "Account numbers", detect.Card: "Card numbers", detect.NationalID: "National ids", detect.Token: "Tokens",
+	detect.PrivateKey: "Private keys", detect.OwnKey: "Keys of Biocore",
+}
+
+func ruleName(k detect.Kind) string { return "rule." + string(k) }
+
+func rulesOf(redact, block []string) map[detect.Kind]string {
+	rules := map[detect.Kind]string{}
+	for _, k := range redact {
+		rules[detect.Kind(k)] = ruleRedact
+	}
+	for _, k := range block {
+		rules[detect.Kind(k)] = ruleBlock
+	}
+	return rules
+}
+
+// ruleLines are rules in words.
+func ruleLines(rules map[detect.Kind]string) (lines []string) {
+	for _, k := range detect.Kinds() {
+		if done := map[string]string{ruleRedact: "redacted", ruleBlock: "blocked"}[rules[k]]; done != "" {
+			lines = append(lines, kindLabels[k]+" "+done)
+		}
+	}
+	return lines
 }
 
 // streamFormOf is the form as a stream is. Its credential is never shown.
 func streamFormOf(s *siem.Sink) streamForm {
 	return streamForm{
 		Kind: s.Kind, Name: s.Name, Format: string(s.Format), Address: s.Address, Index: s.Index, Certificates: strings.TrimSpace(s.CACertificates), Actions: strings.Join(s.Actions, "\n"),
-		Acknowledge: s.Acknowledge, Outcomes: audit.OutcomeTexts(s.Outcomes), Redact: s.Redact, ETag: s.ETag,
+		Acknowledge: s.Acknowledge, Outcomes: audit.OutcomeTexts(s.Outcomes), Redact: s.Redact, Rules: rulesOf(s.RedactKinds, s.BlockKinds), ETag: s.ETag,
 	}
 }
 
@@ -355,8 +395,18 @@ func typedStream(r *http.Request) streamForm {
 	text := func(name string) string {
 		return strings.TrimSpace(strings.ReplaceAll(r.PostFormValue(name), "\r\n", "\n"))
 	}
+	var redact, block []string
+	for _, k := range siem.KindNames() {
+		switch r.PostFormValue(ruleName(detect.Kind(k))) {
+		case ruleRedact:
+			redact = append(redact, k)
+		case ruleBlock:
+			block = append(block, k)
+		}
+	}
 	return streamForm{
-		Kind: siem.Kind(r.PostFormValue("kind")), Name: clean(r.PostFormValue("name")), Format: text("format"), Address: text("address"), Index: text("index"),
+		Rules: rulesOf(redact, block),
+		Kind:  siem.Kind(r.PostFormValue("kind")), Name: clean(r.PostFormValue("name")), Format: text("format"), Address: text("address"), Index: text("index"),
 		Credential: text("credential"), Certificates: text("caCertificates"), Actions: text("actions"), Acknowledge: r.PostFormValue("acknowledge") == "on",
 		FromStart: r.PostFormValue("from") == "start", Outcomes: r.PostForm["outcomes"], Redact: r.PostForm["redact"], Reason: clean(r.PostFormValue("reason")), ETag: r.PostFormValue("etag"),
 	}
@@ -366,6 +416,14 @@ func (f *streamForm) config() siem.Config {
 	c := siem.Config{
 		Name: f.Name, Kind: f.Kind, Format: siem.Format(f.Format), Address: f.Address, Index: f.Index, Acknowledge: f.Acknowledge, CACertificates: f.Certificates,
 		Actions: lines(f.Actions), Redact: f.Redact,
+	}
+	for _, k := range siem.KindNames() {
+		switch f.Rules[detect.Kind(k)] {
+		case ruleRedact:
+			c.RedactKinds = append(c.RedactKinds, k)
+		case ruleBlock:
+			c.BlockKinds = append(c.BlockKinds, k)
+		}
 	}
 	for _, o := range f.Outcomes {
 		c.Outcomes = append(c.Outcomes, audit.Outcome(o))
@@ -392,6 +450,7 @@ func (f *streamForm) against(now *streamForm) (changed []changedView) {
 		{streamLabels["actions"], now.Actions, f.Actions},
 		{streamLabels["outcomes"], strings.Join(now.Outcomes, " "), strings.Join(f.Outcomes, " ")},
 		{streamLabels["redact"], strings.Join(now.Redact, " "), strings.Join(f.Redact, " ")},
+		{"Personal data in texts", strings.Join(ruleLines(now.Rules), ", "), strings.Join(ruleLines(f.Rules), ", ")},
 	} {
 		if one.Now != one.Yours {
 			changed = append(changed, one)
@@ -431,6 +490,9 @@ func (c *Console) streamFormView(w http.ResponseWriter, r *http.Request, v *visi
 	view.Outcomes = audit.OutcomeTexts([]audit.Outcome{audit.Success, audit.Denied, audit.Failed})
 	for _, f := range siem.Formats() {
 		view.Formats = append(view.Formats, ui.Choice{Value: string(f), Label: streamFormats[f]})
+	}
+	for _, k := range detect.Kinds() {
+		view.Rules = append(view.Rules, ui.Input{ID: "stream-" + strings.ToLower(string(k)), Name: ruleName(k), Label: kindLabels[k], Value: form.Rules[k]})
 	}
 	view.Address = ui.Input{ID: "stream-address", Name: "address", Label: "Address", Hint: streamAddress[form.Kind], Value: form.Address, Max: 2048, Problem: form.Problem}
 	if secret, has := streamSecret[form.Kind]; has {

@@ -83,7 +83,7 @@ func (c *Console) saveStream(w http.ResponseWriter, r *http.Request, v *visit, p
 	cfg := form.config()
 	req := siem.UpdateRequest{
 		ID: s.ID, Name: &cfg.Name, Format: &cfg.Format, Address: &cfg.Address, Index: &cfg.Index, Acknowledge: &cfg.Acknowledge, CACertificates: &cfg.CACertificates,
-		Actions: &cfg.Actions, Outcomes: &cfg.Outcomes, Redact: &cfg.Redact, Reason: form.Reason, IfMatch: form.ETag,
+		Actions: &cfg.Actions, Outcomes: &cfg.Outcomes, Redact: &cfg.Redact, RedactKinds: &cfg.RedactKinds, BlockKinds: &cfg.BlockKinds, Reason: form.Reason, IfMatch: form.ETag,
 	}
 	if form.Credential != "" {
 		req.Credential = &form.Credential

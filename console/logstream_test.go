@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -23,7 +24,7 @@ const secretOfSink = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 func (s *site) streamForm(host string) url.Values {
 	return url.Values{
 		"kind": {"HTTPS"}, "name": {"SOC"}, "format": {"OCSF"}, "address": {"https://" + net.JoinHostPort(host, strconv.Itoa(int(s.net.Port))) + "/in"}, "credential": {secretOfSink},
-		"actions": {"member.\r\nlogstream."}, "outcomes": {"success"}, "redact": {"address", "userAgent"}, "from": {"start"}, "reason": {"the SOC wants it"},
+		"actions": {"member.\r\nlogstream."}, "outcomes": {"success"}, "redact": {"address", "userAgent"}, "rule.EMAIL": {"redact"}, "rule.CARD": {"block"}, "rule.IBAN": {""}, "from": {"start"}, "reason": {"the SOC wants it"},
 	}
 }
 
@@ -73,7 +74,7 @@ func TestLogStreamPages(t *testing.T) {
 	if made.StatusCode != http.StatusSeeOther || made.Header.Get("Location") != at {
 		t.Fatalf("create = %d, %s", made.StatusCode, made.body)
 	}
-	if stream.Format != siem.OCSF || len(stream.Actions) != 2 || len(stream.Outcomes) != 1 || len(stream.Redact) != 2 || stream.NextSeq != 0 || !stream.HasCredential {
+	if stream.Format != siem.OCSF || len(stream.Actions) != 2 || len(stream.Outcomes) != 1 || len(stream.Redact) != 2 || fmt.Sprint(stream.RedactKinds, stream.BlockKinds) != "[EMAIL] [CARD]" || stream.NextSeq != 0 || !stream.HasCredential {
 		t.Errorf("made %+v", stream)
 	}
 

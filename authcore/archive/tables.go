@@ -162,8 +162,8 @@ var tables = []table{
 	},
 	{
 		name: "siem_sinks", key: "id",
-		columns: "id name kind format address index_name acknowledge ca_certificates actions outcomes redact state created_by created_at updated_by updated_at " +
-			"next_seq sent rejected missed last_success_at last_error last_error_at",
+		columns: "id name kind format address index_name acknowledge ca_certificates actions outcomes redact redact_kinds block_kinds state created_by created_at updated_by updated_at " +
+			"next_seq sent rejected missed blocked last_success_at last_error last_error_at",
 		left: map[string]string{
 			"credential": "a secret of your sink's: whoever has the archive could write there", "key_version": isMark, "version": isMark, "failures": isMark,
 			"due_at": isMark, "lease": isMark, "leased_until": isMark,

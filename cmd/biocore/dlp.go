@@ -22,6 +22,9 @@ const maxDetectLine = 1 << 20
 // maxDetected bounds what is listed of a file; the rest is counted.
 const maxDetected = 1000
 
+// kindWords are the kinds as people type them.
+const kindWords = "email, iban, card, national_id, token, private_key, biocore_key"
+
 type detectedJSON struct {
 	Line   int         `json:"line"`
 	Column int         `json:"column"`
@@ -34,7 +37,7 @@ func runDLPFile(_ context.Context, env *environment, args []string) error {
 	const command = "dlp file"
 	var asJSON bool
 	fs := flags(env, command, &asJSON)
-	only := fs.String("kinds", "", "only these `kinds`, joined by commas: email, iban, card, national_id, token, private_key, biocore_key")
+	only := fs.String("kinds", "", "only these `kinds`, joined by commas: "+kindWords)
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}

@@ -29,12 +29,15 @@ type logStreamJSON struct {
 	Actions       []string        `json:"actions"`
 	Outcomes      []audit.Outcome `json:"outcomes"`
 	Redact        []string        `json:"redact"`
+	RedactKinds   []string        `json:"redactKinds"`
+	BlockKinds    []string        `json:"blockKinds"`
 	State         siem.State      `json:"state"`
 	NextSeq       int64           `json:"nextSeq"`
 	Behind        int64           `json:"behind"`
 	Sent          int64           `json:"sent"`
 	Rejected      int64           `json:"rejected"`
 	Missed        int64           `json:"missed"`
+	Blocked       int64           `json:"blocked"`
 	LastSuccessAt *time.Time      `json:"lastSuccessAt,omitempty"`
 	LastError     string          `json:"lastError,omitempty"`
 	LastErrorAt   *time.Time      `json:"lastErrorAt,omitempty"`
@@ -48,6 +51,7 @@ func toLogStreamJSON(s *siem.Sink) logStreamJSON {
 	return logStreamJSON{
 		ID: s.ID.String(), Name: s.Name, Kind: s.Kind, Format: s.Format, Address: s.Address, Index: s.Index, Acknowledge: s.Acknowledge, HasCredential: s.HasCredential,
 		Actions: append([]string{}, s.Actions...), Outcomes: append([]audit.Outcome{}, s.Outcomes...), Redact: append([]string{}, s.Redact...),
+		RedactKinds: append([]string{}, s.RedactKinds...), BlockKinds: append([]string{}, s.BlockKinds...), Blocked: s.Blocked,
 		State: s.State, NextSeq: s.NextSeq, Behind: s.Behind, Sent: s.Sent, Rejected: s.Rejected, Missed: s.Missed,
 		LastSuccessAt: s.LastSuccessAt, LastError: s.LastError, LastErrorAt: s.LastErrorAt, RetryAt: s.RetryAt,
 		CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
@@ -65,8 +69,9 @@ func printLogStream(env *environment, asJSON bool, s *siem.Sink) error {
 	rows := [][]string{
 		{"name", s.Name}, {"id", s.ID.String()}, {"state", string(s.State)}, {"kind", string(s.Kind)}, {"format", string(s.Format)}, {"address", s.Address},
 		{"actions", joined(s.Actions)}, {"outcomes", joined(audit.OutcomeTexts(s.Outcomes))}, {"redacted", joined(s.Redact)},
+		{"redacted in text", joined(s.RedactKinds)}, {"blocked by text", joined(s.BlockKinds)},
 		{"next entry", strconv.FormatInt(s.NextSeq, 10)}, {"behind", strconv.FormatInt(s.Behind, 10)}, {"sent", strconv.FormatInt(s.Sent, 10)},
-		{"rejected", strconv.FormatInt(s.Rejected, 10)}, {"missed", strconv.FormatInt(s.Missed, 10)}, {"last success", moment(s.LastSuccessAt)},
+		{"rejected", strconv.FormatInt(s.Rejected, 10)}, {"missed", strconv.FormatInt(s.Missed, 10)}, {"blocked", strconv.FormatInt(s.Blocked, 10)}, {"last success", moment(s.LastSuccessAt)},
 	}
 	if s.LastErrorAt != nil {
 		rows = append(rows, []string{"last error", moment(s.LastErrorAt) + " " + s.LastError})
@@ -79,8 +84,8 @@ func printLogStream(env *environment, asJSON bool, s *siem.Sink) error {
 
 // streamFlags are the flags of what a stream is, for create and update.
 type streamFlags struct {
-	format, address, index, ca, credential, actions, outcomes, redact *string
-	acknowledge                                                       *bool
+	format, address, index, ca, credential, actions, outcomes, redact, redactKinds, blockKinds *string
+	acknowledge *bool
 }
 
 func addStreamFlags(fs *flag.FlagSet) streamFlags {
@@ -94,7 +99,21 @@ func addStreamFlags(fs *flag.FlagSet) streamFlags {
 		actions:     fs.String("actions", "", "only actions that begin with one of these `prefixes`, joined by commas"),
 		outcomes:    fs.String("outcomes", "", "only these `outcomes`, joined by commas: success, denied, failed"),
 		redact:      fs.String("redact", "", "leave out these `members` of entries, joined by commas"),
+		redactKinds: fs.String("redact-kinds", "", "put a mark in place of these `kinds` of personal data and secrets in texts, joined by commas: "+kindWords+"; all"),
+		blockKinds:  fs.String("block-kinds", "", "do not send entries whose texts hold one of these `kinds`, joined by commas"),
 	}
+}
+
+// ruleKinds are kinds as people type them, or all; what is none is for the service to refuse.
+func ruleKinds(text string) []string {
+	if text == "all" {
+		return siem.KindNames()
+	}
+	var kinds []string
+	for _, word := range list(text) {
+		kinds = append(kinds, strings.ToUpper(strings.ReplaceAll(word, "-", "_")))
+	}
+	return kinds
 }
 
 // list is a flag's values.
@@ -172,6 +191,7 @@ func runLogStreamCreate(ctx context.Context, env *environment, args []string) er
 			Config: siem.Config{
 				Name: *name, Kind: kindOf(*kind), Format: formatOf(*is.format), Address: *is.address, Index: *is.index, Acknowledge: *is.acknowledge, CACertificates: ca,
 				Actions: list(*is.actions), Outcomes: outcomesOf(*is.outcomes), Redact: list(*is.redact),
+				RedactKinds: ruleKinds(*is.redactKinds), BlockKinds: ruleKinds(*is.blockKinds),
 			},
 			Credential: credential, FromStart: *fromStart, Reason: *reason,
 		})
@@ -207,10 +227,12 @@ func runLogStreamUpdate(ctx context.Context, env *environment, args []string) er
 	}
 	req := siem.UpdateRequest{ID: id, Reason: *reason}
 	format, actions, outcomes, redact := formatOf(*is.format), list(*is.actions), outcomesOf(*is.outcomes), list(*is.redact)
+	redactKinds, blockKinds := ruleKinds(*is.redactKinds), ruleKinds(*is.blockKinds)
 	changes := map[string]func(){
 		"name": func() { req.Name = name }, "format": func() { req.Format = &format }, "address": func() { req.Address = is.address }, "index": func() { req.Index = is.index },
 		"acknowledge": func() { req.Acknowledge = is.acknowledge }, "ca": func() { req.CACertificates = &ca }, "credential": func() { req.Credential = &credential },
 		"actions": func() { req.Actions = &actions }, "outcomes": func() { req.Outcomes = &outcomes }, "redact": func() { req.Redact = &redact },
+		"redact-kinds": func() { req.RedactKinds = &redactKinds }, "block-kinds": func() { req.BlockKinds = &blockKinds },
 	}
 	fs.Visit(func(f *flag.Flag) { // only what was given
 		if change := changes[f.Name]; change != nil {

@@ -77,18 +77,18 @@ func TestLogStreamCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := s.read(t, "logstream", "create", "--tenant", "acme", "--name", "SOC", "--kind", "https", "--format", "ocsf", "--address", "https://siem.invalid/in",
-		"--credential", secret, "--actions", "credential.,apikey.", "--outcomes", "denied", "--redact", "address", "--from-start", "--reason", "contract 12")
+		"--credential", secret, "--actions", "credential.,apikey.", "--outcomes", "denied", "--redact", "address", "--redact-kinds", "national-id,email", "--block-kinds", "card", "--from-start", "--reason", "contract 12")
 	id := made.text("id")
 	if made.text("kind") != "HTTPS" || made.text("format") != "OCSF" || made.at("hasCredential") != any(true) || made.at("nextSeq") != any(0.0) || strings.Contains(made.raw, "whsec_") ||
-		fmt.Sprint(made.at("actions"), made.at("outcomes"), made.at("redact")) != "[credential. apikey.] [denied] [address]" {
+		fmt.Sprint(made.at("actions"), made.at("outcomes"), made.at("redact"), made.at("redactKinds"), made.at("blockKinds")) != "[credential. apikey.] [denied] [address] [NATIONAL_ID EMAIL] [CARD]" {
 		t.Errorf("created = %s", made)
 	}
 	on := func(verb string, more ...string) []string {
 		return append([]string{"logstream", verb, "--tenant", "acme"}, append(more, id)...)
 	}
 	// What is not given stays; what is given empty is taken away.
-	changed := s.read(t, on("update", "--name", "SIEM", "--redact", "")...)
-	if changed.text("name") != "SIEM" || changed.text("format") != "OCSF" || fmt.Sprint(changed.at("actions"), changed.at("redact")) != "[credential. apikey.] []" {
+	changed := s.read(t, on("update", "--name", "SIEM", "--redact", "", "--redact-kinds", "")...)
+	if changed.text("name") != "SIEM" || changed.text("format") != "OCSF" || fmt.Sprint(changed.at("actions"), changed.at("redact"), changed.at("redactKinds"), changed.at("blockKinds")) != "[credential. apikey.] [] [] [CARD]" {
 		t.Errorf("updated = %s", changed)
 	}
 	if out := s.must(t, on("pause", "--reason", "maintenance")...); !strings.Contains(out, "PAUSED") {

@@ -21,6 +21,7 @@ func (t *telemetry) ObserveStreams(stats func() siem.Stats) error {
 	}{
 		{"biocore.logstreams.sent", "Audit entries that sinks acknowledged to this server.", func(s *siem.Stats) int64 { return s.Sent }},
 		{"biocore.logstreams.rejected", "Audit entries that sinks refused for good to this server.", func(s *siem.Stats) int64 { return s.Rejected }},
+		{"biocore.logstreams.blocked", "Audit entries that a stream's rules kept from being sent.", func(s *siem.Stats) int64 { return s.Blocked }},
 		{"biocore.logstreams.failures", "Deliveries of this server that failed and are tried again.", func(s *siem.Stats) int64 { return s.Failed }},
 	} {
 		i, err := meter.Int64ObservableCounter(c.name, metric.WithDescription(c.says))

@@ -355,6 +355,9 @@ type SiemSink struct {
 	DueAt          time.Time
 	Lease          *uuid.UUID
 	LeasedUntil    *time.Time
+	RedactKinds    []string
+	BlockKinds     []string
+	Blocked        int64
 }
 
 type SigningKey struct {

@@ -13,9 +13,9 @@ import (
 )
 
 const AdvanceSink = `-- name: AdvanceSink :execrows
-UPDATE siem_sinks SET next_seq = $1, sent = sent + $2::bigint, rejected = rejected + $3::bigint, missed = missed + $4::bigint,
-  failures = CASE WHEN $5::boolean THEN 0 ELSE failures END, last_success_at = CASE WHEN $5::boolean THEN $6::timestamptz ELSE last_success_at END, leased_until = $7::timestamptz
-WHERE id = $8 AND lease = $9::uuid AND next_seq = $10
+UPDATE siem_sinks SET next_seq = $1, sent = sent + $2::bigint, rejected = rejected + $3::bigint, missed = missed + $4::bigint, blocked = blocked + $5::bigint,
+  failures = CASE WHEN $6::boolean THEN 0 ELSE failures END, last_success_at = CASE WHEN $6::boolean THEN $7::timestamptz ELSE last_success_at END, leased_until = $8::timestamptz
+WHERE id = $9 AND lease = $10::uuid AND next_seq = $11
 `
 
 type AdvanceSinkParams struct {
@@ -23,6 +23,7 @@ type AdvanceSinkParams struct {
 	Sent     int64
 	Rejected int64
 	Missed   int64
+	Blocked  int64
 	Answered bool
 	Now      time.Time
 	Until    time.Time
@@ -38,6 +39,7 @@ func (q *Queries) AdvanceSink(ctx context.Context, arg AdvanceSinkParams) (int64
 		arg.Sent,
 		arg.Rejected,
 		arg.Missed,
+		arg.Blocked,
 		arg.Answered,
 		arg.Now,
 		arg.Until,
@@ -54,7 +56,7 @@ func (q *Queries) AdvanceSink(ctx context.Context, arg AdvanceSinkParams) (int64
 const ClaimSink = `-- name: ClaimSink :one
 UPDATE siem_sinks SET lease = $1::uuid, leased_until = $2::timestamptz
 WHERE id = $3 AND state = 'ACTIVE' AND due_at <= $4::timestamptz AND (leased_until IS NULL OR leased_until <= $4::timestamptz)
-RETURNING tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until
+RETURNING tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until, redact_kinds, block_kinds, blocked
 `
 
 type ClaimSinkParams struct {
@@ -105,6 +107,9 @@ func (q *Queries) ClaimSink(ctx context.Context, arg ClaimSinkParams) (SiemSink,
 		&i.DueAt,
 		&i.Lease,
 		&i.LeasedUntil,
+		&i.RedactKinds,
+		&i.BlockKinds,
+		&i.Blocked,
 	)
 	return i, err
 }
@@ -168,7 +173,7 @@ func (q *Queries) FailSink(ctx context.Context, arg FailSinkParams) error {
 }
 
 const GetSink = `-- name: GetSink :one
-SELECT tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until FROM siem_sinks WHERE id = $1
+SELECT tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until, redact_kinds, block_kinds, blocked FROM siem_sinks WHERE id = $1
 `
 
 // Index: siem_sinks_pkey.
@@ -207,18 +212,21 @@ func (q *Queries) GetSink(ctx context.Context, id uuid.UUID) (SiemSink, error) {
 		&i.DueAt,
 		&i.Lease,
 		&i.LeasedUntil,
+		&i.RedactKinds,
+		&i.BlockKinds,
+		&i.Blocked,
 	)
 	return i, err
 }
 
 const InsertSink = `-- name: InsertSink :one
-INSERT INTO siem_sinks (id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact,
+INSERT INTO siem_sinks (id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, redact_kinds, block_kinds,
   state, created_by, created_at, updated_by, updated_at, next_seq, due_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-  $10, $11::text[], $12::text[], $13::text[],
-  'ACTIVE', $14, $15, $14, $15, $16, $15)
+  $10, $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+  'ACTIVE', $16, $17, $16, $17, $18, $17)
 ON CONFLICT (tenant_id, name) DO NOTHING
-RETURNING tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until
+RETURNING tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until, redact_kinds, block_kinds, blocked
 `
 
 type InsertSinkParams struct {
@@ -235,6 +243,8 @@ type InsertSinkParams struct {
 	Actions        []string
 	Outcomes       []string
 	Redact         []string
+	RedactKinds    []string
+	BlockKinds     []string
 	By             string
 	Now            time.Time
 	NextSeq        int64
@@ -256,6 +266,8 @@ func (q *Queries) InsertSink(ctx context.Context, arg InsertSinkParams) (SiemSin
 		arg.Actions,
 		arg.Outcomes,
 		arg.Redact,
+		arg.RedactKinds,
+		arg.BlockKinds,
 		arg.By,
 		arg.Now,
 		arg.NextSeq,
@@ -293,6 +305,9 @@ func (q *Queries) InsertSink(ctx context.Context, arg InsertSinkParams) (SiemSin
 		&i.DueAt,
 		&i.Lease,
 		&i.LeasedUntil,
+		&i.RedactKinds,
+		&i.BlockKinds,
+		&i.Blocked,
 	)
 	return i, err
 }
@@ -334,7 +349,7 @@ func (q *Queries) ListRejects(ctx context.Context, arg ListRejectsParams) ([]Lis
 }
 
 const ListSinks = `-- name: ListSinks :many
-SELECT tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until FROM siem_sinks ORDER BY name
+SELECT tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until, redact_kinds, block_kinds, blocked FROM siem_sinks ORDER BY name
 `
 
 // All of them, by name. Index: siem_sinks_pkey; there are at most ten.
@@ -379,6 +394,9 @@ func (q *Queries) ListSinks(ctx context.Context) ([]SiemSink, error) {
 			&i.DueAt,
 			&i.Lease,
 			&i.LeasedUntil,
+			&i.RedactKinds,
+			&i.BlockKinds,
+			&i.Blocked,
 		); err != nil {
 			return nil, err
 		}
@@ -426,7 +444,7 @@ func (q *Queries) ListStaleSinkCredentials(ctx context.Context, arg ListStaleSin
 }
 
 const LockSink = `-- name: LockSink :one
-SELECT tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until FROM siem_sinks WHERE id = $1 FOR UPDATE
+SELECT tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until, redact_kinds, block_kinds, blocked FROM siem_sinks WHERE id = $1 FOR UPDATE
 `
 
 // Lock: the row. Index: siem_sinks_pkey.
@@ -465,6 +483,9 @@ func (q *Queries) LockSink(ctx context.Context, id uuid.UUID) (SiemSink, error) 
 		&i.DueAt,
 		&i.Lease,
 		&i.LeasedUntil,
+		&i.RedactKinds,
+		&i.BlockKinds,
+		&i.Blocked,
 	)
 	return i, err
 }
@@ -579,9 +600,10 @@ func (q *Queries) TrimRejects(ctx context.Context, arg TrimRejectsParams) error 
 const UpdateSink = `-- name: UpdateSink :one
 UPDATE siem_sinks SET name = $1, format = $2, address = $3, index_name = $4, acknowledge = $5,
   credential = $6, key_version = $7, ca_certificates = $8, actions = $9::text[],
-  outcomes = $10::text[], redact = $11::text[], state = $12, next_seq = $13,
-  version = version + 1, updated_by = $14, updated_at = $15::timestamptz, failures = 0, due_at = $15::timestamptz, lease = NULL, leased_until = NULL
-WHERE id = $16 RETURNING tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until
+  outcomes = $10::text[], redact = $11::text[],
+  redact_kinds = $12::text[], block_kinds = $13::text[], state = $14, next_seq = $15,
+  version = version + 1, updated_by = $16, updated_at = $17::timestamptz, failures = 0, due_at = $17::timestamptz, lease = NULL, leased_until = NULL
+WHERE id = $18 RETURNING tenant_id, id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, state, version, created_by, created_at, updated_by, updated_at, next_seq, sent, rejected, missed, failures, last_success_at, last_error, last_error_at, due_at, lease, leased_until, redact_kinds, block_kinds, blocked
 `
 
 type UpdateSinkParams struct {
@@ -596,6 +618,8 @@ type UpdateSinkParams struct {
 	Actions        []string
 	Outcomes       []string
 	Redact         []string
+	RedactKinds    []string
+	BlockKinds     []string
 	State          string
 	NextSeq        int64
 	By             string
@@ -617,6 +641,8 @@ func (q *Queries) UpdateSink(ctx context.Context, arg UpdateSinkParams) (SiemSin
 		arg.Actions,
 		arg.Outcomes,
 		arg.Redact,
+		arg.RedactKinds,
+		arg.BlockKinds,
 		arg.State,
 		arg.NextSeq,
 		arg.By,
@@ -656,6 +682,9 @@ func (q *Queries) UpdateSink(ctx context.Context, arg UpdateSinkParams) (SiemSin
 		&i.DueAt,
 		&i.Lease,
 		&i.LeasedUntil,
+		&i.RedactKinds,
+		&i.BlockKinds,
+		&i.Blocked,
 	)
 	return i, err
 }

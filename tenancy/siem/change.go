@@ -76,6 +76,7 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 		row, err := tx.InsertSink(ctx, tenantq.InsertSinkParams{
 			ID: id, Name: c.Name, Kind: string(c.Kind), Format: string(c.Format), Address: c.Address, IndexName: c.Index, Acknowledge: c.Acknowledge,
 			Credential: sealed, KeyVersion: version, CaCertificates: c.CACertificates, Actions: notNil(c.Actions), Outcomes: audit.OutcomeTexts(c.Outcomes), Redact: notNil(c.Redact),
+			RedactKinds: notNil(c.RedactKinds), BlockKinds: notNil(c.BlockKinds),
 			By: sc.Actor().String(), Now: tx.Now(), NextSeq: from,
 		})
 		if db.IsNoRows(err) {
@@ -103,6 +104,8 @@ type UpdateRequest struct {
 	Actions        *[]string
 	Outcomes       *[]audit.Outcome
 	Redact         *[]string
+	RedactKinds    *[]string
+	BlockKinds     *[]string
 
 	Reason  string
 	IfMatch string // the etag that the caller has read; empty: whatever it is
@@ -118,6 +121,8 @@ func (r *UpdateRequest) apply(c Config) Config {
 	set(&c.Actions, r.Actions)
 	set(&c.Outcomes, r.Outcomes)
 	set(&c.Redact, r.Redact)
+	set(&c.RedactKinds, r.RedactKinds)
+	set(&c.BlockKinds, r.BlockKinds)
 	return c
 }
 
@@ -164,6 +169,7 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		}
 		row.Name, row.Format, row.Address, row.IndexName, row.Acknowledge = after.Name, string(after.Format), after.Address, after.Index, after.Acknowledge
 		row.CaCertificates, row.Actions, row.Outcomes, row.Redact = after.CACertificates, notNil(after.Actions), audit.OutcomeTexts(after.Outcomes), notNil(after.Redact)
+		row.RedactKinds, row.BlockKinds = notNil(after.RedactKinds), notNil(after.BlockKinds)
 		return event.LogStreamUpdated, audit.Entry{Action: "logstream.update", Reason: req.Reason, Before: from, After: to}, nil
 	})
 }
@@ -269,7 +275,7 @@ func (s *Service) change(
 		}
 		row, err = tx.UpdateSink(ctx, tenantq.UpdateSinkParams{
 			ID: id, Name: row.Name, Format: row.Format, Address: row.Address, IndexName: row.IndexName, Acknowledge: row.Acknowledge, Credential: row.Credential,
-			KeyVersion: row.KeyVersion, CaCertificates: row.CaCertificates, Actions: row.Actions, Outcomes: row.Outcomes, Redact: row.Redact, State: row.State,
+			KeyVersion: row.KeyVersion, CaCertificates: row.CaCertificates, Actions: row.Actions, Outcomes: row.Outcomes, Redact: row.Redact, RedactKinds: row.RedactKinds, BlockKinds: row.BlockKinds, State: row.State,
 			NextSeq: row.NextSeq, By: sc.Actor().String(), Now: tx.Now(),
 		})
 		if err != nil {
@@ -378,6 +384,8 @@ func differences(before, after *Config) (from, to []attr.Attr) {
 	texts("actions", before.Actions, after.Actions)
 	texts("outcomes", audit.OutcomeTexts(before.Outcomes), audit.OutcomeTexts(after.Outcomes))
 	texts("redact", before.Redact, after.Redact)
+	texts("redactKinds", before.RedactKinds, after.RedactKinds)
+	texts("blockKinds", before.BlockKinds, after.BlockKinds)
 	return from, to
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // counts are of this server, since it began.
-type counts struct{ sent, rejected, failed atomic.Int64 }
+type counts struct{ sent, rejected, blocked, failed atomic.Int64 }
 
 // Steps of a delivery, as tests name them.
 const (
@@ -124,7 +124,7 @@ func (d *delivery) batch(ctx context.Context) (more bool, err error) {
 	if err := d.at(stepRead); err != nil {
 		return false, err
 	}
-	var batch []message
+	var batch, blocked []message
 	size, next, read := 0, d.row.NextSeq, int64(0)
 	for i := range list {
 		if d.target.wants(&list[i].Record) {
@@ -132,11 +132,15 @@ func (d *delivery) batch(ctx context.Context) (more bool, err error) {
 			if err != nil {
 				return false, err
 			}
-			if len(batch) > 0 && size+len(m.body) > maxBatchBytes {
-				break
+			if len(m.blocked) > 0 {
+				blocked = append(blocked, m)
+			} else {
+				if len(batch) > 0 && size+len(m.body) > maxBatchBytes {
+					break
+				}
+				size += len(m.body)
+				batch = append(batch, m)
 			}
-			size += len(m.body)
-			batch = append(batch, m)
 		}
 		next, read = list[i].Seq+1, read+1
 	}
@@ -152,7 +156,7 @@ func (d *delivery) batch(ctx context.Context) (more bool, err error) {
 		}
 	}
 	// Numbers have no gaps but those of what was archived meanwhile.
-	if err := d.advance(ctx, next, next-d.row.NextSeq-read, batch, rejects); err != nil {
+	if err := d.advance(ctx, next, next-d.row.NextSeq-read, batch, blocked, rejects); err != nil {
 		return false, err
 	}
 	return true, d.at(stepAdvanced)
@@ -179,16 +183,20 @@ func (d *delivery) send(ctx context.Context, batch []message) (map[int]string, e
 	return map[int]string{0: "the sink takes nothing that large"}, nil
 }
 
-// advance moves the cursor to next, in a transaction of its own: the sink has acknowledged all before it.
-func (d *delivery) advance(ctx context.Context, next, missed int64, batch []message, rejects map[int]string) error {
+// advance moves the cursor to next, in a transaction of its own: the sink has acknowledged all before it, but what is
+// blocked, which it was not sent.
+func (d *delivery) advance(ctx context.Context, next, missed int64, batch, blocked []message, rejects map[int]string) error {
 	var note tenantq.NoteRejectsParams
 	for i, why := range rejects {
 		note.Seqs, note.Reasons = append(note.Seqs, batch[i].seq), append(note.Reasons, why)
 	}
+	for i := range blocked {
+		note.Seqs, note.Reasons = append(note.Seqs, blocked[i].seq), append(note.Reasons, blockedReason(blocked[i].blocked))
+	}
 	sent := int64(len(batch) - len(rejects))
 	err := d.store.InTenant(ctx, d.sc, func(tx *db.TenantTx) error {
 		n, err := tx.AdvanceSink(ctx, tenantq.AdvanceSinkParams{
-			ID: d.row.ID, Lease: d.lease, Was: d.row.NextSeq, NextSeq: next, Sent: sent, Rejected: int64(len(rejects)), Missed: missed,
+			ID: d.row.ID, Lease: d.lease, Was: d.row.NextSeq, NextSeq: next, Sent: sent, Rejected: int64(len(rejects)), Missed: missed, Blocked: int64(len(blocked)),
 			Answered: len(batch) > 0, Now: tx.Now(), Until: tx.Now().Add(d.timing.lease),
 		})
 		switch {
@@ -196,7 +204,7 @@ func (d *delivery) advance(ctx context.Context, next, missed int64, batch []mess
 			return fmt.Errorf("advance log stream: %w", err)
 		case n == 0:
 			return errLost
-		case len(rejects) == 0:
+		case len(note.Seqs) == 0:
 			return nil
 		}
 		note.SinkID, note.Now = d.row.ID, tx.Now()
@@ -214,6 +222,7 @@ func (d *delivery) advance(ctx context.Context, next, missed int64, batch []mess
 	d.row.NextSeq = next
 	d.counts.sent.Add(sent)
 	d.counts.rejected.Add(int64(len(rejects)))
+	d.counts.blocked.Add(int64(len(blocked)))
 	return nil
 }
 

@@ -29,6 +29,7 @@ const (
 // Stats is what this server has delivered since it began, and how all streams are.
 type Stats struct {
 	Sent, Rejected  int64 // entries, of this server
+	Blocked         int64 // entries, by rules, of this server
 	Failed          int64 // deliveries, of this server
 	Active, Failing int64 // streams of all, some seconds ago
 	Behind          int64 // entries that they have not sent, as then
@@ -50,7 +51,7 @@ type sums struct{ active, failing, behind atomic.Int64 }
 // Stats returns what was done, for metrics.
 func (s *Service) Stats() Stats {
 	return Stats{
-		Sent: s.counts.sent.Load(), Rejected: s.counts.rejected.Load(), Failed: s.counts.failed.Load(),
+		Sent: s.counts.sent.Load(), Rejected: s.counts.rejected.Load(), Blocked: s.counts.blocked.Load(), Failed: s.counts.failed.Load(),
 		Active: s.sums.active.Load(), Failing: s.sums.failing.Load(), Behind: s.sums.behind.Load(),
 	}
 }

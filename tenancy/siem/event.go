@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
+	"github.com/biocore-id/biocore/tenancy/governance/detect"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -22,6 +23,8 @@ type message struct {
 	seq    int64 // -1: a test event
 	record *trail.Record
 	body   []byte // one JSON object, without a line break
+
+	blocked []detect.Kind // it is not sent: an outbound rule is against it
 }
 
 // wants reports whether an entry passes the stream's filter.
@@ -65,17 +68,18 @@ func (c *Config) redacted(r trail.Record) trail.Record {
 func (c *Config) render(tenant uuid.UUID, e *trail.Sequenced) (message, error) {
 	r := c.redacted(e.Record)
 	m := message{seq: e.Seq, record: &r}
-	var event any
-	switch c.Format {
-	case OCSF:
-		event = ocsfOf(tenant, e.Seq, &r, c.Redact)
-	case ECS:
-		event = ecsOf(tenant, e.Seq, &r, c.Redact)
-	default:
-		event = jsonOf(tenant, e.Seq, &r, c.Redact)
-	}
 	var err error
-	if m.body, err = json.Marshal(event); err != nil {
+	m.body, m.blocked, err = c.outboundJSON(func(redacted []string) any {
+		switch c.Format {
+		case OCSF:
+			return ocsfOf(tenant, e.Seq, &r, redacted)
+		case ECS:
+			return ecsOf(tenant, e.Seq, &r, redacted)
+		case JSON:
+		}
+		return jsonOf(tenant, e.Seq, &r, redacted)
+	})
+	if err != nil {
 		return m, fmt.Errorf("render audit entry %s: %w", r.ID, err)
 	}
 	return m, nil

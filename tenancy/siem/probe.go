@@ -81,6 +81,10 @@ func (d *delivery) test(ctx context.Context) (Tested, error) {
 	if err != nil {
 		return t, err
 	}
+	if len(m.blocked) > 0 { // by the name of who tests
+		t.Error = blockedReason(m.blocked)
+		return t, nil
+	}
 	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, maxTest)
 	defer cancel()

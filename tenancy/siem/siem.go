@@ -13,6 +13,7 @@
 //	deliver.go   one delivery of one stream
 //	probe.go     a test event
 //	event.go     what is sent of an entry; filter and redaction; ocsf.go and ecs.go: other formats
+//	outbound.go rules for personal data and secrets in texts
 //	send.go      the wire; https.go, splunk.go, elastic.go, syslog.go: protocols
 package siem
 
@@ -106,6 +107,10 @@ type Config struct {
 	Actions  []string        // prefixes of actions that are sent, such as credential. or apikey.create; none: all
 	Outcomes []audit.Outcome // that are sent; none: all
 	Redact   []string        // members of entries that are left out: see Redactable
+
+	// RedactKinds are kinds of personal data and secrets, see KindNames, that a mark takes the place of wherever a
+	// text of an entry holds one; an entry that holds one of BlockKinds is not sent. Kinds in neither are sent.
+	RedactKinds, BlockKinds []string
 }
 
 // Sink is a stream and where it is.
@@ -126,6 +131,7 @@ type Sink struct {
 	Sent          int64 // acknowledged since it was made, repeats included
 	Rejected      int64 // refused by the sink for good, see Rejects
 	Missed        int64 // archived before they could be sent
+	Blocked       int64 // not sent, for BlockKinds; see Rejects
 	Failures      int   // in a row
 	LastSuccessAt *time.Time
 	LastError     string // in our words; empty: never
@@ -256,11 +262,11 @@ func (s *Service) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Sink, 
 	return out, err
 }
 
-// Reject is an entry that a sink has refused for good.
+// Reject is an entry that a sink has refused for good, or that a rule of the stream has blocked.
 type Reject struct {
 	Seq    int64
 	At     time.Time
-	Reason string // in the sink's words, cut
+	Reason string // in the sink's words, cut; in ours where it was blocked
 }
 
 // Rejects returns the latest entries that a sink has refused for good, at most limit. ErrNotFound.
@@ -292,7 +298,7 @@ func fromRow(row tenantq.SiemSink, size int64) Sink {
 	s := Sink{
 		Config: configOf(&row), ID: row.ID, State: State(row.State), HasCredential: row.Credential != nil,
 		CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt, UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt, ETag: etagOf(&row),
-		NextSeq: row.NextSeq, Behind: max(size-row.NextSeq, 0), Sent: row.Sent, Rejected: row.Rejected, Missed: row.Missed, Failures: int(row.Failures),
+		NextSeq: row.NextSeq, Behind: max(size-row.NextSeq, 0), Sent: row.Sent, Rejected: row.Rejected, Missed: row.Missed, Blocked: row.Blocked, Failures: int(row.Failures),
 		LastSuccessAt: row.LastSuccessAt, LastError: row.LastError, LastErrorAt: row.LastErrorAt,
 	}
 	if s.State == Active && s.Failures > 0 {
@@ -304,7 +310,7 @@ func fromRow(row tenantq.SiemSink, size int64) Sink {
 func configOf(row *tenantq.SiemSink) Config {
 	c := Config{
 		Name: row.Name, Kind: Kind(row.Kind), Format: Format(row.Format), Address: row.Address, Index: row.IndexName, Acknowledge: row.Acknowledge,
-		CACertificates: row.CaCertificates, Actions: row.Actions, Redact: row.Redact,
+		CACertificates: row.CaCertificates, Actions: row.Actions, Redact: row.Redact, RedactKinds: row.RedactKinds, BlockKinds: row.BlockKinds,
 	}
 	for _, o := range row.Outcomes {
 		c.Outcomes = append(c.Outcomes, audit.Outcome(o))

@@ -90,7 +90,7 @@ func (c *Config) checkFilter() error {
 			return invalid("redact", "are different ones of "+strings.Join(Redactable(), ", "))
 		}
 	}
-	return nil
+	return c.checkKinds()
 }
 
 // cleanAddress returns the address as it is kept. What a name leads to is looked at when it is dialed;

@@ -96,6 +96,7 @@ func (h *LogStreamHandler) CreateLogStream(ctx context.Context, req *adminv1.Cre
 		Config: siem.Config{
 			Name: req.GetName(), Kind: siem.Kind(req.GetKind().String()), Format: siem.JSON, Address: req.GetAddress(), Index: req.GetIndex(), Acknowledge: req.GetAcknowledge(),
 			CACertificates: req.GetCaCertificates(), Actions: req.GetActions(), Outcomes: outcomes(req.GetOutcomes()), Redact: req.GetRedact(),
+			RedactKinds: req.GetRedactKinds(), BlockKinds: req.GetBlockKinds(),
 		},
 		Credential: req.GetCredential(), FromStart: req.GetFromStart(), Reason: req.GetReason(),
 	}
@@ -131,6 +132,10 @@ func (h *LogStreamHandler) UpdateLogStream(ctx context.Context, req *adminv1.Upd
 	if lists := req.GetReplace(); lists != nil {
 		actions, out, redact := lists.GetActions(), outcomes(lists.GetOutcomes()), lists.GetRedact()
 		u.Actions, u.Outcomes, u.Redact = &actions, &out, &redact
+	}
+	if rules := req.GetRules(); rules != nil {
+		redact, block := rules.GetRedactKinds(), rules.GetBlockKinds()
+		u.RedactKinds, u.BlockKinds = &redact, &block
 	}
 	answers(ctx, func(s siem.Sink) proto.Message { return toLogStream(&s) })
 	s, err := h.streams.Update(ctx, sc, u)
@@ -238,7 +243,7 @@ func toLogStream(s *siem.Sink) *adminv1.LogStream {
 	out := &adminv1.LogStream{
 		Id: s.ID.String(), Name: s.Name, Kind: adminv1.LogStream_Kind(adminv1.LogStream_Kind_value[string(s.Kind)]),
 		Format: adminv1.LogStream_Format(adminv1.LogStream_Format_value[string(s.Format)]), Address: s.Address, Index: s.Index, Acknowledge: s.Acknowledge,
-		CaCertificates: s.CACertificates, Actions: s.Actions, Redact: s.Redact, HasCredential: s.HasCredential,
+		CaCertificates: s.CACertificates, Actions: s.Actions, Redact: s.Redact, RedactKinds: s.RedactKinds, BlockKinds: s.BlockKinds, Blocked: s.Blocked, HasCredential: s.HasCredential,
 		State: adminv1.LogStream_State(adminv1.LogStream_State_value[string(s.State)]), NextSeq: s.NextSeq, Lag: s.Behind, OldestAt: timestampOf(s.Oldest),
 		Sent: s.Sent, Rejected: s.Rejected, Missed: s.Missed, Failures: int32(min(s.Failures, 1<<30)), LastSuccessAt: timestampOf(s.LastSuccessAt), //nolint:gosec // bounded
 		LastError: s.LastError, LastErrorAt: timestampOf(s.LastErrorAt), RetryAt: timestampOf(s.RetryAt),

@@ -8,10 +8,10 @@ SELECT count(*)::integer FROM siem_sinks;
 
 -- name: InsertSink :one
 -- No row where the name is taken. Index: siem_sinks_tenant_id_name_key.
-INSERT INTO siem_sinks (id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact,
+INSERT INTO siem_sinks (id, name, kind, format, address, index_name, acknowledge, credential, key_version, ca_certificates, actions, outcomes, redact, redact_kinds, block_kinds,
   state, created_by, created_at, updated_by, updated_at, next_seq, due_at)
 VALUES (sqlc.arg(id), sqlc.arg(name), sqlc.arg(kind), sqlc.arg(format), sqlc.arg(address), sqlc.arg(index_name), sqlc.arg(acknowledge), sqlc.narg(credential), sqlc.arg(key_version),
-  sqlc.arg(ca_certificates), sqlc.arg(actions)::text[], sqlc.arg(outcomes)::text[], sqlc.arg(redact)::text[],
+  sqlc.arg(ca_certificates), sqlc.arg(actions)::text[], sqlc.arg(outcomes)::text[], sqlc.arg(redact)::text[], sqlc.arg(redact_kinds)::text[], sqlc.arg(block_kinds)::text[],
   'ACTIVE', sqlc.arg(by), sqlc.arg(now), sqlc.arg(by), sqlc.arg(now), sqlc.arg(next_seq), sqlc.arg(now))
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING *;
@@ -36,7 +36,8 @@ SELECT EXISTS (SELECT FROM siem_sinks WHERE name = sqlc.arg(name) AND id <> sqlc
 -- Under LockSink. Whoever delivers just now moves the cursor no more: it would by what was before. Index: siem_sinks_pkey.
 UPDATE siem_sinks SET name = sqlc.arg(name), format = sqlc.arg(format), address = sqlc.arg(address), index_name = sqlc.arg(index_name), acknowledge = sqlc.arg(acknowledge),
   credential = sqlc.narg(credential), key_version = sqlc.arg(key_version), ca_certificates = sqlc.arg(ca_certificates), actions = sqlc.arg(actions)::text[],
-  outcomes = sqlc.arg(outcomes)::text[], redact = sqlc.arg(redact)::text[], state = sqlc.arg(state), next_seq = sqlc.arg(next_seq),
+  outcomes = sqlc.arg(outcomes)::text[], redact = sqlc.arg(redact)::text[],
+  redact_kinds = sqlc.arg(redact_kinds)::text[], block_kinds = sqlc.arg(block_kinds)::text[], state = sqlc.arg(state), next_seq = sqlc.arg(next_seq),
   version = version + 1, updated_by = sqlc.arg(by), updated_at = sqlc.arg(now)::timestamptz, failures = 0, due_at = sqlc.arg(now)::timestamptz, lease = NULL, leased_until = NULL
 WHERE id = sqlc.arg(id) RETURNING *;
 
@@ -52,7 +53,7 @@ RETURNING *;
 
 -- name: AdvanceSink :execrows
 -- The sink has acknowledged all before next_seq. 0: it is another's by now, or was changed: what was sent is sent again. Index: siem_sinks_pkey.
-UPDATE siem_sinks SET next_seq = sqlc.arg(next_seq), sent = sent + sqlc.arg(sent)::bigint, rejected = rejected + sqlc.arg(rejected)::bigint, missed = missed + sqlc.arg(missed)::bigint,
+UPDATE siem_sinks SET next_seq = sqlc.arg(next_seq), sent = sent + sqlc.arg(sent)::bigint, rejected = rejected + sqlc.arg(rejected)::bigint, missed = missed + sqlc.arg(missed)::bigint, blocked = blocked + sqlc.arg(blocked)::bigint,
   failures = CASE WHEN sqlc.arg(answered)::boolean THEN 0 ELSE failures END, last_success_at = CASE WHEN sqlc.arg(answered)::boolean THEN sqlc.arg(now)::timestamptz ELSE last_success_at END, leased_until = sqlc.arg(until)::timestamptz
 WHERE id = sqlc.arg(id) AND lease = sqlc.arg(lease)::uuid AND next_seq = sqlc.arg(was);
 

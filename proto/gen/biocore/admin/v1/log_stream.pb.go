@@ -259,7 +259,13 @@ type LogStream struct {
 	// When that was.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// Changes when people change the stream; for `If-Match`.
-	Etag          string `protobuf:"bytes,29,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,29,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Kinds of personal data and secrets that a mark takes the place of in entries.
+	RedactKinds []string `protobuf:"bytes,30,rep,name=redact_kinds,json=redactKinds,proto3" json:"redact_kinds,omitempty"`
+	// Kinds for which an entry is not sent at all.
+	BlockKinds []string `protobuf:"bytes,31,rep,name=block_kinds,json=blockKinds,proto3" json:"block_kinds,omitempty"`
+	// Entries that were not sent because of that.
+	Blocked       int64 `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -497,6 +503,27 @@ func (x *LogStream) GetEtag() string {
 	return ""
 }
 
+func (x *LogStream) GetRedactKinds() []string {
+	if x != nil {
+		return x.RedactKinds
+	}
+	return nil
+}
+
+func (x *LogStream) GetBlockKinds() []string {
+	if x != nil {
+		return x.BlockKinds
+	}
+	return nil
+}
+
+func (x *LogStream) GetBlocked() int64 {
+	if x != nil {
+		return x.Blocked
+	}
+	return 0
+}
+
 // ListLogStreamsRequest asks for all streams.
 type ListLogStreamsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -725,7 +752,7 @@ type LogStreamReject struct {
 	Seq int64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// When it was refused.
 	RejectedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=rejected_at,json=rejectedAt,proto3" json:"rejected_at,omitempty"`
-	// Why, in the sink's words.
+	// Why, in the sink's words; in ours where a rule has blocked it.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -813,7 +840,12 @@ type CreateLogStreamRequest struct {
 	// Begin with the first entry of the log; otherwise with the next.
 	FromStart bool `protobuf:"varint,12,opt,name=from_start,json=fromStart,proto3" json:"from_start,omitempty"`
 	// Why, for the audit log: up to 256 characters.
-	Reason        string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Kinds of personal data and secrets that a mark takes the place of, in whatever text of an entry they stand:
+	// `EMAIL`, `IBAN`, `CARD`, `NATIONAL_ID`, `TOKEN`, `PRIVATE_KEY`, `BIOCORE_KEY`. Kinds in neither list are sent.
+	RedactKinds []string `protobuf:"bytes,14,rep,name=redact_kinds,json=redactKinds,proto3" json:"redact_kinds,omitempty"`
+	// Kinds for which an entry is not sent at all. It is counted, and named among the rejects.
+	BlockKinds    []string `protobuf:"bytes,15,rep,name=block_kinds,json=blockKinds,proto3" json:"block_kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -939,6 +971,20 @@ func (x *CreateLogStreamRequest) GetReason() string {
 	return ""
 }
 
+func (x *CreateLogStreamRequest) GetRedactKinds() []string {
+	if x != nil {
+		return x.RedactKinds
+	}
+	return nil
+}
+
+func (x *CreateLogStreamRequest) GetBlockKinds() []string {
+	if x != nil {
+		return x.BlockKinds
+	}
+	return nil
+}
+
 // UpdateLogStreamRequest holds what is to change.
 type UpdateLogStreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -961,7 +1007,9 @@ type UpdateLogStreamRequest struct {
 	// If present, replaces filter and redaction: all three lists.
 	Replace *UpdateLogStreamRequest_Lists `protobuf:"bytes,9,opt,name=replace,proto3,oneof" json:"replace,omitempty"`
 	// Why, for the audit log: up to 256 characters.
-	Reason        string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	// If present, replaces the rules for personal data and secrets: both lists.
+	Rules         *UpdateLogStreamRequest_Rules `protobuf:"bytes,11,opt,name=rules,proto3,oneof" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1064,6 +1112,13 @@ func (x *UpdateLogStreamRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *UpdateLogStreamRequest) GetRules() *UpdateLogStreamRequest_Rules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
 }
 
 // DeleteLogStreamRequest names the stream to end.
@@ -1533,12 +1588,66 @@ func (x *UpdateLogStreamRequest_Lists) GetRedact() []string {
 	return nil
 }
 
+// Outbound rules, which take the place of the old ones.
+type UpdateLogStreamRequest_Rules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See CreateLogStreamRequest.
+	RedactKinds []string `protobuf:"bytes,1,rep,name=redact_kinds,json=redactKinds,proto3" json:"redact_kinds,omitempty"`
+	// See CreateLogStreamRequest.
+	BlockKinds    []string `protobuf:"bytes,2,rep,name=block_kinds,json=blockKinds,proto3" json:"block_kinds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateLogStreamRequest_Rules) Reset() {
+	*x = UpdateLogStreamRequest_Rules{}
+	mi := &file_biocore_admin_v1_log_stream_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateLogStreamRequest_Rules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateLogStreamRequest_Rules) ProtoMessage() {}
+
+func (x *UpdateLogStreamRequest_Rules) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_log_stream_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateLogStreamRequest_Rules.ProtoReflect.Descriptor instead.
+func (*UpdateLogStreamRequest_Rules) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_log_stream_proto_rawDescGZIP(), []int{8, 1}
+}
+
+func (x *UpdateLogStreamRequest_Rules) GetRedactKinds() []string {
+	if x != nil {
+		return x.RedactKinds
+	}
+	return nil
+}
+
+func (x *UpdateLogStreamRequest_Rules) GetBlockKinds() []string {
+	if x != nil {
+		return x.BlockKinds
+	}
+	return nil
+}
+
 var File_biocore_admin_v1_log_stream_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_log_stream_proto_rawDesc = "" +
 	"\n" +
-	"!biocore/admin/v1/log_stream.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\n" +
-	"\n" +
+	"!biocore/admin/v1/log_stream.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\v\n" +
 	"\tLogStream\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x124\n" +
@@ -1574,7 +1683,11 @@ const file_biocore_admin_v1_log_stream_proto_rawDesc = "" +
 	"updated_by\x18\x1b \x01(\tR\tupdatedBy\x129\n" +
 	"\n" +
 	"updated_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x12\n" +
-	"\x04etag\x18\x1d \x01(\tR\x04etag\"Z\n" +
+	"\x04etag\x18\x1d \x01(\tR\x04etag\x12!\n" +
+	"\fredact_kinds\x18\x1e \x03(\tR\vredactKinds\x12\x1f\n" +
+	"\vblock_kinds\x18\x1f \x03(\tR\n" +
+	"blockKinds\x12\x18\n" +
+	"\ablocked\x18  \x01(\x03R\ablocked\"Z\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1614,7 +1727,7 @@ const file_biocore_admin_v1_log_stream_proto_rawDesc = "" +
 	"\x03seq\x18\x01 \x01(\x03R\x03seq\x12;\n" +
 	"\vrejected_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"rejectedAt\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xb2\x04\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x8a\x05\n" +
 	"\x16CreateLogStreamRequest\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12@\n" +
 	"\x04kind\x18\x02 \x01(\x0e2 .biocore.admin.v1.LogStream.KindB\n" +
@@ -1634,7 +1747,10 @@ const file_biocore_admin_v1_log_stream_proto_rawDesc = "" +
 	"\x06redact\x18\v \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06redact\x12\x1d\n" +
 	"\n" +
 	"from_start\x18\f \x01(\bR\tfromStart\x12 \n" +
-	"\x06reason\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\xe2\x05\n" +
+	"\x06reason\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x12+\n" +
+	"\fredact_kinds\x18\x0e \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\vredactKinds\x12)\n" +
+	"\vblock_kinds\x18\x0f \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\n" +
+	"blockKinds\"\x98\a\n" +
 	"\x16UpdateLogStreamRequest\x12-\n" +
 	"\rlog_stream_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vlogStreamId\x12 \n" +
 	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18PH\x00R\x04name\x88\x01\x01\x12K\n" +
@@ -1649,11 +1765,16 @@ const file_biocore_admin_v1_log_stream_proto_rawDesc = "" +
 	"credential\x88\x01\x01\x12M\n" +
 	"\areplace\x18\t \x01(\v2..biocore.admin.v1.UpdateLogStreamRequest.ListsH\aR\areplace\x88\x01\x01\x12 \n" +
 	"\x06reason\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x1as\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x12I\n" +
+	"\x05rules\x18\v \x01(\v2..biocore.admin.v1.UpdateLogStreamRequest.RulesH\bR\x05rules\x88\x01\x01\x1as\n" +
 	"\x05Lists\x12\"\n" +
 	"\aactions\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\aactions\x12$\n" +
 	"\boutcomes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x03R\boutcomes\x12 \n" +
-	"\x06redact\x18\x03 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06redactB\a\n" +
+	"\x06redact\x18\x03 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06redact\x1a_\n" +
+	"\x05Rules\x12+\n" +
+	"\fredact_kinds\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\vredactKinds\x12)\n" +
+	"\vblock_kinds\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\n" +
+	"blockKindsB\a\n" +
 	"\x05_nameB\t\n" +
 	"\a_formatB\n" +
 	"\n" +
@@ -1663,7 +1784,8 @@ const file_biocore_admin_v1_log_stream_proto_rawDesc = "" +
 	"\x10_ca_certificatesB\r\n" +
 	"\v_credentialB\n" +
 	"\n" +
-	"\b_replace\"i\n" +
+	"\b_replaceB\b\n" +
+	"\x06_rules\"i\n" +
 	"\x16DeleteLogStreamRequest\x12-\n" +
 	"\rlog_stream_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vlogStreamId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x19\n" +
@@ -1714,7 +1836,7 @@ func file_biocore_admin_v1_log_stream_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_log_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_biocore_admin_v1_log_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_biocore_admin_v1_log_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_biocore_admin_v1_log_stream_proto_goTypes = []any{
 	(LogStream_Kind)(0),                  // 0: biocore.admin.v1.LogStream.Kind
 	(LogStream_Format)(0),                // 1: biocore.admin.v1.LogStream.Format
@@ -1736,51 +1858,53 @@ var file_biocore_admin_v1_log_stream_proto_goTypes = []any{
 	(*TestLogStreamRequest)(nil),         // 17: biocore.admin.v1.TestLogStreamRequest
 	(*TestLogStreamResponse)(nil),        // 18: biocore.admin.v1.TestLogStreamResponse
 	(*UpdateLogStreamRequest_Lists)(nil), // 19: biocore.admin.v1.UpdateLogStreamRequest.Lists
-	(*timestamppb.Timestamp)(nil),        // 20: google.protobuf.Timestamp
+	(*UpdateLogStreamRequest_Rules)(nil), // 20: biocore.admin.v1.UpdateLogStreamRequest.Rules
+	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_log_stream_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.LogStream.kind:type_name -> biocore.admin.v1.LogStream.Kind
 	1,  // 1: biocore.admin.v1.LogStream.format:type_name -> biocore.admin.v1.LogStream.Format
 	2,  // 2: biocore.admin.v1.LogStream.state:type_name -> biocore.admin.v1.LogStream.State
-	20, // 3: biocore.admin.v1.LogStream.oldest_at:type_name -> google.protobuf.Timestamp
-	20, // 4: biocore.admin.v1.LogStream.last_success_at:type_name -> google.protobuf.Timestamp
-	20, // 5: biocore.admin.v1.LogStream.last_error_at:type_name -> google.protobuf.Timestamp
-	20, // 6: biocore.admin.v1.LogStream.retry_at:type_name -> google.protobuf.Timestamp
-	20, // 7: biocore.admin.v1.LogStream.created_at:type_name -> google.protobuf.Timestamp
-	20, // 8: biocore.admin.v1.LogStream.updated_at:type_name -> google.protobuf.Timestamp
+	21, // 3: biocore.admin.v1.LogStream.oldest_at:type_name -> google.protobuf.Timestamp
+	21, // 4: biocore.admin.v1.LogStream.last_success_at:type_name -> google.protobuf.Timestamp
+	21, // 5: biocore.admin.v1.LogStream.last_error_at:type_name -> google.protobuf.Timestamp
+	21, // 6: biocore.admin.v1.LogStream.retry_at:type_name -> google.protobuf.Timestamp
+	21, // 7: biocore.admin.v1.LogStream.created_at:type_name -> google.protobuf.Timestamp
+	21, // 8: biocore.admin.v1.LogStream.updated_at:type_name -> google.protobuf.Timestamp
 	3,  // 9: biocore.admin.v1.ListLogStreamsResponse.log_streams:type_name -> biocore.admin.v1.LogStream
 	9,  // 10: biocore.admin.v1.ListLogStreamRejectsResponse.rejects:type_name -> biocore.admin.v1.LogStreamReject
-	20, // 11: biocore.admin.v1.LogStreamReject.rejected_at:type_name -> google.protobuf.Timestamp
+	21, // 11: biocore.admin.v1.LogStreamReject.rejected_at:type_name -> google.protobuf.Timestamp
 	0,  // 12: biocore.admin.v1.CreateLogStreamRequest.kind:type_name -> biocore.admin.v1.LogStream.Kind
 	1,  // 13: biocore.admin.v1.CreateLogStreamRequest.format:type_name -> biocore.admin.v1.LogStream.Format
 	1,  // 14: biocore.admin.v1.UpdateLogStreamRequest.format:type_name -> biocore.admin.v1.LogStream.Format
 	19, // 15: biocore.admin.v1.UpdateLogStreamRequest.replace:type_name -> biocore.admin.v1.UpdateLogStreamRequest.Lists
-	20, // 16: biocore.admin.v1.ReplayLogStreamRequest.since:type_name -> google.protobuf.Timestamp
-	4,  // 17: biocore.admin.v1.LogStreamService.ListLogStreams:input_type -> biocore.admin.v1.ListLogStreamsRequest
-	6,  // 18: biocore.admin.v1.LogStreamService.GetLogStream:input_type -> biocore.admin.v1.GetLogStreamRequest
-	7,  // 19: biocore.admin.v1.LogStreamService.ListLogStreamRejects:input_type -> biocore.admin.v1.ListLogStreamRejectsRequest
-	10, // 20: biocore.admin.v1.LogStreamService.CreateLogStream:input_type -> biocore.admin.v1.CreateLogStreamRequest
-	11, // 21: biocore.admin.v1.LogStreamService.UpdateLogStream:input_type -> biocore.admin.v1.UpdateLogStreamRequest
-	12, // 22: biocore.admin.v1.LogStreamService.DeleteLogStream:input_type -> biocore.admin.v1.DeleteLogStreamRequest
-	14, // 23: biocore.admin.v1.LogStreamService.PauseLogStream:input_type -> biocore.admin.v1.PauseLogStreamRequest
-	15, // 24: biocore.admin.v1.LogStreamService.ResumeLogStream:input_type -> biocore.admin.v1.ResumeLogStreamRequest
-	16, // 25: biocore.admin.v1.LogStreamService.ReplayLogStream:input_type -> biocore.admin.v1.ReplayLogStreamRequest
-	17, // 26: biocore.admin.v1.LogStreamService.TestLogStream:input_type -> biocore.admin.v1.TestLogStreamRequest
-	5,  // 27: biocore.admin.v1.LogStreamService.ListLogStreams:output_type -> biocore.admin.v1.ListLogStreamsResponse
-	3,  // 28: biocore.admin.v1.LogStreamService.GetLogStream:output_type -> biocore.admin.v1.LogStream
-	8,  // 29: biocore.admin.v1.LogStreamService.ListLogStreamRejects:output_type -> biocore.admin.v1.ListLogStreamRejectsResponse
-	3,  // 30: biocore.admin.v1.LogStreamService.CreateLogStream:output_type -> biocore.admin.v1.LogStream
-	3,  // 31: biocore.admin.v1.LogStreamService.UpdateLogStream:output_type -> biocore.admin.v1.LogStream
-	13, // 32: biocore.admin.v1.LogStreamService.DeleteLogStream:output_type -> biocore.admin.v1.DeleteLogStreamResponse
-	3,  // 33: biocore.admin.v1.LogStreamService.PauseLogStream:output_type -> biocore.admin.v1.LogStream
-	3,  // 34: biocore.admin.v1.LogStreamService.ResumeLogStream:output_type -> biocore.admin.v1.LogStream
-	3,  // 35: biocore.admin.v1.LogStreamService.ReplayLogStream:output_type -> biocore.admin.v1.LogStream
-	18, // 36: biocore.admin.v1.LogStreamService.TestLogStream:output_type -> biocore.admin.v1.TestLogStreamResponse
-	27, // [27:37] is the sub-list for method output_type
-	17, // [17:27] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	20, // 16: biocore.admin.v1.UpdateLogStreamRequest.rules:type_name -> biocore.admin.v1.UpdateLogStreamRequest.Rules
+	21, // 17: biocore.admin.v1.ReplayLogStreamRequest.since:type_name -> google.protobuf.Timestamp
+	4,  // 18: biocore.admin.v1.LogStreamService.ListLogStreams:input_type -> biocore.admin.v1.ListLogStreamsRequest
+	6,  // 19: biocore.admin.v1.LogStreamService.GetLogStream:input_type -> biocore.admin.v1.GetLogStreamRequest
+	7,  // 20: biocore.admin.v1.LogStreamService.ListLogStreamRejects:input_type -> biocore.admin.v1.ListLogStreamRejectsRequest
+	10, // 21: biocore.admin.v1.LogStreamService.CreateLogStream:input_type -> biocore.admin.v1.CreateLogStreamRequest
+	11, // 22: biocore.admin.v1.LogStreamService.UpdateLogStream:input_type -> biocore.admin.v1.UpdateLogStreamRequest
+	12, // 23: biocore.admin.v1.LogStreamService.DeleteLogStream:input_type -> biocore.admin.v1.DeleteLogStreamRequest
+	14, // 24: biocore.admin.v1.LogStreamService.PauseLogStream:input_type -> biocore.admin.v1.PauseLogStreamRequest
+	15, // 25: biocore.admin.v1.LogStreamService.ResumeLogStream:input_type -> biocore.admin.v1.ResumeLogStreamRequest
+	16, // 26: biocore.admin.v1.LogStreamService.ReplayLogStream:input_type -> biocore.admin.v1.ReplayLogStreamRequest
+	17, // 27: biocore.admin.v1.LogStreamService.TestLogStream:input_type -> biocore.admin.v1.TestLogStreamRequest
+	5,  // 28: biocore.admin.v1.LogStreamService.ListLogStreams:output_type -> biocore.admin.v1.ListLogStreamsResponse
+	3,  // 29: biocore.admin.v1.LogStreamService.GetLogStream:output_type -> biocore.admin.v1.LogStream
+	8,  // 30: biocore.admin.v1.LogStreamService.ListLogStreamRejects:output_type -> biocore.admin.v1.ListLogStreamRejectsResponse
+	3,  // 31: biocore.admin.v1.LogStreamService.CreateLogStream:output_type -> biocore.admin.v1.LogStream
+	3,  // 32: biocore.admin.v1.LogStreamService.UpdateLogStream:output_type -> biocore.admin.v1.LogStream
+	13, // 33: biocore.admin.v1.LogStreamService.DeleteLogStream:output_type -> biocore.admin.v1.DeleteLogStreamResponse
+	3,  // 34: biocore.admin.v1.LogStreamService.PauseLogStream:output_type -> biocore.admin.v1.LogStream
+	3,  // 35: biocore.admin.v1.LogStreamService.ResumeLogStream:output_type -> biocore.admin.v1.LogStream
+	3,  // 36: biocore.admin.v1.LogStreamService.ReplayLogStream:output_type -> biocore.admin.v1.LogStream
+	18, // 37: biocore.admin.v1.LogStreamService.TestLogStream:output_type -> biocore.admin.v1.TestLogStreamResponse
+	28, // [28:38] is the sub-list for method output_type
+	18, // [18:28] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_log_stream_proto_init() }
@@ -1797,7 +1921,7 @@ func file_biocore_admin_v1_log_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_log_stream_proto_rawDesc), len(file_biocore_admin_v1_log_stream_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

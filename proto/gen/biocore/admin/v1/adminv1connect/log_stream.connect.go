@@ -143,7 +143,7 @@ type LogStreamServiceClient interface {
 	// GetLogStream answers one: how it is, and how far.
 	GetLogStream(context.Context, *v1.GetLogStreamRequest) (*v1.LogStream, error)
 	// ListLogStreamRejects answers the latest entries that the sink has refused for
-	// good, the latest first: at most 200.
+	// good, or that a rule of the stream has blocked, the latest first: at most 200.
 	ListLogStreamRejects(context.Context, *v1.ListLogStreamRejectsRequest) (*v1.ListLogStreamRejectsResponse, error)
 	// CreateLogStream makes a stream, which sends from now on.
 	CreateLogStream(context.Context, *v1.CreateLogStreamRequest) (*v1.LogStream, error)
@@ -178,7 +178,7 @@ type LogStreamServiceHandler interface {
 	// GetLogStream answers one: how it is, and how far.
 	GetLogStream(context.Context, *v1.GetLogStreamRequest) (*v1.LogStream, error)
 	// ListLogStreamRejects answers the latest entries that the sink has refused for
-	// good, the latest first: at most 200.
+	// good, or that a rule of the stream has blocked, the latest first: at most 200.
 	ListLogStreamRejects(context.Context, *v1.ListLogStreamRejectsRequest) (*v1.ListLogStreamRejectsResponse, error)
 	// CreateLogStream makes a stream, which sends from now on.
 	CreateLogStream(context.Context, *v1.CreateLogStreamRequest) (*v1.LogStream, error)
