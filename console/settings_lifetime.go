@@ -236,7 +236,7 @@ func (c *Console) lifetimes200(w http.ResponseWriter, r *http.Request, v *visit,
 	act.ID, act.Title, act.Button, act.Action, act.Cancel, act.Fresh = "lifetimes", "Change", "save", settings+"/lifetimes", settings, freshUntil(v)
 	act.Effects = []ui.Effect{
 		{Icon: "clock", Text: "Every server goes by it within a second"},
-		{Icon: "trash", Text: "What is older than its retention is removed within an hour, for good"},
+		{Icon: "trash", Text: "What is older than its retention is removed within an hour, for good; of the audit log whole months, once they are archived"},
 	}
 	view := lifetimesView{Version: strconv.Itoa(now.Version), ETag: now.ETag, Act: act}
 	is := lifetimeTexts(&now.Document)

@@ -63,6 +63,8 @@ var definers = map[string]string{
 	"public.make_partitions": "takes a time, answers a count",
 	"public.drop_partitions": "takes a time, answers a count",
 
+	"public.remove_audit_entries": "takes a count, answers a count; it removes entries of the opened tenant that are in archives and 90 days old",
+
 	"public.note_user":          "counts a user's passkeys anew; only the triggers below may call it",
 	"public.user_written":       "a trigger on users: writes of the row's own user",
 	"public.credential_written": "a trigger on credentials: writes of the row's own user",

@@ -58,6 +58,12 @@ func runAuditList(ctx context.Context, env *environment, args []string) error {
 				return err
 			}
 		}
+		if b, err := c.trail.Beginning(ctx, sc); err != nil {
+			return err
+		} else if b.Seq > 0 && len(found) < *limit {
+			_, err = fmt.Fprintf(env.err, "Entries before %s are in archives: biocore audit archives list --tenant %s\n", b.Until.Format(time.DateOnly), *slug)
+			return err
+		}
 		return nil
 	})
 }

@@ -50,6 +50,37 @@ func (q *Queries) GetAuditArchive(ctx context.Context, fromSeq int64) (GetAuditA
 	return i, err
 }
 
+const GetAuditArchiveBelow = `-- name: GetAuditArchiveBelow :one
+SELECT last_at FROM audit_archives WHERE from_seq < $1::bigint ORDER BY from_seq DESC LIMIT 1
+`
+
+// The last archive that begins below a number. Index: audit_archives_pkey, backwards.
+func (q *Queries) GetAuditArchiveBelow(ctx context.Context, below int64) (time.Time, error) {
+	row := q.db.QueryRow(ctx, GetAuditArchiveBelow, below)
+	var last_at time.Time
+	err := row.Scan(&last_at)
+	return last_at, err
+}
+
+const GetAuditArchiveOfTime = `-- name: GetAuditArchiveOfTime :one
+SELECT from_seq FROM audit_archives
+WHERE first_at <= $1::timestamptz AND last_at >= $2::timestamptz AND from_seq < $3::bigint ORDER BY from_seq LIMIT 1
+`
+
+type GetAuditArchiveOfTimeParams struct {
+	Until time.Time
+	Since time.Time
+	Below int64
+}
+
+// The first archive of entries below a number that has some of a time. Scans the tenant's archives.
+func (q *Queries) GetAuditArchiveOfTime(ctx context.Context, arg GetAuditArchiveOfTimeParams) (int64, error) {
+	row := q.db.QueryRow(ctx, GetAuditArchiveOfTime, arg.Until, arg.Since, arg.Below)
+	var from_seq int64
+	err := row.Scan(&from_seq)
+	return from_seq, err
+}
+
 const InsertAuditArchive = `-- name: InsertAuditArchive :execrows
 INSERT INTO audit_archives (from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
@@ -207,4 +238,16 @@ func (q *Queries) NextAuditCheckpoint(ctx context.Context, least int64) (int64, 
 	var size int64
 	err := row.Scan(&size)
 	return size, err
+}
+
+const RemoveAuditEntries = `-- name: RemoveAuditEntries :one
+SELECT remove_audit_entries($1::integer)
+`
+
+// Of the first entries of the log, those that have been archived for a week; answers how many. Index: audit_entries_pkey.
+func (q *Queries) RemoveAuditEntries(ctx context.Context, maxRows int32) (int32, error) {
+	row := q.db.QueryRow(ctx, RemoveAuditEntries, maxRows)
+	var remove_audit_entries int32
+	err := row.Scan(&remove_audit_entries)
+	return remove_audit_entries, err
 }

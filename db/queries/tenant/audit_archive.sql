@@ -25,3 +25,16 @@ WHERE from_seq < sqlc.arg(before_seq) ORDER BY from_seq DESC LIMIT sqlc.arg(max_
 -- name: GetAuditArchive :one
 -- Index: audit_archives_pkey.
 SELECT from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem FROM audit_archives WHERE from_seq = sqlc.arg(from_seq);
+
+-- name: RemoveAuditEntries :one
+-- Of the first entries of the log, those that have been archived for a week; answers how many. Index: audit_entries_pkey.
+SELECT remove_audit_entries(sqlc.arg(max_rows)::integer);
+
+-- name: GetAuditArchiveOfTime :one
+-- The first archive of entries below a number that has some of a time. Scans the tenant's archives.
+SELECT from_seq FROM audit_archives
+WHERE first_at <= sqlc.arg(until)::timestamptz AND last_at >= sqlc.arg(since)::timestamptz AND from_seq < sqlc.arg(below)::bigint ORDER BY from_seq LIMIT 1;
+
+-- name: GetAuditArchiveBelow :one
+-- The last archive that begins below a number. Index: audit_archives_pkey, backwards.
+SELECT last_at FROM audit_archives WHERE from_seq < sqlc.arg(below)::bigint ORDER BY from_seq DESC LIMIT 1;

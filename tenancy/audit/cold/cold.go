@@ -57,6 +57,7 @@ type Service struct {
 	o     Options
 	piece int64 // entries
 	part  int   // bytes of an object
+	batch int32 // entries that a transaction removes
 }
 
 const (
@@ -65,15 +66,17 @@ const (
 	piece = 10_000
 	// part bounds an object.
 	part = blob.MaxBytes
+	// batch bounds a transaction of removing: some tens of milliseconds.
+	batch = 5_000
 )
 
 // Longest is for how long one Maintain may go on; the next one finds what is left.
 const Longest = 10 * time.Minute
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{o: o, piece: piece, part: part} }
+func New(o Options) *Service { return &Service{o: o, piece: piece, part: part, batch: batch} }
 
-// Maintain archives what is due: whole months (UTC), all of whose entries are older than the tenant's policy keeps in
+// Maintain archives what is due, and removes what has been archived for a week: whole months (UTC), all of whose entries are older than the tenant's policy keeps in
 // the database. It may be run at any time, by several servers at once, and again after a failure. trail.ErrDamaged, ErrDamaged,
 // blob.ErrUnavailable.
 func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
@@ -91,12 +94,41 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	now := s.o.Store.Now()
 	before := now.Add(-keep)
 	before = time.Date(before.Year(), before.Month(), 1, 0, 0, 0, 0, time.UTC)
-	for until := now.Add(Longest / 2); s.o.Store.Now().Before(until); {
-		if did, err := s.Archive(ctx, sc, before); err != nil || !did {
+	until := now.Add(Longest / 2)
+	for did := true; did && s.o.Store.Now().Before(until); {
+		if did, err = s.Archive(ctx, sc, before); err != nil {
+			return err
+		}
+	}
+	for more := true; more && s.o.Store.Now().Before(until); {
+		if more, err = s.Remove(ctx, sc); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Remove removes up to 5,000 of the first entries of the log that have been archived for a week and are 90 days old, and answers
+// whether there may be more. Their hashes stay. Most months go before that, with all of their entries, once no tenant keeps any.
+func (s *Service) Remove(ctx context.Context, sc scope.Scope) (more bool, err error) {
+	err = s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		n, err := tx.RemoveAuditEntries(ctx, s.batch)
+		if err != nil {
+			return fmt.Errorf("remove archived audit entries: %w", err)
+		}
+		if more = n == s.batch; n == 0 {
+			return nil
+		}
+		below, err := trail.FirstKeptIn(ctx, tx, 0)
+		if err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, audit.Entry{
+			Action: "auditlog.remove", Target: audit.Target{Kind: "auditlog", ID: sc.Tenant().String()},
+			Detail: []attr.Attr{attr.Int("count", int64(n)), attr.Int("below", below)},
+		})
+	})
+	return more, err
 }
 
 // Archive archives the next piece of what was sequenced before a time, and answers whether there was one. Errors

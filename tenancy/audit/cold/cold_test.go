@@ -96,7 +96,7 @@ func (w *world) server() *cold.Service {
 	s := cold.New(cold.Options{Store: w.then, Trail: w.trail, Objects: w.objects, LockFor: time.Hour, Policy: func(context.Context, scope.Scope) (policy.Document, error) {
 		return policy.Document{AuditRetentionDays: w.keep}, nil
 	}})
-	s.Bound(40, 8_000)
+	s.Bound(40, 8_000, 100)
 	return s
 }
 

@@ -23,8 +23,8 @@ import (
 const maxKept = 10_000
 
 // Export writes the entries from number from on, up to the last checkpoint, as a bundle: what package
-// bundle checks. That it was done is an entry of its own. ErrSizes when there is nothing from there on,
-// ErrWaiting when nothing is signed yet, ErrDamaged, and what w fails with.
+// bundle checks. That it was done is an entry of its own. ErrSizes when there is nothing from there on, ErrBefore when it
+// begins in archives, ErrWaiting when nothing is signed yet, ErrDamaged, and what w fails with.
 func (r *Reader) Export(ctx context.Context, sc scope.Scope, from int64, w io.Writer) error {
 	var h bundle.Header
 	err := r.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
@@ -97,6 +97,9 @@ func header(ctx context.Context, tx *db.TenantTx, from, to int64) (bundle.Header
 	}
 	if from < 0 || from >= to || to > last.Size {
 		return bundle.Header{}, ErrSizes
+	}
+	if err := there(ctx, tx, from); err != nil {
+		return bundle.Header{}, err
 	}
 	h := bundle.Header{TenantID: tx.Scope().Tenant().String(), Origin: last.Origin, VerifierKey: last.VerifierKey, From: from, To: to, Edge: []merkle.Hash{}}
 	if indexes := subtrees(from); len(indexes) > 0 {

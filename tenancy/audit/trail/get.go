@@ -11,7 +11,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// Get returns one entry, wherever it is. ErrNotFound.
+// Get returns one entry, wherever it is in the database. ErrNotFound, ErrArchived.
 func (r *Reader) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Record, error) {
 	ring, err := r.keys.Ring(ctx, sc)
 	if err != nil {
@@ -26,7 +26,7 @@ func (r *Reader) Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (Record,
 			return fmt.Errorf("get audit entry: %w", err)
 		}
 		if len(rows) == 0 {
-			return ErrNotFound
+			return absent(ctx, tx, id)
 		}
 		all, err := records(ctx, tx, ring, rows)
 		if err == nil {

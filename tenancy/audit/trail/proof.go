@@ -25,6 +25,8 @@ var (
 	ErrNotFound = fault.New(fault.NotFound, "AUDIT_EVENT_UNKNOWN", "no such entry of the audit log")
 	ErrWaiting  = fault.New(fault.Unavailable, "AUDIT_EVENT_WAITING", "the entry is not yet under a signed checkpoint: try again").WithRetryAfter(time.Second)
 	ErrDamaged  = fault.New(fault.Damaged, "AUDIT_LOG_DAMAGED", "the stored audit log is not the one that its checkpoint was signed over: an operator of the installation must look")
+	ErrArchived = fault.New(fault.NotFound, "AUDIT_EVENT_ARCHIVED", "the entry is no longer in the database: it is in an archive, if there was one")
+	ErrBefore   = fault.New(fault.Precondition, "AUDIT_LOG_ARCHIVED", "the log is no longer in the database from there on: its beginning is in archives")
 	ErrSizes    = fault.New(fault.Invalid, "AUDIT_SIZES_INVALID", "from and to are sizes of the log, from 0 on, not beyond the last checkpoint, and from is not greater than to")
 )
 
@@ -144,7 +146,7 @@ func (r *Reader) Checkpoints(ctx context.Context, sc scope.Scope, req listing.Re
 	return page, err
 }
 
-// Prove shows that an entry is in the tree of the last checkpoint. ErrNotFound, ErrWaiting, ErrDamaged.
+// Prove shows that an entry is in the tree of the last checkpoint. ErrNotFound, ErrArchived, ErrWaiting, ErrDamaged.
 func (r *Reader) Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Proof, error) {
 	var p Proof
 	ring, err := r.keys.Ring(ctx, sc)
@@ -154,7 +156,7 @@ func (r *Reader) Prove(ctx context.Context, sc scope.Scope, id uuid.UUID) (Proof
 	err = r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		row, err := tx.GetAuditEntry(ctx, id)
 		if db.IsNoRows(err) {
-			return ErrNotFound
+			return absent(ctx, tx, id)
 		} else if err != nil {
 			return fmt.Errorf("get audit entry: %w", err)
 		}
