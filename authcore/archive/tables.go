@@ -170,6 +170,14 @@ var tables = []table{
 		},
 	},
 	{name: "siem_rejects", key: "sink_id, seq", columns: "sink_id seq at reason"},
+	{
+		name: "dlp_scans", key: "id", columns: "id state reason days asked_by created_at started_at ended_at texts found cut failure",
+		left: map[string]string{"attempt": isMark, "place": isMark, "after_key": isMark, "done": isMark, "total": isMark, "due_at": isMark},
+	},
+	{
+		name: "dlp_findings", key: "id", columns: "id source place item kind count shape state reason decided_by decided_at first_at last_at scan_id",
+		left: map[string]string{"version": isMark},
+	},
 	{name: "event_outbox", person: "strpos(payload, $1::uuid::text) > 0", key: "at, id", columns: "at id type payload!json"},
 	{
 		name: "exports", key: "id", columns: "id state reason asked_by asked_name created_at started_at ended_at expires_at attempt rows_done size sha256 failure",

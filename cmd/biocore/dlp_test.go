@@ -2,13 +2,19 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/governance/detect"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // One of each kind of personal data and secrets, made up.
@@ -63,5 +69,46 @@ func TestLogHasNothingToDetect(t *testing.T) {
 		if found := detect.Find(strings.ReplaceAll(out.String(), `\n`, "\n")); len(found) > 0 {
 			t.Errorf("%s is logged: %s", kind, out.String())
 		}
+	}
+}
+
+// A scan by the command line: asked for, made by the job, and what it found listed and decided.
+func TestDLPCommands(t *testing.T) {
+	s := newShell(t, testConfig(t, dbtest.Fresh(t), dbtest.Redis(t)))
+	s.must(t, "tenant", "create", "acme", "--mode", "test", "--rp-id", "localhost", "--origin", "http://localhost:8080")
+	on := func(args ...string) []string { return append([]string{"dlp"}, append(args, "--tenant", "acme")...) }
+	s.refused(t, 2, "--tenant is required", "dlp", "scan")
+	s.refused(t, 1, "1 to 366 days", on("scan", "--days", "400")...)
+	asked := s.read(t, on("scan", "--days", "7", "--reason", "she is ana@example.com")...)
+	if asked.text("state") != "QUEUED" || asked.text("reason") == "" {
+		t.Errorf("scan = %s", asked.raw)
+	}
+	s.refused(t, 1, "under way", on("scan")...)
+	env := &environment{out: io.Discard, err: io.Discard, dir: s.dir}
+	if err := inTenant(t.Context(), env, "", "acme", func(c *control, sc scope.Scope) error {
+		if err := c.store.InTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+			return event.Append(t.Context(), tx, event.Event{Type: event.UserCreated, Data: []attr.Attr{attr.Text("note", "4111 1111 1111 1111")}})
+		}); err != nil {
+			return err
+		}
+		return c.dlp.Maintain(t.Context(), sc)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.must(t, on("scans")...); !strings.Contains(out, asked.text("id")) || !strings.Contains(out, "DONE") {
+		t.Errorf("scans = %s", out)
+	}
+	list := s.read(t, on("findings")...).items("findings")
+	if len(list) != 1 || list[0].text("place") != "event_outbox.payload" || list[0].text("kind") != "CARD" || list[0].text("shape") != "9999 9999 9999 9999" {
+		t.Fatalf("findings = %v", list)
+	}
+	id := list[0].text("id")
+	s.refused(t, 1, "why a finding is dismissed", on("decide", "--state", "dismissed", id)...)
+	s.refused(t, 1, "no such finding", on("decide", "--state", "open", "x")...)
+	if got := s.read(t, on("decide", "--state", "dismissed", "--reason", "a test card", id)...); got.text("state") != "DISMISSED" || got.text("reason") != "a test card" {
+		t.Errorf("decide = %s", got.raw)
+	}
+	if out := s.must(t, on("findings")...); strings.Contains(out, id) {
+		t.Errorf("still open: %s", out)
 	}
 }

@@ -85,7 +85,7 @@ func printLogStream(env *environment, asJSON bool, s *siem.Sink) error {
 // streamFlags are the flags of what a stream is, for create and update.
 type streamFlags struct {
 	format, address, index, ca, credential, actions, outcomes, redact, redactKinds, blockKinds *string
-	acknowledge *bool
+	acknowledge                                                                                *bool
 }
 
 func addStreamFlags(fs *flag.FlagSet) streamFlags {

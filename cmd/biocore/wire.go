@@ -47,6 +47,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
+	"github.com/biocore-id/biocore/tenancy/governance/dlp"
 	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -89,6 +90,7 @@ type operator struct {
 	support  *support.Service
 	debugger *debugger.Reader
 	trail    *trail.Reader
+	dlp      *dlp.Service
 	streams  *siem.Service     // of audit logs: delivered while a server runs
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	exports  *archive.Service  // as evidence
@@ -176,6 +178,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		store.Close()
 		return nil, err
 	}
+	o.dlp = dlp.New(dlp.Options{Store: store, Keys: o.keys, Trail: o.trail, Log: tel.Log})
 	o.streams = siem.New(siem.Options{Store: store, Keys: o.keys, Trail: o.trail, Log: tel.Log, Allowed: networks, Resolver: cfg.resolver(), Host: host})
 	o.usage = usage.New(usage.Options{Store: store, Mail: o.mail})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
@@ -325,6 +328,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
+	p.runner.ScanTexts(dlp.Longest+time.Minute, p.dlp.Maintain)
 	kept := ledger.New(ledger.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log})
 	p.erasures = p.newErasures(kept, p.cfg.BackupDays)
 	p.runner.KeepErasures(kept.Store)

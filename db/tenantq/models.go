@@ -106,6 +106,47 @@ type Disposition struct {
 	FinishedAt  *time.Time
 }
 
+type DlpFinding struct {
+	TenantID  uuid.UUID
+	ID        uuid.UUID
+	Source    string
+	Place     string
+	Item      string
+	Kind      string
+	Count     int32
+	Shape     string
+	State     string
+	Reason    string
+	DecidedBy string
+	DecidedAt *time.Time
+	FirstAt   time.Time
+	LastAt    time.Time
+	ScanID    *uuid.UUID
+	Version   int32
+}
+
+type DlpScan struct {
+	TenantID  uuid.UUID
+	ID        uuid.UUID
+	State     string
+	Reason    string
+	Days      int32
+	AskedBy   string
+	CreatedAt time.Time
+	StartedAt *time.Time
+	EndedAt   *time.Time
+	Attempt   int32
+	Place     string
+	AfterKey  []string
+	Done      int32
+	Total     int32
+	Texts     int64
+	Found     int64
+	Cut       []string
+	Failure   string
+	DueAt     *time.Time
+}
+
 type Erasure struct {
 	TenantID    uuid.UUID
 	ID          uuid.UUID

@@ -1,0 +1,290 @@
+package dlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// StartRequest asks for a scan.
+type StartRequest struct {
+	Days   int    // of the audit log; 0: DefaultDays
+	Reason string // for the audit log; may be empty
+}
+
+// Start asks for a scan, which a job begins some ten seconds later. ErrDays, ErrReason, ErrScanning.
+func (s *Service) Start(ctx context.Context, sc scope.Scope, req StartRequest) (Scan, error) {
+	if req.Days == 0 {
+		req.Days = DefaultDays
+	}
+	switch err := own(sc, ErrScan); {
+	case err != nil:
+		return Scan{}, err
+	case req.Days < 1 || req.Days > maxDays:
+		return Scan{}, ErrDays
+	case req.Reason != "" && !audit.IsReason(req.Reason):
+		return Scan{}, ErrReason
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Scan{}, fmt.Errorf("mint scan id: %w", err)
+	}
+	var out Scan
+	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		// Two at once could each see no other.
+		if err := tx.LockScans(ctx); err != nil {
+			return fmt.Errorf("lock scans: %w", err)
+		}
+		if n, err := tx.CountOpenScans(ctx); err != nil {
+			return fmt.Errorf("count open scans: %w", err)
+		} else if n > 0 {
+			return ErrScanning
+		}
+		row, err := tx.InsertScan(ctx, tenantq.InsertScanParams{ID: id, Reason: req.Reason, Days: int32(req.Days), AskedBy: sc.Actor().String(), Now: tx.Now()}) //nolint:gosec // at most maxDays
+		if err != nil {
+			return fmt.Errorf("insert scan: %w", err)
+		}
+		if err := tx.TrimScans(ctx, keepScans); err != nil {
+			return fmt.Errorf("trim scans: %w", err)
+		}
+		out = scanOf(&row)
+		tx.Result(out)
+		return recordScan(ctx, tx, "dlpscan.start", req.Reason, event.DLPScanStarted, &out, attr.Int("days", int64(out.Days)))
+	})
+	return out, err
+}
+
+// GetScan returns one scan. ErrScan, also for another tenant's.
+func (s *Service) GetScan(ctx context.Context, sc scope.Scope, id uuid.UUID) (Scan, error) {
+	var out Scan
+	if err := own(sc, ErrScan); err != nil {
+		return out, err
+	}
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetScan(ctx, id)
+		if db.IsNoRows(err) {
+			return ErrScan
+		} else if err != nil {
+			return fmt.Errorf("get scan: %w", err)
+		}
+		out = scanOf(&row)
+		return nil
+	})
+	return out, err
+}
+
+// Scans returns the scans that are kept, the newest first: some fifty.
+func (s *Service) Scans(ctx context.Context, sc scope.Scope) ([]Scan, error) {
+	var out []Scan
+	if err := own(sc, ErrScan); err != nil {
+		return nil, err
+	}
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		rows, err := tx.ListScans(ctx, keepScans+1)
+		if err != nil {
+			return fmt.Errorf("list scans: %w", err)
+		}
+		out = make([]Scan, len(rows))
+		for i := range rows {
+			out[i] = scanOf(&rows[i])
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Maintain does what is due of the tenant's scans. It may be run at any time, by several servers at once, and again
+// after a failure: a scan goes on behind the last page that was noted.
+func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
+	var row tenantq.DlpScan
+	claimed := false
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+		row, err = tx.ClaimScan(ctx, tenantq.ClaimScanParams{Now: tx.Now(), Lease: tx.Now().Add(lease)})
+		if claimed = err == nil; !claimed && !db.IsNoRows(err) {
+			return fmt.Errorf("claim scan: %w", err)
+		}
+		return nil
+	})
+	if err != nil || !claimed {
+		return err
+	}
+	err = error(errBroken)
+	if row.Attempt <= maxAttempts { // else the last one died without a word
+		bounded, cancel := context.WithTimeout(ctx, Longest)
+		err = s.scan(bounded, sc, &row)
+		cancel()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errLost):
+		s.log.InfoContext(ctx, "a scan was taken over", "tenant", sc.Tenant())
+		return nil
+	}
+	// The job's time may be over, or the server on its way out.
+	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.fail(noting, sc, &row, err)
+}
+
+// fail notes why an attempt has failed, and when the next one goes on.
+func (s *Service) fail(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan, err error) error {
+	s.log.WarnContext(ctx, "a scan's attempt has failed", "err", err, "tenant", sc.Tenant(), "attempt", row.Attempt)
+	p := tenantq.FailScanParams{ID: row.ID, Attempt: row.Attempt, State: string(Running), Failure: "INTERNAL"}
+	if f, ok := fault.As(err); ok {
+		p.Failure = f.Reason
+	} else if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		p.Failure = errBroken.Reason
+	}
+	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		if row.Attempt >= maxAttempts {
+			p.State, p.EndedAt = string(Failed), new(tx.Now())
+		} else {
+			p.DueAt = new(tx.Now().Add(time.Duration(row.Attempt) * 10 * time.Second))
+		}
+		n, err := tx.FailScan(ctx, p)
+		if err != nil {
+			return fmt.Errorf("note a failure of a scan: %w", err)
+		}
+		if n == 0 || p.State != string(Failed) {
+			return nil
+		}
+		out := scanOf(row)
+		out.State, out.Failure = Failed, p.Failure
+		return recordScan(ctx, tx, "dlpscan.finish", "", event.DLPScanFinished, &out)
+	})
+}
+
+// scan looks at all places from where the scan is.
+func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan) error {
+	places, err := s.places(ctx, sc, int(row.Days))
+	if err != nil {
+		return err
+	}
+	row.Total = int32(len(places)) //nolint:gosec // some tens
+	for i := range places {
+		p := &places[i]
+		if p.name != row.Place && int32(i) < row.Done { //nolint:gosec // some tens
+			continue
+		}
+		after := row.AfterKey
+		if p.name != row.Place {
+			after = nil
+		}
+		if err := s.scanPlace(ctx, sc, row, p, after); err != nil {
+			return err
+		}
+		row.Done, row.Place, row.AfterKey = int32(i+1), "", nil //nolint:gosec // some tens
+	}
+	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		n, err := tx.FinishScan(ctx, tenantq.FinishScanParams{ID: row.ID, Attempt: row.Attempt, Now: tx.Now()})
+		if err != nil {
+			return fmt.Errorf("finish scan: %w", err)
+		} else if n == 0 {
+			return errLost
+		}
+		// The log is looked at for some days only, and what is written there stays.
+		gone, err := tx.ResolveGone(ctx, tenantq.ResolveGoneParams{ScanID: row.ID, Cut: append(row.Cut, auditPlace), Now: tx.Now()})
+		if err != nil {
+			return fmt.Errorf("resolve findings that are gone: %w", err)
+		}
+		now, err := tx.GetScan(ctx, row.ID)
+		if err != nil {
+			return fmt.Errorf("get scan: %w", err)
+		}
+		out := scanOf(&now)
+		return recordScan(ctx, tx, "dlpscan.finish", "", event.DLPScanFinished, &out, attr.Int("texts", out.Texts), attr.Int("found", out.Found), attr.Int("resolved", gone))
+	})
+}
+
+func (s *Service) scanPlace(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan, p *place, after []string) error {
+	for rows := 0; ; {
+		got, err := p.read(ctx, sc, after)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", p.name, err)
+		}
+		var seen []sighting
+		for _, t := range got.texts {
+			seen = append(seen, sight(t)...)
+		}
+		if got.rows > 0 {
+			after = got.after
+		}
+		rows += got.rows
+		last := got.last
+		if !last && rows >= s.maxRows {
+			last = true
+			if !slices.Contains(row.Cut, p.name) {
+				row.Cut = append(row.Cut, p.name)
+			}
+		}
+		if err := s.note(ctx, sc, row, p.name, after, got.rows, seen); err != nil {
+			return err
+		}
+		if s.step != nil {
+			if err := s.step(p.name); err != nil {
+				return err
+			}
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// note keeps the findings of a page, and that it is done: both or neither.
+func (s *Service) note(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan, name string, after []string, rows int, seen []sighting) error {
+	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		n, err := tx.NoteScan(ctx, tenantq.NoteScanParams{
+			ID: row.ID, Attempt: row.Attempt, Place: name, AfterKey: after, Done: row.Done, Total: row.Total, Texts: int64(rows), Found: int64(len(seen)),
+			Cut: append([]string{}, row.Cut...), Lease: tx.Now().Add(lease),
+		})
+		if err != nil {
+			return fmt.Errorf("note scan: %w", err)
+		} else if n == 0 {
+			return errLost
+		}
+		if len(seen) == 0 {
+			return nil
+		}
+		k, err := newKeeper(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for i := range seen {
+			one := &seen[i]
+			if _, err := k.put(ctx, tenantq.PutFindingParams{
+				Source: SourceScan, Place: one.place, Item: cut(one.item, 512), Kind: string(one.kind), Count: int32(one.count), Shape: one.shape, //nolint:gosec // of 64 KiB
+				FirstAt: tx.Now(), LastAt: tx.Now(), ScanID: &row.ID,
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recordScan leaves a scan's entry and event in its transaction.
+func recordScan(ctx context.Context, tx *db.TenantTx, action, reason string, what event.Type, s *Scan, detail ...attr.Attr) error {
+	detail = append([]attr.Attr{attr.Text("state", string(s.State))}, detail...)
+	e := audit.Entry{Action: action, Reason: reason, Target: audit.Target{Kind: "dlpscan", ID: s.ID.String()}, Detail: detail}
+	if s.State == Failed {
+		e.Outcome, e.Fault = audit.Failed, s.Failure
+	}
+	if err := audit.Append(ctx, tx, e); err != nil {
+		return err
+	}
+	return event.Append(ctx, tx, event.Event{Type: what, Data: append([]attr.Attr{attr.UUID("dlpScanId", s.ID)}, detail...)})
+}
