@@ -10,9 +10,56 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
+
+// archive has what there is of a tenant's log archived.
+func (w *world) archive(t *testing.T, of *customer) (*cold.Service, scope.Scope) {
+	t.Helper()
+	sh := newShell(t, w.cfg)
+	c, err := openControl(t.Context(), &environment{in: strings.NewReader(""), out: os.Stdout, err: os.Stderr, dir: sh.dir}, filepath.Join(sh.dir, devConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	archives, err := c.auditArchives(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := scope.New(uuid.MustParse(of.id), scope.Actor{Kind: scope.ActorSystem, ID: "test"})
+	eventually(t, "an archive", func() bool {
+		page, err := c.trail.Checkpoints(t.Context(), sc, listing.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Items) == 0 {
+			return false
+		}
+		// The first is kept at once, and may not be over all that there is.
+		before := time.Now().Add(time.Hour)
+		if err := c.store.ReadTenant(t.Context(), sc, func(tx *db.TenantTx) error {
+			at, err := trail.SequencedAtIn(t.Context(), tx, page.Items[len(page.Items)-1].Size)
+			if at != nil {
+				before = *at
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		did, err := archives.Archive(t.Context(), sc, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return did
+	})
+	return archives, sc
+}
 
 // What is archived of a log is listed and handed out, and archives and an export of the rest are verified as one, far from the
 // database: whatever order the files are named in.
@@ -24,23 +71,7 @@ func TestAuditArchives(t *testing.T) {
 	acme := w.tenant(t, "acme")
 	w.enroll(t, acme, "alice")
 	sh := newShell(t, w.cfg)
-	c, err := openControl(t.Context(), &environment{in: strings.NewReader(""), out: os.Stdout, err: os.Stderr, dir: sh.dir}, filepath.Join(sh.dir, devConfig))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	archives, err := c.auditArchives(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	sc := scope.New(uuid.MustParse(acme.id), scope.Actor{Kind: scope.ActorSystem, ID: "test"})
-	eventually(t, "an archive", func() bool { // its checkpoint is kept at once: it is the first
-		did, err := archives.Archive(t.Context(), sc, time.Now().Add(time.Hour))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return did
-	})
+	archives, sc := w.archive(t, acme)
 	dir := t.TempDir()
 	file := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -70,6 +101,34 @@ func TestAuditArchives(t *testing.T) {
 	raw, err := os.ReadFile(old)
 	if err != nil {
 		t.Fatal(err)
+	}
+	listed := w.call(t, "GET", "/admin/v1/auditArchives", acme.secret, nil)
+	if listed.status != 200 || !strings.Contains(listed.raw, `"sha256":"`) || strings.Contains(listed.raw, `"lockProblem":""`) {
+		t.Errorf("ListAuditArchives: %s", listed)
+	}
+	if a := w.call(t, "GET", "/admin/v1/auditArchives:download?from=0", acme.secret, nil); a.status != 200 || a.raw != string(raw) {
+		t.Errorf("download: %d, %d bytes", a.status, len(a.raw))
+	}
+	other := w.tenant(t, "globex")
+	for name, tt := range map[string]struct {
+		key, path, reason string
+	}{
+		"another tenant's":   {other.secret, "auditArchives:download?from=0", "AUDIT_ARCHIVE_UNKNOWN"},
+		"none begins there":  {acme.secret, "auditArchives:download?from=1", "AUDIT_ARCHIVE_UNKNOWN"},
+		"no number":          {acme.secret, "auditArchives:download?from=x", "AUDIT_SIZES_INVALID"},
+		"another scope's":    {w.mint(t, acme, apikey.ScopeUsersRead), "auditArchives:download?from=0", "SCOPE_MISSING"},
+		"the platform's key": {w.platformKey, "auditArchives:download?from=0", "API_KEY_KIND_NOT_ALLOWED"},
+		"a token of no page": {acme.secret, "auditArchives?pageToken=x", "PAGE_TOKEN_INVALID"},
+	} {
+		if a := w.call(t, "GET", "/admin/v1/"+tt.path, tt.key, nil); a.reason() != tt.reason {
+			t.Errorf("%s: %s, want %s", name, a, tt.reason)
+		}
+	}
+	if a := w.call(t, "GET", "/admin/v1/auditArchives", other.secret, nil); a.status != 200 || strings.Contains(a.raw, "sha256") {
+		t.Errorf("another tenant's list: %s", a)
+	}
+	if a := w.call(t, "GET", "/admin/v1/auditEvents", acme.secret, nil); a.status != 200 || strings.Contains(a.raw, "archivedBefore\":\"") {
+		t.Errorf("nothing has left, and %s", a)
 	}
 	lines := strings.SplitN(string(raw), "\n", 4)
 	lines[2] = strings.Replace(lines[2], `\"outcome\":\"success\"`, `\"outcome\":\"denied\"`, 1)

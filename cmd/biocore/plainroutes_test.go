@@ -85,6 +85,7 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 	w.exported(t, c, export)
 	report := w.report(t, c)
 	w.reported(t, c, report)
+	w.archive(t, c)
 	own := map[string]string{
 		"slug": c.slug, "tenant": c.slug, "file": filepath.Base(branded.text("branding", "logoUrl")), "tenantId": c.id, "exportId": filepath.Base(export),
 		"reportId": filepath.Base(report), "name": "report.pdf", "userId": w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": "asks", "name": "asks@example.com"}).text("id"),

@@ -262,6 +262,7 @@ type platform struct {
 
 	downloads   *download.Handler
 	auditLog    *download.Audit
+	oldLog      *download.Audit
 	personFiles *download.Person
 	reportFiles *download.Report
 
@@ -336,7 +337,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
 	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
 	p.archived = cold.New(cold.Options{
-		Store: p.store, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
+		Store: p.store, Keys: p.keys, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
 	})
 	p.runner.ArchiveAudit(cold.Longest, p.usage.Tenants, p.archived.Maintain)
 	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
@@ -432,7 +433,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterCeremonyServiceHandler(p.rpc, rpc.NewCeremonyHandler(p.debugger))
-	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors))
+	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors, p.archived))
 	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
 	adminv1connect.RegisterReportServiceHandler(p.rpc, rpc.NewReportHandler(p.reports))
 	adminv1connect.RegisterDataMapServiceHandler(p.rpc, rpc.NewDataMapHandler())
@@ -448,7 +449,7 @@ func (p *platform) wire(ctx context.Context) error {
 	gate := rpc.NewGate(p.apiKeys, p.limits)
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
-	p.downloads, p.auditLog = download.New(p.exports, gate, p.tel.Log), download.NewAudit(p.trail, gate, p.tel.Log)
+	p.downloads, p.auditLog, p.oldLog = download.New(p.exports, gate, p.tel.Log), download.NewAudit(p.trail, gate, p.tel.Log), download.NewArchives(p.archived, gate, p.tel.Log)
 	p.reportFiles, p.personFiles = download.NewReport(p.reports, gate, p.tel.Log), download.NewPerson(p.exports, gate, p.tel.Log)
 	p.open = connect.NewServer(rpc.MapErrors(p.tel.Log))
 	rpc.RegisterHealth(p.open, p.serving, p.rpc)
@@ -476,7 +477,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Events: p.events, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
-		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog, Person: p.personFiles, Reports: p.reportFiles,
+		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog, Archives: p.oldLog, Person: p.personFiles, Reports: p.reportFiles,
 		Logo: edge.Logo(p.tel.Log, p.logo), Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

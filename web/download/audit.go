@@ -9,6 +9,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit/bundle"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/web/rest"
@@ -37,6 +38,19 @@ type Audit struct {
 // NewAudit returns an Audit.
 func NewAudit(r *trail.Reader, g *rpc.Gate, log *slog.Logger) *Audit {
 	return &Audit{entries: r, gate: g, log: log}
+}
+
+// NewArchives returns an Audit that serves GET /admin/v1/auditArchives:download?from=, the archive that begins at an
+// entry.
+func NewArchives(s *cold.Service, g *rpc.Gate, log *slog.Logger) *Audit {
+	return &Audit{entries: archives{s}, gate: g, log: log}
+}
+
+type archives struct{ *cold.Service }
+
+// Export implements auditLog.
+func (a archives) Export(ctx context.Context, sc scope.Scope, from int64, w io.Writer) error {
+	return a.Read(ctx, sc, from, w)
 }
 
 // ServeHTTP implements http.Handler.

@@ -29,6 +29,7 @@ type Options struct {
 	Exports   http.Handler    // /admin/v1/tenants/{tenant}/exports/{export}:download
 	Person    http.Handler    // POST /admin/v1/users/{user}:export
 	AuditLog  http.Handler    // /admin/v1/auditEvents:export
+	Archives  http.Handler    // /admin/v1/auditArchives:download
 	Reports   http.Handler    // /admin/v1/reports/{report}:download
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
@@ -76,6 +77,7 @@ func New(o Options) http.Handler {
 	api.Handle("POST /admin/v1/users/{user}", fileOf("user", download.ExportSuffix, o.Person, o.REST))
 	if o.AuditLog != nil {
 		api.Handle("GET /admin/v1/auditEvents:export", o.AuditLog)
+		api.Handle("GET /admin/v1/auditArchives:download", o.Archives)
 	}
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)

@@ -142,6 +142,7 @@ var methods = map[string]access{
 	adminv1connect.AuditServiceListAuditCheckpointsProcedure: {serverKey, apikey.ScopeAuditRead, reads},
 	adminv1connect.AuditServiceGetAuditConsistencyProcedure:  {serverKey, apikey.ScopeAuditRead, reads},
 	adminv1connect.AuditServiceGetAuditAnchorProcedure:       {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceListAuditArchivesProcedure:    {serverKey, apikey.ScopeAuditRead, reads},
 
 	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/hex"
 	"math"
 
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/anchor"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -23,6 +25,7 @@ type entries interface {
 	Checkpoint(ctx context.Context, sc scope.Scope) (trail.Checkpoint, error)
 	Checkpoints(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[trail.Checkpoint], error)
 	Grown(ctx context.Context, sc scope.Scope, from, to int64) (trail.Growth, error)
+	Beginning(ctx context.Context, sc scope.Scope) (trail.Beginning, error)
 }
 
 // AuditHandler serves AuditService.
@@ -30,11 +33,12 @@ type AuditHandler struct {
 	adminv1connect.UnimplementedAuditServiceHandler
 	entries entries
 	anchors *anchor.Service
+	old     *cold.Service
 }
 
-// NewAuditHandler returns a handler over both.
-func NewAuditHandler(r *trail.Reader, a *anchor.Service) *AuditHandler {
-	return &AuditHandler{entries: r, anchors: a}
+// NewAuditHandler returns a handler over all three.
+func NewAuditHandler(r *trail.Reader, a *anchor.Service, old *cold.Service) *AuditHandler {
+	return &AuditHandler{entries: r, anchors: a, old: old}
 }
 
 // ListAuditEvents translates: one call, one answer.
@@ -54,6 +58,15 @@ func (h *AuditHandler) ListAuditEvents(ctx context.Context, req *adminv1.ListAud
 			return nil, err
 		}
 		res.AuditEvents = append(res.AuditEvents, e)
+	}
+	if page.NextToken == "" {
+		b, err := h.entries.Beginning(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		if b.Seq > 0 {
+			res.ArchivedBefore = timestamp(b.Until)
+		}
 	}
 	return res, nil
 }
@@ -157,6 +170,31 @@ func (h *AuditHandler) GetAuditAnchor(ctx context.Context, _ *adminv1.GetAuditAn
 		out.LockedUntil = timestamp(a.LockedUntil)
 	}
 	return out, nil
+}
+
+// ListAuditArchives translates: one call, one answer.
+func (h *AuditHandler) ListAuditArchives(ctx context.Context, req *adminv1.ListAuditArchivesRequest) (*adminv1.ListAuditArchivesResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.old.Page(ctx, sc, listing.Request{PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken()})
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ListAuditArchivesResponse{NextPageToken: page.NextToken}
+	for i := range page.Items {
+		a := &page.Items[i]
+		one := &adminv1.AuditArchive{
+			From: float64(a.From), To: float64(a.To), FirstAt: timestamp(a.First), LastAt: timestamp(a.Last), Bytes: float64(a.Bytes), Sha256: hex.EncodeToString(a.SHA256),
+			Objects: h.old.Addresses(sc, a), ObjectVersions: a.Versions, ArchivedAt: timestamp(a.ArchivedAt), LockProblem: a.Problem,
+		}
+		if !a.LockedUntil.IsZero() {
+			one.LockedUntil = timestamp(a.LockedUntil)
+		}
+		res.AuditArchives = append(res.AuditArchives, one)
+	}
+	return res, nil
 }
 
 func toAuditCheckpoint(c *trail.Checkpoint) *adminv1.AuditCheckpoint {

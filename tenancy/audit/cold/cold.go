@@ -28,6 +28,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/bundle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -41,9 +42,10 @@ var (
 	ErrDamaged  = fault.New(fault.Damaged, "AUDIT_ARCHIVE_DAMAGED", "what object storage has is not the archive that was stored: an operator of the installation must look")
 )
 
-// Options configures a Service. Store and Trail are required, and Policy for Maintain.
+// Options configures a Service. Store and Trail are required, Policy for Maintain, and Keys for Page.
 type Options struct {
 	Store   *db.Store
+	Keys    *keys.Service
 	Trail   *trail.Reader
 	Objects *blob.Bucket // nil: nothing is archived
 	// Policy is the tenant's as it is now.

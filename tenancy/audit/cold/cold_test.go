@@ -32,6 +32,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -93,7 +94,7 @@ func (w *world) pass(d time.Duration) { w.behind.Add(-int64(d)) }
 
 // server is one more: pieces of some 40 entries, in objects of 8 kB.
 func (w *world) server() *cold.Service {
-	s := cold.New(cold.Options{Store: w.then, Trail: w.trail, Objects: w.objects, LockFor: time.Hour, Policy: func(context.Context, scope.Scope) (policy.Document, error) {
+	s := cold.New(cold.Options{Store: w.then, Keys: w.keys, Trail: w.trail, Objects: w.objects, LockFor: time.Hour, Policy: func(context.Context, scope.Scope) (policy.Document, error) {
 		return policy.Document{AuditRetentionDays: w.keep}, nil
 	}})
 	s.Bound(40, 8_000, 100)
@@ -294,6 +295,17 @@ func TestMaintain(t *testing.T) {
 	list, err := w.server().List(t.Context(), acme, 0, 1)
 	if err != nil || len(list) != 1 || list[0].To != archived || list[0].Problem == "" || !list[0].LockedUntil.IsZero() {
 		t.Errorf("List = %+v, %v, want the last, which a folder does not lock", list, err)
+	}
+	var paged []cold.Archive
+	for token, first := "", true; first || token != ""; first = false {
+		page, err := w.server().Page(t.Context(), acme, listing.Request{PageSize: 2, PageToken: token})
+		if err != nil || len(page.Items) == 0 {
+			t.Fatalf("page: %+v, %v", page, err)
+		}
+		paged, token = append(paged, page.Items...), page.NextToken
+	}
+	if len(paged) != n || paged[n-1].From != 0 {
+		t.Errorf("%d archives by pages, want %d", len(paged), n)
 	}
 	if err := w.server().Destroy(t.Context(), acme); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -60,6 +62,32 @@ func (s *Service) List(ctx context.Context, sc scope.Scope, before int64, limit 
 		return nil
 	})
 	return out, err
+}
+
+// Page is List by pages. It takes no filter. listing.ErrPageToken.
+func (s *Service) Page(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[Archive], error) {
+	var page listing.Page[Archive]
+	ring, err := s.o.Keys.Ring(ctx, sc)
+	if err != nil {
+		return page, fmt.Errorf("keys: %w", err)
+	}
+	query := listing.Query{List: "auditArchives"}
+	cursor, err := listing.Open(ring, query, req.PageToken)
+	if err != nil {
+		return page, err
+	}
+	before := int64(0)
+	if cursor != nil {
+		if before, err = strconv.ParseInt(string(cursor), 10, 64); err != nil {
+			return page, listing.ErrPageToken.WithCause(err)
+		}
+	}
+	limit := req.Limit()
+	if page.Items, err = s.List(ctx, sc, before, limit+1); err == nil && len(page.Items) > limit {
+		page.Items = page.Items[:limit]
+		page.NextToken = listing.Seal(ring, query, strconv.AppendInt(nil, page.Items[limit-1].From, 10))
+	}
+	return page, err
 }
 
 // Addresses are where an archive's objects are, for people, in their order.

@@ -383,8 +383,11 @@ type ListAuditEventsResponse struct {
 	AuditEvents []*AuditEvent `protobuf:"bytes,1,rep,name=audit_events,json=auditEvents,proto3" json:"audit_events,omitempty"`
 	// Goes into the next request; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// On the last page, where the beginning of the log is in archives alone: entries from before this time are not
+	// all here. Absent: nothing has left.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=archived_before,json=archivedBefore,proto3,oneof" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListAuditEventsResponse) Reset() {
@@ -429,6 +432,13 @@ func (x *ListAuditEventsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListAuditEventsResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // AuditCheckpoint is a signed statement about the log: that there is one tree of so many entries, with this root.
@@ -1271,6 +1281,252 @@ func (x *AuditAnchor) GetLockProblem() string {
 	return ""
 }
 
+// ListAuditArchivesRequest asks for a page.
+type ListAuditArchivesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most: 1 to 200, 50 if 0.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before; empty for the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditArchivesRequest) Reset() {
+	*x = ListAuditArchivesRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditArchivesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditArchivesRequest) ProtoMessage() {}
+
+func (x *ListAuditArchivesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditArchivesRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditArchivesRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListAuditArchivesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditArchivesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAuditArchivesResponse holds a page.
+type ListAuditArchivesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The archives, the latest first.
+	AuditArchives []*AuditArchive `protobuf:"bytes,1,rep,name=audit_archives,json=auditArchives,proto3" json:"audit_archives,omitempty"`
+	// Goes into the next request; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditArchivesResponse) Reset() {
+	*x = ListAuditArchivesResponse{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditArchivesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditArchivesResponse) ProtoMessage() {}
+
+func (x *ListAuditArchivesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditArchivesResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditArchivesResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListAuditArchivesResponse) GetAuditArchives() []*AuditArchive {
+	if x != nil {
+		return x.AuditArchives
+	}
+	return nil
+}
+
+func (x *ListAuditArchivesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AuditArchive is a piece of the log that is in object storage, as a bundle.
+type AuditArchive struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of its first entry, a whole number.
+	From float64 `protobuf:"fixed64,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Number of its last entry and one, a whole number: the next archive begins there, and a kept checkpoint is over as many.
+	To float64 `protobuf:"fixed64,2,opt,name=to,proto3" json:"to,omitempty"`
+	// When the first was moved into the log.
+	FirstAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
+	// When the last was.
+	LastAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`
+	// Bytes of the bundle, a whole number.
+	Bytes float64 `protobuf:"fixed64,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// SHA-256 of the bundle, hexadecimal.
+	Sha256 string `protobuf:"bytes,6,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Where its objects are: what they hold, one after the other, is the bundle.
+	Objects []string `protobuf:"bytes,7,rep,name=objects,proto3" json:"objects,omitempty"`
+	// Which version of each; empty where the store keeps none.
+	ObjectVersions []string `protobuf:"bytes,8,rep,name=object_versions,json=objectVersions,proto3" json:"object_versions,omitempty"`
+	// When it was archived.
+	ArchivedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=archived_at,json=archivedAt,proto3" json:"archived_at,omitempty"`
+	// Before, nobody can remove or replace any of them, as the store itself shows it; absent: one is not locked.
+	LockedUntil *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=locked_until,json=lockedUntil,proto3,oneof" json:"locked_until,omitempty"`
+	// Why it is not locked; empty when it is.
+	LockProblem   string `protobuf:"bytes,11,opt,name=lock_problem,json=lockProblem,proto3" json:"lock_problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditArchive) Reset() {
+	*x = AuditArchive{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditArchive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditArchive) ProtoMessage() {}
+
+func (x *AuditArchive) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditArchive.ProtoReflect.Descriptor instead.
+func (*AuditArchive) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *AuditArchive) GetFrom() float64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *AuditArchive) GetTo() float64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *AuditArchive) GetFirstAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstAt
+	}
+	return nil
+}
+
+func (x *AuditArchive) GetLastAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAt
+	}
+	return nil
+}
+
+func (x *AuditArchive) GetBytes() float64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *AuditArchive) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *AuditArchive) GetObjects() []string {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *AuditArchive) GetObjectVersions() []string {
+	if x != nil {
+		return x.ObjectVersions
+	}
+	return nil
+}
+
+func (x *AuditArchive) GetArchivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedAt
+	}
+	return nil
+}
+
+func (x *AuditArchive) GetLockedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LockedUntil
+	}
+	return nil
+}
+
+func (x *AuditArchive) GetLockProblem() string {
+	if x != nil {
+		return x.LockProblem
+	}
+	return ""
+}
+
 // Who acted.
 type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1286,7 +1542,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1554,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1604,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1616,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,10 +1694,12 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\x82\x01\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xe0\x01\n" +
 	"\x17ListAuditEventsResponse\x12?\n" +
 	"\faudit_events\x18\x01 \x03(\v2\x1c.biocore.admin.v1.AuditEventR\vauditEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12H\n" +
+	"\x0farchived_before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x0earchivedBefore\x88\x01\x01B\x12\n" +
+	"\x10_archived_before\"\xa7\x01\n" +
 	"\x0fAuditCheckpoint\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x01R\x04size\x12\x1b\n" +
@@ -1518,14 +1776,38 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\tstored_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bstoredAt\x12B\n" +
 	"\flocked_until\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vlockedUntil\x88\x01\x01\x12!\n" +
 	"\flock_problem\x18\x0e \x01(\tR\vlockProblemB\x0f\n" +
-	"\r_locked_until2\xd6\x06\n" +
+	"\r_locked_until\"l\n" +
+	"\x18ListAuditArchivesRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8a\x01\n" +
+	"\x19ListAuditArchivesResponse\x12E\n" +
+	"\x0eaudit_archives\x18\x01 \x03(\v2\x1e.biocore.admin.v1.AuditArchiveR\rauditArchives\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x03\n" +
+	"\fAuditArchive\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x01R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x01R\x02to\x125\n" +
+	"\bfirst_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\afirstAt\x123\n" +
+	"\alast_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x01R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\x06 \x01(\tR\x06sha256\x12\x18\n" +
+	"\aobjects\x18\a \x03(\tR\aobjects\x12'\n" +
+	"\x0fobject_versions\x18\b \x03(\tR\x0eobjectVersions\x12;\n" +
+	"\varchived_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"archivedAt\x12B\n" +
+	"\flocked_until\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vlockedUntil\x88\x01\x01\x12!\n" +
+	"\flock_problem\x18\v \x01(\tR\vlockProblemB\x0f\n" +
+	"\r_locked_until2\xe9\a\n" +
 	"\fAuditService\x12\x88\x01\n" +
 	"\x0fListAuditEvents\x12(.biocore.admin.v1.ListAuditEventsRequest\x1a).biocore.admin.v1.ListAuditEventsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/auditEvents\x90\x02\x01\x12\x8e\x01\n" +
 	"\rGetAuditProof\x12&.biocore.admin.v1.GetAuditProofRequest\x1a\x1c.biocore.admin.v1.AuditProof\"7\x82\xd3\xe4\x93\x02.\x12,/admin/v1/auditEvents/{audit_event_id}/proof\x90\x02\x01\x12n\n" +
 	"\vGetAuditLog\x12$.biocore.admin.v1.GetAuditLogRequest\x1a\x1a.biocore.admin.v1.AuditLog\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/auditLog\x90\x02\x01\x12\x9c\x01\n" +
 	"\x14ListAuditCheckpoints\x12-.biocore.admin.v1.ListAuditCheckpointsRequest\x1a..biocore.admin.v1.ListAuditCheckpointsResponse\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/auditCheckpoints\x90\x02\x01\x12\x9a\x01\n" +
 	"\x13GetAuditConsistency\x12,.biocore.admin.v1.GetAuditConsistencyRequest\x1a\".biocore.admin.v1.AuditConsistency\"1\x82\xd3\xe4\x93\x02(\x12&/admin/v1/auditCheckpoints:consistency\x90\x02\x01\x12~\n" +
-	"\x0eGetAuditAnchor\x12'.biocore.admin.v1.GetAuditAnchorRequest\x1a\x1d.biocore.admin.v1.AuditAnchor\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/auditLog/anchor\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x0eGetAuditAnchor\x12'.biocore.admin.v1.GetAuditAnchorRequest\x1a\x1d.biocore.admin.v1.AuditAnchor\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/auditLog/anchor\x90\x02\x01\x12\x90\x01\n" +
+	"\x11ListAuditArchives\x12*.biocore.admin.v1.ListAuditArchivesRequest\x1a+.biocore.admin.v1.ListAuditArchivesResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/admin/v1/auditArchives\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_audit_proto_rawDescOnce sync.Once
@@ -1540,7 +1822,7 @@ func file_biocore_admin_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(AuditEvent_Outcome)(0),              // 0: biocore.admin.v1.AuditEvent.Outcome
 	(AuditPrivatePart_State)(0),          // 1: biocore.admin.v1.AuditPrivatePart.State
@@ -1559,50 +1841,61 @@ var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(*AuditConsistency)(nil),             // 14: biocore.admin.v1.AuditConsistency
 	(*GetAuditAnchorRequest)(nil),        // 15: biocore.admin.v1.GetAuditAnchorRequest
 	(*AuditAnchor)(nil),                  // 16: biocore.admin.v1.AuditAnchor
-	(*AuditEvent_Actor)(nil),             // 17: biocore.admin.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),            // 18: biocore.admin.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),              // 20: google.protobuf.Struct
+	(*ListAuditArchivesRequest)(nil),     // 17: biocore.admin.v1.ListAuditArchivesRequest
+	(*ListAuditArchivesResponse)(nil),    // 18: biocore.admin.v1.ListAuditArchivesResponse
+	(*AuditArchive)(nil),                 // 19: biocore.admin.v1.AuditArchive
+	(*AuditEvent_Actor)(nil),             // 20: biocore.admin.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),            // 21: biocore.admin.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),        // 22: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 23: google.protobuf.Struct
 }
 var file_biocore_admin_v1_audit_proto_depIdxs = []int32{
-	19, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
+	22, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: biocore.admin.v1.AuditEvent.outcome:type_name -> biocore.admin.v1.AuditEvent.Outcome
-	17, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
-	17, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
-	18, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
-	20, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
-	20, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
-	20, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
+	20, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
+	20, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
+	21, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
+	23, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
+	23, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
+	23, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
 	2,  // 8: biocore.admin.v1.ListAuditEventsResponse.audit_events:type_name -> biocore.admin.v1.AuditEvent
-	19, // 9: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
-	5,  // 10: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	19, // 11: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
-	5,  // 12: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	8,  // 13: biocore.admin.v1.AuditProof.private:type_name -> biocore.admin.v1.AuditPrivatePart
-	1,  // 14: biocore.admin.v1.AuditPrivatePart.state:type_name -> biocore.admin.v1.AuditPrivatePart.State
-	5,  // 15: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
-	5,  // 16: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	19, // 17: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
-	5,  // 18: biocore.admin.v1.AuditAnchor.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	19, // 19: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
-	19, // 20: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
-	3,  // 21: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
-	9,  // 22: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
-	10, // 23: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
-	11, // 24: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
-	13, // 25: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
-	15, // 26: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
-	4,  // 27: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
-	7,  // 28: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
-	6,  // 29: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
-	12, // 30: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
-	14, // 31: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
-	16, // 32: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
-	27, // [27:33] is the sub-list for method output_type
-	21, // [21:27] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	22, // 9: biocore.admin.v1.ListAuditEventsResponse.archived_before:type_name -> google.protobuf.Timestamp
+	22, // 10: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
+	5,  // 11: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	22, // 12: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
+	5,  // 13: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	8,  // 14: biocore.admin.v1.AuditProof.private:type_name -> biocore.admin.v1.AuditPrivatePart
+	1,  // 15: biocore.admin.v1.AuditPrivatePart.state:type_name -> biocore.admin.v1.AuditPrivatePart.State
+	5,  // 16: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
+	5,  // 17: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	22, // 18: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
+	5,  // 19: biocore.admin.v1.AuditAnchor.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
+	22, // 20: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
+	22, // 21: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
+	19, // 22: biocore.admin.v1.ListAuditArchivesResponse.audit_archives:type_name -> biocore.admin.v1.AuditArchive
+	22, // 23: biocore.admin.v1.AuditArchive.first_at:type_name -> google.protobuf.Timestamp
+	22, // 24: biocore.admin.v1.AuditArchive.last_at:type_name -> google.protobuf.Timestamp
+	22, // 25: biocore.admin.v1.AuditArchive.archived_at:type_name -> google.protobuf.Timestamp
+	22, // 26: biocore.admin.v1.AuditArchive.locked_until:type_name -> google.protobuf.Timestamp
+	3,  // 27: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
+	9,  // 28: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
+	10, // 29: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
+	11, // 30: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
+	13, // 31: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
+	15, // 32: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
+	17, // 33: biocore.admin.v1.AuditService.ListAuditArchives:input_type -> biocore.admin.v1.ListAuditArchivesRequest
+	4,  // 34: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
+	7,  // 35: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
+	6,  // 36: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
+	12, // 37: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
+	14, // 38: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
+	16, // 39: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
+	18, // 40: biocore.admin.v1.AuditService.ListAuditArchives:output_type -> biocore.admin.v1.ListAuditArchivesResponse
+	34, // [34:41] is the sub-list for method output_type
+	27, // [27:34] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_audit_proto_init() }
@@ -1611,14 +1904,16 @@ func file_biocore_admin_v1_audit_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_audit_proto_msgTypes[0].OneofWrappers = []any{}
+	file_biocore_admin_v1_audit_proto_msgTypes[2].OneofWrappers = []any{}
 	file_biocore_admin_v1_audit_proto_msgTypes[14].OneofWrappers = []any{}
+	file_biocore_admin_v1_audit_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_audit_proto_rawDesc), len(file_biocore_admin_v1_audit_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,6 +40,9 @@ const (
 	// AuditServiceGetAuditAnchorProcedure is the procedure name of the AuditService's GetAuditAnchor
 	// RPC.
 	AuditServiceGetAuditAnchorProcedure = "/biocore.admin.v1.AuditService/GetAuditAnchor"
+	// AuditServiceListAuditArchivesProcedure is the procedure name of the AuditService's
+	// ListAuditArchives RPC.
+	AuditServiceListAuditArchivesProcedure = "/biocore.admin.v1.AuditService/ListAuditArchives"
 )
 
 var (
@@ -91,6 +94,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	auditServiceListAuditArchivesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("ListAuditArchives"),
+			Procedure:        AuditServiceListAuditArchivesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // AuditServiceClient is a client for the biocore.admin.v1.AuditService service.
@@ -119,6 +130,10 @@ type AuditServiceClient interface {
 	// the verifier key: `biocore audit verify --anchor` holds an export to it. AUDIT_ANCHOR_UNKNOWN while there is
 	// none, AUDIT_ANCHOR_DAMAGED when what is stored is not what was, OBJECT_STORAGE_UNAVAILABLE.
 	GetAuditAnchor(context.Context, *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error)
+	// ListAuditArchives answers which pieces of the log are archived in object storage, the latest first. They follow one
+	// another from entry 0 on. Archived are whole months that are older than the policy's auditRetentionDays; a while later they
+	// are in archives alone. GET /admin/v1/auditArchives:download?from= answers the bundle of one.
+	ListAuditArchives(context.Context, *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error)
 }
 
 // NewAuditServiceClient constructs a client for the biocore.admin.v1.AuditService service. Multiple
@@ -153,6 +168,10 @@ type AuditServiceHandler interface {
 	// the verifier key: `biocore audit verify --anchor` holds an export to it. AUDIT_ANCHOR_UNKNOWN while there is
 	// none, AUDIT_ANCHOR_DAMAGED when what is stored is not what was, OBJECT_STORAGE_UNAVAILABLE.
 	GetAuditAnchor(context.Context, *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error)
+	// ListAuditArchives answers which pieces of the log are archived in object storage, the latest first. They follow one
+	// another from entry 0 on. Archived are whole months that are older than the policy's auditRetentionDays; a while later they
+	// are in archives alone. GET /admin/v1/auditArchives:download?from= answers the bundle of one.
+	ListAuditArchives(context.Context, *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error)
 }
 
 // RegisterAuditServiceHandler registers svc as the biocore.admin.v1.AuditService implementation on
@@ -166,6 +185,7 @@ func RegisterAuditServiceHandler(server *connect.Server, svc AuditServiceHandler
 		connect.Method{Spec: auditServiceListAuditCheckpointsSpec(), Handler: adapter.listAuditCheckpoints},
 		connect.Method{Spec: auditServiceGetAuditConsistencySpec(), Handler: adapter.getAuditConsistency},
 		connect.Method{Spec: auditServiceGetAuditAnchorSpec(), Handler: adapter.getAuditAnchor},
+		connect.Method{Spec: auditServiceListAuditArchivesSpec(), Handler: adapter.listAuditArchives},
 	)
 }
 
@@ -194,6 +214,10 @@ func (UnimplementedAuditServiceHandler) GetAuditConsistency(context.Context, *v1
 
 func (UnimplementedAuditServiceHandler) GetAuditAnchor(context.Context, *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.GetAuditAnchor is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) ListAuditArchives(context.Context, *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.ListAuditArchives is not implemented")
 }
 
 type auditServiceClient struct {
@@ -243,6 +267,14 @@ func (c *auditServiceClient) GetAuditConsistency(ctx context.Context, req *v1.Ge
 func (c *auditServiceClient) GetAuditAnchor(ctx context.Context, req *v1.GetAuditAnchorRequest) (*v1.AuditAnchor, error) {
 	var res v1.AuditAnchor
 	if err := c.client.CallUnary(ctx, auditServiceGetAuditAnchorSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) ListAuditArchives(ctx context.Context, req *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error) {
+	var res v1.ListAuditArchivesResponse
+	if err := c.client.CallUnary(ctx, auditServiceListAuditArchivesSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -316,6 +348,18 @@ func (h auditServiceHandler) getAuditAnchor(ctx context.Context, _ connect.Spec,
 		return err
 	}
 	res, err := h.svc.GetAuditAnchor(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) listAuditArchives(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListAuditArchivesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListAuditArchives(ctx, &req)
 	if err != nil {
 		return err
 	}
