@@ -263,6 +263,11 @@ func (c *Console) auditState(ctx context.Context, p *place, view *auditView) err
 	}
 	view.Signed = true
 	view.Says = fmt.Sprintf("%s under a checkpoint that was signed %s", ui.Count(int(last.Size), "entry"), ui.Ago(last.SignedAt, c.now()).Text)
+	if begins, err := c.trail.Beginning(ctx, p.sc); err != nil {
+		return err
+	} else if begins.Seq > 0 {
+		view.Says += "; those below number " + ui.Thousands(int(begins.Seq)) + " are in archives alone"
+	}
 	page, err := c.trail.Checkpoints(ctx, p.sc, listing.Request{PageSize: recentCheckpoints})
 	for i := range page.Items {
 		view.Recent = append(view.Recent, c.checkpointRow(&page.Items[i]))
@@ -396,11 +401,17 @@ func (c *Console) auditDetail(ctx context.Context, p *place, e *trail.Record, na
 	return d, nil
 }
 
-// exportAudit sends the log from an entry on as a bundle: written as it is read.
+// exportAudit sends what of the log is in the database as a bundle: written as it is read. Its name and its header say
+// where it begins.
 func (c *Console) exportAudit(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	from, err := c.trail.Beginning(r.Context(), p.sc)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	begun, err := sendfile.Stream(w, r, sendfile.File{
-		Name: bundle.FileName(p.sc.Tenant(), 0), Type: bundle.MediaType,
-		Write: func(ctx context.Context, w io.Writer) error { return c.trail.Export(ctx, p.sc, 0, w) },
+		Name: bundle.FileName(p.sc.Tenant(), from.Seq), Type: bundle.MediaType,
+		Write: func(ctx context.Context, w io.Writer) error { return c.trail.Export(ctx, p.sc, from.Seq, w) },
 	})
 	switch {
 	case err == nil:
