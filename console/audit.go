@@ -30,6 +30,8 @@ const (
 func (c *Console) auditRoutes(mux *router) {
 	base := Path + "/t/{slug}"
 	mux.HandleFunc("GET "+base+auditPath, c.inTenant(apikey.ScopeAuditRead, c.showAudit))
+	mux.HandleFunc("POST "+base+auditViewsPath, c.inTenant(apikey.ScopeAuditViews, c.createAuditView))
+	mux.HandleFunc("POST "+base+auditViewsPath+"/{id}/delete", c.inTenant(apikey.ScopeAuditViews, c.deleteAuditView))
 	mux.HandleFunc("POST "+base+auditPath+"/export", c.inStopped(apikey.ScopeAuditRead, c.exportAudit))
 	mux.HandleFunc("GET "+base+checkpointsPath, c.inTenant(apikey.ScopeAuditRead, c.showCheckpoints))
 	mux.HandleFunc("GET "+base+checkpointsPath+"/consistency", c.inTenant(apikey.ScopeAuditRead, c.proveGrowth))
@@ -46,6 +48,7 @@ type auditView struct {
 	Says    string // how much there is, and under which checkpoint
 	Signed  bool
 	Tabs    []ui.Tab
+	Saved   savedView
 	Filters ui.Filters
 	Rows    []auditRow
 	Pager   ui.Pager
@@ -168,6 +171,11 @@ func (c *Console) auditRequest(r *http.Request, p *place) (a ui.Address, filters
 }
 
 func (c *Console) showAudit(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.listAudit(w, r, v, p, http.StatusOK, savedView{})
+}
+
+// listAudit is the page; form is a view that could not be saved.
+func (c *Console) listAudit(w http.ResponseWriter, r *http.Request, v *visit, p *place, code int, form savedView) {
 	ctx, base := r.Context(), p.base+auditPath
 	a, filters, req, found, err := c.auditRequest(r, p)
 	if err != nil {
@@ -226,13 +234,9 @@ func (c *Console) showAudit(w http.ResponseWriter, r *http.Request, v *visit, p 
 			view.Detail.Older = view.Rows[i+1].Href
 		}
 	}
-	for _, t := range auditTabs {
-		tab := ui.Tab{Label: t.label, Href: base, Here: t.name == "" && len(view.Filters.Chips) == 0}
-		if t.name != "" {
-			tab.Href = (ui.Address{Path: base}).With(t.name, t.value)
-			tab.Here = a.Get(t.name) == t.value && len(view.Filters.Chips) == 1
-		}
-		view.Tabs = append(view.Tabs, tab)
+	if err := c.auditViews(r, p, a, &view, form); err != nil {
+		c.fail(w, r, v, err)
+		return
 	}
 	if err := c.auditState(ctx, p, &view); err != nil {
 		c.fail(w, r, v, err)
@@ -245,7 +249,7 @@ func (c *Console) showAudit(w http.ResponseWriter, r *http.Request, v *visit, p 
 	}
 	view.Page = c.frame(w, r, v, p, title, base, crumbs...)
 	view.Page.Flush = true
-	c.render(w, r, http.StatusOK, c.auditPage(view))
+	c.render(w, r, code, c.auditPage(view))
 }
 
 // auditState is how the log as a whole is.

@@ -89,6 +89,8 @@ var toasts = map[string]string{
 	"board-made":     "Dashboard made",
 	"board-saved":    "Dashboard saved",
 	"board-deleted":  "Dashboard deleted",
+	"view-saved":     "View saved",
+	"view-deleted":   "View deleted",
 	"letin":          "They are in. It ends by itself",
 	"refused":        "Request refused",
 	"putout":         "Their access is over",

@@ -43,6 +43,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/anchor"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
+	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
@@ -197,7 +198,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Streams: s.streams, Reports: s.compliance,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Views: view.New(store), Streams: s.streams, Reports: s.compliance,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,

@@ -138,6 +138,7 @@ var tables = []table{
 		name: "erasures", key: "id", columns: "id user_id at erased_by credentials sessions contacts evidence replayed_at certificate issued_at",
 		left: map[string]string{"subject": isIndex, "stored_at": isMark},
 	},
+	{name: "audit_views", key: "id", columns: "id name outcome target_kind target action actor days created_by created_at"},
 	{name: "dashboards", key: "id", columns: "id title charts!jsonb created_by created_at updated_by updated_at version"},
 	{
 		name: "stats_counts", key: "step, at", columns: "step at counts!json",

@@ -147,6 +147,10 @@ func effects() []effect {
 		{adminv1connect.DashboardServiceDeleteDashboardProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/dashboards/" + w.dashboard(t, c) + "?reason=over", c.secret, nil
 		}, "dashboard.delete", false, ""},
+		{adminv1connect.AuditServiceCreateAuditViewProcedure, post("/admin/v1/auditViews", map[string]any{"name": "Refused", "filter": map[string]any{"outcome": "DENIED"}}), "auditview.create", false, ""},
+		{adminv1connect.AuditServiceDeleteAuditViewProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/admin/v1/auditViews/" + w.auditView(t, c), c.secret, nil
+		}, "auditview.delete", false, ""},
 		{adminv1connect.AttestationRootServiceCreateAttestationRootProcedure, func(t *testing.T, _ *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/attestationRoots", c.secret, map[string]any{"name": "Fleet", "certificate": rootPEM(fleet(t, uuid.New()))}
 		}, "attestationroot.create", false, ""},

@@ -180,6 +180,7 @@ var echoed = map[string][]string{
 	"CreateApiKey":          {"kind", "name", "scopes", "allowedCidrs", "state"},
 	"CheckRelyingParty":     {"origins"},
 	"CreateDashboard":       {"title", "charts"},
+	"CreateAuditView":       {"name", "filter"},
 	"UpdateTenantQuotas":    {"quotas"},
 }
 

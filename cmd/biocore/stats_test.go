@@ -15,6 +15,12 @@ func (w *world) dashboard(t testing.TB, c *customer) string {
 	return w.must(t, "POST", "/admin/v1/dashboards", c.secret, map[string]any{"title": "Morning", "charts": []any{map[string]any{"metric": "signIns"}}}).text("id")
 }
 
+// auditView is a view of the audit log of a name that no other has.
+func (w *world) auditView(t testing.TB, c *customer) string {
+	t.Helper()
+	return w.must(t, "POST", "/admin/v1/auditViews", c.secret, map[string]any{"name": uuid.NewString(), "filter": map[string]any{"outcome": "DENIED"}}).text("id")
+}
+
 // What has signed in is told by the API, of the key's own tenant, and what cannot be asked
 // for is refused by name.
 func TestStatistics(t *testing.T) {

@@ -45,6 +45,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
+	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/governance/dlp"
@@ -381,11 +382,11 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	simulations := simulation.New(simulation.Options{Store: p.store}) // one for both: a tenant runs one at a time
-	boards := dashboard.New(p.store)
+	boards, views := dashboard.New(p.store), view.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
-		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Streams: p.streams, Reports: p.reports, Blast: p.blast, Models: models, Roots: p.roots,
+		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Views: views, Streams: p.streams, Reports: p.reports, Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Debugger: p.debugger, Tail: p.tail,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
@@ -433,7 +434,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}))
 	adminv1connect.RegisterApiKeyServiceHandler(p.rpc, rpc.NewAPIKeyHandler(p.apiKeys, p.store.Now))
 	adminv1connect.RegisterCeremonyServiceHandler(p.rpc, rpc.NewCeremonyHandler(p.debugger))
-	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors, p.archived))
+	adminv1connect.RegisterAuditServiceHandler(p.rpc, rpc.NewAuditHandler(p.trail, p.anchors, p.archived, views))
 	adminv1connect.RegisterLogStreamServiceHandler(p.rpc, rpc.NewLogStreamHandler(p.streams))
 	adminv1connect.RegisterReportServiceHandler(p.rpc, rpc.NewReportHandler(p.reports))
 	adminv1connect.RegisterDataMapServiceHandler(p.rpc, rpc.NewDataMapHandler())

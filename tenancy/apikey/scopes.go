@@ -31,6 +31,7 @@ const (
 	ScopeEvidenceRead     = "admin:evidence:read"
 	ScopeCeremoniesRead   = "admin:ceremonies:read"
 	ScopeAuditRead        = "admin:audit:read"
+	ScopeAuditViews       = "admin:audit:views" // to save and delete views of it
 
 	ScopeAuthenticatorsRead  = "admin:authenticators:read"  // of a platform key: how far models reach among all tenants
 	ScopeAuthenticatorsWrite = "admin:authenticators:write" // what is to become of the credentials of a model
@@ -82,7 +83,7 @@ func Scopes(kind Kind) []string {
 			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
-			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeCeremoniesRead, ScopeAuditRead, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
+			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeCeremoniesRead, ScopeAuditRead, ScopeAuditViews, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,

@@ -118,6 +118,8 @@ const (
 	DashboardCreated Type = "dashboard.created"
 	DashboardUpdated Type = "dashboard.updated"
 	DashboardDeleted Type = "dashboard.deleted"
+	AuditViewCreated Type = "auditview.created"
+	AuditViewDeleted Type = "auditview.deleted"
 
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
@@ -152,6 +154,7 @@ func Types() []Type {
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,
 		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,
 		DashboardCreated, DashboardUpdated, DashboardDeleted,
+		AuditViewCreated, AuditViewDeleted,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

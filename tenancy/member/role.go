@@ -104,6 +104,7 @@ var permissions = []Permission{
 	{apikey.ScopeEvidenceRead, "Read and download evidence", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeCeremoniesRead, "See ceremonies, and why they failed", []Role{Owner, Admin, Security, Developer, Auditor, Support}},
 	{apikey.ScopeAuditRead, "Read the audit log", []Role{Owner, Admin, Security, Auditor}},
+	{apikey.ScopeAuditViews, "Save and delete views of the audit log", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeLogStreamsRead, "See where the audit log is sent", []Role{Owner, Admin, Security, Auditor}},
 	{apikey.ScopeLogStreamsWrite, "Send the audit log elsewhere", []Role{Owner, Admin, Security}},
 	{apikey.ScopeReportsRead, "See and download compliance reports", []Role{Owner, Admin, Security, Auditor}},

@@ -77,6 +77,20 @@ func TestConsoleAudit(t *testing.T) {
 	ana.given("made.up/audit/x+00000000+AAAA", "")
 	ana.See("#proof .steps .fail", "not for Ed25519")
 
+	// What she looks for often.
+	ana.Open(ana.url + "/t/acme/audit?action=user.create&since=7d")
+	browsertest.Eval[bool](ana.Visitor, `(document.querySelector("details.saved-view").open = true)`)
+	ana.Type("#view-name", "New users this week")
+	ana.Inspect("console-audit-save-view")
+	ana.Follow("details.saved-view button")
+	ana.See(`.tabs [aria-current="page"]`, "New users this week")
+	ana.See(".saved-view", "Saved by Ana Sousa on")
+	ana.Inspect("console-audit-saved-view")
+	ana.Follow("form.saved-view button")
+	ana.Open(ana.url + "/t/acme/audit?action=user.create")
+	ana.Follow(`.table a[href]`)
+	ana.See("#proof [data-verdict]", "Verified in your browser")
+
 	// A server that lies: the text is another one, or what is kept apart from it is, and everything else as it was.
 	browsertest.Eval[bool](ana.Visitor, `(() => {
 		const honest = window.fetch;

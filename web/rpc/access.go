@@ -143,6 +143,9 @@ var methods = map[string]access{
 	adminv1connect.AuditServiceGetAuditConsistencyProcedure:  {serverKey, apikey.ScopeAuditRead, reads},
 	adminv1connect.AuditServiceGetAuditAnchorProcedure:       {serverKey, apikey.ScopeAuditRead, reads},
 	adminv1connect.AuditServiceListAuditArchivesProcedure:    {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceListAuditViewsProcedure:       {serverKey, apikey.ScopeAuditRead, reads},
+	adminv1connect.AuditServiceCreateAuditViewProcedure:      {serverKey, apikey.ScopeAuditViews, replays},
+	adminv1connect.AuditServiceDeleteAuditViewProcedure:      {serverKey, apikey.ScopeAuditViews, replays},
 
 	adminv1connect.EvidenceServiceListEvidenceProcedure:     {serverKey, apikey.ScopeEvidenceRead, reads},
 	adminv1connect.EvidenceServiceGetEvidenceProcedure:      {serverKey, apikey.ScopeEvidenceRead, reads},

@@ -14,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/merkle"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
+	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -34,11 +35,12 @@ type AuditHandler struct {
 	entries entries
 	anchors *anchor.Service
 	old     *cold.Service
+	views   auditViews
 }
 
-// NewAuditHandler returns a handler over all three.
-func NewAuditHandler(r *trail.Reader, a *anchor.Service, old *cold.Service) *AuditHandler {
-	return &AuditHandler{entries: r, anchors: a, old: old}
+// NewAuditHandler returns a handler over all four.
+func NewAuditHandler(r *trail.Reader, a *anchor.Service, old *cold.Service, v *view.Service) *AuditHandler {
+	return &AuditHandler{entries: r, anchors: a, old: old, views: v}
 }
 
 // ListAuditEvents translates: one call, one answer.

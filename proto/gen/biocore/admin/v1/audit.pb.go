@@ -1527,6 +1527,400 @@ func (x *AuditArchive) GetLockProblem() string {
 	return ""
 }
 
+// AuditView is a saved view of the log: a name, and what is looked for.
+type AuditView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the view.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What people call it. No two of a tenant have the same, whatever their case.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What is looked for: all of it at once.
+	Filter *AuditViewFilter `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Who saved it: kind and ID, joined by a colon.
+	CreatedBy string `protobuf:"bytes,4,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	// When it was saved.
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditView) Reset() {
+	*x = AuditView{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditView) ProtoMessage() {}
+
+func (x *AuditView) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditView.ProtoReflect.Descriptor instead.
+func (*AuditView) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AuditView) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AuditView) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AuditView) GetFilter() *AuditViewFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *AuditView) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+func (x *AuditView) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+// AuditViewFilter is what a view looks for. What is empty is left open, and something is not.
+type AuditViewFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How entries ended; unspecified for anyhow.
+	Outcome AuditEvent_Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=biocore.admin.v1.AuditEvent_Outcome" json:"outcome,omitempty"`
+	// The noun of what was acted on.
+	TargetKind string `protobuf:"bytes,2,opt,name=target_kind,json=targetKind,proto3" json:"target_kind,omitempty"`
+	// What was acted on: kind and ID, joined by a slash.
+	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	// What was done.
+	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	// ID of who acted.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// How many days back from now: 1, 7, 30 or 90; 0 for all time.
+	Days          int32 `protobuf:"varint,6,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditViewFilter) Reset() {
+	*x = AuditViewFilter{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditViewFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditViewFilter) ProtoMessage() {}
+
+func (x *AuditViewFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditViewFilter.ProtoReflect.Descriptor instead.
+func (*AuditViewFilter) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AuditViewFilter) GetOutcome() AuditEvent_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return AuditEvent_OUTCOME_UNSPECIFIED
+}
+
+func (x *AuditViewFilter) GetTargetKind() string {
+	if x != nil {
+		return x.TargetKind
+	}
+	return ""
+}
+
+func (x *AuditViewFilter) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *AuditViewFilter) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *AuditViewFilter) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditViewFilter) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+// ListAuditViewsRequest asks for the key's own tenant.
+type ListAuditViewsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditViewsRequest) Reset() {
+	*x = ListAuditViewsRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditViewsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditViewsRequest) ProtoMessage() {}
+
+func (x *ListAuditViewsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditViewsRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditViewsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{20}
+}
+
+// ListAuditViewsResponse holds all of them.
+type ListAuditViewsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The views, by name.
+	AuditViews    []*AuditView `protobuf:"bytes,1,rep,name=audit_views,json=auditViews,proto3" json:"audit_views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditViewsResponse) Reset() {
+	*x = ListAuditViewsResponse{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditViewsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditViewsResponse) ProtoMessage() {}
+
+func (x *ListAuditViewsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditViewsResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditViewsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListAuditViewsResponse) GetAuditViews() []*AuditView {
+	if x != nil {
+		return x.AuditViews
+	}
+	return nil
+}
+
+// CreateAuditViewRequest describes a view.
+type CreateAuditViewRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What people will call it: 1 to 80 characters.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What is looked for.
+	Filter        *AuditViewFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAuditViewRequest) Reset() {
+	*x = CreateAuditViewRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAuditViewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAuditViewRequest) ProtoMessage() {}
+
+func (x *CreateAuditViewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAuditViewRequest.ProtoReflect.Descriptor instead.
+func (*CreateAuditViewRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CreateAuditViewRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateAuditViewRequest) GetFilter() *AuditViewFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+// DeleteAuditViewRequest names a view.
+type DeleteAuditViewRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the view.
+	AuditViewId   string `protobuf:"bytes,1,opt,name=audit_view_id,json=auditViewId,proto3" json:"audit_view_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAuditViewRequest) Reset() {
+	*x = DeleteAuditViewRequest{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAuditViewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAuditViewRequest) ProtoMessage() {}
+
+func (x *DeleteAuditViewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAuditViewRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAuditViewRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DeleteAuditViewRequest) GetAuditViewId() string {
+	if x != nil {
+		return x.AuditViewId
+	}
+	return ""
+}
+
+// DeleteAuditViewResponse is empty.
+type DeleteAuditViewResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAuditViewResponse) Reset() {
+	*x = DeleteAuditViewResponse{}
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAuditViewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAuditViewResponse) ProtoMessage() {}
+
+func (x *DeleteAuditViewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAuditViewResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAuditViewResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_audit_proto_rawDescGZIP(), []int{24}
+}
+
 // Who acted.
 type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1542,7 +1936,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[18]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1948,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[18]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1998,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[19]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +2010,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_audit_proto_msgTypes[19]
+	mi := &file_biocore_admin_v1_audit_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +2193,34 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\flocked_until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vlockedUntil\x88\x01\x01\x12!\n" +
 	"\flock_problem\x18\v \x01(\tR\vlockProblemB\x0f\n" +
-	"\r_locked_until2\xe9\a\n" +
+	"\r_locked_until\"\xc4\x01\n" +
+	"\tAuditView\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
+	"\x06filter\x18\x03 \x01(\v2!.biocore.admin.v1.AuditViewFilterR\x06filter\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x04 \x01(\tR\tcreatedBy\x129\n" +
+	"\n" +
+	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xff\x01\n" +
+	"\x0fAuditViewFilter\x12>\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2$.biocore.admin.v1.AuditEvent.OutcomeR\aoutcome\x12)\n" +
+	"\vtarget_kind\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\n" +
+	"targetKind\x12 \n" +
+	"\x06target\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06target\x12 \n" +
+	"\x06action\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06action\x12\x1e\n" +
+	"\x05actor\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05actor\x12\x1d\n" +
+	"\x04days\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x00R\x04days\"\x17\n" +
+	"\x15ListAuditViewsRequest\"V\n" +
+	"\x16ListAuditViewsResponse\x12<\n" +
+	"\vaudit_views\x18\x01 \x03(\v2\x1b.biocore.admin.v1.AuditViewR\n" +
+	"auditViews\"s\n" +
+	"\x16CreateAuditViewRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\x04name\x129\n" +
+	"\x06filter\x18\x02 \x01(\v2!.biocore.admin.v1.AuditViewFilterR\x06filter\"E\n" +
+	"\x16DeleteAuditViewRequest\x12+\n" +
+	"\raudit_view_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vauditViewId\"\x19\n" +
+	"\x17DeleteAuditViewResponse2\x85\v\n" +
 	"\fAuditService\x12\x88\x01\n" +
 	"\x0fListAuditEvents\x12(.biocore.admin.v1.ListAuditEventsRequest\x1a).biocore.admin.v1.ListAuditEventsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/auditEvents\x90\x02\x01\x12\x8e\x01\n" +
 	"\rGetAuditProof\x12&.biocore.admin.v1.GetAuditProofRequest\x1a\x1c.biocore.admin.v1.AuditProof\"7\x82\xd3\xe4\x93\x02.\x12,/admin/v1/auditEvents/{audit_event_id}/proof\x90\x02\x01\x12n\n" +
@@ -1807,7 +2228,10 @@ const file_biocore_admin_v1_audit_proto_rawDesc = "" +
 	"\x14ListAuditCheckpoints\x12-.biocore.admin.v1.ListAuditCheckpointsRequest\x1a..biocore.admin.v1.ListAuditCheckpointsResponse\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/auditCheckpoints\x90\x02\x01\x12\x9a\x01\n" +
 	"\x13GetAuditConsistency\x12,.biocore.admin.v1.GetAuditConsistencyRequest\x1a\".biocore.admin.v1.AuditConsistency\"1\x82\xd3\xe4\x93\x02(\x12&/admin/v1/auditCheckpoints:consistency\x90\x02\x01\x12~\n" +
 	"\x0eGetAuditAnchor\x12'.biocore.admin.v1.GetAuditAnchorRequest\x1a\x1d.biocore.admin.v1.AuditAnchor\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/v1/auditLog/anchor\x90\x02\x01\x12\x90\x01\n" +
-	"\x11ListAuditArchives\x12*.biocore.admin.v1.ListAuditArchivesRequest\x1a+.biocore.admin.v1.ListAuditArchivesResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/admin/v1/auditArchives\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x11ListAuditArchives\x12*.biocore.admin.v1.ListAuditArchivesRequest\x1a+.biocore.admin.v1.ListAuditArchivesResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/admin/v1/auditArchives\x90\x02\x01\x12\x84\x01\n" +
+	"\x0eListAuditViews\x12'.biocore.admin.v1.ListAuditViewsRequest\x1a(.biocore.admin.v1.ListAuditViewsResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/admin/v1/auditViews\x90\x02\x01\x12y\n" +
+	"\x0fCreateAuditView\x12(.biocore.admin.v1.CreateAuditViewRequest\x1a\x1b.biocore.admin.v1.AuditView\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/admin/v1/auditViews\x12\x97\x01\n" +
+	"\x0fDeleteAuditView\x12(.biocore.admin.v1.DeleteAuditViewRequest\x1a).biocore.admin.v1.DeleteAuditViewResponse\"/\x82\xd3\xe4\x93\x02&*$/admin/v1/auditViews/{audit_view_id}\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_audit_proto_rawDescOnce sync.Once
@@ -1822,7 +2246,7 @@ func file_biocore_admin_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_biocore_admin_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(AuditEvent_Outcome)(0),              // 0: biocore.admin.v1.AuditEvent.Outcome
 	(AuditPrivatePart_State)(0),          // 1: biocore.admin.v1.AuditPrivatePart.State
@@ -1844,58 +2268,76 @@ var file_biocore_admin_v1_audit_proto_goTypes = []any{
 	(*ListAuditArchivesRequest)(nil),     // 17: biocore.admin.v1.ListAuditArchivesRequest
 	(*ListAuditArchivesResponse)(nil),    // 18: biocore.admin.v1.ListAuditArchivesResponse
 	(*AuditArchive)(nil),                 // 19: biocore.admin.v1.AuditArchive
-	(*AuditEvent_Actor)(nil),             // 20: biocore.admin.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),            // 21: biocore.admin.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),        // 22: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),              // 23: google.protobuf.Struct
+	(*AuditView)(nil),                    // 20: biocore.admin.v1.AuditView
+	(*AuditViewFilter)(nil),              // 21: biocore.admin.v1.AuditViewFilter
+	(*ListAuditViewsRequest)(nil),        // 22: biocore.admin.v1.ListAuditViewsRequest
+	(*ListAuditViewsResponse)(nil),       // 23: biocore.admin.v1.ListAuditViewsResponse
+	(*CreateAuditViewRequest)(nil),       // 24: biocore.admin.v1.CreateAuditViewRequest
+	(*DeleteAuditViewRequest)(nil),       // 25: biocore.admin.v1.DeleteAuditViewRequest
+	(*DeleteAuditViewResponse)(nil),      // 26: biocore.admin.v1.DeleteAuditViewResponse
+	(*AuditEvent_Actor)(nil),             // 27: biocore.admin.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),            // 28: biocore.admin.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),        // 29: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 30: google.protobuf.Struct
 }
 var file_biocore_admin_v1_audit_proto_depIdxs = []int32{
-	22, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
+	29, // 0: biocore.admin.v1.AuditEvent.created_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: biocore.admin.v1.AuditEvent.outcome:type_name -> biocore.admin.v1.AuditEvent.Outcome
-	20, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
-	20, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
-	21, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
-	23, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
-	23, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
-	23, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
+	27, // 2: biocore.admin.v1.AuditEvent.actor:type_name -> biocore.admin.v1.AuditEvent.Actor
+	27, // 3: biocore.admin.v1.AuditEvent.on_behalf_of:type_name -> biocore.admin.v1.AuditEvent.Actor
+	28, // 4: biocore.admin.v1.AuditEvent.target:type_name -> biocore.admin.v1.AuditEvent.Target
+	30, // 5: biocore.admin.v1.AuditEvent.before:type_name -> google.protobuf.Struct
+	30, // 6: biocore.admin.v1.AuditEvent.after:type_name -> google.protobuf.Struct
+	30, // 7: biocore.admin.v1.AuditEvent.detail:type_name -> google.protobuf.Struct
 	2,  // 8: biocore.admin.v1.ListAuditEventsResponse.audit_events:type_name -> biocore.admin.v1.AuditEvent
-	22, // 9: biocore.admin.v1.ListAuditEventsResponse.archived_before:type_name -> google.protobuf.Timestamp
-	22, // 10: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
+	29, // 9: biocore.admin.v1.ListAuditEventsResponse.archived_before:type_name -> google.protobuf.Timestamp
+	29, // 10: biocore.admin.v1.AuditCheckpoint.signed_at:type_name -> google.protobuf.Timestamp
 	5,  // 11: biocore.admin.v1.AuditLog.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	22, // 12: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
+	29, // 12: biocore.admin.v1.AuditProof.sequenced_at:type_name -> google.protobuf.Timestamp
 	5,  // 13: biocore.admin.v1.AuditProof.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
 	8,  // 14: biocore.admin.v1.AuditProof.private:type_name -> biocore.admin.v1.AuditPrivatePart
 	1,  // 15: biocore.admin.v1.AuditPrivatePart.state:type_name -> biocore.admin.v1.AuditPrivatePart.State
 	5,  // 16: biocore.admin.v1.ListAuditCheckpointsResponse.audit_checkpoints:type_name -> biocore.admin.v1.AuditCheckpoint
 	5,  // 17: biocore.admin.v1.AuditConsistency.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	22, // 18: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
+	29, // 18: biocore.admin.v1.AuditAnchor.anchored_at:type_name -> google.protobuf.Timestamp
 	5,  // 19: biocore.admin.v1.AuditAnchor.checkpoint:type_name -> biocore.admin.v1.AuditCheckpoint
-	22, // 20: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
-	22, // 21: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
+	29, // 20: biocore.admin.v1.AuditAnchor.stored_at:type_name -> google.protobuf.Timestamp
+	29, // 21: biocore.admin.v1.AuditAnchor.locked_until:type_name -> google.protobuf.Timestamp
 	19, // 22: biocore.admin.v1.ListAuditArchivesResponse.audit_archives:type_name -> biocore.admin.v1.AuditArchive
-	22, // 23: biocore.admin.v1.AuditArchive.first_at:type_name -> google.protobuf.Timestamp
-	22, // 24: biocore.admin.v1.AuditArchive.last_at:type_name -> google.protobuf.Timestamp
-	22, // 25: biocore.admin.v1.AuditArchive.archived_at:type_name -> google.protobuf.Timestamp
-	22, // 26: biocore.admin.v1.AuditArchive.locked_until:type_name -> google.protobuf.Timestamp
-	3,  // 27: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
-	9,  // 28: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
-	10, // 29: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
-	11, // 30: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
-	13, // 31: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
-	15, // 32: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
-	17, // 33: biocore.admin.v1.AuditService.ListAuditArchives:input_type -> biocore.admin.v1.ListAuditArchivesRequest
-	4,  // 34: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
-	7,  // 35: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
-	6,  // 36: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
-	12, // 37: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
-	14, // 38: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
-	16, // 39: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
-	18, // 40: biocore.admin.v1.AuditService.ListAuditArchives:output_type -> biocore.admin.v1.ListAuditArchivesResponse
-	34, // [34:41] is the sub-list for method output_type
-	27, // [27:34] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	29, // 23: biocore.admin.v1.AuditArchive.first_at:type_name -> google.protobuf.Timestamp
+	29, // 24: biocore.admin.v1.AuditArchive.last_at:type_name -> google.protobuf.Timestamp
+	29, // 25: biocore.admin.v1.AuditArchive.archived_at:type_name -> google.protobuf.Timestamp
+	29, // 26: biocore.admin.v1.AuditArchive.locked_until:type_name -> google.protobuf.Timestamp
+	21, // 27: biocore.admin.v1.AuditView.filter:type_name -> biocore.admin.v1.AuditViewFilter
+	29, // 28: biocore.admin.v1.AuditView.created_at:type_name -> google.protobuf.Timestamp
+	0,  // 29: biocore.admin.v1.AuditViewFilter.outcome:type_name -> biocore.admin.v1.AuditEvent.Outcome
+	20, // 30: biocore.admin.v1.ListAuditViewsResponse.audit_views:type_name -> biocore.admin.v1.AuditView
+	21, // 31: biocore.admin.v1.CreateAuditViewRequest.filter:type_name -> biocore.admin.v1.AuditViewFilter
+	3,  // 32: biocore.admin.v1.AuditService.ListAuditEvents:input_type -> biocore.admin.v1.ListAuditEventsRequest
+	9,  // 33: biocore.admin.v1.AuditService.GetAuditProof:input_type -> biocore.admin.v1.GetAuditProofRequest
+	10, // 34: biocore.admin.v1.AuditService.GetAuditLog:input_type -> biocore.admin.v1.GetAuditLogRequest
+	11, // 35: biocore.admin.v1.AuditService.ListAuditCheckpoints:input_type -> biocore.admin.v1.ListAuditCheckpointsRequest
+	13, // 36: biocore.admin.v1.AuditService.GetAuditConsistency:input_type -> biocore.admin.v1.GetAuditConsistencyRequest
+	15, // 37: biocore.admin.v1.AuditService.GetAuditAnchor:input_type -> biocore.admin.v1.GetAuditAnchorRequest
+	17, // 38: biocore.admin.v1.AuditService.ListAuditArchives:input_type -> biocore.admin.v1.ListAuditArchivesRequest
+	22, // 39: biocore.admin.v1.AuditService.ListAuditViews:input_type -> biocore.admin.v1.ListAuditViewsRequest
+	24, // 40: biocore.admin.v1.AuditService.CreateAuditView:input_type -> biocore.admin.v1.CreateAuditViewRequest
+	25, // 41: biocore.admin.v1.AuditService.DeleteAuditView:input_type -> biocore.admin.v1.DeleteAuditViewRequest
+	4,  // 42: biocore.admin.v1.AuditService.ListAuditEvents:output_type -> biocore.admin.v1.ListAuditEventsResponse
+	7,  // 43: biocore.admin.v1.AuditService.GetAuditProof:output_type -> biocore.admin.v1.AuditProof
+	6,  // 44: biocore.admin.v1.AuditService.GetAuditLog:output_type -> biocore.admin.v1.AuditLog
+	12, // 45: biocore.admin.v1.AuditService.ListAuditCheckpoints:output_type -> biocore.admin.v1.ListAuditCheckpointsResponse
+	14, // 46: biocore.admin.v1.AuditService.GetAuditConsistency:output_type -> biocore.admin.v1.AuditConsistency
+	16, // 47: biocore.admin.v1.AuditService.GetAuditAnchor:output_type -> biocore.admin.v1.AuditAnchor
+	18, // 48: biocore.admin.v1.AuditService.ListAuditArchives:output_type -> biocore.admin.v1.ListAuditArchivesResponse
+	23, // 49: biocore.admin.v1.AuditService.ListAuditViews:output_type -> biocore.admin.v1.ListAuditViewsResponse
+	20, // 50: biocore.admin.v1.AuditService.CreateAuditView:output_type -> biocore.admin.v1.AuditView
+	26, // 51: biocore.admin.v1.AuditService.DeleteAuditView:output_type -> biocore.admin.v1.DeleteAuditViewResponse
+	42, // [42:52] is the sub-list for method output_type
+	32, // [32:42] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_audit_proto_init() }
@@ -1913,7 +2355,7 @@ func file_biocore_admin_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_audit_proto_rawDesc), len(file_biocore_admin_v1_audit_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,6 +43,15 @@ const (
 	// AuditServiceListAuditArchivesProcedure is the procedure name of the AuditService's
 	// ListAuditArchives RPC.
 	AuditServiceListAuditArchivesProcedure = "/biocore.admin.v1.AuditService/ListAuditArchives"
+	// AuditServiceListAuditViewsProcedure is the procedure name of the AuditService's ListAuditViews
+	// RPC.
+	AuditServiceListAuditViewsProcedure = "/biocore.admin.v1.AuditService/ListAuditViews"
+	// AuditServiceCreateAuditViewProcedure is the procedure name of the AuditService's CreateAuditView
+	// RPC.
+	AuditServiceCreateAuditViewProcedure = "/biocore.admin.v1.AuditService/CreateAuditView"
+	// AuditServiceDeleteAuditViewProcedure is the procedure name of the AuditService's DeleteAuditView
+	// RPC.
+	AuditServiceDeleteAuditViewProcedure = "/biocore.admin.v1.AuditService/DeleteAuditView"
 )
 
 var (
@@ -102,6 +111,29 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	auditServiceListAuditViewsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("ListAuditViews"),
+			Procedure:        AuditServiceListAuditViewsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceCreateAuditViewSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("CreateAuditView"),
+			Procedure:  AuditServiceCreateAuditViewProcedure,
+		}
+	})
+	auditServiceDeleteAuditViewSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("DeleteAuditView"),
+			Procedure:        AuditServiceDeleteAuditViewProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // AuditServiceClient is a client for the biocore.admin.v1.AuditService service.
@@ -134,6 +166,12 @@ type AuditServiceClient interface {
 	// another from entry 0 on. Archived are whole months that are older than the policy's auditRetentionDays; a while later they
 	// are in archives alone. GET /admin/v1/auditArchives:download?from= answers the bundle of one.
 	ListAuditArchives(context.Context, *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error)
+	// ListAuditViews answers the tenant's saved views of the log, by name: there are at most 50.
+	ListAuditViews(context.Context, *v1.ListAuditViewsRequest) (*v1.ListAuditViewsResponse, error)
+	// CreateAuditView saves a view, for everybody who may read the log.
+	CreateAuditView(context.Context, *v1.CreateAuditViewRequest) (*v1.AuditView, error)
+	// DeleteAuditView removes a view, for everybody.
+	DeleteAuditView(context.Context, *v1.DeleteAuditViewRequest) (*v1.DeleteAuditViewResponse, error)
 }
 
 // NewAuditServiceClient constructs a client for the biocore.admin.v1.AuditService service. Multiple
@@ -172,6 +210,12 @@ type AuditServiceHandler interface {
 	// another from entry 0 on. Archived are whole months that are older than the policy's auditRetentionDays; a while later they
 	// are in archives alone. GET /admin/v1/auditArchives:download?from= answers the bundle of one.
 	ListAuditArchives(context.Context, *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error)
+	// ListAuditViews answers the tenant's saved views of the log, by name: there are at most 50.
+	ListAuditViews(context.Context, *v1.ListAuditViewsRequest) (*v1.ListAuditViewsResponse, error)
+	// CreateAuditView saves a view, for everybody who may read the log.
+	CreateAuditView(context.Context, *v1.CreateAuditViewRequest) (*v1.AuditView, error)
+	// DeleteAuditView removes a view, for everybody.
+	DeleteAuditView(context.Context, *v1.DeleteAuditViewRequest) (*v1.DeleteAuditViewResponse, error)
 }
 
 // RegisterAuditServiceHandler registers svc as the biocore.admin.v1.AuditService implementation on
@@ -186,6 +230,9 @@ func RegisterAuditServiceHandler(server *connect.Server, svc AuditServiceHandler
 		connect.Method{Spec: auditServiceGetAuditConsistencySpec(), Handler: adapter.getAuditConsistency},
 		connect.Method{Spec: auditServiceGetAuditAnchorSpec(), Handler: adapter.getAuditAnchor},
 		connect.Method{Spec: auditServiceListAuditArchivesSpec(), Handler: adapter.listAuditArchives},
+		connect.Method{Spec: auditServiceListAuditViewsSpec(), Handler: adapter.listAuditViews},
+		connect.Method{Spec: auditServiceCreateAuditViewSpec(), Handler: adapter.createAuditView},
+		connect.Method{Spec: auditServiceDeleteAuditViewSpec(), Handler: adapter.deleteAuditView},
 	)
 }
 
@@ -218,6 +265,18 @@ func (UnimplementedAuditServiceHandler) GetAuditAnchor(context.Context, *v1.GetA
 
 func (UnimplementedAuditServiceHandler) ListAuditArchives(context.Context, *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.ListAuditArchives is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) ListAuditViews(context.Context, *v1.ListAuditViewsRequest) (*v1.ListAuditViewsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.ListAuditViews is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) CreateAuditView(context.Context, *v1.CreateAuditViewRequest) (*v1.AuditView, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.CreateAuditView is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) DeleteAuditView(context.Context, *v1.DeleteAuditViewRequest) (*v1.DeleteAuditViewResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.AuditService.DeleteAuditView is not implemented")
 }
 
 type auditServiceClient struct {
@@ -275,6 +334,30 @@ func (c *auditServiceClient) GetAuditAnchor(ctx context.Context, req *v1.GetAudi
 func (c *auditServiceClient) ListAuditArchives(ctx context.Context, req *v1.ListAuditArchivesRequest) (*v1.ListAuditArchivesResponse, error) {
 	var res v1.ListAuditArchivesResponse
 	if err := c.client.CallUnary(ctx, auditServiceListAuditArchivesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) ListAuditViews(ctx context.Context, req *v1.ListAuditViewsRequest) (*v1.ListAuditViewsResponse, error) {
+	var res v1.ListAuditViewsResponse
+	if err := c.client.CallUnary(ctx, auditServiceListAuditViewsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) CreateAuditView(ctx context.Context, req *v1.CreateAuditViewRequest) (*v1.AuditView, error) {
+	var res v1.AuditView
+	if err := c.client.CallUnary(ctx, auditServiceCreateAuditViewSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) DeleteAuditView(ctx context.Context, req *v1.DeleteAuditViewRequest) (*v1.DeleteAuditViewResponse, error) {
+	var res v1.DeleteAuditViewResponse
+	if err := c.client.CallUnary(ctx, auditServiceDeleteAuditViewSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -360,6 +443,42 @@ func (h auditServiceHandler) listAuditArchives(ctx context.Context, _ connect.Sp
 		return err
 	}
 	res, err := h.svc.ListAuditArchives(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) listAuditViews(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListAuditViewsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListAuditViews(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) createAuditView(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CreateAuditViewRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CreateAuditView(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) deleteAuditView(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeleteAuditViewRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeleteAuditView(ctx, &req)
 	if err != nil {
 		return err
 	}
