@@ -85,6 +85,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"memberId": w.colleague(t, c, member.Viewer), "invitationId": w.invitation(t, c),
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"dashboardId":      w.dashboard(t, c),
+		"auditViewId":      w.auditView(t, c),
 		"reportId":         strings.TrimPrefix(report, "/admin/v1/reports/"),
 		"catalogue":        w.catalogue(t, c),
 		"erasureId":        w.erasure(t, c),
@@ -154,7 +155,7 @@ func possessionsOfNobody(of map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range of {
 		switch name {
-		case "userId", "erasureId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "logStreamId", "reportId":
+		case "userId", "erasureId", "sessionId", "apiKeyId", "recoveryId", "evidenceId", "importId", "dispositionId", "attestationRootId", "memberId", "invitationId", "dashboardId", "auditViewId", "logStreamId", "reportId":
 			out[name] = uuid.NewString()
 		case "ceremonyId", "auditEventId":
 			out[name] = uuid.Must(uuid.NewV7()).String()
