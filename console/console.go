@@ -30,6 +30,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/debugger"
+	"github.com/biocore-id/biocore/authcore/erasure"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
@@ -81,6 +82,7 @@ type Options struct {
 	Recovery    *recovery.Service
 	Evidence    *evidence.Service
 	Exports     *archive.Service
+	Erasures    *erasure.Service
 	Tenants     *tenant.Service
 	Parties     *rp.Service
 	Stats       *stats.Service
@@ -133,6 +135,7 @@ type Console struct {
 	recovery    *recovery.Service
 	evidence    *evidence.Service
 	exports     *archive.Service
+	erasures    *erasure.Service
 	tenants     *tenant.Service
 	parties     *rp.Service
 	stats       *stats.Service
@@ -198,7 +201,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
+		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, logViews: o.Views, streams: o.Streams, reports: o.Reports,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
@@ -248,6 +251,7 @@ func (c *Console) routes(mux *router) {
 	c.staffSupportRoutes(mux)
 	c.apiKeyRoutes(mux)
 	c.signingKeyRoutes(mux)
+	c.erasureRoutes(mux)
 	c.dataMapRoutes(mux)
 	c.policyRoutes(mux)
 	c.authenticatorRoutes(mux)

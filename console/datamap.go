@@ -28,6 +28,7 @@ type dataMapView struct {
 	Groups    []dataMapGroup
 	Says      string
 	CSV, JSON string
+	Erasures  string // empty for who may not see them
 }
 
 // dataMapFigure is how many fields a class has, in all of the map.
@@ -130,6 +131,9 @@ func (c *Console) showDataMap(w http.ResponseWriter, r *http.Request, v *visit, 
 		Page:    c.frame(w, r, v, p, "Data map", a.Path),
 		Filters: ui.Filters{At: a, Search: &ui.Search{Name: "q", Label: "Table, column or purpose", Value: a.Get("q")}, Chips: ui.ChipsOf(filters), Add: filters},
 		Groups:  dataGroups(shown), Says: ui.Count(len(shown), "field"),
+	}
+	if p.may(apikey.ScopeErasuresRead) {
+		view.Erasures = p.base + erasuresPath
 	}
 	export := a
 	export.Path += "/export"

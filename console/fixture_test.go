@@ -27,6 +27,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/debugger"
+	"github.com/biocore-id/biocore/authcore/erasure"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
@@ -47,6 +48,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
+	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
 	"github.com/biocore-id/biocore/tenancy/member"
@@ -201,6 +203,10 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Views: view.New(store), Streams: s.streams, Reports: s.compliance,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
+		Erasures: erasure.New(erasure.Options{
+			Store: store, Keys: s.keys, Users: s.users, Trail: s.trail, Streams: s.streams, BackupDays: 35,
+			Ledger: ledger.New(ledger.Options{Store: store, Keys: s.keys, Log: slog.New(slog.DiscardHandler)}),
+		}),
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,
 		System: system.New(system.Options{
 			Store: store, Stats: s.stats, Objective: .999, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Version, KMS: func() system.KMS { return system.KMS{Key: "test-kms/key-1"} },

@@ -50,6 +50,7 @@ type userView struct {
 	MayEdit    bool
 	MayLink    bool
 	MayCodes   bool
+	MayExport  bool
 	MaySession bool
 }
 
@@ -95,7 +96,7 @@ func (c *Console) userView(r *http.Request, p *place, tab string) (userView, err
 	view := userView{
 		Users: p.base + "/users", Base: p.base + "/users/" + u.ID.String(), ID: u.ID.String(), Login: u.Name, Email: u.Contact.Email,
 		Blocked: u.State == user.Blocked, Last: c.moment(u.LastSignInAt), Created: ui.Ago(u.CreatedAt, c.now()), Updated: ui.Ago(u.UpdatedAt, c.now()), Tab: tab,
-		MayEdit: p.may(apikey.ScopeUsersWrite), MayLink: p.may(apikey.ScopeRecoveryLinks), MayCodes: p.may(apikey.ScopeRecoveryLinks),
+		MayEdit: p.may(apikey.ScopeUsersWrite), MayLink: p.may(apikey.ScopeRecoveryLinks), MayCodes: p.may(apikey.ScopeRecoveryLinks), MayExport: p.may(apikey.ScopeExportUser),
 		MaySession: p.may(apikey.ScopeSessions), SeesSess: p.may(apikey.ScopeSessions),
 	}
 	view.Name, view.External = called(user.Profile{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName})
@@ -463,7 +464,7 @@ func (c *Console) actOnUser(w http.ResponseWriter, r *http.Request, v *visit, p 
 		shown.Name, _ = called(user.Profile{ExternalID: u.ExternalID, Name: u.Name, DisplayName: u.DisplayName})
 		c.secrets200(w, r, v, p, act, []secretView{*shown}, nil, base)
 	case act.name == "erase":
-		c.done(w, r, act.toast, p.base+"/users")
+		c.done(w, r, act.toast, c.afterErasure(r.Context(), p, u.ID))
 	default:
 		c.done(w, r, act.toast, base)
 	}

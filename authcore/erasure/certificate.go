@@ -205,16 +205,15 @@ func (s *Service) delivered(ctx context.Context, sc scope.Scope, person uuid.UUI
 // ErrCertificate says that none of the keys has signed a certificate.
 var ErrCertificate = errors.New("this is no erasure certificate that one of these keys has signed")
 
-// Verify returns what a certificate says, if one of the keys in jwks (a JSON Web Key Set) has signed it. It needs neither
+// Verify returns what a certificate says and the id of the key, if one of those in jwks (a JSON Web Key Set) has signed it. It needs neither
 // network nor database.
-func Verify(jwks []byte, certificate string) (Certificate, error) {
-	var c Certificate
-	payload, _, err := keys.VerifyCompact(jwks, CertificateType, certificate)
+func Verify(jwks []byte, certificate string) (c Certificate, kid string, err error) {
+	payload, kid, err := keys.VerifyCompact(jwks, CertificateType, certificate)
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", ErrCertificate, err)
+		return c, "", fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return c, ErrCertificate
+		return c, "", ErrCertificate
 	}
-	return c, nil
+	return c, kid, nil
 }

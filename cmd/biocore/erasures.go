@@ -139,7 +139,7 @@ func runErasuresVerify(_ context.Context, env *environment, args []string) error
 	if err != nil {
 		return fmt.Errorf("read the certificate: %w", err)
 	}
-	c, err := erasure.Verify(jwks, strings.TrimSpace(string(text)))
+	c, _, err := erasure.Verify(jwks, strings.TrimSpace(string(text)))
 	if err != nil {
 		return err
 	}

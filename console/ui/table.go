@@ -210,6 +210,7 @@ type Act struct {
 	Danger  bool
 	Cancel  string // address to go back to; empty for no button
 	Files   bool   // the form has fields for files
+	File    bool   // it is answered by one
 	Fresh   string // until when the passkey counts as fresh, RFC 3339
 	Problem *Problem
 }
