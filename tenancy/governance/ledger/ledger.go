@@ -86,6 +86,8 @@ type Options struct {
 type Ledger struct {
 	o    Options
 	home scope.Scope
+
+	afterRead func() // for tests; nil: nobody waits there
 }
 
 // New returns a Ledger.
@@ -100,8 +102,8 @@ func New(o Options) *Ledger {
 func (l *Ledger) Kept() bool { return l.o.Objects != nil }
 
 // Store writes what the database has and the ledger has not: each day's object anew, with what was in it before. It is
-// idempotent, and marks an erasure as stored only after it was read back. Two at once may write over each other:
-// what is lost by it is not marked, or is put again with the next erasure of its day.
+// idempotent, and marks an erasure as stored only after it was read back. Two at once may write over each other, as may one that
+// was thought dead: so each turn holds the objects of today and yesterday to the database, and puts again what they lack, marked or not.
 func (l *Ledger) Store(ctx context.Context) error {
 	if l.o.Objects == nil {
 		return nil
@@ -114,19 +116,20 @@ func (l *Ledger) Store(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list erasures: %w", err)
 	}
-	for len(waiting) > 0 {
-		day := waiting[0].At.UTC().Truncate(24 * time.Hour)
-		n := slices.IndexFunc(waiting, func(w platformq.ListErasuresWaitingRow) bool { return !w.At.UTC().Truncate(24 * time.Hour).Equal(day) })
-		if n < 0 {
-			n = len(waiting)
-		}
-		if err := l.storeDay(ctx, day, waiting[:n]); err != nil {
+	today := dayOf(l.o.Store.Now())
+	of := map[time.Time][]platformq.ListErasuresWaitingRow{today: nil, today.AddDate(0, 0, -1): nil}
+	for _, w := range waiting {
+		of[dayOf(w.At)] = append(of[dayOf(w.At)], w)
+	}
+	for day, waiting := range of {
+		if err := l.storeDay(ctx, day, waiting); err != nil {
 			return fmt.Errorf("erasures of %s: %w", day.Format(time.DateOnly), err)
 		}
-		waiting = waiting[n:]
 	}
 	return nil
 }
+
+func dayOf(at time.Time) time.Time { return at.UTC().Truncate(24 * time.Hour) }
 
 func (l *Ledger) storeDay(ctx context.Context, day time.Time, waiting []platformq.ListErasuresWaitingRow) error {
 	known, err := l.day(ctx, day)
@@ -141,6 +144,9 @@ func (l *Ledger) storeDay(ctx context.Context, day time.Time, waiting []platform
 	if err != nil {
 		return fmt.Errorf("list a day's erasures: %w", err)
 	}
+	if l.afterRead != nil {
+		l.afterRead()
+	}
 	all, there := slices.Clone(known), map[Subject]bool{}
 	for i := range known {
 		there[known[i].Subject] = true
@@ -150,7 +156,7 @@ func (l *Ledger) storeDay(ctx context.Context, day time.Time, waiting []platform
 			there[e.Subject], all = true, append(all, e)
 		}
 	}
-	for part := 0; part*maxEntries < len(all); part++ {
+	for part := len(known) / maxEntries; len(all) > len(known) && part*maxEntries < len(all); part++ { // those before are full
 		if err := l.put(ctx, day, part, all[part*maxEntries:min((part+1)*maxEntries, len(all))]); err != nil {
 			return err
 		}
@@ -161,6 +167,9 @@ func (l *Ledger) storeDay(ctx context.Context, day time.Time, waiting []platform
 	clear(there)
 	for i := range known {
 		there[known[i].Subject] = true
+	}
+	if len(waiting) == 0 {
+		return nil
 	}
 	var stored platformq.MarkErasuresStoredParams
 	for _, w := range waiting {
