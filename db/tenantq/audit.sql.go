@@ -24,13 +24,14 @@ func (q *Queries) CountAuditEntries(ctx context.Context, action string) (int64, 
 	return count, err
 }
 
-const CountAuditEntriesOfPerson = `-- name: CountAuditEntriesOfPerson :one
-SELECT count(*) AS entries, coalesce(min(seq), -1)::bigint AS first_seq, coalesce(max(seq), -1)::bigint AS last_seq
-FROM audit_entries WHERE seq < $1 AND strpos(entry, $2::text) > 0
+const CountAuditEntriesOfPerson = `-- name: CountAuditEntriesOfPerson :many
+WITH named AS MATERIALIZED (SELECT seq FROM audit_entries WHERE strpos(entry, $2::text) > 0)
+SELECT count(n.seq) AS entries, coalesce(min(n.seq), -1)::bigint AS first_seq, coalesce(max(n.seq), -1)::bigint AS last_seq
+FROM unnest($1::bigint[]) WITH ORDINALITY AS b (below, place) LEFT JOIN named n ON n.seq < b.below GROUP BY b.place ORDER BY b.place
 `
 
 type CountAuditEntriesOfPersonParams struct {
-	Below  int64
+	Below  []int64
 	Person string
 }
 
@@ -40,13 +41,26 @@ type CountAuditEntriesOfPersonRow struct {
 	LastSeq  int64
 }
 
-// Of the log below a number: those whose text names a person's id, as who acted, was acted for or on. Scans all of
-// the tenant's log below it, once an erasure.
-func (q *Queries) CountAuditEntriesOfPerson(ctx context.Context, arg CountAuditEntriesOfPersonParams) (CountAuditEntriesOfPersonRow, error) {
-	row := q.db.QueryRow(ctx, CountAuditEntriesOfPerson, arg.Below, arg.Person)
-	var i CountAuditEntriesOfPersonRow
-	err := row.Scan(&i.Entries, &i.FirstSeq, &i.LastSeq)
-	return i, err
+// Of the log below each of some numbers: those whose text names a person's id, as who acted, was acted for or on. In the order of the
+// numbers. Scans the tenant's log once, for all of them.
+func (q *Queries) CountAuditEntriesOfPerson(ctx context.Context, arg CountAuditEntriesOfPersonParams) ([]CountAuditEntriesOfPersonRow, error) {
+	rows, err := q.db.Query(ctx, CountAuditEntriesOfPerson, arg.Below, arg.Person)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountAuditEntriesOfPersonRow{}
+	for rows.Next() {
+		var i CountAuditEntriesOfPersonRow
+		if err := rows.Scan(&i.Entries, &i.FirstSeq, &i.LastSeq); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const EndOfAuditEntries = `-- name: EndOfAuditEntries :one

@@ -18,15 +18,15 @@ type Mentions struct {
 }
 
 // Mentions counts, for each number of below, the entries before it that name person: who acted, was acted for, or was
-// acted on. It reads all of the tenant's log, once for each number.
+// acted on. It reads all of the tenant's log, once.
 func (r *Reader) Mentions(ctx context.Context, sc scope.Scope, person uuid.UUID, below []int64) ([]Mentions, error) {
 	out := make([]Mentions, len(below))
 	err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		for i, n := range below {
-			row, err := tx.CountAuditEntriesOfPerson(ctx, tenantq.CountAuditEntriesOfPersonParams{Below: n, Person: person.String()})
-			if err != nil {
-				return fmt.Errorf("count a person's audit entries: %w", err)
-			}
+		rows, err := tx.CountAuditEntriesOfPerson(ctx, tenantq.CountAuditEntriesOfPersonParams{Below: below, Person: person.String()})
+		if err != nil {
+			return fmt.Errorf("count a person's audit entries: %w", err)
+		}
+		for i, row := range rows {
 			out[i] = Mentions{Entries: row.Entries, First: row.FirstSeq, Last: row.LastSeq}
 		}
 		return nil
