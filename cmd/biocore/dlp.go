@@ -291,3 +291,40 @@ func runDLPDecide(ctx context.Context, env *environment, args []string) error {
 		return said(env, asJSON, toDLPFindingJSON(&f), "%s at %s is %s\n", f.Kind, f.Place, strings.ToLower(string(f.State)))
 	})
 }
+
+// runDLPImport takes in findings of another classifier.
+func runDLPImport(ctx context.Context, env *environment, args []string) error {
+	const command = "dlp import"
+	var asJSON bool
+	fs := flags(env, command, &asJSON)
+	config := configFlag(fs)
+	slug := fs.String("tenant", "", "`slug` of the tenant that they are of")
+	format := fs.String("format", "neutral", "neutral, macie or purview: what the file is written as, a `format`")
+	reason := reasonFlag(fs, "`text` for the audit log")
+	if err := parse(fs, args, 1); err != nil {
+		return err
+	}
+	if *slug == "" {
+		return misuse(env, command, "--tenant is required")
+	}
+	in := env.in
+	if path := fs.Arg(0); path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	body, err := io.ReadAll(io.LimitReader(in, dlp.MaxImportBytes+1))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", fs.Arg(0), err)
+	}
+	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+		done, err := c.dlp.Import(ctx, sc, dlp.Format(strings.ToUpper(*format)), body, *reason)
+		if err != nil {
+			return err
+		}
+		return said(env, asJSON, map[string]int{"new": done.New, "known": done.Known}, "%d findings are new, %d were known\n", done.New, done.Known)
+	})
+}

@@ -83,6 +83,7 @@ func commands() []command {
 		{"dlp scans", "", "list a tenant's scans, and how far each is", "biocore dlp scans --tenant acme", runDLPScans},
 		{"dlp findings", "", "list what scans have found, by place and shape", "biocore dlp findings --tenant acme --filter 'state = OPEN AND kind = CARD'", runDLPFindings},
 		{"dlp decide", "ID", "dismiss a finding, note that it is mended, or open it again", "biocore dlp decide --tenant acme --state dismissed --reason 'a test card' 0193a7d2-5b1e-7000-8000-000000000000", runDLPDecide},
+		{"dlp import", "FILE", "take in what another classifier has found; - reads standard input", "biocore dlp import --tenant acme --format macie findings.json", runDLPImport},
 		{"dlp file", "FILE", "look for personal data and secrets in a file, without a network; - reads standard input", "biocore dlp file --kinds card,iban server.log", runDLPFile},
 		{"erasures list", "", "list the users that a tenant has erased, by id", "biocore erasures list --tenant acme", runErasuresList},
 		{"erasures certificate", "ID", "print the signed certificate of an erasure", "biocore erasures certificate --tenant acme 0193a7d2-5b1e-7000-8000-000000000000 > certificate.jws", runErasuresCertificate},

@@ -85,9 +85,10 @@ const (
 	ExportDownloaded Type = "export.downloaded" // somebody has it
 	ExportExpired    Type = "export.expired"    // the archive is gone
 
-	DLPScanStarted    Type = "dlpscan.started"    // somebody asked for a scan for personal data and secrets
-	DLPScanFinished   Type = "dlpscan.finished"   // state says how: DONE or FAILED
-	DLPFindingDecided Type = "dlpfinding.decided" // state says what it is now
+	DLPScanStarted      Type = "dlpscan.started"     // somebody asked for a scan for personal data and secrets
+	DLPScanFinished     Type = "dlpscan.finished"    // state says how: DONE or FAILED
+	DLPFindingsImported Type = "dlpfinding.imported" // of another classifier
+	DLPFindingDecided   Type = "dlpfinding.decided"  // state says what it is now
 
 	ReportStarted          Type = "report.started"    // somebody, or a schedule, asked for a compliance report
 	ReportFinished         Type = "report.finished"   // state says how: DONE or FAILED
@@ -148,7 +149,7 @@ func Types() []Type {
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
 		RecoveryRevoked, RecoveryCompleted,
 		ExportStarted, ExportFinished, ExportDownloaded, ExportExpired,
-		DLPScanStarted, DLPScanFinished, DLPFindingDecided,
+		DLPScanStarted, DLPScanFinished, DLPFindingDecided, DLPFindingsImported,
 		ReportStarted, ReportFinished, ReportDownloaded, ReportDeleted, ReportExpired, ReportScheduled, ReportUnscheduled, ReportCatalogueUpdated, ReportCatalogueDeleted,
 		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,

@@ -7,6 +7,7 @@
 //	scan.go     asking for scans, and the job
 //	place.go    what a scan looks at
 //	finding.go  reading and deciding findings
+//	import.go   what other classifiers have found
 package dlp
 
 import (
