@@ -42,9 +42,10 @@ func TestThreatModelNamesItsTests(t *testing.T) {
 	}
 }
 
-// A page that points at nothing sends its reader away.
+// A page that points at nothing sends its reader away, and a decision that no index names is found by nobody.
 func TestDocsLinks(t *testing.T) {
 	root := top(t)
+	linked := map[string]bool{}
 	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
 	pages := []string{filepath.Join(root, "README.md"), filepath.Join(root, "sdk/js/README.md"), filepath.Join(root, "sdk/go/README.md")}
 	err := filepath.WalkDir(filepath.Join(root, "docs"), func(name string, _ fs.DirEntry, err error) error {
@@ -65,9 +66,18 @@ func TestDocsLinks(t *testing.T) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+			to := filepath.Join(filepath.Dir(page), m[1])
+			if _, err := os.Stat(to); err != nil {
 				t.Errorf("%s links to %s: %v", page, m[1], err)
 			}
+			if filepath.Base(filepath.Dir(page)) == "adr" && filepath.Base(page) == "README.md" || filepath.Dir(page) == root {
+				linked[to] = true
+			}
+		}
+	}
+	for _, page := range pages {
+		if base := filepath.Base(page); base != "README.md" && !linked[page] {
+			t.Errorf("%s is in no index: README.md, or docs/adr/README.md", page)
 		}
 	}
 }

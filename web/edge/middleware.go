@@ -79,8 +79,14 @@ func streams(r *http.Request) bool {
 	return r.Method == http.MethodGet && path == "/admin/v1/ceremonies/events"
 }
 
-// isExport reports a download of a tenant's archive or of a user's, which may be large.
+// isExport reports a download of a tenant's archive, of a user's, or of the audit log, which may be large.
 func isExport(r *http.Request) bool {
+	switch console := strings.HasPrefix(r.URL.Path, "/console/t/"); {
+	case r.Method == http.MethodGet && (r.URL.Path == "/admin/v1/auditEvents:export" || r.URL.Path == "/admin/v1/auditArchives:download"):
+		return true
+	case r.Method == http.MethodPost && console && strings.HasSuffix(r.URL.Path, "/export"): // of the log, of a user
+		return true
+	}
 	if user, ok := strings.CutPrefix(r.URL.Path, "/admin/v1/users/"); ok && r.Method == http.MethodPost {
 		return strings.HasSuffix(user, download.ExportSuffix)
 	}

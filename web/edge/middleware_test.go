@@ -20,4 +20,13 @@ func TestStreams(t *testing.T) {
 			}
 		}
 	}
+	for call, want := range map[[2]string]bool{
+		{"GET", "/admin/v1/auditEvents:export"}: true, {"POST", "/admin/v1/auditEvents:export"}: false, {"GET", "/admin/v1/auditArchives:download"}: true,
+		{"GET", "/admin/v1/auditEvents"}: false, {"POST", "/console/t/acme/audit/export"}: true, {"GET", "/console/t/acme/audit/export"}: false,
+		{"POST", "/console/t/acme/users/x/export"}: true, {"GET", "/console/t/acme/users/export"}: false, {"POST", "/admin/v1/users/x:export"}: true, {"POST", "/v1/users/export"}: false,
+	} {
+		if got := streams(httptest.NewRequestWithContext(t.Context(), call[0], call[1], http.NoBody)); got != want {
+			t.Errorf("%v lasts: %v, want %v", call, got, want)
+		}
+	}
 }
