@@ -73,6 +73,7 @@ var supportBlind = map[string]string{
 	"public.audit_checkpoints":     "as audit_logs",
 	"public.audit_anchor_heads":    "as audit_logs",
 	"public.audit_archives":        "as audit_logs",
+	"public.audit_views":           "what is looked for in a log that it does not read",
 	"public.audit_tiles":           "hashes of entries, which it reads",
 	"public.erasures":              "whom the tenant has erased, by hashes and ids",
 	"public.siem_sinks":            "where the log goes, and what is shown there",
