@@ -13,9 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/governance"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // Canaries: one text for each personal field that a caller can fill, which stands nowhere else.
@@ -49,6 +52,7 @@ var (
 		"redis/limit":               {canaryAddress},
 		"object/evidence":           {canaryExternal},
 		"object/export":             {canaryExternal, canaryMail},
+		"object/audit-archive":      {canaryAddress, canaryAgent, canaryWords},
 		"idempotency_keys.response": {canaryMail},
 	}
 	unplanted = map[string]string{
@@ -86,6 +90,7 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 	w := startWorldTelling(t, store, cfg, tel)
 	c := w.tenant(t, "acme")
 	w.plant(t, c, canaries)
+	w.archiveLog(t, store, c)
 	erasure := w.must(t, "DELETE", "/v1/users/"+c.user, c.secret, nil).text("erasureId")
 
 	planted := hidden{"the external id": canaryExternal, "the name": canaryName, "the display name": canaryDisplay, "the e-mail address": canaryMail, "the phone number": canaryPhone,
@@ -185,6 +190,36 @@ func (w *world) plant(t *testing.T, c *customer, x traces) {
 		if !strings.Contains(before, text) {
 			t.Errorf("%q was planted nowhere", text)
 		}
+	}
+}
+
+// archiveLog archives what a tenant's log has by now.
+func (w *world) archiveLog(t *testing.T, store *dbtest.Store, c *customer) {
+	t.Helper()
+	super := store.Superuser(t)
+	eventually(t, "the log has all entries", func() bool {
+		var waiting int
+		if err := super.QueryRow(t.Context(), "SELECT count(*) FROM audit_inbox WHERE tenant_id = $1", c.id).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		return waiting == 0
+	})
+	sc, before := scope.New(uuid.MustParse(c.id), scope.Actor{Kind: scope.ActorSystem, ID: "test"}), w.store.Now()
+	eventually(t, "an archive", func() bool {
+		// A checkpoint is kept once a minute: the next one is.
+		if _, err := super.Exec(t.Context(), "UPDATE audit_logs SET kept_at = kept_at - interval '1 hour' WHERE tenant_id = $1", c.id); err != nil {
+			t.Fatal(err)
+		}
+		w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": uuid.NewString(), "name": "somebody"})
+		did, err := w.archived.Archive(t.Context(), sc, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return did
+	})
+	var file bytes.Buffer
+	if err := w.archived.Read(t.Context(), sc, 0, &file); err != nil || !strings.Contains(file.String(), c.user) || !strings.Contains(file.String(), `"sealed":`) {
+		t.Errorf("the archive: %v, has nothing of the user, or nothing that is sealed", err)
 	}
 }
 

@@ -173,10 +173,10 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 	if err != nil {
 		return err
 	}
-	row.Total = int32(len(places)) //nolint:gosec // some tens
+	row.Total = int32(len(places))
 	for i := range places {
 		p := &places[i]
-		if p.name != row.Place && int32(i) < row.Done { //nolint:gosec // some tens
+		if p.name != row.Place && int32(i) < row.Done {
 			continue
 		}
 		after := row.AfterKey
@@ -186,7 +186,7 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 		if err := s.scanPlace(ctx, sc, row, p, after); err != nil {
 			return err
 		}
-		row.Done, row.Place, row.AfterKey = int32(i+1), "", nil //nolint:gosec // some tens
+		row.Done, row.Place, row.AfterKey = int32(i+1), "", nil
 	}
 	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		n, err := tx.FinishScan(ctx, tenantq.FinishScanParams{ID: row.ID, Attempt: row.Attempt, Now: tx.Now()})
