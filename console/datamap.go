@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
@@ -25,11 +26,23 @@ type dataMapView struct {
 	Tabs      []ui.Tab
 	Filters   ui.Filters
 	Figures   []dataMapFigure
+	Places    []dataPlace // where fields are; without filters
 	Groups    []dataMapGroup
 	Says      string
 	CSV, JSON string
 	Erasures  string // empty for who may not see them
 }
+
+// dataPlace is a table, or a store that is none.
+type dataPlace struct {
+	Name, Href string
+	Holds      string
+	Classes    []dataClassCount // those that it has, the highest first
+	Erased     string
+}
+
+// dataClassCount is how many fields of a place have a class.
+type dataClassCount struct{ Badge, Label string }
 
 // dataMapFigure is how many fields a class has, in all of the map.
 type dataMapFigure struct{ Label, Count, Note string }
@@ -75,6 +88,10 @@ func dataMapFilters(a ui.Address) []ui.Filter {
 		{Name: "class", Label: "Class", Choices: []ui.Choice{{Label: "Any"}}},
 		{Name: "store", Label: "Where", Choices: []ui.Choice{{Label: "Anywhere"}}},
 		{Name: "erased", Label: "On erasure", Choices: []ui.Choice{{Label: "Any"}}},
+		{Name: "place", Label: "Place", Choices: []ui.Choice{{Label: "Any"}}},
+	}
+	for _, place := range dataPlaceNames() {
+		filters[3].Choices = append(filters[3].Choices, ui.Choice{Value: place, Label: place})
 	}
 	for _, class := range governance.Classes() {
 		filters[0].Choices = append(filters[0].Choices, ui.Choice{Value: string(class), Label: dataClasses[class].label})
@@ -101,7 +118,7 @@ func dataFields(a ui.Address) (shown, all []governance.Field, err error) {
 	filters := dataMapFilters(a)
 	for i := range all {
 		f := &all[i]
-		have := []string{string(f.Class), string(f.Store), string(f.Erased)}
+		have := []string{string(f.Class), string(f.Store), string(f.Erased), placeOf(f)}
 		fits := strings.Contains(strings.ToLower(f.Path()+" "+f.Purpose), q)
 		for j, want := range filters {
 			fits = fits && (want.Value == "" || want.Value == have[j])
@@ -114,7 +131,7 @@ func dataFields(a ui.Address) (shown, all []governance.Field, err error) {
 }
 
 func dataMapAddress(r *http.Request, p *place) ui.Address {
-	a := addressOf(r, "q", "class", "store", "erased")
+	a := addressOf(r, "q", "class", "store", "erased", "place")
 	a.Path = p.base + dataMapPath
 	return a
 }
@@ -130,7 +147,12 @@ func (c *Console) showDataMap(w http.ResponseWriter, r *http.Request, v *visit, 
 	view := dataMapView{
 		Page:    c.frame(w, r, v, p, "Data map", a.Path),
 		Filters: ui.Filters{At: a, Search: &ui.Search{Name: "q", Label: "Table, column or purpose", Value: a.Get("q")}, Chips: ui.ChipsOf(filters), Add: filters},
-		Groups:  dataGroups(shown), Says: ui.Count(len(shown), "field"),
+	}
+	if len(view.Filters.Chips) == 0 && a.Get("q") == "" {
+		view.Places = dataPlaces(a, all)
+		view.Says = ui.Count(len(view.Places), "place") + ", " + ui.Count(len(all), "field")
+	} else {
+		view.Groups, view.Says = dataGroups(shown), ui.Count(len(shown), "field")
 	}
 	if p.may(apikey.ScopeErasuresRead) {
 		view.Erasures = p.base + erasuresPath
@@ -144,7 +166,7 @@ func (c *Console) showDataMap(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	classes := governance.Classes()
 	slices.Reverse(classes) // what matters most comes first
-	view.Tabs = []ui.Tab{{Href: a.Without("class"), Label: "Everything", Here: filters[0].Value == ""}}
+	view.Tabs = []ui.Tab{{Href: a.Path, Label: "Places", Here: len(view.Places) > 0}}
 	for _, class := range classes {
 		words := dataClasses[class]
 		view.Tabs = append(view.Tabs, ui.Tab{Href: a.With("class", string(class)), Label: words.label, Here: filters[0].Value == string(class)})
@@ -153,16 +175,74 @@ func (c *Console) showDataMap(w http.ResponseWriter, r *http.Request, v *visit, 
 	c.render(w, r, http.StatusOK, c.dataMapPage(view))
 }
 
+// placeOf is where a field is: its table, or the store.
+func placeOf(f *governance.Field) string {
+	if f.Store != governance.Postgres {
+		return dataStores[f.Store]
+	}
+	return f.Table
+}
+
+// dataPlaceNames are all of them, in the order of the map.
+var dataPlaceNames = sync.OnceValue(func() (names []string) {
+	all, _ := governance.Fields() // what is wrong with it, showDataMap says
+	for i := range all {
+		if name := placeOf(&all[i]); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+})
+
+// dataPlaces is the map from afar: each place with what it holds, those with the highest classes first.
+func dataPlaces(a ui.Address, all []governance.Field) []dataPlace {
+	classes := governance.Classes()
+	slices.Reverse(classes)
+	ranks := map[string]int{}
+	places := make([]dataPlace, 0, len(dataPlaceNames()))
+	for _, name := range dataPlaceNames() {
+		one := dataPlace{Name: name, Href: a.With("place", name)}
+		counts := map[governance.Class]int{}
+		var erased, names []string
+		for i := range all {
+			f := &all[i]
+			if placeOf(f) != name {
+				continue
+			}
+			counts[f.Class]++
+			one.Holds = f.Holds
+			names = append(names, f.Name)
+			if what := dataErasures[f.Erased]; f.Erased != governance.None && !slices.Contains(erased, what) {
+				erased = append(erased, what)
+			}
+		}
+		if one.Holds == "" {
+			one.Holds = strings.Join(names, ", ")
+		}
+		one.Holds = ui.Upper(one.Holds)
+		if one.Erased = dataErasures[governance.None]; len(erased) > 0 {
+			one.Erased = strings.Join(erased, "; ")
+		}
+		ranks[name] = len(classes)
+		for rank, class := range classes {
+			if n := counts[class]; n > 0 {
+				one.Classes = append(one.Classes, dataClassCount{dataClasses[class].badge, strconv.Itoa(n) + " " + strings.ToLower(dataClasses[class].label)})
+				ranks[name] = min(ranks[name], rank)
+			}
+		}
+		places = append(places, one)
+	}
+	slices.SortStableFunc(places, func(x, y dataPlace) int { return ranks[x.Name] - ranks[y.Name] })
+	return places
+}
+
 // dataGroups puts fields under their tables, and those of which the map says the same into one row.
 func dataGroups(fields []governance.Field) []dataMapGroup {
 	var groups []dataMapGroup
 	var before governance.Field
 	for i := range fields {
 		f := fields[i]
-		name := f.Table
-		if f.Store != governance.Postgres {
-			name = dataStores[f.Store]
-		}
+		name := placeOf(&f)
 		if len(groups) == 0 || groups[len(groups)-1].Name != name {
 			groups, before = append(groups, dataMapGroup{Name: name}), governance.Field{}
 		}

@@ -13,6 +13,7 @@ import (
 type dataFieldJSON struct {
 	Store   governance.Store   `json:"store"`
 	Table   string             `json:"table,omitempty"`
+	Holds   string             `json:"holds,omitempty"`
 	Name    string             `json:"name"`
 	Class   governance.Class   `json:"class"`
 	Purpose string             `json:"purpose"`

@@ -63,6 +63,7 @@ func Stores() []Store { return []Store{Postgres, Redis, Object, Event, Audit, St
 type Field struct {
 	Store   Store
 	Table   string // of Postgres; with its schema unless that is public
+	Holds   string // what the table is
 	Name    string
 	Class   Class
 	Purpose string // of it, or of its table where it has none of its own
@@ -167,7 +168,7 @@ func parseLine(line string, table Field) (fields []Field, isTable bool, err erro
 	switch {
 	case strings.HasPrefix(line, "table "):
 		name, purpose, _ := strings.Cut(strings.TrimPrefix(head, "table "), ": ")
-		f, isTable = Field{Store: Postgres, Table: name, Purpose: purpose, Sealed: "plain"}, true
+		f, isTable = Field{Store: Postgres, Table: name, Holds: purpose, Purpose: purpose, Sealed: "plain"}, true
 		names = []string{""}
 	case strings.HasPrefix(line, "place "):
 		place, rest, _ := strings.Cut(strings.TrimPrefix(head, "place "), ": ")

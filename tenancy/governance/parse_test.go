@@ -10,10 +10,10 @@ func TestParse(t *testing.T) {
 	fields, err := parse("# words\n\n" + head + "  id state  internal\n  name  personal  what they are called | sealed sealed | kept a year | erased kept: the law\n" +
 		"place redis refused evidence: internal a count | kept a day | erased expires\n")
 	want := []Field{
-		{Postgres, "users", "id", Internal, "who signs in", "plain", "until erased", Deleted, ""},
-		{Postgres, "users", "state", Internal, "who signs in", "plain", "until erased", Deleted, ""},
-		{Postgres, "users", "name", Personal, "what they are called", "sealed", "a year", Kept, "the law"},
-		{Redis, "", "refused evidence", Internal, "a count", "plain", "a day", Expires, ""},
+		{Postgres, "users", "who signs in", "id", Internal, "who signs in", "plain", "until erased", Deleted, ""},
+		{Postgres, "users", "who signs in", "state", Internal, "who signs in", "plain", "until erased", Deleted, ""},
+		{Postgres, "users", "who signs in", "name", Personal, "what they are called", "sealed", "a year", Kept, "the law"},
+		{Redis, "", "", "refused evidence", Internal, "a count", "plain", "a day", Expires, ""},
 	}
 	if err != nil || len(fields) != len(want) {
 		t.Fatalf("parse = %+v, %v", fields, err)
