@@ -68,7 +68,7 @@ var dataClasses = map[governance.Class]struct{ label, badge, note string }{
 	governance.Public:   {"Public", "idle", "anybody may know it"},
 	governance.Internal: {"Internal", "info", "says nothing of a person"},
 	governance.Personal: {"Personal", "warn", "tells of a person"},
-	governance.HighRisk: {"High-risk", "err", "opens something, or reaches a person"},
+	governance.HighRisk: {"High-risk", "bad", "opens something, or reaches a person"},
 }
 
 // dataStores are what places beside Postgres are called.

@@ -155,3 +155,12 @@ func TestTurnOfAnyAddress(t *testing.T) {
 		}
 	}
 }
+
+// A word that begins as it should, or with no letter, stays as it is.
+func TestUpper(t *testing.T) {
+	for in, want := range map[string]string{"": "", "plain": "Plain", "MAC": "MAC", "WebAuthn's": "WebAuthn's", "256 bits": "256 bits", "école": "école"} {
+		if got := ui.Upper(in); got != want {
+			t.Errorf("Upper(%q) = %q", in, got)
+		}
+	}
+}

@@ -219,9 +219,9 @@ func (a Act) label() string {
 	return "Confirm with passkey and " + a.Button
 }
 
-// Upper is s, an English word, with a capital letter.
+// Upper is s with a capital letter, if it begins with a small English one.
 func Upper(s string) string {
-	if s == "" {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
 		return s
 	}
 	return string(s[0]-'a'+'A') + s[1:]
