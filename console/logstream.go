@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -346,11 +347,12 @@ type streamFormView struct {
 
 // What a rule does, as the form has it.
 const (
+	ruleSend   = "send"
 	ruleRedact = "redact"
 	ruleBlock  = "block"
 )
 
-var ruleChoices = []ui.Choice{{Value: "", Label: "Sent"}, {Value: ruleRedact, Label: "Redacted: a mark takes its place"}, {Value: ruleBlock, Label: "Blocked: the entry is not sent"}}
+var ruleChoices = []ui.Choice{{Value: ruleSend, Label: "Sent"}, {Value: ruleRedact, Label: "Redacted: a mark takes its place"}, {Value: ruleBlock, Label: "Blocked: the entry is not sent"}}
 
 // kindLabels are what kinds of personal data and secrets are called.
 var kindLabels = map[detect.Kind]string{
@@ -492,7 +494,7 @@ func (c *Console) streamFormView(w http.ResponseWriter, r *http.Request, v *visi
 		view.Formats = append(view.Formats, ui.Choice{Value: string(f), Label: streamFormats[f]})
 	}
 	for _, k := range detect.Kinds() {
-		view.Rules = append(view.Rules, ui.Input{ID: "stream-" + strings.ToLower(string(k)), Name: ruleName(k), Label: kindLabels[k], Value: form.Rules[k]})
+		view.Rules = append(view.Rules, ui.Input{ID: "stream-" + strings.ToLower(string(k)), Name: ruleName(k), Label: kindLabels[k], Value: cmp.Or(form.Rules[k], ruleSend)})
 	}
 	view.Address = ui.Input{ID: "stream-address", Name: "address", Label: "Address", Hint: streamAddress[form.Kind], Value: form.Address, Max: 2048, Problem: form.Problem}
 	if secret, has := streamSecret[form.Kind]; has {
