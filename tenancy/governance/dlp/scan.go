@@ -173,7 +173,7 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 	if err != nil {
 		return err
 	}
-	row.Total = int32(len(places))
+	row.Total = int32(len(places)) //nolint:gosec // some tens
 	for i := range places {
 		p := &places[i]
 		if p.name != row.Place && int32(i) < row.Done {
