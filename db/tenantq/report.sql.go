@@ -28,7 +28,7 @@ func (q *Queries) AdvanceReportSchedule(ctx context.Context, arg AdvanceReportSc
 }
 
 const ClaimReport = `-- name: ClaimReport :one
-UPDATE reports SET state = 'RUNNING', attempt = attempt + 1, started_at = $1::timestamptz, due_at = $2::timestamptz, done = 0
+UPDATE reports SET state = 'RUNNING', attempt = attempt + 1, started_at = $1::timestamptz, due_at = $2::timestamptz
 WHERE id = (SELECT r.id FROM reports r WHERE r.state IN ('QUEUED', 'RUNNING') AND r.due_at <= $1::timestamptz ORDER BY r.due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING tenant_id, id, catalogue, period_from, period_to, state, reason, asked_by, asked_name, scheduled, keep_days, created_at, started_at, ended_at, expires_at, attempt, done, total, met, not_met, no_evidence, size, sha256, report_key, key_version, failure, due_at
 `
@@ -39,7 +39,7 @@ type ClaimReportParams struct {
 }
 
 // The oldest that is open and due: the first time, or since nobody has noted anything of it for the length of a lease.
-// Lock: the row, so that of two servers one gets it. Index: reports_due.
+// Lock: the row, so that of two servers one gets it. How far the attempt before was stays until this one is as far. Index: reports_due.
 func (q *Queries) ClaimReport(ctx context.Context, arg ClaimReportParams) (Report, error) {
 	row := q.db.QueryRow(ctx, ClaimReport, arg.Now, arg.Lease)
 	var i Report
@@ -1134,23 +1134,25 @@ func (q *Queries) MeasureSupportGrants(ctx context.Context, arg MeasureSupportGr
 }
 
 const NoteReport = `-- name: NoteReport :execrows
-UPDATE reports SET done = $1, total = $2, due_at = $3::timestamptz
+UPDATE reports SET done = LEAST($1::integer, GREATEST($2::integer, CASE WHEN total > 0 THEN (done * $1::integer + total - 1) / total ELSE 0 END)),
+  total = $1::integer, due_at = $3::timestamptz
 WHERE id = $4 AND attempt = $5 AND state = 'RUNNING'
 `
 
 type NoteReportParams struct {
-	Done    int32
 	Total   int32
+	Done    int32
 	Lease   time.Time
 	ID      uuid.UUID
 	Attempt int32
 }
 
-// How far an attempt is, and that somebody is at it. 0: it is no longer this attempt's to go on. Index: reports_pkey.
+// How far an attempt is, and that somebody is at it; it never goes back, also where the catalogue has other steps than an attempt before. 0: it is no
+// longer this attempt's to go on. Index: reports_pkey.
 func (q *Queries) NoteReport(ctx context.Context, arg NoteReportParams) (int64, error) {
 	result, err := q.db.Exec(ctx, NoteReport,
-		arg.Done,
 		arg.Total,
+		arg.Done,
 		arg.Lease,
 		arg.ID,
 		arg.Attempt,

@@ -223,9 +223,19 @@ func (s *Service) make(ctx context.Context, sc scope.Scope, row *tenantq.Report)
 	}
 	err = s.finish(bounded, sc, row, body, files, sealedKey, version)
 	if errors.Is(err, errLost) { // whoever removed it may have looked for the object already
-		err = errors.Join(err, s.objects.Delete(bounded, sc, objectKind, objectID(r.ID, r.Attempt)))
+		return errors.Join(err, s.objects.Delete(bounded, sc, objectKind, objectID(r.ID, r.Attempt)))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// An attempt that died after its put has left an object that nothing opens. What stays of it now goes with the report.
+	for n := 1; n < r.Attempt; n++ {
+		if err := s.objects.Delete(bounded, sc, objectKind, objectID(r.ID, n)); err != nil {
+			s.log.WarnContext(ctx, "the object of a report's broken attempt stays until the report goes", "err", err, "tenant", sc.Tenant(), "attempt", n)
+			break
+		}
+	}
+	return nil
 }
 
 // finish notes that a report is whole. errLost.

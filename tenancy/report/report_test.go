@@ -39,6 +39,8 @@ type press struct {
 	dir   string
 	at    *blob.Bucket
 
+	kmsFile string
+
 	acme, globex scope.Scope
 }
 
@@ -54,6 +56,7 @@ func newPress(t testing.TB) *press {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.kmsFile = path
 	p.keys = keys.New(keys.Options{Store: p.store.Store, KMS: k})
 	for _, sc := range []scope.Scope{p.acme, p.globex} {
 		if err := p.keys.Ensure(t.Context(), sc); err != nil {

@@ -99,7 +99,7 @@ type ScheduleRequest struct {
 }
 
 // Put has reports of a catalogue made by themselves, from the period on that is going on, in the place of what was
-// settled before. ErrCatalogue, ErrCadence, ErrKeep, ErrReason, ErrNoStorage.
+// settled before; where that was as often, its next report is made as it would have been. ErrCatalogue, ErrCadence, ErrKeep, ErrReason, ErrNoStorage.
 func (s *Service) Put(ctx context.Context, sc scope.Scope, req ScheduleRequest) (Schedule, error) {
 	if err := own(sc); err != nil {
 		return Schedule{}, err
@@ -128,14 +128,18 @@ func (s *Service) Put(ctx context.Context, sc scope.Scope, req ScheduleRequest) 
 			return err
 		}
 		var before []attr.Attr
+		due := req.Cadence.due(tx.Now())
 		if row, err := tx.GetReportSchedule(ctx, req.Catalogue); err == nil {
 			was := scheduleOf(&row)
 			before = was.attrs()
+			if was.Cadence == req.Cadence {
+				due = row.DueAt // it may be of a period that is over, whose report the job has not made yet
+			}
 		} else if !db.IsNoRows(err) {
 			return fmt.Errorf("get report schedule: %w", err)
 		}
 		row, err := tx.PutReportSchedule(ctx, tenantq.PutReportScheduleParams{
-			Catalogue: req.Catalogue, Cadence: string(req.Cadence), KeepDays: int32(req.KeepDays), By: tx.Scope().Actor().String(), Now: tx.Now(), DueAt: req.Cadence.due(tx.Now()), //nolint:gosec // at most MaxKeepDays
+			Catalogue: req.Catalogue, Cadence: string(req.Cadence), KeepDays: int32(req.KeepDays), By: tx.Scope().Actor().String(), Now: tx.Now(), DueAt: due, //nolint:gosec // at most MaxKeepDays
 		})
 		if err != nil {
 			return fmt.Errorf("put report schedule: %w", err)

@@ -53,14 +53,16 @@ SELECT id, attempt, ended_at FROM reports WHERE state = 'REMOVED' ORDER BY id;
 
 -- name: ClaimReport :one
 -- The oldest that is open and due: the first time, or since nobody has noted anything of it for the length of a lease.
--- Lock: the row, so that of two servers one gets it. Index: reports_due.
-UPDATE reports SET state = 'RUNNING', attempt = attempt + 1, started_at = sqlc.arg(now)::timestamptz, due_at = sqlc.arg(lease)::timestamptz, done = 0
+-- Lock: the row, so that of two servers one gets it. How far the attempt before was stays until this one is as far. Index: reports_due.
+UPDATE reports SET state = 'RUNNING', attempt = attempt + 1, started_at = sqlc.arg(now)::timestamptz, due_at = sqlc.arg(lease)::timestamptz
 WHERE id = (SELECT r.id FROM reports r WHERE r.state IN ('QUEUED', 'RUNNING') AND r.due_at <= sqlc.arg(now)::timestamptz ORDER BY r.due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING *;
 
 -- name: NoteReport :execrows
--- How far an attempt is, and that somebody is at it. 0: it is no longer this attempt's to go on. Index: reports_pkey.
-UPDATE reports SET done = sqlc.arg(done), total = sqlc.arg(total), due_at = sqlc.arg(lease)::timestamptz
+-- How far an attempt is, and that somebody is at it; it never goes back, also where the catalogue has other steps than an attempt before. 0: it is no
+-- longer this attempt's to go on. Index: reports_pkey.
+UPDATE reports SET done = LEAST(sqlc.arg(total)::integer, GREATEST(sqlc.arg(done)::integer, CASE WHEN total > 0 THEN (done * sqlc.arg(total)::integer + total - 1) / total ELSE 0 END)),
+  total = sqlc.arg(total)::integer, due_at = sqlc.arg(lease)::timestamptz
 WHERE id = sqlc.arg(id) AND attempt = sqlc.arg(attempt) AND state = 'RUNNING';
 
 -- name: FinishReport :execrows
