@@ -172,7 +172,7 @@ var tables = []table{
 	},
 	{name: "siem_rejects", key: "sink_id, seq", columns: "sink_id seq at reason"},
 	{
-		name: "dlp_scans", key: "id", columns: "id state reason days asked_by created_at started_at ended_at texts found cut failure",
+		name: "dlp_scans", key: "id", columns: "id state reason days asked_by created_at started_at ended_at texts found cut unseen!json failure",
 		left: map[string]string{"attempt": isMark, "place": isMark, "after_key": isMark, "done": isMark, "total": isMark, "due_at": isMark},
 	},
 	{

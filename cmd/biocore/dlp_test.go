@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
@@ -110,5 +112,112 @@ func TestDLPCommands(t *testing.T) {
 	}
 	if out := s.must(t, on("findings")...); strings.Contains(out, id) {
 		t.Errorf("still open: %s", out)
+	}
+}
+
+// importedFindings is a request that imports one finding.
+func importedFindings(id string) map[string]any {
+	return map[string]any{
+		"format":  "NEUTRAL",
+		"content": `{"source":"OUR_TOOL","findings":[{"id":"` + id + `","place":"share/report.docx","kind":"CARD","count":3,"at":"2026-01-02T03:04:05Z"}]}`,
+	}
+}
+
+// dlpScan is the id of a scan that was cancelled: no job moves it any more.
+func (w *world) dlpScan(t *testing.T, c *customer) string {
+	t.Helper()
+	id := w.must(t, "POST", "/admin/v1/dlpScans", c.secret, map[string]any{}).text("id")
+	w.must(t, "POST", "/admin/v1/dlpScans/"+id+":cancel", c.secret, map[string]any{})
+	return id
+}
+
+// dlpFinding is the id of an imported finding.
+func (w *world) dlpFinding(t *testing.T, c *customer) string {
+	t.Helper()
+	w.must(t, "POST", "/admin/v1/dlpFindings:import", c.secret, importedFindings("of "+c.slug))
+	return w.must(t, "GET", "/admin/v1/dlpFindings?pageSize=1", c.secret, nil).items("findings")[0].text("id")
+}
+
+// A tenant has itself scanned by the API: asked for, made by the running server's job, found, decided; another tenant has
+// nothing of it; and what is wrong is refused with a reason that says so.
+func TestDLPByKeys(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	w.enroll(t, acme, "alice")
+	w.must(t, "POST", "/v1/users/"+acme.user+":block", acme.secret, map[string]any{"reason": "she paid with 4111 1111 1111 1111"})
+	asked := w.must(t, "POST", "/admin/v1/dlpScans", acme.secret, map[string]any{"days": 7, "reason": "quarterly"})
+	if asked.text("state") != "QUEUED" || asked.text("askedBy") == "" {
+		t.Errorf("asked = %s", asked)
+	}
+	if a := w.call(t, "POST", "/admin/v1/dlpScans", acme.secret, map[string]any{}); a.reason() != "DLP_SCAN_RUNNING" {
+		t.Errorf("a second scan: %s", a)
+	}
+	at := "/admin/v1/dlpScans/" + asked.text("id")
+	done := asked
+	for deadline := time.Now().Add(2 * time.Minute); done.text("state") != "DONE" && time.Now().Before(deadline); pause(t, 200*time.Millisecond) {
+		done = w.must(t, "GET", at, acme.secret, nil)
+	}
+	if percent, _ := done.at("percent").(float64); percent != 100 {
+		t.Fatalf("scan = %s", done)
+	}
+	if a := w.call(t, "POST", at+":cancel", acme.secret, map[string]any{}); a.status != http.StatusBadRequest || a.reason() != "DLP_SCAN_ENDED" {
+		t.Errorf("cancel of what has ended: %s", a)
+	}
+	if list := w.must(t, "GET", "/admin/v1/dlpScans", acme.secret, nil).items("scans"); len(list) != 1 || list[0].text("id") != asked.text("id") {
+		t.Errorf("scans = %v", list)
+	}
+
+	found := w.must(t, "GET", "/admin/v1/dlpFindings?filter=state%3DOPEN%20AND%20kind%3DCARD%20AND%20place%3Daudit.reason", acme.secret, nil)
+	if len(found.items("findings")) != 1 || strings.Contains(found.raw, "4111") {
+		t.Fatalf("findings = %s", found)
+	}
+	f := found.items("findings")[0]
+	decide := "/admin/v1/dlpFindings/" + f.text("id") + ":decide"
+	for name, tt := range map[string]struct {
+		path string
+		body map[string]any
+		want string
+	}{
+		"no reason":          {decide, map[string]any{"state": "DISMISSED"}, "DLP_REASON_REQUIRED"},
+		"no state":           {decide, map[string]any{"reason": "x"}, "REQUEST_INVALID"},
+		"no such state":      {decide, map[string]any{"state": "GONE"}, "REQUEST_INVALID"},
+		"no such finding":    {"/admin/v1/dlpFindings/x:decide", map[string]any{"state": "OPEN"}, "DLP_FINDING_UNKNOWN"},
+		"no such scan":       {"/admin/v1/dlpScans/x:cancel", map[string]any{}, "DLP_SCAN_UNKNOWN"},
+		"days":               {"/admin/v1/dlpScans", map[string]any{"days": 400}, "REQUEST_INVALID"},
+		"no format":          {"/admin/v1/dlpFindings:import", map[string]any{"content": "{}"}, "REQUEST_INVALID"},
+		"no JSON":            {"/admin/v1/dlpFindings:import", map[string]any{"format": "MACIE", "content": "<xml/>"}, "DLP_IMPORT_INVALID"},
+		"no findings":        {"/admin/v1/dlpFindings:import", map[string]any{"format": "NEUTRAL", "content": `{"source":"OURS","findings":[]}`}, "DLP_IMPORT_INVALID"},
+		"another's source":   {"/admin/v1/dlpFindings:import", map[string]any{"format": "NEUTRAL", "content": `{"source":"SCAN","findings":[]}`}, "DLP_IMPORT_INVALID"},
+		"more than a call":   {"/admin/v1/dlpFindings:import", map[string]any{"format": "MACIE", "content": strings.Repeat(" ", 70_000)}, "REQUEST_TOO_LARGE"},
+		"the etag of before": {decide, nil, "ETAG_MISMATCH"},
+	} {
+		headers := []string{}
+		if tt.body == nil {
+			tt.body, headers = map[string]any{"state": "RESOLVED"}, []string{"If-Match", `"old"`}
+		}
+		if a := w.call(t, "POST", tt.path, acme.secret, tt.body, headers...); a.reason() != tt.want {
+			t.Errorf("%s: %s, want %s", name, a, tt.want)
+		}
+	}
+	before := w.auditCount(t, acme.id, "dlpfinding.decide")
+	once := w.must(t, "POST", decide, acme.secret, map[string]any{"state": "DISMISSED", "reason": "a test card"})
+	twice := w.must(t, "POST", decide, acme.secret, map[string]any{"state": "DISMISSED", "reason": "a test card"})
+	if once.text("etag") != twice.text("etag") || once.text("state") != "DISMISSED" || w.auditCount(t, acme.id, "dlpfinding.decide") != before+1 {
+		t.Errorf("decided twice: %s and %s", once, twice)
+	}
+
+	for range 2 { // a file may come again
+		w.must(t, "POST", "/admin/v1/dlpFindings:import", acme.secret, importedFindings("17"))
+	}
+	if list := w.must(t, "GET", "/admin/v1/dlpFindings?filter=source%3DOUR_TOOL", acme.secret, nil).items("findings"); len(list) != 1 {
+		t.Errorf("imported twice: %v", list)
+	}
+	if a := w.call(t, "GET", at, globex.secret, nil); a.reason() != "DLP_SCAN_UNKNOWN" {
+		t.Errorf("another tenant's scan: %s", a)
+	}
+	for _, list := range []string{"/admin/v1/dlpFindings", "/admin/v1/dlpScans"} {
+		if a := w.must(t, "GET", list, globex.secret, nil); strings.Contains(a.raw, `"id"`) {
+			t.Errorf("%s of another tenant's: %s", list, a)
+		}
 	}
 }

@@ -200,6 +200,15 @@ func effects() []effect {
 			w.must(t, "PUT", "/admin/v1/reportCatalogues/gone", c.secret, map[string]any{"document": aCatalogue("gone")})
 			return "DELETE", "/admin/v1/reportCatalogues/gone", c.secret, nil
 		}, "reportcatalogue.delete", false, ""},
+		{adminv1connect.DlpServiceStartDlpScanProcedure, post("/admin/v1/dlpScans", map[string]any{"days": 7, "reason": "quarterly"}), "dlpscan.start", false, ""},
+		{adminv1connect.DlpServiceCancelDlpScanProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			id := w.must(t, "POST", "/admin/v1/dlpScans", c.secret, map[string]any{}).text("id")
+			return "POST", "/admin/v1/dlpScans/" + id + ":cancel", c.secret, map[string]any{"reason": "at night instead"}
+		}, "dlpscan.cancel", false, ""},
+		{adminv1connect.DlpServiceDecideDlpFindingProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/dlpFindings/" + w.dlpFinding(t, c) + ":decide", c.secret, map[string]any{"state": "DISMISSED", "reason": "a test card"}
+		}, "dlpfinding.decide", false, ""},
+		{adminv1connect.DlpServiceImportDlpFindingsProcedure, post("/admin/v1/dlpFindings:import", importedFindings("17")), "dlpfinding.import", false, ""},
 		{adminv1connect.SupportServiceRequestSupportAccessProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/supportGrants:request", w.platformKey, map[string]any{
 				"tenantId": c.id, "personId": w.staffPerson(t, "Sam").String(), "reason": "why", "ticket": "T", "minutes": 5, "access": "VIEW",

@@ -89,6 +89,8 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"reportId":         strings.TrimPrefix(report, "/admin/v1/reports/"),
 		"catalogue":        w.catalogue(t, c),
 		"erasureId":        w.erasure(t, c),
+		"dlpScanId":        w.dlpScan(t, c),
+		"dlpFindingId":     w.dlpFinding(t, c),
 		"logStreamId":      strings.TrimPrefix(w.logStream(t, c), "/admin/v1/logStreams/"),
 		"authenticationId": authentication.text("authenticationId"), "code": code.text("code"),
 		"recoveryId": link.text("recovery", "id"), "recoveryToken": link.text("registrationToken"), "recoveryCode": recoveryCode,
@@ -289,6 +291,10 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return out
 	case "/admin/v1/auditLog", "/admin/v1/auditCheckpoints", "/admin/v1/auditCheckpoints:consistency", "/admin/v1/auditLog/anchor", "/admin/v1/auditArchives", "/admin/v1/auditViews":
 		return nil // of one's own log, which nothing in a request names: TestAuditProofs
+	case "/admin/v1/dlpScans", "/admin/v1/dlpFindings", "/admin/v1/dlpFindings:import":
+		return nil // start, list and import one's own: TestDLPByKeys
+	case "/admin/v1/dlpFindings/{dlp_finding_id}:decide":
+		add("decision", body(map[string]any{"state": "DISMISSED", "reason": "curious"}))
 	case "/admin/v1/imports", "/admin/v1/relyingParty:check", "/admin/v1/relyingParty:plan":
 		return nil // make and ask one's own: TestExportAndImport
 	case "/admin/v1/imports/{import_id}:append":

@@ -439,6 +439,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterReportServiceHandler(p.rpc, rpc.NewReportHandler(p.reports))
 	adminv1connect.RegisterDataMapServiceHandler(p.rpc, rpc.NewDataMapHandler())
 	adminv1connect.RegisterErasureServiceHandler(p.rpc, rpc.NewErasureHandler(p.erasures))
+	adminv1connect.RegisterDlpServiceHandler(p.rpc, rpc.NewDLPHandler(p.dlp))
 	adminv1connect.RegisterSigningKeyServiceHandler(p.rpc, rpc.NewSigningKeyHandler(p.keys))
 	adminv1connect.RegisterImportServiceHandler(p.rpc, rpc.NewImportHandler(importer.New(importer.Options{
 		Store: p.store, Keys: p.keys, Tenants: p.tenants, Metadata: p.mds.Current,

@@ -12,10 +12,48 @@ import (
 	"github.com/google/uuid"
 )
 
+const CancelScan = `-- name: CancelScan :one
+UPDATE dlp_scans SET state = 'CANCELLED', ended_at = $1::timestamptz, due_at = NULL, place = '', after_key = NULL WHERE id = $2 RETURNING tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen
+`
+
+type CancelScanParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// Under LockScan. The server that is at it sees at its next page that it is not its any more. Index: dlp_scans_pkey.
+func (q *Queries) CancelScan(ctx context.Context, arg CancelScanParams) (DlpScan, error) {
+	row := q.db.QueryRow(ctx, CancelScan, arg.Now, arg.ID)
+	var i DlpScan
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.State,
+		&i.Reason,
+		&i.Days,
+		&i.AskedBy,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+		&i.Attempt,
+		&i.Place,
+		&i.AfterKey,
+		&i.Done,
+		&i.Total,
+		&i.Texts,
+		&i.Found,
+		&i.Cut,
+		&i.Failure,
+		&i.DueAt,
+		&i.Unseen,
+	)
+	return i, err
+}
+
 const ClaimScan = `-- name: ClaimScan :one
 UPDATE dlp_scans SET state = 'RUNNING', attempt = attempt + 1, started_at = $1::timestamptz, due_at = $2::timestamptz
 WHERE id = (SELECT s.id FROM dlp_scans s WHERE s.state IN ('QUEUED', 'RUNNING') AND s.due_at <= $1::timestamptz ORDER BY s.due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at
+RETURNING tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen
 `
 
 type ClaimScanParams struct {
@@ -48,6 +86,7 @@ func (q *Queries) ClaimScan(ctx context.Context, arg ClaimScanParams) (DlpScan, 
 		&i.Cut,
 		&i.Failure,
 		&i.DueAt,
+		&i.Unseen,
 	)
 	return i, err
 }
@@ -170,7 +209,7 @@ func (q *Queries) FinishScan(ctx context.Context, arg FinishScanParams) (int64, 
 }
 
 const GetScan = `-- name: GetScan :one
-SELECT tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at FROM dlp_scans WHERE id = $1
+SELECT tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen FROM dlp_scans WHERE id = $1
 `
 
 // Index: dlp_scans_pkey.
@@ -197,6 +236,7 @@ func (q *Queries) GetScan(ctx context.Context, id uuid.UUID) (DlpScan, error) {
 		&i.Cut,
 		&i.Failure,
 		&i.DueAt,
+		&i.Unseen,
 	)
 	return i, err
 }
@@ -227,7 +267,7 @@ func (q *Queries) HasFinding(ctx context.Context, arg HasFindingParams) (bool, e
 
 const InsertScan = `-- name: InsertScan :one
 INSERT INTO dlp_scans (id, state, reason, days, asked_by, created_at, due_at)
-VALUES ($1, 'QUEUED', $2, $3, $4, $5, $5::timestamptz) RETURNING tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at
+VALUES ($1, 'QUEUED', $2, $3, $4, $5, $5::timestamptz) RETURNING tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen
 `
 
 type InsertScanParams struct {
@@ -268,6 +308,7 @@ func (q *Queries) InsertScan(ctx context.Context, arg InsertScanParams) (DlpScan
 		&i.Cut,
 		&i.Failure,
 		&i.DueAt,
+		&i.Unseen,
 	)
 	return i, err
 }
@@ -333,7 +374,7 @@ func (q *Queries) ListFindings(ctx context.Context, arg ListFindingsParams) ([]D
 }
 
 const ListScans = `-- name: ListScans :many
-SELECT tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at FROM dlp_scans ORDER BY id DESC LIMIT $1
+SELECT tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen FROM dlp_scans ORDER BY id DESC LIMIT $1
 `
 
 // The newest first; some hundred are kept. Index: dlp_scans_pkey, backwards.
@@ -366,6 +407,7 @@ func (q *Queries) ListScans(ctx context.Context, maxRows int32) ([]DlpScan, erro
 			&i.Cut,
 			&i.Failure,
 			&i.DueAt,
+			&i.Unseen,
 		); err != nil {
 			return nil, err
 		}
@@ -402,6 +444,39 @@ func (q *Queries) LockFinding(ctx context.Context, id uuid.UUID) (DlpFinding, er
 		&i.LastAt,
 		&i.ScanID,
 		&i.Version,
+	)
+	return i, err
+}
+
+const LockScan = `-- name: LockScan :one
+SELECT tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen FROM dlp_scans WHERE id = $1 FOR UPDATE
+`
+
+// Lock: the row, so that of a scan that ends and somebody who ends it one comes second. Index: dlp_scans_pkey.
+func (q *Queries) LockScan(ctx context.Context, id uuid.UUID) (DlpScan, error) {
+	row := q.db.QueryRow(ctx, LockScan, id)
+	var i DlpScan
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.State,
+		&i.Reason,
+		&i.Days,
+		&i.AskedBy,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+		&i.Attempt,
+		&i.Place,
+		&i.AfterKey,
+		&i.Done,
+		&i.Total,
+		&i.Texts,
+		&i.Found,
+		&i.Cut,
+		&i.Failure,
+		&i.DueAt,
+		&i.Unseen,
 	)
 	return i, err
 }
@@ -515,7 +590,7 @@ func (q *Queries) ResolveGone(ctx context.Context, arg ResolveGoneParams) (int64
 }
 
 const TrimScans = `-- name: TrimScans :exec
-DELETE FROM dlp_scans s WHERE s.state IN ('DONE', 'FAILED') AND s.id < (SELECT id FROM dlp_scans ORDER BY id DESC OFFSET $1::int - 1 LIMIT 1)
+DELETE FROM dlp_scans s WHERE s.state IN ('DONE', 'FAILED', 'CANCELLED') AND s.id < (SELECT id FROM dlp_scans ORDER BY id DESC OFFSET $1::int - 1 LIMIT 1)
 `
 
 // All but the newest that have ended. Index: dlp_scans_pkey.

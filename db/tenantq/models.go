@@ -145,6 +145,7 @@ type DlpScan struct {
 	Cut       []string
 	Failure   string
 	DueAt     *time.Time
+	Unseen    []byte
 }
 
 type Erasure struct {

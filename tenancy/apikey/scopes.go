@@ -49,6 +49,8 @@ const (
 	ScopeReportsManage  = "admin:reports:manage"  // apart: schedules, catalogues, and what is removed
 	ScopeGovernanceRead = "admin:governance:read" // what is stored, and how
 	ScopeErasuresRead   = "admin:erasures:read"   // who was erased, by id, and the certificates
+	ScopeDLPRead        = "admin:dlp:read"        // where personal data and secrets were found, never what they are
+	ScopeDLPWrite       = "admin:dlp:write"       // to scan, to decide what is found, and to import findings
 
 	ScopeSupportRead    = "admin:support:read"
 	ScopeSupportGrant   = "admin:support:grant"   // apart: it lets people of the staff in
@@ -88,7 +90,7 @@ func Scopes(kind Kind) []string {
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
 			ScopeUsageRead, ScopeExportUser, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
-			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead, ScopeErasuresRead,
+			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead, ScopeErasuresRead, ScopeDLPRead, ScopeDLPWrite,
 		}
 	case Platform:
 		return []string{

@@ -86,7 +86,7 @@ const (
 	ExportExpired    Type = "export.expired"    // the archive is gone
 
 	DLPScanStarted      Type = "dlpscan.started"     // somebody asked for a scan for personal data and secrets
-	DLPScanFinished     Type = "dlpscan.finished"    // state says how: DONE or FAILED
+	DLPScanFinished     Type = "dlpscan.finished"    // state says how: DONE, FAILED or CANCELLED
 	DLPFindingsImported Type = "dlpfinding.imported" // of another classifier
 	DLPFindingDecided   Type = "dlpfinding.decided"  // state says what it is now
 

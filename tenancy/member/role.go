@@ -112,6 +112,8 @@ var permissions = []Permission{
 	{apikey.ScopeReportsManage, "Schedule and delete reports, add catalogues of controls", []Role{Owner, Admin}},
 	{apikey.ScopeGovernanceRead, "See what is stored of whom, and how", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeErasuresRead, "See erasures and their certificates", []Role{Owner, Admin, Security, Auditor, Support}},
+	{apikey.ScopeDLPRead, "See where personal data and secrets were found", []Role{Owner, Admin, Security, Auditor}},
+	{apikey.ScopeDLPWrite, "Scan for personal data and secrets, and decide findings", []Role{Owner, Admin, Security}},
 	{apikey.ScopeSettingsRead, "See settings", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{apikey.ScopeSettingsWrite, "Change settings", []Role{Owner, Admin, Developer}},
 	{apikey.ScopeAPIKeysRead, "See API keys", []Role{Owner, Admin, Security, Developer, Auditor}},

@@ -192,6 +192,14 @@ var methods = map[string]access{
 	adminv1connect.ErasureServiceGetErasureProcedure:            {serverKey, apikey.ScopeErasuresRead, reads},
 	adminv1connect.ErasureServiceGetErasureCertificateProcedure: {serverKey, apikey.ScopeErasuresRead, reads},
 
+	adminv1connect.DlpServiceStartDlpScanProcedure:      {serverKey, apikey.ScopeDLPWrite, replays},
+	adminv1connect.DlpServiceGetDlpScanProcedure:        {serverKey, apikey.ScopeDLPRead, reads},
+	adminv1connect.DlpServiceListDlpScansProcedure:      {serverKey, apikey.ScopeDLPRead, reads},
+	adminv1connect.DlpServiceCancelDlpScanProcedure:     {serverKey, apikey.ScopeDLPWrite, replays},
+	adminv1connect.DlpServiceListDlpFindingsProcedure:   {serverKey, apikey.ScopeDLPRead, reads},
+	adminv1connect.DlpServiceDecideDlpFindingProcedure:  {serverKey, apikey.ScopeDLPWrite, replays},
+	adminv1connect.DlpServiceImportDlpFindingsProcedure: {serverKey, apikey.ScopeDLPWrite, replays},
+
 	adminv1connect.AttestationRootServiceListAttestationRootsProcedure:  {serverKey, apikey.ScopeAttestationRootsRead, reads},
 	adminv1connect.AttestationRootServiceGetAttestationRootProcedure:    {serverKey, apikey.ScopeAttestationRootsRead, reads},
 	adminv1connect.AttestationRootServiceCreateAttestationRootProcedure: {serverKey, apikey.ScopeAttestationRootsWrite, replays},

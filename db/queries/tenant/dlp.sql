@@ -13,11 +13,19 @@ VALUES (sqlc.arg(id), 'QUEUED', sqlc.arg(reason), sqlc.arg(days), sqlc.arg(asked
 
 -- name: TrimScans :exec
 -- All but the newest that have ended. Index: dlp_scans_pkey.
-DELETE FROM dlp_scans s WHERE s.state IN ('DONE', 'FAILED') AND s.id < (SELECT id FROM dlp_scans ORDER BY id DESC OFFSET sqlc.arg(keep)::int - 1 LIMIT 1);
+DELETE FROM dlp_scans s WHERE s.state IN ('DONE', 'FAILED', 'CANCELLED') AND s.id < (SELECT id FROM dlp_scans ORDER BY id DESC OFFSET sqlc.arg(keep)::int - 1 LIMIT 1);
 
 -- name: GetScan :one
 -- Index: dlp_scans_pkey.
 SELECT * FROM dlp_scans WHERE id = $1;
+
+-- name: LockScan :one
+-- Lock: the row, so that of a scan that ends and somebody who ends it one comes second. Index: dlp_scans_pkey.
+SELECT * FROM dlp_scans WHERE id = $1 FOR UPDATE;
+
+-- name: CancelScan :one
+-- Under LockScan. The server that is at it sees at its next page that it is not its any more. Index: dlp_scans_pkey.
+UPDATE dlp_scans SET state = 'CANCELLED', ended_at = sqlc.arg(now)::timestamptz, due_at = NULL, place = '', after_key = NULL WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: ListScans :many
 -- The newest first; some hundred are kept. Index: dlp_scans_pkey, backwards.

@@ -84,6 +84,7 @@ func planes() []plane {
 				in(adminv1.File_biocore_admin_v1_report_proto),
 				in(adminv1.File_biocore_admin_v1_data_map_proto),
 				in(adminv1.File_biocore_admin_v1_erasure_proto),
+				in(adminv1.File_biocore_admin_v1_dlp_proto),
 				in(adminv1.File_biocore_admin_v1_system_proto),
 			},
 		},

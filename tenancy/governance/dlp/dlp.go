@@ -34,12 +34,13 @@ var (
 	ErrReason   = fault.New(fault.Invalid, "DLP_REASON_INVALID", "a reason has at most 256 characters")
 	ErrDismiss  = fault.New(fault.Invalid, "DLP_REASON_REQUIRED", "say why a finding is dismissed, in at most 256 characters")
 	ErrState    = fault.New(fault.Invalid, "DLP_STATE_INVALID", "a finding is OPEN, DISMISSED or RESOLVED")
+	ErrEnded    = fault.New(fault.Precondition, "DLP_SCAN_ENDED", "the scan has ended: there is nothing to cancel")
 	ErrScanning = fault.New(fault.Precondition, "DLP_SCAN_RUNNING", "a scan of this tenant is under way: wait for it to end")
 )
 
 var (
 	errBroken = fault.New(fault.Unavailable, "DLP_SCAN_BROKEN_OFF", "the attempt was broken off with its server")
-	// errLost says that another server has taken the scan after a silence.
+	// errLost says that somebody has cancelled the scan, or another server has taken it after a silence.
 	errLost = errors.New("the scan is no longer this attempt's")
 )
 
@@ -52,6 +53,8 @@ const (
 	Running ScanState = "RUNNING"
 	Done    ScanState = "DONE"
 	Failed  ScanState = "FAILED"
+
+	Cancelled ScanState = "CANCELLED" // what it had found by then stays
 )
 
 // Open reports whether the scan is still to end.

@@ -300,3 +300,46 @@ func TestDecide(t *testing.T) {
 		t.Errorf("an odd filter: %v", err)
 	}
 }
+
+// A scan that is cancelled ends at the next page, with what it has found; the job claims it no more, another one can be
+// asked for, and cancelling again leaves no second trace. Another tenant's is not there.
+func TestCancel(t *testing.T) {
+	w := newWorks(t)
+	w.document(t, w.acme, "controls", "ana@example.com")
+	s, err := w.Start(t.Context(), w.acme, dlp.StartRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Cancel(t.Context(), w.globex, s.ID, ""); !errors.Is(err, dlp.ErrScan) {
+		t.Errorf("Cancel of another tenant's = %v", err)
+	}
+	pages := 0
+	w.OnStep(func(place string) error {
+		pages++
+		if place == "report_catalogues" {
+			if _, err := w.Cancel(t.Context(), w.acme, s.ID, "at night"); err != nil {
+				t.Error(err)
+			}
+			pages = 0
+		}
+		return nil
+	})
+	if err := w.Maintain(t.Context(), w.acme); err != nil {
+		t.Fatal(err)
+	}
+	w.OnStep(nil)
+	got, err := w.GetScan(t.Context(), w.acme, s.ID)
+	if err != nil || got.State != dlp.Cancelled || got.Found != 1 || got.EndedAt == nil || pages > 0 {
+		t.Errorf("scan = %+v, %v, %d pages after", got, err, pages)
+	}
+	if again, err := w.Cancel(t.Context(), w.acme, s.ID, "again"); err != nil || !again.EndedAt.Equal(*got.EndedAt) || w.store.AuditCount(t, w.acme, "dlpscan.cancel") != 1 {
+		t.Errorf("Cancel again = %+v, %v", again, err)
+	}
+	if lines, _ := w.list(t, w.acme, "state = OPEN"); len(lines) != 1 {
+		t.Errorf("findings = %v", lines)
+	}
+	done := w.scan(t, w.acme)
+	if _, err := w.Cancel(t.Context(), w.acme, done.ID, ""); !errors.Is(err, dlp.ErrEnded) {
+		t.Errorf("Cancel of what is done = %v", err)
+	}
+}

@@ -105,6 +105,41 @@ func (s *Service) Scans(ctx context.Context, sc scope.Scope) ([]Scan, error) {
 	return out, err
 }
 
+// Cancel ends a scan that has not ended; what it has found by then stays. Cancelling twice leaves one trace. ErrScan, also
+// for another tenant's, ErrEnded, ErrReason.
+func (s *Service) Cancel(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (Scan, error) {
+	var out Scan
+	switch err := own(sc, ErrScan); {
+	case err != nil:
+		return out, err
+	case reason != "" && !audit.IsReason(reason):
+		return out, ErrReason
+	}
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.LockScan(ctx, id)
+		if db.IsNoRows(err) {
+			return ErrScan
+		} else if err != nil {
+			return fmt.Errorf("lock scan: %w", err)
+		}
+		out = scanOf(&row)
+		switch {
+		case out.State == Cancelled:
+			tx.Result(out)
+			return nil
+		case !out.State.Open():
+			return ErrEnded
+		}
+		if row, err = tx.CancelScan(ctx, tenantq.CancelScanParams{ID: id, Now: tx.Now()}); err != nil {
+			return fmt.Errorf("cancel scan: %w", err)
+		}
+		out = scanOf(&row)
+		tx.Result(out)
+		return recordScan(ctx, tx, "dlpscan.cancel", reason, event.DLPScanFinished, &out)
+	})
+	return out, err
+}
+
 // Maintain does what is due of the tenant's scans. It may be run at any time, by several servers at once, and again
 // after a failure: a scan goes on behind the last page that was noted.
 func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
@@ -130,7 +165,7 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, errLost):
-		s.log.InfoContext(ctx, "a scan was taken over", "tenant", sc.Tenant())
+		s.log.InfoContext(ctx, "a scan was cancelled, or taken over", "tenant", sc.Tenant())
 		return nil
 	}
 	// The job's time may be over, or the server on its way out.
