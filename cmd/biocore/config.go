@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/tenancy/report"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
@@ -80,6 +81,11 @@ type Config struct {
 	// storage, not even the account's owner, where it can lock objects (docs/object-storage.md): 0, for no lock,
 	// to 36500. What is locked is paid for until then. Default 365.
 	AuditLockDays int `yaml:"auditLockDays" env:"BIOCORE_AUDIT_LOCK_DAYS"`
+
+	// ReportCataloguesDir is a folder with catalogues of controls of the installation's own, NAME.yaml each, which
+	// every tenant makes compliance reports by (docs/reports.md). They are read once, at the start: a file that cannot be
+	// is refused by its line. All servers have the same. Default none.
+	ReportCataloguesDir string `yaml:"reportCataloguesDir" env:"BIOCORE_REPORT_CATALOGUES_DIR"`
 
 	// BackupDays is how many days backups of the database are kept, by whoever makes them: certificates of
 	// erasures say until when backups may hold a user, and doctor looks that far back into the ledger
@@ -208,6 +214,9 @@ func (c *Config) validateServe(unread ...string) error {
 		errs = append(errs, errors.New("BIOCORE_MDS_MAX_UNPARSED is 0 to 100"))
 	}
 	errs = append(errs, c.validObjective())
+	if _, err := c.reportCatalogues(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.BackupDays < 0 || c.BackupDays > 3650 {
 		errs = append(errs, errors.New("BIOCORE_BACKUP_DAYS is 0 to 3650"))
 	}
@@ -281,6 +290,18 @@ func validObjectStorageURL(raw string) error {
 		return errors.New("BIOCORE_OBJECT_STORAGE_URL is not a URL that begins with file://, s3://, gs:// or azblob://")
 	}
 	return nil
+}
+
+// reportCatalogues are those of ReportCataloguesDir.
+func (c *Config) reportCatalogues() ([]report.Document, error) {
+	if c.ReportCataloguesDir == "" {
+		return nil, nil
+	}
+	all, err := report.ReadCatalogues(c.ReportCataloguesDir)
+	if err != nil {
+		return nil, fmt.Errorf("BIOCORE_REPORT_CATALOGUES_DIR: %w", err)
+	}
+	return all, nil
 }
 
 // hostName is a name in lower case, as DNS and container networks have them.

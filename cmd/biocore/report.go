@@ -62,7 +62,7 @@ func (c *control) reportService(ctx context.Context) (*report.Service, error) {
 			return nil, fmt.Errorf("object storage: %w", err)
 		}
 	}
-	return report.New(report.Options{Store: c.store, Keys: c.keys, Members: c.members, Objects: objects}), nil
+	return report.New(report.Options{Store: c.store, Keys: c.keys, Members: c.members, Objects: objects, Shared: c.shared}), nil
 }
 
 // inReports runs a command on a tenant's reports.
@@ -326,15 +326,17 @@ func runReportCatalogues(ctx context.Context, env *environment, args []string) e
 		if asJSON {
 			out := make([]map[string]any, len(all))
 			for i := range all {
-				out[i] = map[string]any{"name": all[i].Name, "title": all[i].Title, "standard": all[i].Standard, "version": all[i].Version, "controls": len(all[i].Controls), "builtIn": all[i].BuiltIn}
+				out[i] = map[string]any{"name": all[i].Name, "title": all[i].Title, "standard": all[i].Standard, "version": all[i].Version, "controls": len(all[i].Controls), "builtIn": all[i].BuiltIn, "shared": all[i].Shared}
 			}
 			return printJSON(env.out, map[string]any{"catalogues": out})
 		}
 		rows := [][]string{{"NAME", "TITLE", "STANDARD", "VERSION", "CONTROLS", "WHOSE"}}
 		for i := range all {
-			whose := "the release's"
-			if !all[i].BuiltIn {
-				whose = "the tenant's"
+			whose := "the tenant's"
+			if all[i].BuiltIn {
+				whose = "the release's"
+			} else if all[i].Shared {
+				whose = "the installation's"
 			}
 			rows = append(rows, []string{all[i].Name, all[i].Title, all[i].Standard, all[i].Version, strconv.Itoa(len(all[i].Controls)), whose})
 		}
@@ -377,7 +379,7 @@ func runReportCatalogue(ctx context.Context, env *environment, args []string) er
 		if err != nil {
 			return err
 		}
-		return said(env, asJSON, map[string]any{"name": name, "builtIn": doc.BuiltIn, "document": doc.Text}, "%s", doc.Text)
+		return said(env, asJSON, map[string]any{"name": name, "builtIn": doc.BuiltIn, "shared": doc.Shared, "document": doc.Text}, "%s", doc.Text)
 	})
 }
 

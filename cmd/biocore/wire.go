@@ -96,6 +96,7 @@ type operator struct {
 	evidence *evidence.Service // without object storage, until a server has it: see platform.wire
 	exports  *archive.Service  // as evidence
 	reports  *report.Service   // as evidence
+	shared   []report.Document // catalogues of the installation's own
 
 	sequencer *sequencer.Sequencer // of audit logs: runs while a server does
 	anchors   *anchor.Service      // of their heads: as evidence
@@ -119,6 +120,10 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return nil, err
 	}
 	o := &operator{store: store, kms: k}
+	if o.shared, err = cfg.reportCatalogues(); err != nil {
+		store.Close()
+		return nil, err
+	}
 	if o.mds, err = newMDS(cfg, store, tel.Log); err != nil {
 		store.Close()
 		return nil, err
@@ -149,7 +154,7 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.exports = archive.New(archive.Options{Store: store, Keys: o.keys, Evidence: o.evidence, Log: tel.Log})
-	o.reports = report.New(report.Options{Store: store, Keys: o.keys, Log: tel.Log})
+	o.reports = report.New(report.Options{Store: store, Keys: o.keys, Shared: o.shared, Log: tel.Log})
 	o.roots = attestation.New(store)
 	o.stats = stats.New(store)
 	var guesses *ratelimit.Guesses
@@ -328,7 +333,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
-	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Log: p.tel.Log})
+	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Shared: p.shared, Log: p.tel.Log})
 	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
 	p.runner.ScanTexts(dlp.Longest+time.Minute, p.dlp.Maintain)
 	kept := ledger.New(ledger.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log})

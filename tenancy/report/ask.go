@@ -80,7 +80,7 @@ func checkKeep(days int) error {
 
 // insert makes a report that waits for its job, with its entry and event.
 func (s *Service) insert(ctx context.Context, tx *db.TenantTx, req CreateRequest, scheduled bool) (Report, error) {
-	if _, err := documentIn(ctx, tx, req.Catalogue); err != nil {
+	if _, err := s.documentIn(ctx, tx, req.Catalogue); err != nil {
 		return Report{}, err
 	}
 	id, err := uuid.NewV7()

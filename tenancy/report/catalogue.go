@@ -29,6 +29,38 @@ type Catalogue struct {
 	About    string    `yaml:"about"`
 	Lists    []string  `yaml:"lists"` // that are printed beside the controls, of Lists
 	Controls []Control `yaml:"controls"`
+
+	lines map[string]int // of its members
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler: it keeps the lines, and knows every key.
+func (c *Catalogue) UnmarshalYAML(n *yaml.Node) error {
+	type plain Catalogue
+	if err := known(n, "format", "name", "title", "standard", "version", "about", "lists", "controls"); err != nil {
+		return err
+	}
+	if err := n.Decode((*plain)(c)); err != nil {
+		return err
+	}
+	c.lines = linesOf(n)
+	return nil
+}
+
+// linesOf are the lines in which the members of a mapping stand; that of the mapping is under no name.
+func linesOf(n *yaml.Node) map[string]int {
+	at := map[string]int{"": n.Line}
+	for i := 0; i < len(n.Content); i += 2 {
+		at[n.Content[i].Value] = n.Content[i].Line
+	}
+	return at
+}
+
+// lineIn is the line of a member; where it is missing, that of what it is missing in.
+func lineIn(lines map[string]int, member string) int {
+	if n, there := lines[member]; there {
+		return n
+	}
+	return lines[""]
 }
 
 // Control is one requirement. It has either Evidence, or Outside: why no record of ours can show it.
@@ -40,10 +72,11 @@ type Control struct {
 	Outside     string        `yaml:"outside"`
 	Evidence    []Expectation `yaml:"evidence"`
 
-	line int
+	line  int
+	lines map[string]int
 }
 
-// UnmarshalYAML implements yaml.Unmarshaler: it keeps the line, and knows every key.
+// UnmarshalYAML implements yaml.Unmarshaler, as Catalogue's.
 func (c *Control) UnmarshalYAML(n *yaml.Node) error {
 	type plain Control
 	if err := known(n, "id", "section", "title", "requirement", "outside", "evidence"); err != nil {
@@ -52,7 +85,7 @@ func (c *Control) UnmarshalYAML(n *yaml.Node) error {
 	if err := n.Decode((*plain)(c)); err != nil {
 		return err
 	}
-	c.line = n.Line
+	c.line, c.lines = n.Line, linesOf(n)
 	return nil
 }
 
@@ -156,31 +189,36 @@ func parseCatalogue(text []byte) (*Catalogue, error) {
 	return c, c.check()
 }
 
+// wrong says in which line of a file what is.
+func wrong(lines map[string]int, member, text string, args ...any) error {
+	return fmt.Errorf("line %d: %s: "+text, append([]any{lineIn(lines, member), member}, args...)...)
+}
+
 // check holds the head and every control to their bounds.
 func (c *Catalogue) check() error {
 	switch {
 	case c.Format != CatalogueFormat:
-		return fmt.Errorf("format: expected %s", CatalogueFormat)
+		return wrong(c.lines, "format", "expected %s", CatalogueFormat)
 	case !catalogueName.MatchString(c.Name):
-		return errors.New("name: expected 2 to 40 small letters, digits and '-', a letter first")
+		return wrong(c.lines, "name", "expected 2 to 40 small letters, digits and '-', a letter first")
 	case len(c.Controls) == 0 || len(c.Controls) > maxControls:
-		return fmt.Errorf("controls: expected 1 to %d", maxControls)
+		return wrong(c.lines, "controls", "expected 1 to %d", maxControls)
 	}
 	for _, f := range []struct {
 		name, text string
 		most       int
 		required   bool
 	}{{"title", c.Title, 80, true}, {"standard", c.Standard, 120, true}, {"version", c.Version, 40, true}, {"about", c.About, 2000, false}} {
-		if err := textOf(f.name, f.text, f.most, f.required); err != nil {
-			return err
+		if err := textOf(f.text, f.most, f.required); err != nil {
+			return wrong(c.lines, f.name, "%w", err)
 		}
 	}
 	for i, l := range c.Lists {
 		if lists[l] == nil {
-			return fmt.Errorf("lists: there is no list %q: expected some of %s", l, strings.Join(ListNames(), ", "))
+			return wrong(c.lines, "lists", "there is no list %q: expected some of %s", l, strings.Join(ListNames(), ", "))
 		}
 		if slices.Contains(c.Lists[:i], l) {
-			return fmt.Errorf("lists: %q stands twice", l)
+			return wrong(c.lines, "lists", "%q stands twice", l)
 		}
 	}
 	seen := map[string]bool{}
@@ -202,8 +240,8 @@ func (c *Control) check() error {
 		most       int
 		required   bool
 	}{{"id", c.ID, 40, true}, {"section", c.Section, 120, true}, {"title", c.Title, 200, true}, {"requirement", c.Requirement, 2000, false}, {"outside", c.Outside, 400, false}} {
-		if err := textOf(f.name, f.text, f.most, f.required); err != nil {
-			return fmt.Errorf("line %d: %w", c.line, err)
+		if err := textOf(f.text, f.most, f.required); err != nil {
+			return wrong(c.lines, f.name, "%w", err)
 		}
 	}
 	switch {
@@ -226,14 +264,14 @@ func (c *Control) check() error {
 }
 
 // textOf refuses what is too long or cannot be printed on one line of a page.
-func textOf(name, text string, most int, required bool) error {
+func textOf(text string, most int, required bool) error {
 	switch {
 	case required && strings.TrimSpace(text) == "":
-		return fmt.Errorf("%s: expected a text", name)
+		return errors.New("expected a text")
 	case utf8.RuneCountInString(text) > most:
-		return fmt.Errorf("%s: expected at most %d characters", name, most)
+		return fmt.Errorf("expected at most %d characters", most)
 	case strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }):
-		return fmt.Errorf("%s: there is a character in it that is not printed", name)
+		return errors.New("there is a character in it that is not printed")
 	}
 	return nil
 }
@@ -247,6 +285,7 @@ type Document struct {
 
 	Text      string // the file, byte for byte
 	BuiltIn   bool   // of the release
+	Shared    bool   // of the installation: a file of its folder
 	ETag      string // of the tenant's own
 	UpdatedBy string // kind:id; of the tenant's own
 }

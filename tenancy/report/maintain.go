@@ -186,7 +186,7 @@ func (s *Service) make(ctx context.Context, sc scope.Scope, row *tenantq.Report)
 	}
 	var doc *Document
 	if err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		doc, err = documentIn(ctx, tx, row.Catalogue)
+		doc, err = s.documentIn(ctx, tx, row.Catalogue)
 		return err
 	}); err != nil {
 		return err

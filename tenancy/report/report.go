@@ -11,7 +11,7 @@
 //	report.go     what a report is; the service
 //	ask.go        asking for, reading and removing reports
 //	schedule.go   reports that are made by themselves
-//	catalogue.go  reading catalogues; theirs.go: those that a tenant has added
+//	catalogue.go  reading catalogues; theirs.go: those that a tenant has added; folder.go: an installation's
 //	measure.go    the measurements; tables.go: the lists beside them
 //	evaluate.go   from measurements to a body
 //	body.go       the body, as JSON and CSV; pdf.go: as PDF
@@ -55,6 +55,7 @@ var (
 	ErrCatalogue        = fault.New(fault.NotFound, "REPORT_CATALOGUE_UNKNOWN", "no such catalogue of controls")
 	ErrCatalogueInvalid = fault.New(fault.Invalid, "REPORT_CATALOGUE_INVALID", "this is no catalogue of controls")
 	ErrBuiltIn          = fault.New(fault.Precondition, "REPORT_CATALOGUE_BUILT_IN", "this catalogue is the release's: add one of another name")
+	ErrShared           = fault.New(fault.Precondition, "REPORT_CATALOGUE_SHARED", "this catalogue is the installation's, which its operators change: add one of another name")
 	ErrScheduled        = fault.New(fault.Precondition, "REPORT_CATALOGUE_SCHEDULED", "reports of this catalogue are scheduled: end the schedule first")
 	ErrTooManyOwn       = fault.New(fault.Precondition, "TOO_MANY_REPORT_CATALOGUES", "there are 20 catalogues of this tenant's own, which is the limit: delete one first")
 
@@ -236,6 +237,9 @@ type Options struct {
 	// Objects is where reports are kept; nil: Create is ErrNoStorage.
 	Objects *blob.Bucket
 
+	// Shared are the installation's own catalogues, which every tenant sees: see ReadCatalogues.
+	Shared []Document
+
 	Log *slog.Logger // nil means slog.Default
 }
 
@@ -247,13 +251,14 @@ type Service struct {
 	policy  func(ctx context.Context, sc scope.Scope) (policy.Document, error)
 	names   func(ctx context.Context, people []uuid.UUID) (map[uuid.UUID]string, error)
 	objects *blob.Bucket
+	shared  []Document
 	log     *slog.Logger
 	longest time.Duration
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, members: o.Members, policy: o.Policy, names: o.Names, objects: o.Objects, log: o.Log, longest: Longest}
+	s := &Service{store: o.Store, keys: o.Keys, members: o.Members, policy: o.Policy, names: o.Names, objects: o.Objects, shared: o.Shared, log: o.Log, longest: Longest}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

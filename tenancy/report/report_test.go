@@ -40,6 +40,7 @@ type press struct {
 	at    *blob.Bucket
 
 	kmsFile string
+	shared  []report.Document
 
 	acme, globex scope.Scope
 }
@@ -75,7 +76,7 @@ func newPress(t testing.TB) *press {
 // on is a server on a store: the world's, or one whose clock is ahead.
 func (p *press) on(store *db.Store) *report.Service {
 	return report.New(report.Options{
-		Store: store, Keys: p.keys, Members: member.New(member.Options{Store: store, Keys: p.keys}), Objects: p.at, Log: slog.New(slog.DiscardHandler),
+		Store: store, Keys: p.keys, Members: member.New(member.Options{Store: store, Keys: p.keys}), Objects: p.at, Shared: p.shared, Log: slog.New(slog.DiscardHandler),
 		Policy: func(context.Context, scope.Scope) (policy.Document, error) { return policy.Default(), nil },
 		Names:  func(context.Context, []uuid.UUID) (map[uuid.UUID]string, error) { return nil, nil },
 	})

@@ -124,7 +124,7 @@ func (s *Service) Put(ctx context.Context, sc scope.Scope, req ScheduleRequest) 
 		if err := tx.LockReports(ctx); err != nil {
 			return fmt.Errorf("lock reports: %w", err)
 		}
-		if _, err := documentIn(ctx, tx, req.Catalogue); err != nil {
+		if _, err := s.documentIn(ctx, tx, req.Catalogue); err != nil {
 			return err
 		}
 		var before []attr.Attr

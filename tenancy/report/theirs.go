@@ -25,14 +25,17 @@ func documentOf(row *tenantq.ReportCatalogue) (Document, error) {
 	return Document{Catalogue: c, Text: row.Document, ETag: etag.Of("report_catalogue", []byte(row.Name), row.Version), UpdatedBy: row.UpdatedBy}, nil
 }
 
-// documentIn returns a catalogue of the release or of the tenant. ErrCatalogue.
-func documentIn(ctx context.Context, tx *db.TenantTx, name string) (*Document, error) {
+// documentIn returns a catalogue of the release, the tenant or the installation. A tenant's own goes before the installation's: what it was
+// first, its reports stay. ErrCatalogue.
+func (s *Service) documentIn(ctx context.Context, tx *db.TenantTx, name string) (*Document, error) {
 	doc, err := builtInOf(name)
 	if err != nil || doc != nil {
 		return doc, err
 	}
 	row, err := tx.GetReportCatalogue(ctx, name)
-	if db.IsNoRows(err) {
+	if shared := s.sharedOf(name); db.IsNoRows(err) && shared != nil {
+		return shared, nil
+	} else if db.IsNoRows(err) {
 		return nil, ErrCatalogue
 	} else if err != nil {
 		return nil, fmt.Errorf("get catalogue: %w", err)
@@ -41,7 +44,17 @@ func documentIn(ctx context.Context, tx *db.TenantTx, name string) (*Document, e
 	return &own, err
 }
 
-// Catalogues returns those of the release and the tenant's own, by name.
+// sharedOf returns a catalogue of the installation; nil: there is none of that name.
+func (s *Service) sharedOf(name string) *Document {
+	for i := range s.shared {
+		if s.shared[i].Name == name {
+			return &s.shared[i]
+		}
+	}
+	return nil
+}
+
+// Catalogues returns those of the release and of the installation, and the tenant's own, by name.
 func (s *Service) Catalogues(ctx context.Context, sc scope.Scope) ([]Document, error) {
 	if err := own(sc); err != nil {
 		return nil, err
@@ -64,6 +77,11 @@ func (s *Service) Catalogues(ctx context.Context, sc scope.Scope) ([]Document, e
 			}
 			out = append(out, doc)
 		}
+		for _, doc := range s.shared {
+			if !slices.ContainsFunc(out, func(d Document) bool { return d.Name == doc.Name }) {
+				out = append(out, doc)
+			}
+		}
 		slices.SortFunc(out, func(a, b Document) int { return strings.Compare(a.Name, b.Name) })
 		return nil
 	})
@@ -77,7 +95,7 @@ func (s *Service) GetCatalogue(ctx context.Context, sc scope.Scope, name string)
 	}
 	var doc *Document
 	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-		doc, err = documentIn(ctx, tx, name)
+		doc, err = s.documentIn(ctx, tx, name)
 		return err
 	})
 	return doc, err
@@ -92,7 +110,7 @@ type PutCatalogueRequest struct {
 }
 
 // PutCatalogue adds a catalogue of the tenant's own, or replaces it: reports that are made keep what they were made
-// by. ErrCatalogueInvalid, which says what is wrong in which line; ErrBuiltIn, ErrTooManyOwn, ErrReason, etag.ErrMismatch.
+// by. ErrCatalogueInvalid, which says what is wrong in which line; ErrBuiltIn, ErrShared, ErrTooManyOwn, ErrReason, etag.ErrMismatch.
 func (s *Service) PutCatalogue(ctx context.Context, sc scope.Scope, req PutCatalogueRequest) (Document, error) {
 	if err := own(sc); err != nil {
 		return Document{}, err
@@ -129,6 +147,9 @@ func (s *Service) PutCatalogue(ctx context.Context, sc scope.Scope, req PutCatal
 				current = etag.Of("report_catalogue", []byte(c.Name), rows[i].Version)
 			}
 		}
+		if current == "" && s.sharedOf(c.Name) != nil {
+			return ErrShared
+		}
 		if current == "" && len(rows) >= maxOwn {
 			return ErrTooManyOwn
 		}
@@ -151,7 +172,7 @@ func (s *Service) PutCatalogue(ctx context.Context, sc scope.Scope, req PutCatal
 }
 
 // DeleteCatalogue removes one of the tenant's own. Reports that are made stay; those that wait for their job fail. ErrCatalogue,
-// ErrBuiltIn, ErrScheduled, ErrReason, etag.ErrMismatch.
+// ErrBuiltIn, ErrShared, ErrScheduled, ErrReason, etag.ErrMismatch.
 func (s *Service) DeleteCatalogue(ctx context.Context, sc scope.Scope, name, ifMatch, reason string) error {
 	if err := own(sc); err != nil {
 		return err
@@ -169,7 +190,9 @@ func (s *Service) DeleteCatalogue(ctx context.Context, sc scope.Scope, name, ifM
 			return fmt.Errorf("lock reports: %w", err)
 		}
 		row, err := tx.GetReportCatalogue(ctx, name)
-		if db.IsNoRows(err) {
+		if db.IsNoRows(err) && s.sharedOf(name) != nil {
+			return ErrShared
+		} else if db.IsNoRows(err) {
 			return ErrCatalogue
 		} else if err != nil {
 			return fmt.Errorf("get catalogue: %w", err)

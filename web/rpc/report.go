@@ -265,6 +265,6 @@ func toReportCatalogue(d *report.Document) *adminv1.ReportCatalogue {
 	sum := sha256.Sum256([]byte(d.Text))
 	return &adminv1.ReportCatalogue{
 		Name: d.Name, Title: d.Title, Standard: d.Standard, Version: d.Version, About: d.About, Controls: int32(len(d.Controls)), BuiltIn: d.BuiltIn, //nolint:gosec // at most 200
-		Sha256: hex.EncodeToString(sum[:]), Document: d.Text, Etag: d.ETag, UpdatedBy: d.UpdatedBy,
+		Sha256: hex.EncodeToString(sum[:]), Document: d.Text, Etag: d.ETag, UpdatedBy: d.UpdatedBy, Shared: d.Shared,
 	}
 }

@@ -1150,7 +1150,7 @@ type ReportCatalogue struct {
 	About string `protobuf:"bytes,5,opt,name=about,proto3" json:"about,omitempty"`
 	// How many controls there are.
 	Controls int32 `protobuf:"varint,6,opt,name=controls,proto3" json:"controls,omitempty"`
-	// It is the release's, and not the tenant's own.
+	// It is the release's.
 	BuiltIn bool `protobuf:"varint,7,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`
 	// SHA-256 of its file, in hexadecimal.
 	Sha256 string `protobuf:"bytes,8,opt,name=sha256,proto3" json:"sha256,omitempty"`
@@ -1159,7 +1159,10 @@ type ReportCatalogue struct {
 	// Of the tenant's own: for `If-Match`.
 	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Of the tenant's own: who changed it last, a kind and an id.
-	UpdatedBy     string `protobuf:"bytes,11,opt,name=updated_by,json=updatedBy,proto3" json:"updated_by,omitempty"`
+	UpdatedBy string `protobuf:"bytes,11,opt,name=updated_by,json=updatedBy,proto3" json:"updated_by,omitempty"`
+	// It is the installation's, which every tenant sees and its operators change. Neither
+	// this nor `builtIn`: the tenant's own.
+	Shared        bool `protobuf:"varint,12,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1269,6 +1272,13 @@ func (x *ReportCatalogue) GetUpdatedBy() string {
 		return x.UpdatedBy
 	}
 	return ""
+}
+
+func (x *ReportCatalogue) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 // ListReportCataloguesRequest has no members.
@@ -1844,7 +1854,7 @@ const file_biocore_admin_v1_report_proto_rawDesc = "" +
 	"\x1bDeleteReportScheduleRequest\x12'\n" +
 	"\tcatalogue\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(R\tcatalogue\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x1e\n" +
-	"\x1cDeleteReportScheduleResponse\"\xa5\x02\n" +
+	"\x1cDeleteReportScheduleResponse\"\xbd\x02\n" +
 	"\x0fReportCatalogue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
@@ -1858,7 +1868,8 @@ const file_biocore_admin_v1_report_proto_rawDesc = "" +
 	"\x04etag\x18\n" +
 	" \x01(\tR\x04etag\x12\x1d\n" +
 	"\n" +
-	"updated_by\x18\v \x01(\tR\tupdatedBy\"\x1d\n" +
+	"updated_by\x18\v \x01(\tR\tupdatedBy\x12\x16\n" +
+	"\x06shared\x18\f \x01(\bR\x06shared\"\x1d\n" +
 	"\x1bListReportCataloguesRequest\"a\n" +
 	"\x1cListReportCataloguesResponse\x12A\n" +
 	"\n" +

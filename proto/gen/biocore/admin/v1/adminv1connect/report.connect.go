@@ -176,14 +176,14 @@ type ReportServiceClient interface {
 	PutReportSchedule(context.Context, *v1.PutReportScheduleRequest) (*v1.ReportSchedule, error)
 	// DeleteReportSchedule has no more of them made. Those that are made stay.
 	DeleteReportSchedule(context.Context, *v1.DeleteReportScheduleRequest) (*v1.DeleteReportScheduleResponse, error)
-	// ListReportCatalogues answers the catalogues of the release and the tenant's
-	// own, without their files.
+	// ListReportCatalogues answers the catalogues of the release, of the installation
+	// and the tenant's own, without their files.
 	ListReportCatalogues(context.Context, *v1.ListReportCataloguesRequest) (*v1.ListReportCataloguesResponse, error)
 	// GetReportCatalogue answers one, with its file.
 	GetReportCatalogue(context.Context, *v1.GetReportCatalogueRequest) (*v1.ReportCatalogue, error)
 	// PutReportCatalogue adds a catalogue of the tenant's own, or replaces it. What
 	// cannot be read is refused with REPORT_CATALOGUE_INVALID, which says what is wrong
-	// in which line. With an `If-Match` header it is refused with ETAG_MISMATCH when
+	// in which line; names of the release's and the installation's are taken. With an `If-Match` header it is refused with ETAG_MISMATCH when
 	// the catalogue has changed since.
 	PutReportCatalogue(context.Context, *v1.PutReportCatalogueRequest) (*v1.ReportCatalogue, error)
 	// DeleteReportCatalogue removes one of the tenant's own; `If-Match` as in
@@ -221,14 +221,14 @@ type ReportServiceHandler interface {
 	PutReportSchedule(context.Context, *v1.PutReportScheduleRequest) (*v1.ReportSchedule, error)
 	// DeleteReportSchedule has no more of them made. Those that are made stay.
 	DeleteReportSchedule(context.Context, *v1.DeleteReportScheduleRequest) (*v1.DeleteReportScheduleResponse, error)
-	// ListReportCatalogues answers the catalogues of the release and the tenant's
-	// own, without their files.
+	// ListReportCatalogues answers the catalogues of the release, of the installation
+	// and the tenant's own, without their files.
 	ListReportCatalogues(context.Context, *v1.ListReportCataloguesRequest) (*v1.ListReportCataloguesResponse, error)
 	// GetReportCatalogue answers one, with its file.
 	GetReportCatalogue(context.Context, *v1.GetReportCatalogueRequest) (*v1.ReportCatalogue, error)
 	// PutReportCatalogue adds a catalogue of the tenant's own, or replaces it. What
 	// cannot be read is refused with REPORT_CATALOGUE_INVALID, which says what is wrong
-	// in which line. With an `If-Match` header it is refused with ETAG_MISMATCH when
+	// in which line; names of the release's and the installation's are taken. With an `If-Match` header it is refused with ETAG_MISMATCH when
 	// the catalogue has changed since.
 	PutReportCatalogue(context.Context, *v1.PutReportCatalogueRequest) (*v1.ReportCatalogue, error)
 	// DeleteReportCatalogue removes one of the tenant's own; `If-Match` as in
