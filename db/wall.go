@@ -43,6 +43,7 @@ var extraPolicies = map[string]string{
 	"public.exports due":                 "bc_jobs asks which tenants have exports to write or remove; it sees tenant and time",
 	"public.reports due":                 "bc_jobs asks which tenants have reports to write or remove; it sees tenant and time",
 	"public.report_schedules due":        "as reports",
+	"public.dlp_schedules due":           "as dlp_scans",
 	"public.dlp_scans due":               "bc_jobs asks which tenants have texts to scan; it sees tenant and time",
 	"public.support_grants staff":        "bc_control asks which grants a person of the staff has",
 	"public.support_grants expires":      "restrictive: bc_control tells that a grant is over, no more",

@@ -80,6 +80,7 @@ var supportBlind = map[string]string{
 	"public.siem_rejects":          "as siem_sinks",
 	"public.dlp_scans":             "what a tenant looks for in its own texts",
 	"public.dlp_findings":          "as dlp_scans",
+	"public.dlp_schedules":         "as dlp_scans",
 	"public.reports":               "what a tenant shows its auditors, and what opens it",
 	"public.report_catalogues":     "as reports",
 	"public.report_schedules":      "as reports",

@@ -179,6 +179,7 @@ var tables = []table{
 		name: "dlp_findings", key: "id", columns: "id source place item kind count shape state reason decided_by decided_at first_at last_at scan_id",
 		left: map[string]string{"version": isMark},
 	},
+	{name: "dlp_schedules", key: "cadence", columns: "cadence days updated_by updated_at", left: map[string]string{"set_at": isMark, "due_at": isMark}},
 	{name: "event_outbox", person: "strpos(payload, $1::uuid::text) > 0", key: "at, id", columns: "at id type payload!json"},
 	{
 		name: "exports", key: "id", columns: "id state reason asked_by asked_name created_at started_at ended_at expires_at attempt rows_done size sha256 failure",

@@ -325,6 +325,6 @@ func runDLPImport(ctx context.Context, env *environment, args []string) error {
 		if err != nil {
 			return err
 		}
-		return said(env, asJSON, map[string]int{"new": done.New, "known": done.Known}, "%d findings are new, %d were known\n", done.New, done.Known)
+		return said(env, asJSON, map[string]int{"new": done.New, "known": done.Known, "passed": done.Passed}, "%d findings are new, %d were known; %d records tell of no sensitive data\n", done.New, done.Known, done.Passed)
 	})
 }

@@ -205,6 +205,13 @@ func effects() []effect {
 			id := w.must(t, "POST", "/admin/v1/dlpScans", c.secret, map[string]any{}).text("id")
 			return "POST", "/admin/v1/dlpScans/" + id + ":cancel", c.secret, map[string]any{"reason": "at night instead"}
 		}, "dlpscan.cancel", false, ""},
+		{adminv1connect.DlpServicePutDlpScheduleProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/dlpSchedule", c.secret, map[string]any{"cadence": "WEEKLY", "reason": "asked for"}
+		}, "dlpschedule.update", false, ""},
+		{adminv1connect.DlpServiceDeleteDlpScheduleProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "PUT", "/admin/v1/dlpSchedule", c.secret, map[string]any{"cadence": "DAILY"})
+			return "DELETE", "/admin/v1/dlpSchedule", c.secret, nil
+		}, "dlpschedule.delete", false, ""},
 		{adminv1connect.DlpServiceDecideDlpFindingProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/dlpFindings/" + w.dlpFinding(t, c) + ":decide", c.secret, map[string]any{"state": "DISMISSED", "reason": "a test card"}
 		}, "dlpfinding.decide", false, ""},

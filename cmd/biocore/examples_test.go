@@ -170,6 +170,7 @@ var refusedExamples = map[string]string{
 	"FinishRegistration": "CHALLENGE_UNKNOWN", "FinishAuthentication": "CHALLENGE_UNKNOWN",
 	"InviteMember": "MAIL_NOT_CONFIGURED", "InviteTenant": "MAIL_NOT_CONFIGURED",
 	"RequestSupportAccess": "STAFF_REQUIRED", "RestoreTenant": "TENANT_NOT_DELETING", "RollbackPolicy": "POLICY_VERSION_UNKNOWN", "GetAuditAnchor": "AUDIT_ANCHOR_UNKNOWN",
+	"GetDlpSchedule": "DLP_SCHEDULE_UNKNOWN", "DeleteDlpSchedule": "DLP_SCHEDULE_UNKNOWN",
 	"CreateUser": "USER_EXISTS", "BatchRevokeSessions": "SESSION_UNKNOWN",
 }
 

@@ -291,7 +291,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return out
 	case "/admin/v1/auditLog", "/admin/v1/auditCheckpoints", "/admin/v1/auditCheckpoints:consistency", "/admin/v1/auditLog/anchor", "/admin/v1/auditArchives", "/admin/v1/auditViews":
 		return nil // of one's own log, which nothing in a request names: TestAuditProofs
-	case "/admin/v1/dlpScans", "/admin/v1/dlpFindings", "/admin/v1/dlpFindings:import":
+	case "/admin/v1/dlpScans", "/admin/v1/dlpFindings", "/admin/v1/dlpFindings:import", "/admin/v1/dlpSchedule":
 		return nil // start, list and import one's own: TestDLPByKeys
 	case "/admin/v1/dlpFindings/{dlp_finding_id}:decide":
 		add("decision", body(map[string]any{"state": "DISMISSED", "reason": "curious"}))

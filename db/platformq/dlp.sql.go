@@ -12,10 +12,12 @@ import (
 )
 
 const ListTenantsWithScansDue = `-- name: ListTenantsWithScansDue :many
-SELECT tenant_id FROM dlp_scans WHERE due_at <= now() GROUP BY tenant_id ORDER BY min(due_at) LIMIT $1
+SELECT d.tenant_id FROM (SELECT tenant_id, due_at FROM dlp_scans WHERE due_at <= now() UNION ALL SELECT tenant_id, due_at FROM dlp_schedules) d
+GROUP BY d.tenant_id ORDER BY min(d.due_at) LIMIT $1
 `
 
-// Whose scans are to be begun, or gone on with, the longest due first. As bc_jobs, which sees the tenant and the time. Index: dlp_scans_due.
+// Whose scans are to be begun, or gone on with, and who has a schedule that is to be looked at, the longest due first. As bc_jobs, whose
+// policies show what is due alone. Index: dlp_scans_due, dlp_schedules_due.
 func (q *Queries) ListTenantsWithScansDue(ctx context.Context, maxRows int32) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, ListTenantsWithScansDue, maxRows)
 	if err != nil {

@@ -12,6 +12,21 @@ import (
 	"github.com/google/uuid"
 )
 
+const AdvanceScanSchedule = `-- name: AdvanceScanSchedule :exec
+UPDATE dlp_schedules SET set_at = $1, due_at = $2
+`
+
+type AdvanceScanScheduleParams struct {
+	Now   time.Time
+	DueAt time.Time
+}
+
+// Under LockScanSchedule. Index: dlp_schedules_pkey.
+func (q *Queries) AdvanceScanSchedule(ctx context.Context, arg AdvanceScanScheduleParams) error {
+	_, err := q.db.Exec(ctx, AdvanceScanSchedule, arg.Now, arg.DueAt)
+	return err
+}
+
 const CancelScan = `-- name: CancelScan :one
 UPDATE dlp_scans SET state = 'CANCELLED', ended_at = $1::timestamptz, due_at = NULL, place = '', after_key = NULL WHERE id = $2 RETURNING tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen
 `
@@ -158,6 +173,19 @@ func (q *Queries) DecideFinding(ctx context.Context, arg DecideFindingParams) (D
 	return i, err
 }
 
+const DeleteScanSchedule = `-- name: DeleteScanSchedule :execrows
+DELETE FROM dlp_schedules
+`
+
+// Index: dlp_schedules_pkey.
+func (q *Queries) DeleteScanSchedule(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, DeleteScanSchedule)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const FailScan = `-- name: FailScan :execrows
 UPDATE dlp_scans SET state = $1, failure = $2, due_at = $3::timestamptz, ended_at = $4::timestamptz
 WHERE id = $5 AND attempt = $6 AND state = 'RUNNING'
@@ -237,6 +265,26 @@ func (q *Queries) GetScan(ctx context.Context, id uuid.UUID) (DlpScan, error) {
 		&i.Failure,
 		&i.DueAt,
 		&i.Unseen,
+	)
+	return i, err
+}
+
+const GetScanSchedule = `-- name: GetScanSchedule :one
+SELECT tenant_id, cadence, days, updated_by, updated_at, set_at, due_at FROM dlp_schedules
+`
+
+// Index: dlp_schedules_pkey.
+func (q *Queries) GetScanSchedule(ctx context.Context) (DlpSchedule, error) {
+	row := q.db.QueryRow(ctx, GetScanSchedule)
+	var i DlpSchedule
+	err := row.Scan(
+		&i.TenantID,
+		&i.Cadence,
+		&i.Days,
+		&i.UpdatedBy,
+		&i.UpdatedAt,
+		&i.SetAt,
+		&i.DueAt,
 	)
 	return i, err
 }
@@ -481,6 +529,26 @@ func (q *Queries) LockScan(ctx context.Context, id uuid.UUID) (DlpScan, error) {
 	return i, err
 }
 
+const LockScanSchedule = `-- name: LockScanSchedule :one
+SELECT tenant_id, cadence, days, updated_by, updated_at, set_at, due_at FROM dlp_schedules FOR UPDATE SKIP LOCKED
+`
+
+// Lock: the row, so that of two servers one makes the scan that is due. Index: dlp_schedules_pkey.
+func (q *Queries) LockScanSchedule(ctx context.Context) (DlpSchedule, error) {
+	row := q.db.QueryRow(ctx, LockScanSchedule)
+	var i DlpSchedule
+	err := row.Scan(
+		&i.TenantID,
+		&i.Cadence,
+		&i.Days,
+		&i.UpdatedBy,
+		&i.UpdatedAt,
+		&i.SetAt,
+		&i.DueAt,
+	)
+	return i, err
+}
+
 const LockScans = `-- name: LockScans :exec
 SELECT pg_advisory_xact_lock(hashtextextended('biocore dlp ' || current_setting('app.tenant_id'), 0))
 `
@@ -567,6 +635,43 @@ func (q *Queries) PutFinding(ctx context.Context, arg PutFindingParams) error {
 		arg.ScanID,
 	)
 	return err
+}
+
+const PutScanSchedule = `-- name: PutScanSchedule :one
+INSERT INTO dlp_schedules (cadence, days, updated_by, updated_at, set_at, due_at)
+VALUES ($1, $2, $3, $4, $4, $5)
+ON CONFLICT (tenant_id) DO UPDATE SET cadence = EXCLUDED.cadence, days = EXCLUDED.days, updated_by = EXCLUDED.updated_by, updated_at = EXCLUDED.updated_at,
+  set_at = EXCLUDED.set_at, due_at = EXCLUDED.due_at RETURNING tenant_id, cadence, days, updated_by, updated_at, set_at, due_at
+`
+
+type PutScanScheduleParams struct {
+	Cadence string
+	Days    int32
+	By      string
+	Now     time.Time
+	DueAt   time.Time
+}
+
+// In the place of the one before. Index: dlp_schedules_pkey.
+func (q *Queries) PutScanSchedule(ctx context.Context, arg PutScanScheduleParams) (DlpSchedule, error) {
+	row := q.db.QueryRow(ctx, PutScanSchedule,
+		arg.Cadence,
+		arg.Days,
+		arg.By,
+		arg.Now,
+		arg.DueAt,
+	)
+	var i DlpSchedule
+	err := row.Scan(
+		&i.TenantID,
+		&i.Cadence,
+		&i.Days,
+		&i.UpdatedBy,
+		&i.UpdatedAt,
+		&i.SetAt,
+		&i.DueAt,
+	)
+	return i, err
 }
 
 const ResolveGone = `-- name: ResolveGone :execrows

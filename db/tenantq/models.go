@@ -148,6 +148,16 @@ type DlpScan struct {
 	Unseen    []byte
 }
 
+type DlpSchedule struct {
+	TenantID  uuid.UUID
+	Cadence   string
+	Days      int32
+	UpdatedBy string
+	UpdatedAt time.Time
+	SetAt     time.Time
+	DueAt     time.Time
+}
+
 type Erasure struct {
 	TenantID    uuid.UUID
 	ID          uuid.UUID

@@ -87,6 +87,8 @@ const (
 
 	DLPScanStarted      Type = "dlpscan.started"     // somebody asked for a scan for personal data and secrets
 	DLPScanFinished     Type = "dlpscan.finished"    // state says how: DONE, FAILED or CANCELLED
+	DLPScheduled        Type = "dlpschedule.updated" // scans are made by themselves
+	DLPUnscheduled      Type = "dlpschedule.deleted"
 	DLPFindingsImported Type = "dlpfinding.imported" // of another classifier
 	DLPFindingDecided   Type = "dlpfinding.decided"  // state says what it is now
 
@@ -149,7 +151,7 @@ func Types() []Type {
 		RecoveryCodesCreated, RecoveryCodesDeleted, RecoveryLocked, RecoveryRequested, RecoveryApproved, RecoveryRefused,
 		RecoveryRevoked, RecoveryCompleted,
 		ExportStarted, ExportFinished, ExportDownloaded, ExportExpired,
-		DLPScanStarted, DLPScanFinished, DLPFindingDecided, DLPFindingsImported,
+		DLPScanStarted, DLPScanFinished, DLPScheduled, DLPUnscheduled, DLPFindingDecided, DLPFindingsImported,
 		ReportStarted, ReportFinished, ReportDownloaded, ReportDeleted, ReportExpired, ReportScheduled, ReportUnscheduled, ReportCatalogueUpdated, ReportCatalogueDeleted,
 		MemberInvited, MemberUninvited, MemberJoined, MemberUpdated, MemberRemoved,
 		OwnerRecoveryRequested, OwnerRecoveryApproved, OwnerRecoveryCancelled, OwnerRecoveryReleased,

@@ -10,45 +10,19 @@ import (
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
 	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/cadence"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // Cadence is how often a report is made by itself.
-type Cadence string
+type Cadence = cadence.Cadence
 
 // The cadences.
 const (
-	Monthly   Cadence = "MONTHLY"   // of each calendar month (UTC)
-	Quarterly Cadence = "QUARTERLY" // of each quarter of a calendar year
+	Monthly   = cadence.Monthly
+	Quarterly = cadence.Quarterly
 )
-
-// months is how many a period of the cadence has.
-func (c Cadence) months() int {
-	if c == Quarterly {
-		return 3
-	}
-	return 1
-}
-
-// scheduledAfter is how long after a period's end its report is made: what was committed in its last moments is in the
-// log by then.
-const scheduledAfter = 10 * time.Minute
-
-// begins is when the period of the cadence begins that an instant lies in.
-func (c Cadence) begins(at time.Time) time.Time {
-	at = at.UTC()
-	month := at.Month()
-	if c == Quarterly {
-		month -= (month - 1) % 3
-	}
-	return time.Date(at.Year(), month, 1, 0, 0, 0, 0, time.UTC)
-}
-
-// due is when the report of the period that an instant lies in is made.
-func (c Cadence) due(at time.Time) time.Time {
-	return c.begins(at).AddDate(0, c.months(), 0).Add(scheduledAfter)
-}
 
 // Schedule has a report made of each period of a cadence when it is over.
 type Schedule struct {
@@ -63,10 +37,10 @@ type Schedule struct {
 
 func scheduleOf(row *tenantq.ReportSchedule) Schedule {
 	c := Cadence(row.Cadence)
-	to := c.begins(row.DueAt)
+	to := c.Begins(row.DueAt)
 	return Schedule{
 		Catalogue: row.Catalogue, Cadence: c, KeepDays: int(row.KeepDays), UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt, NextAt: row.DueAt.UTC(),
-		Next: Period{From: to.AddDate(0, -c.months(), 0), To: to},
+		Next: Period{From: c.Begins(to.Add(-time.Nanosecond)), To: to},
 	}
 }
 
@@ -128,7 +102,7 @@ func (s *Service) Put(ctx context.Context, sc scope.Scope, req ScheduleRequest) 
 			return err
 		}
 		var before []attr.Attr
-		due := req.Cadence.due(tx.Now())
+		due := req.Cadence.Due(tx.Now())
 		if row, err := tx.GetReportSchedule(ctx, req.Catalogue); err == nil {
 			was := scheduleOf(&row)
 			before = was.attrs()
@@ -210,7 +184,7 @@ func (s *Service) scheduled(ctx context.Context, sc scope.Scope) error {
 			} else if err != nil {
 				return err
 			}
-			if err := tx.AdvanceReportSchedule(ctx, tenantq.AdvanceReportScheduleParams{Catalogue: due.Catalogue, DueAt: due.Cadence.due(row.DueAt)}); err != nil {
+			if err := tx.AdvanceReportSchedule(ctx, tenantq.AdvanceReportScheduleParams{Catalogue: due.Catalogue, DueAt: due.Cadence.Due(row.DueAt)}); err != nil {
 				return fmt.Errorf("advance report schedule: %w", err)
 			}
 			return nil

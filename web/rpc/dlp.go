@@ -8,6 +8,7 @@ import (
 
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/tenancy/cadence"
 	"github.com/biocore-id/biocore/tenancy/governance/dlp"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -19,6 +20,9 @@ type classified interface {
 	GetScan(ctx context.Context, sc scope.Scope, id uuid.UUID) (dlp.Scan, error)
 	Scans(ctx context.Context, sc scope.Scope) ([]dlp.Scan, error)
 	Cancel(ctx context.Context, sc scope.Scope, id uuid.UUID, reason string) (dlp.Scan, error)
+	GetSchedule(ctx context.Context, sc scope.Scope) (dlp.Schedule, error)
+	PutSchedule(ctx context.Context, sc scope.Scope, req dlp.ScheduleRequest) (dlp.Schedule, error)
+	Unschedule(ctx context.Context, sc scope.Scope, reason string) error
 	Findings(ctx context.Context, sc scope.Scope, req listing.Request) (listing.Page[dlp.Finding], error)
 	Decide(ctx context.Context, sc scope.Scope, req dlp.DecideRequest) (dlp.Finding, error)
 	Import(ctx context.Context, sc scope.Scope, format dlp.Format, body []byte, reason string) (dlp.Imported, error)
@@ -99,6 +103,46 @@ func (h *DLPHandler) CancelDlpScan(ctx context.Context, req *adminv1.CancelDlpSc
 	return toDLPScan(&s), nil
 }
 
+// GetDlpSchedule translates: one call, one answer.
+func (h *DLPHandler) GetDlpSchedule(ctx context.Context, _ *adminv1.GetDlpScheduleRequest) (*adminv1.DlpSchedule, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.dlp.GetSchedule(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return toDLPSchedule(&s), nil
+}
+
+// PutDlpSchedule translates: one call, one answer.
+func (h *DLPHandler) PutDlpSchedule(ctx context.Context, req *adminv1.PutDlpScheduleRequest) (*adminv1.DlpSchedule, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(s dlp.Schedule) proto.Message { return toDLPSchedule(&s) })
+	s, err := h.dlp.PutSchedule(ctx, sc, dlp.ScheduleRequest{Cadence: cadence.Cadence(req.GetCadence().String()), Days: int(req.GetDays()), Reason: req.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	return toDLPSchedule(&s), nil
+}
+
+// DeleteDlpSchedule translates: one call, one answer.
+func (h *DLPHandler) DeleteDlpSchedule(ctx context.Context, req *adminv1.DeleteDlpScheduleRequest) (*adminv1.DeleteDlpScheduleResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(struct{}) proto.Message { return &adminv1.DeleteDlpScheduleResponse{} })
+	if err := h.dlp.Unschedule(ctx, sc, req.GetReason()); err != nil {
+		return nil, err
+	}
+	return &adminv1.DeleteDlpScheduleResponse{}, nil
+}
+
 // ListDlpFindings translates: one call, one answer.
 func (h *DLPHandler) ListDlpFindings(ctx context.Context, req *adminv1.ListDlpFindingsRequest) (*adminv1.ListDlpFindingsResponse, error) {
 	sc, err := scope.FromContext(ctx)
@@ -169,5 +213,12 @@ func toDLPFinding(f *dlp.Finding) *adminv1.DlpFinding {
 }
 
 func toDLPImport(done dlp.Imported) *adminv1.ImportDlpFindingsResponse {
-	return &adminv1.ImportDlpFindingsResponse{New: int32(done.New), Known: int32(done.Known)} //nolint:gosec // at most MaxImported
+	return &adminv1.ImportDlpFindingsResponse{New: int32(done.New), Known: int32(done.Known), Passed: int32(done.Passed)} //nolint:gosec // at most MaxImported
+}
+
+func toDLPSchedule(s *dlp.Schedule) *adminv1.DlpSchedule {
+	return &adminv1.DlpSchedule{
+		Cadence: adminv1.DlpSchedule_Cadence(adminv1.DlpSchedule_Cadence_value[string(s.Cadence)]), Days: int32(s.Days), //nolint:gosec // it was an int32
+		UpdatedBy: s.UpdatedBy, UpdatedAt: timestamp(s.UpdatedAt), NextAt: timestamp(s.NextAt),
+	}
 }

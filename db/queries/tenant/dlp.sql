@@ -89,3 +89,26 @@ SELECT * FROM dlp_findings WHERE id = $1 FOR UPDATE;
 -- name: DecideFinding :one
 -- Under LockFinding. Index: dlp_findings_pkey.
 UPDATE dlp_findings SET state = sqlc.arg(state), reason = sqlc.arg(reason), decided_by = sqlc.arg(by), decided_at = sqlc.arg(now)::timestamptz, version = version + 1 WHERE id = sqlc.arg(id) RETURNING *;
+
+-- name: GetScanSchedule :one
+-- Index: dlp_schedules_pkey.
+SELECT * FROM dlp_schedules;
+
+-- name: LockScanSchedule :one
+-- Lock: the row, so that of two servers one makes the scan that is due. Index: dlp_schedules_pkey.
+SELECT * FROM dlp_schedules FOR UPDATE SKIP LOCKED;
+
+-- name: PutScanSchedule :one
+-- In the place of the one before. Index: dlp_schedules_pkey.
+INSERT INTO dlp_schedules (cadence, days, updated_by, updated_at, set_at, due_at)
+VALUES (sqlc.arg(cadence), sqlc.arg(days), sqlc.arg(by), sqlc.arg(now), sqlc.arg(now), sqlc.arg(due_at))
+ON CONFLICT (tenant_id) DO UPDATE SET cadence = EXCLUDED.cadence, days = EXCLUDED.days, updated_by = EXCLUDED.updated_by, updated_at = EXCLUDED.updated_at,
+  set_at = EXCLUDED.set_at, due_at = EXCLUDED.due_at RETURNING *;
+
+-- name: AdvanceScanSchedule :exec
+-- Under LockScanSchedule. Index: dlp_schedules_pkey.
+UPDATE dlp_schedules SET set_at = sqlc.arg(now), due_at = sqlc.arg(due_at);
+
+-- name: DeleteScanSchedule :execrows
+-- Index: dlp_schedules_pkey.
+DELETE FROM dlp_schedules;

@@ -5,6 +5,7 @@
 //
 //	dlp.go      what scans and findings are; the service
 //	scan.go     asking for scans, and the job
+//	schedule.go scans that are asked for by themselves
 //	place.go    what a scan looks at
 //	finding.go  reading and deciding findings
 //	import.go   what other classifiers have found
@@ -33,6 +34,8 @@ var (
 	ErrDays     = fault.New(fault.Invalid, "DLP_DAYS_INVALID", "a scan looks at 1 to 366 days of the audit log")
 	ErrReason   = fault.New(fault.Invalid, "DLP_REASON_INVALID", "a reason has at most 256 characters")
 	ErrDismiss  = fault.New(fault.Invalid, "DLP_REASON_REQUIRED", "say why a finding is dismissed, in at most 256 characters")
+	ErrCadence  = fault.New(fault.Invalid, "DLP_CADENCE_INVALID", "a schedule is DAILY, WEEKLY or MONTHLY")
+	ErrSchedule = fault.New(fault.NotFound, "DLP_SCHEDULE_UNKNOWN", "no scans are scheduled")
 	ErrState    = fault.New(fault.Invalid, "DLP_STATE_INVALID", "a finding is OPEN, DISMISSED or RESOLVED")
 	ErrEnded    = fault.New(fault.Precondition, "DLP_SCAN_ENDED", "the scan has ended: there is nothing to cancel")
 	ErrScanning = fault.New(fault.Precondition, "DLP_SCAN_RUNNING", "a scan of this tenant is under way: wait for it to end")

@@ -30,6 +30,7 @@ type works struct {
 	*dlp.Service
 
 	store        *dbtest.Store
+	keys         *keys.Service
 	seq          *sequencer.Sequencer
 	acme, globex scope.Scope
 }
@@ -52,6 +53,7 @@ func newWorks(t *testing.T) *works {
 			t.Fatal(err)
 		}
 	}
+	w.keys = ks
 	w.seq = sequencer.New(sequencer.Options{Store: w.store.Store, Keys: ks, Host: "biocore.test"})
 	w.Service = dlp.New(dlp.Options{Store: w.store.Store, Keys: ks, Trail: trail.NewReader(w.store.Store, ks)})
 	return w

@@ -13,7 +13,7 @@ func (s *Service) MaxRows(n int) { s.maxRows = n }
 
 // Parse is what a file holds, as lines.
 func Parse(format Format, body string) (lines []string, err error) {
-	_, list, err := parseImport(format, []byte(body), time.Now())
+	_, list, _, err := parseImport(format, []byte(body), time.Now())
 	for _, o := range list {
 		lines = append(lines, fmt.Sprint(o.place, " ", o.item, " ", o.kind, " ", o.count))
 	}

@@ -36,7 +36,7 @@ type Format string
 // The formats. docs/dlp.md says which members of each are read.
 const (
 	Neutral Format = "NEUTRAL" // of any classifier: our own members
-	Macie   Format = "MACIE"   // Amazon Macie, as GetFindings, EventBridge or Security Lake's export writes them
+	Macie   Format = "MACIE"   // Amazon Macie, as GetFindings or EventBridge writes them
 	Purview Format = "PURVIEW" // DLP rule matches of Microsoft Purview, as the Office 365 Management Activity API has them
 )
 
@@ -54,6 +54,8 @@ const (
 type Imported struct {
 	New   int // findings that were not there
 	Known int // that were: their counts and times are as the file says
+
+	Passed int // records that tell of no sensitive data: policy findings, samples, rules undone
 }
 
 // outside is a finding of a file.
@@ -79,13 +81,13 @@ func (s *Service) Import(ctx context.Context, sc scope.Scope, format Format, bod
 	if reason != "" && !audit.IsReason(reason) {
 		return Imported{}, ErrReason
 	}
-	source, list, err := parseImport(format, body, s.store.Now())
+	source, list, passed, err := parseImport(format, body, s.store.Now())
 	if err != nil {
 		return Imported{}, err
 	}
 	var out Imported
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-		out = Imported{}
+		out = Imported{Passed: passed}
 		k, err := newKeeper(ctx, tx)
 		if err != nil {
 			return err
@@ -114,7 +116,7 @@ func (s *Service) Import(ctx context.Context, sc scope.Scope, format Format, bod
 			}
 		}
 		tx.Result(out)
-		detail := []attr.Attr{attr.Text("source", source), attr.Int("new", int64(out.New)), attr.Int("known", int64(out.Known))}
+		detail := []attr.Attr{attr.Text("source", source), attr.Int("new", int64(out.New)), attr.Int("known", int64(out.Known)), attr.Int("passed", int64(out.Passed))}
 		if err := audit.Append(ctx, tx, audit.Entry{Action: "dlpfinding.import", Reason: reason, Detail: detail}); err != nil {
 			return err
 		}
@@ -124,9 +126,9 @@ func (s *Service) Import(ctx context.Context, sc scope.Scope, format Format, bod
 }
 
 // parseImport reads a file. Nothing of it is trusted: what is too long or too much is refused with its place in the file.
-func parseImport(format Format, body []byte, now time.Time) (source string, list []outside, err error) {
+func parseImport(format Format, body []byte, now time.Time) (source string, list []outside, passed int, err error) {
 	if len(body) > MaxImportBytes {
-		return "", nil, ErrImport.WithMessage("a file of findings has at most 4 MiB")
+		return "", nil, 0, ErrImport.WithMessage("a file of findings has at most 4 MiB")
 	}
 	var read func(json.RawMessage, time.Time) ([]outside, error)
 	switch format {
@@ -136,26 +138,26 @@ func parseImport(format Format, body []byte, now time.Time) (source string, list
 			Findings []json.RawMessage `json:"findings"`
 		}
 		if err := json.Unmarshal(body, &file); err != nil {
-			return "", nil, ErrImport.WithCause(err)
+			return "", nil, 0, ErrImport.WithCause(err)
 		}
 		if !sourceForm.MatchString(file.Source) || file.Source == SourceScan || file.Source == string(Macie) || file.Source == string(Purview) {
-			return "", nil, ErrImport.WithMessage("source is of A-Z, 0-9 and _, begins with a letter, and is not SCAN, MACIE or PURVIEW")
+			return "", nil, 0, ErrImport.WithMessage("source is of A-Z, 0-9 and _, begins with a letter, and is not SCAN, MACIE or PURVIEW")
 		}
-		list, err = each(file.Findings, readNeutral, now)
-		return file.Source, list, err
+		list, passed, err = each(file.Findings, readNeutral, now)
+		return file.Source, list, passed, err
 	case Macie:
 		read = readMacie
 	case Purview:
 		read = readPurview
 	default:
-		return "", nil, ErrFormat
+		return "", nil, 0, ErrFormat
 	}
 	items, err := itemsOf(body)
 	if err != nil {
-		return "", nil, err
+		return "", nil, 0, err
 	}
-	list, err = each(items, read, now)
-	return string(format), list, err
+	list, passed, err = each(items, read, now)
+	return string(format), list, passed, err
 }
 
 // itemsOf are the findings of a file of a cloud's: a list, {"findings": […]} or {"value": […]}, or one alone.
@@ -181,25 +183,31 @@ func itemsOf(body []byte) ([]json.RawMessage, error) {
 	return append(file.Findings, file.Value...), nil
 }
 
-func each(items []json.RawMessage, read func(json.RawMessage, time.Time) ([]outside, error), now time.Time) ([]outside, error) {
+func each(items []json.RawMessage, read func(json.RawMessage, time.Time) ([]outside, error), now time.Time) (list []outside, passed int, err error) {
 	if len(items) == 0 || len(items) > MaxImported {
-		return nil, ErrImport.WithMessage("a file has 1 to 1000 findings")
+		return nil, 0, ErrImport.WithMessage("a file has 1 to 1000 findings")
 	}
-	var list []outside
 	for n, item := range items {
 		some, err := read(item, now)
+		if errors.Is(err, errPass) {
+			passed++
+			continue
+		}
 		if err != nil || len(some) == 0 || len(some) > maxImportedKinds {
-			return nil, ErrImport.WithMessage(fmt.Sprintf("finding %d cannot be read: it has an id, a place, and 1 to 50 kinds", n+1)).WithCause(err)
+			return nil, 0, ErrImport.WithMessage(fmt.Sprintf("finding %d cannot be read: it has an id, a place, and 1 to 50 kinds", n+1)).WithCause(err)
 		}
 		for i := range some {
 			if err := some[i].check(now); err != nil {
-				return nil, ErrImport.WithMessage(fmt.Sprintf("finding %d: %s", n+1, err))
+				return nil, 0, ErrImport.WithMessage(fmt.Sprintf("finding %d: %s", n+1, err))
 			}
 			list = append(list, some[i])
 		}
 	}
-	return list, nil
+	return list, passed, nil
 }
+
+// errPass says that a record of a file is none of sensitive data that was found.
+var errPass = errors.New("the record tells of no sensitive data")
 
 // check makes a finding what is kept, or says what is wrong with it.
 func (o *outside) check(now time.Time) error {
@@ -246,6 +254,8 @@ func readMacie(raw json.RawMessage, now time.Time) ([]outside, error) {
 		raw = envelope.Detail
 	}
 	f := struct {
+		Category          string    `json:"category"` // CLASSIFICATION, or POLICY
+		Sample            bool      `json:"sample"`   // made to try things out
 		ID                string    `json:"id"`
 		UpdatedAt         time.Time `json:"updatedAt"`
 		ResourcesAffected struct {
@@ -269,6 +279,9 @@ func readMacie(raw json.RawMessage, now time.Time) ([]outside, error) {
 	}{UpdatedAt: now}
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, err
+	}
+	if f.Sample || f.Category != "" && f.Category != "CLASSIFICATION" {
+		return nil, errPass
 	}
 	place := "s3://" + f.ResourcesAffected.S3Bucket.Name + "/" + f.ResourcesAffected.S3Object.Key
 	if f.ResourcesAffected.S3Bucket.Name == "" {
@@ -300,6 +313,7 @@ type macieDetection struct {
 func readPurview(raw json.RawMessage, now time.Time) ([]outside, error) {
 	var f struct {
 		ID           string `json:"Id"`
+		Operation    string `json:"Operation"`    // DlpRuleMatch; DlpRuleUndo and DlpInfo take one back
 		CreationTime string `json:"CreationTime"` // UTC, without a zone
 		SharePoint   struct {
 			FilePathURL string `json:"FilePathUrl"`
@@ -324,6 +338,9 @@ func readPurview(raw json.RawMessage, now time.Time) ([]outside, error) {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, err
 	}
+	if f.Operation != "" && !strings.EqualFold(f.Operation, "DlpRuleMatch") {
+		return nil, errPass
+	}
 	at := now
 	if f.CreationTime != "" {
 		var err error
@@ -332,14 +349,17 @@ func readPurview(raw json.RawMessage, now time.Time) ([]outside, error) {
 		}
 	}
 	place := cmp.Or(f.SharePoint.FilePathURL, f.SharePoint.FileName, f.ObjectID)
-	if place == "" && f.Exchange.MessageID != "" {
+	if f.Exchange.MessageID != "" { // which is the ObjectId too
 		place = "mail " + strings.Trim(f.Exchange.MessageID, "<>")
 	}
 	var list []outside
 	for _, p := range f.PolicyDetails {
 		for _, r := range p.Rules {
 			for _, t := range r.ConditionsMatched.SensitiveInformation {
-				one := outside{f.ID, place, cmp.Or(t.Name, t.Type), t.Count, at}
+				one := outside{f.ID, place, t.Name, t.Count, at}
+				if one.kind == "" && t.Type != "" {
+					one.kind = "TYPE_" + t.Type // an id, which the name may come without
+				}
 				if i := slices.IndexFunc(list, func(o outside) bool { return o.kind == one.kind }); i >= 0 {
 					list[i].count = max(list[i].count, one.count) // two rules have matched the same
 				} else {
@@ -347,6 +367,9 @@ func readPurview(raw json.RawMessage, now time.Time) ([]outside, error) {
 				}
 			}
 		}
+	}
+	if len(list) == 0 && len(f.PolicyDetails) > 0 {
+		return nil, errPass // the rule is about labels or properties
 	}
 	return list, nil
 }

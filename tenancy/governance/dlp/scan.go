@@ -37,33 +37,43 @@ func (s *Service) Start(ctx context.Context, sc scope.Scope, req StartRequest) (
 	case req.Reason != "" && !audit.IsReason(req.Reason):
 		return Scan{}, ErrReason
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Scan{}, fmt.Errorf("mint scan id: %w", err)
-	}
 	var out Scan
-	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
-		// Two at once could each see no other.
-		if err := tx.LockScans(ctx); err != nil {
-			return fmt.Errorf("lock scans: %w", err)
-		}
-		if n, err := tx.CountOpenScans(ctx); err != nil {
-			return fmt.Errorf("count open scans: %w", err)
-		} else if n > 0 {
-			return ErrScanning
-		}
-		row, err := tx.InsertScan(ctx, tenantq.InsertScanParams{ID: id, Reason: req.Reason, Days: int32(req.Days), AskedBy: sc.Actor().String(), Now: tx.Now()}) //nolint:gosec // at most maxDays
+	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := insert(ctx, tx, req)
 		if err != nil {
-			return fmt.Errorf("insert scan: %w", err)
-		}
-		if err := tx.TrimScans(ctx, keepScans); err != nil {
-			return fmt.Errorf("trim scans: %w", err)
+			return err
 		}
 		out = scanOf(&row)
 		tx.Result(out)
 		return recordScan(ctx, tx, "dlpscan.start", req.Reason, event.DLPScanStarted, &out, attr.Int("days", int64(out.Days)))
 	})
 	return out, err
+}
+
+// insert asks for a scan, if none is under way. ErrScanning.
+func insert(ctx context.Context, tx *db.TenantTx, req StartRequest) (tenantq.DlpScan, error) {
+	var row tenantq.DlpScan
+	id, err := uuid.NewV7()
+	if err != nil {
+		return row, fmt.Errorf("mint scan id: %w", err)
+	}
+	// Two at once could each see no other.
+	if err := tx.LockScans(ctx); err != nil {
+		return row, fmt.Errorf("lock scans: %w", err)
+	}
+	if n, err := tx.CountOpenScans(ctx); err != nil {
+		return row, fmt.Errorf("count open scans: %w", err)
+	} else if n > 0 {
+		return row, ErrScanning
+	}
+	p := tenantq.InsertScanParams{ID: id, Reason: req.Reason, Days: int32(req.Days), AskedBy: tx.Scope().Actor().String(), Now: tx.Now()} //nolint:gosec // at most maxDays
+	if row, err = tx.InsertScan(ctx, p); err != nil {
+		return row, fmt.Errorf("insert scan: %w", err)
+	}
+	if err := tx.TrimScans(ctx, keepScans); err != nil {
+		return row, fmt.Errorf("trim scans: %w", err)
+	}
+	return row, nil
 }
 
 // GetScan returns one scan. ErrScan, also for another tenant's.
@@ -140,9 +150,12 @@ func (s *Service) Cancel(ctx context.Context, sc scope.Scope, id uuid.UUID, reas
 	return out, err
 }
 
-// Maintain does what is due of the tenant's scans. It may be run at any time, by several servers at once, and again
+// Maintain does what is due of the tenant's scans and schedule. It may be run at any time, by several servers at once, and again
 // after a failure: a scan goes on behind the last page that was noted.
 func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
+	if err := s.scheduled(ctx, sc); err != nil {
+		return err
+	}
 	var row tenantq.DlpScan
 	claimed := false
 	err := s.store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {

@@ -89,6 +89,63 @@ func (DlpScan_State) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// How often.
+type DlpSchedule_Cadence int32
+
+const (
+	// Not said; never sent.
+	DlpSchedule_CADENCE_UNSPECIFIED DlpSchedule_Cadence = 0
+	// Each day, UTC.
+	DlpSchedule_DAILY DlpSchedule_Cadence = 1
+	// Each week, from Monday.
+	DlpSchedule_WEEKLY DlpSchedule_Cadence = 2
+	// Each calendar month.
+	DlpSchedule_MONTHLY DlpSchedule_Cadence = 3
+)
+
+// Enum value maps for DlpSchedule_Cadence.
+var (
+	DlpSchedule_Cadence_name = map[int32]string{
+		0: "CADENCE_UNSPECIFIED",
+		1: "DAILY",
+		2: "WEEKLY",
+		3: "MONTHLY",
+	}
+	DlpSchedule_Cadence_value = map[string]int32{
+		"CADENCE_UNSPECIFIED": 0,
+		"DAILY":               1,
+		"WEEKLY":              2,
+		"MONTHLY":             3,
+	}
+)
+
+func (x DlpSchedule_Cadence) Enum() *DlpSchedule_Cadence {
+	p := new(DlpSchedule_Cadence)
+	*p = x
+	return p
+}
+
+func (x DlpSchedule_Cadence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DlpSchedule_Cadence) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_dlp_proto_enumTypes[1].Descriptor()
+}
+
+func (DlpSchedule_Cadence) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[1]
+}
+
+func (x DlpSchedule_Cadence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DlpSchedule_Cadence.Descriptor instead.
+func (DlpSchedule_Cadence) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6, 0}
+}
+
 // What has become of it.
 type DlpFinding_State int32
 
@@ -130,11 +187,11 @@ func (x DlpFinding_State) String() string {
 }
 
 func (DlpFinding_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_dlp_proto_enumTypes[1].Descriptor()
+	return file_biocore_admin_v1_dlp_proto_enumTypes[2].Descriptor()
 }
 
 func (DlpFinding_State) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_dlp_proto_enumTypes[1]
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[2]
 }
 
 func (x DlpFinding_State) Number() protoreflect.EnumNumber {
@@ -143,7 +200,7 @@ func (x DlpFinding_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DlpFinding_State.Descriptor instead.
 func (DlpFinding_State) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6, 0}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // Whose it is.
@@ -187,11 +244,11 @@ func (x ImportDlpFindingsRequest_Format) String() string {
 }
 
 func (ImportDlpFindingsRequest_Format) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_dlp_proto_enumTypes[2].Descriptor()
+	return file_biocore_admin_v1_dlp_proto_enumTypes[3].Descriptor()
 }
 
 func (ImportDlpFindingsRequest_Format) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_dlp_proto_enumTypes[2]
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[3]
 }
 
 func (x ImportDlpFindingsRequest_Format) Number() protoreflect.EnumNumber {
@@ -200,7 +257,7 @@ func (x ImportDlpFindingsRequest_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportDlpFindingsRequest_Format.Descriptor instead.
 func (ImportDlpFindingsRequest_Format) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{10, 0}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // DlpScan is one that somebody has asked for.
@@ -614,6 +671,273 @@ func (x *CancelDlpScanRequest) GetReason() string {
 	return ""
 }
 
+// DlpSchedule has scans made by themselves.
+type DlpSchedule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often.
+	Cadence DlpSchedule_Cadence `protobuf:"varint,1,opt,name=cadence,proto3,enum=biocore.admin.v1.DlpSchedule_Cadence" json:"cadence,omitempty"`
+	// How many days of the audit log each looks at.
+	Days int32 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`
+	// Who settled it: a kind and an id.
+	UpdatedBy string `protobuf:"bytes,3,opt,name=updated_by,json=updatedBy,proto3" json:"updated_by,omitempty"`
+	// When.
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// When the next scan is made.
+	NextAt        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_at,json=nextAt,proto3" json:"next_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DlpSchedule) Reset() {
+	*x = DlpSchedule{}
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DlpSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DlpSchedule) ProtoMessage() {}
+
+func (x *DlpSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DlpSchedule.ProtoReflect.Descriptor instead.
+func (*DlpSchedule) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DlpSchedule) GetCadence() DlpSchedule_Cadence {
+	if x != nil {
+		return x.Cadence
+	}
+	return DlpSchedule_CADENCE_UNSPECIFIED
+}
+
+func (x *DlpSchedule) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *DlpSchedule) GetUpdatedBy() string {
+	if x != nil {
+		return x.UpdatedBy
+	}
+	return ""
+}
+
+func (x *DlpSchedule) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+func (x *DlpSchedule) GetNextAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAt
+	}
+	return nil
+}
+
+// GetDlpScheduleRequest has no members.
+type GetDlpScheduleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDlpScheduleRequest) Reset() {
+	*x = GetDlpScheduleRequest{}
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDlpScheduleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDlpScheduleRequest) ProtoMessage() {}
+
+func (x *GetDlpScheduleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDlpScheduleRequest.ProtoReflect.Descriptor instead.
+func (*GetDlpScheduleRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{7}
+}
+
+// PutDlpScheduleRequest says how often.
+type PutDlpScheduleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often.
+	Cadence DlpSchedule_Cadence `protobuf:"varint,1,opt,name=cadence,proto3,enum=biocore.admin.v1.DlpSchedule_Cadence" json:"cadence,omitempty"`
+	// How many days of the audit log: 1 to 366; those of the cadence and one more if
+	// absent.
+	Days *int32 `protobuf:"varint,2,opt,name=days,proto3,oneof" json:"days,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutDlpScheduleRequest) Reset() {
+	*x = PutDlpScheduleRequest{}
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutDlpScheduleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutDlpScheduleRequest) ProtoMessage() {}
+
+func (x *PutDlpScheduleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutDlpScheduleRequest.ProtoReflect.Descriptor instead.
+func (*PutDlpScheduleRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PutDlpScheduleRequest) GetCadence() DlpSchedule_Cadence {
+	if x != nil {
+		return x.Cadence
+	}
+	return DlpSchedule_CADENCE_UNSPECIFIED
+}
+
+func (x *PutDlpScheduleRequest) GetDays() int32 {
+	if x != nil && x.Days != nil {
+		return *x.Days
+	}
+	return 0
+}
+
+func (x *PutDlpScheduleRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DeleteDlpScheduleRequest says why.
+type DeleteDlpScheduleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDlpScheduleRequest) Reset() {
+	*x = DeleteDlpScheduleRequest{}
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDlpScheduleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDlpScheduleRequest) ProtoMessage() {}
+
+func (x *DeleteDlpScheduleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDlpScheduleRequest.ProtoReflect.Descriptor instead.
+func (*DeleteDlpScheduleRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteDlpScheduleRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DeleteDlpScheduleResponse is empty.
+type DeleteDlpScheduleResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDlpScheduleResponse) Reset() {
+	*x = DeleteDlpScheduleResponse{}
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDlpScheduleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDlpScheduleResponse) ProtoMessage() {}
+
+func (x *DeleteDlpScheduleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDlpScheduleResponse.ProtoReflect.Descriptor instead.
+func (*DeleteDlpScheduleResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{10}
+}
+
 // DlpFinding is something at a place.
 type DlpFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -654,7 +978,7 @@ type DlpFinding struct {
 
 func (x *DlpFinding) Reset() {
 	*x = DlpFinding{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +990,7 @@ func (x *DlpFinding) String() string {
 func (*DlpFinding) ProtoMessage() {}
 
 func (x *DlpFinding) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +1003,7 @@ func (x *DlpFinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DlpFinding.ProtoReflect.Descriptor instead.
 func (*DlpFinding) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DlpFinding) GetId() string {
@@ -795,7 +1119,7 @@ type ListDlpFindingsRequest struct {
 
 func (x *ListDlpFindingsRequest) Reset() {
 	*x = ListDlpFindingsRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1131,7 @@ func (x *ListDlpFindingsRequest) String() string {
 func (*ListDlpFindingsRequest) ProtoMessage() {}
 
 func (x *ListDlpFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1144,7 @@ func (x *ListDlpFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDlpFindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListDlpFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListDlpFindingsRequest) GetPageSize() uint32 {
@@ -857,7 +1181,7 @@ type ListDlpFindingsResponse struct {
 
 func (x *ListDlpFindingsResponse) Reset() {
 	*x = ListDlpFindingsResponse{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +1193,7 @@ func (x *ListDlpFindingsResponse) String() string {
 func (*ListDlpFindingsResponse) ProtoMessage() {}
 
 func (x *ListDlpFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +1206,7 @@ func (x *ListDlpFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDlpFindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListDlpFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{8}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDlpFindingsResponse) GetFindings() []*DlpFinding {
@@ -915,7 +1239,7 @@ type DecideDlpFindingRequest struct {
 
 func (x *DecideDlpFindingRequest) Reset() {
 	*x = DecideDlpFindingRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1251,7 @@ func (x *DecideDlpFindingRequest) String() string {
 func (*DecideDlpFindingRequest) ProtoMessage() {}
 
 func (x *DecideDlpFindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1264,7 @@ func (x *DecideDlpFindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideDlpFindingRequest.ProtoReflect.Descriptor instead.
 func (*DecideDlpFindingRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DecideDlpFindingRequest) GetDlpFindingId() string {
@@ -980,7 +1304,7 @@ type ImportDlpFindingsRequest struct {
 
 func (x *ImportDlpFindingsRequest) Reset() {
 	*x = ImportDlpFindingsRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1316,7 @@ func (x *ImportDlpFindingsRequest) String() string {
 func (*ImportDlpFindingsRequest) ProtoMessage() {}
 
 func (x *ImportDlpFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1329,7 @@ func (x *ImportDlpFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDlpFindingsRequest.ProtoReflect.Descriptor instead.
 func (*ImportDlpFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ImportDlpFindingsRequest) GetFormat() ImportDlpFindingsRequest_Format {
@@ -1035,14 +1359,17 @@ type ImportDlpFindingsResponse struct {
 	// Findings that were not there.
 	New int32 `protobuf:"varint,1,opt,name=new,proto3" json:"new,omitempty"`
 	// Findings that were, and are as the file says.
-	Known         int32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	Known int32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	// Records that tell of no sensitive data, and were passed over: policy findings and
+	// samples of Macie, undone rules and rules about labels of Purview.
+	Passed        int32 `protobuf:"varint,3,opt,name=passed,proto3" json:"passed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportDlpFindingsResponse) Reset() {
 	*x = ImportDlpFindingsResponse{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1381,7 @@ func (x *ImportDlpFindingsResponse) String() string {
 func (*ImportDlpFindingsResponse) ProtoMessage() {}
 
 func (x *ImportDlpFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1394,7 @@ func (x *ImportDlpFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDlpFindingsResponse.ProtoReflect.Descriptor instead.
 func (*ImportDlpFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ImportDlpFindingsResponse) GetNew() int32 {
@@ -1080,6 +1407,13 @@ func (x *ImportDlpFindingsResponse) GetNew() int32 {
 func (x *ImportDlpFindingsResponse) GetKnown() int32 {
 	if x != nil {
 		return x.Known
+	}
+	return 0
+}
+
+func (x *ImportDlpFindingsResponse) GetPassed() int32 {
+	if x != nil {
+		return x.Passed
 	}
 	return 0
 }
@@ -1131,7 +1465,32 @@ const file_biocore_admin_v1_dlp_proto_rawDesc = "" +
 	"\x05scans\x18\x01 \x03(\v2\x19.biocore.admin.v1.DlpScanR\x05scans\"c\n" +
 	"\x14CancelDlpScanRequest\x12)\n" +
 	"\vdlp_scan_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tdlpScanId\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\xa5\x04\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\xb9\x02\n" +
+	"\vDlpSchedule\x12?\n" +
+	"\acadence\x18\x01 \x01(\x0e2%.biocore.admin.v1.DlpSchedule.CadenceR\acadence\x12\x12\n" +
+	"\x04days\x18\x02 \x01(\x05R\x04days\x12\x1d\n" +
+	"\n" +
+	"updated_by\x18\x03 \x01(\tR\tupdatedBy\x129\n" +
+	"\n" +
+	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x123\n" +
+	"\anext_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06nextAt\"F\n" +
+	"\aCadence\x12\x17\n" +
+	"\x13CADENCE_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05DAILY\x10\x01\x12\n" +
+	"\n" +
+	"\x06WEEKLY\x10\x02\x12\v\n" +
+	"\aMONTHLY\x10\x03\"\x17\n" +
+	"\x15GetDlpScheduleRequest\"\xb4\x01\n" +
+	"\x15PutDlpScheduleRequest\x12K\n" +
+	"\acadence\x18\x01 \x01(\x0e2%.biocore.admin.v1.DlpSchedule.CadenceB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\acadence\x12#\n" +
+	"\x04days\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xee\x02(\x01H\x00R\x04days\x88\x01\x01\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\a\n" +
+	"\x05_days\"<\n" +
+	"\x18DeleteDlpScheduleRequest\x12 \n" +
+	"\x06reason\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x1b\n" +
+	"\x19DeleteDlpScheduleResponse\"\xa5\x04\n" +
 	"\n" +
 	"DlpFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
@@ -1182,17 +1541,22 @@ const file_biocore_admin_v1_dlp_proto_rawDesc = "" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aNEUTRAL\x10\x01\x12\t\n" +
 	"\x05MACIE\x10\x02\x12\v\n" +
-	"\aPURVIEW\x10\x03\"C\n" +
+	"\aPURVIEW\x10\x03\"[\n" +
 	"\x19ImportDlpFindingsResponse\x12\x10\n" +
 	"\x03new\x18\x01 \x01(\x05R\x03new\x12\x14\n" +
-	"\x05known\x18\x02 \x01(\x05R\x05known2\xc3\a\n" +
+	"\x05known\x18\x02 \x01(\x05R\x05known\x12\x16\n" +
+	"\x06passed\x18\x03 \x01(\x05R\x06passed2\xcf\n" +
+	"\n" +
 	"\n" +
 	"DlpService\x12o\n" +
 	"\fStartDlpScan\x12%.biocore.admin.v1.StartDlpScanRequest\x1a\x19.biocore.admin.v1.DlpScan\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/admin/v1/dlpScans\x12y\n" +
 	"\n" +
 	"GetDlpScan\x12#.biocore.admin.v1.GetDlpScanRequest\x1a\x19.biocore.admin.v1.DlpScan\"+\x82\xd3\xe4\x93\x02\"\x12 /admin/v1/dlpScans/{dlp_scan_id}\x90\x02\x01\x12|\n" +
 	"\fListDlpScans\x12%.biocore.admin.v1.ListDlpScansRequest\x1a&.biocore.admin.v1.ListDlpScansResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/dlpScans\x90\x02\x01\x12\x89\x01\n" +
-	"\rCancelDlpScan\x12&.biocore.admin.v1.CancelDlpScanRequest\x1a\x19.biocore.admin.v1.DlpScan\"5\x82\xd3\xe4\x93\x02,:\x01*\"'/admin/v1/dlpScans/{dlp_scan_id}:cancel\x90\x02\x02\x12\x88\x01\n" +
+	"\rCancelDlpScan\x12&.biocore.admin.v1.CancelDlpScanRequest\x1a\x19.biocore.admin.v1.DlpScan\"5\x82\xd3\xe4\x93\x02,:\x01*\"'/admin/v1/dlpScans/{dlp_scan_id}:cancel\x90\x02\x02\x12z\n" +
+	"\x0eGetDlpSchedule\x12'.biocore.admin.v1.GetDlpScheduleRequest\x1a\x1d.biocore.admin.v1.DlpSchedule\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/dlpSchedule\x90\x02\x01\x12}\n" +
+	"\x0ePutDlpSchedule\x12'.biocore.admin.v1.PutDlpScheduleRequest\x1a\x1d.biocore.admin.v1.DlpSchedule\"#\x82\xd3\xe4\x93\x02\x1a:\x01*\x1a\x15/admin/v1/dlpSchedule\x90\x02\x02\x12\x8e\x01\n" +
+	"\x11DeleteDlpSchedule\x12*.biocore.admin.v1.DeleteDlpScheduleRequest\x1a+.biocore.admin.v1.DeleteDlpScheduleResponse\" \x82\xd3\xe4\x93\x02\x17*\x15/admin/v1/dlpSchedule\x90\x02\x02\x12\x88\x01\n" +
 	"\x0fListDlpFindings\x12(.biocore.admin.v1.ListDlpFindingsRequest\x1a).biocore.admin.v1.ListDlpFindingsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/admin/v1/dlpFindings\x90\x02\x01\x12\x98\x01\n" +
 	"\x10DecideDlpFinding\x12).biocore.admin.v1.DecideDlpFindingRequest\x1a\x1c.biocore.admin.v1.DlpFinding\";\x82\xd3\xe4\x93\x022:\x01*\"-/admin/v1/dlpFindings/{dlp_finding_id}:decide\x90\x02\x02\x12\x98\x01\n" +
 	"\x11ImportDlpFindings\x12*.biocore.admin.v1.ImportDlpFindingsRequest\x1a+.biocore.admin.v1.ImportDlpFindingsResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/dlpFindings:import\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
@@ -1209,58 +1573,74 @@ func file_biocore_admin_v1_dlp_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_dlp_proto_rawDescData
 }
 
-var file_biocore_admin_v1_dlp_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_biocore_admin_v1_dlp_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_biocore_admin_v1_dlp_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_biocore_admin_v1_dlp_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_biocore_admin_v1_dlp_proto_goTypes = []any{
 	(DlpScan_State)(0),                   // 0: biocore.admin.v1.DlpScan.State
-	(DlpFinding_State)(0),                // 1: biocore.admin.v1.DlpFinding.State
-	(ImportDlpFindingsRequest_Format)(0), // 2: biocore.admin.v1.ImportDlpFindingsRequest.Format
-	(*DlpScan)(nil),                      // 3: biocore.admin.v1.DlpScan
-	(*StartDlpScanRequest)(nil),          // 4: biocore.admin.v1.StartDlpScanRequest
-	(*GetDlpScanRequest)(nil),            // 5: biocore.admin.v1.GetDlpScanRequest
-	(*ListDlpScansRequest)(nil),          // 6: biocore.admin.v1.ListDlpScansRequest
-	(*ListDlpScansResponse)(nil),         // 7: biocore.admin.v1.ListDlpScansResponse
-	(*CancelDlpScanRequest)(nil),         // 8: biocore.admin.v1.CancelDlpScanRequest
-	(*DlpFinding)(nil),                   // 9: biocore.admin.v1.DlpFinding
-	(*ListDlpFindingsRequest)(nil),       // 10: biocore.admin.v1.ListDlpFindingsRequest
-	(*ListDlpFindingsResponse)(nil),      // 11: biocore.admin.v1.ListDlpFindingsResponse
-	(*DecideDlpFindingRequest)(nil),      // 12: biocore.admin.v1.DecideDlpFindingRequest
-	(*ImportDlpFindingsRequest)(nil),     // 13: biocore.admin.v1.ImportDlpFindingsRequest
-	(*ImportDlpFindingsResponse)(nil),    // 14: biocore.admin.v1.ImportDlpFindingsResponse
-	(*timestamppb.Timestamp)(nil),        // 15: google.protobuf.Timestamp
+	(DlpSchedule_Cadence)(0),             // 1: biocore.admin.v1.DlpSchedule.Cadence
+	(DlpFinding_State)(0),                // 2: biocore.admin.v1.DlpFinding.State
+	(ImportDlpFindingsRequest_Format)(0), // 3: biocore.admin.v1.ImportDlpFindingsRequest.Format
+	(*DlpScan)(nil),                      // 4: biocore.admin.v1.DlpScan
+	(*StartDlpScanRequest)(nil),          // 5: biocore.admin.v1.StartDlpScanRequest
+	(*GetDlpScanRequest)(nil),            // 6: biocore.admin.v1.GetDlpScanRequest
+	(*ListDlpScansRequest)(nil),          // 7: biocore.admin.v1.ListDlpScansRequest
+	(*ListDlpScansResponse)(nil),         // 8: biocore.admin.v1.ListDlpScansResponse
+	(*CancelDlpScanRequest)(nil),         // 9: biocore.admin.v1.CancelDlpScanRequest
+	(*DlpSchedule)(nil),                  // 10: biocore.admin.v1.DlpSchedule
+	(*GetDlpScheduleRequest)(nil),        // 11: biocore.admin.v1.GetDlpScheduleRequest
+	(*PutDlpScheduleRequest)(nil),        // 12: biocore.admin.v1.PutDlpScheduleRequest
+	(*DeleteDlpScheduleRequest)(nil),     // 13: biocore.admin.v1.DeleteDlpScheduleRequest
+	(*DeleteDlpScheduleResponse)(nil),    // 14: biocore.admin.v1.DeleteDlpScheduleResponse
+	(*DlpFinding)(nil),                   // 15: biocore.admin.v1.DlpFinding
+	(*ListDlpFindingsRequest)(nil),       // 16: biocore.admin.v1.ListDlpFindingsRequest
+	(*ListDlpFindingsResponse)(nil),      // 17: biocore.admin.v1.ListDlpFindingsResponse
+	(*DecideDlpFindingRequest)(nil),      // 18: biocore.admin.v1.DecideDlpFindingRequest
+	(*ImportDlpFindingsRequest)(nil),     // 19: biocore.admin.v1.ImportDlpFindingsRequest
+	(*ImportDlpFindingsResponse)(nil),    // 20: biocore.admin.v1.ImportDlpFindingsResponse
+	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_dlp_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.DlpScan.state:type_name -> biocore.admin.v1.DlpScan.State
-	15, // 1: biocore.admin.v1.DlpScan.created_at:type_name -> google.protobuf.Timestamp
-	15, // 2: biocore.admin.v1.DlpScan.started_at:type_name -> google.protobuf.Timestamp
-	15, // 3: biocore.admin.v1.DlpScan.ended_at:type_name -> google.protobuf.Timestamp
-	3,  // 4: biocore.admin.v1.ListDlpScansResponse.scans:type_name -> biocore.admin.v1.DlpScan
-	1,  // 5: biocore.admin.v1.DlpFinding.state:type_name -> biocore.admin.v1.DlpFinding.State
-	15, // 6: biocore.admin.v1.DlpFinding.decided_at:type_name -> google.protobuf.Timestamp
-	15, // 7: biocore.admin.v1.DlpFinding.first_at:type_name -> google.protobuf.Timestamp
-	15, // 8: biocore.admin.v1.DlpFinding.last_at:type_name -> google.protobuf.Timestamp
-	9,  // 9: biocore.admin.v1.ListDlpFindingsResponse.findings:type_name -> biocore.admin.v1.DlpFinding
-	1,  // 10: biocore.admin.v1.DecideDlpFindingRequest.state:type_name -> biocore.admin.v1.DlpFinding.State
-	2,  // 11: biocore.admin.v1.ImportDlpFindingsRequest.format:type_name -> biocore.admin.v1.ImportDlpFindingsRequest.Format
-	4,  // 12: biocore.admin.v1.DlpService.StartDlpScan:input_type -> biocore.admin.v1.StartDlpScanRequest
-	5,  // 13: biocore.admin.v1.DlpService.GetDlpScan:input_type -> biocore.admin.v1.GetDlpScanRequest
-	6,  // 14: biocore.admin.v1.DlpService.ListDlpScans:input_type -> biocore.admin.v1.ListDlpScansRequest
-	8,  // 15: biocore.admin.v1.DlpService.CancelDlpScan:input_type -> biocore.admin.v1.CancelDlpScanRequest
-	10, // 16: biocore.admin.v1.DlpService.ListDlpFindings:input_type -> biocore.admin.v1.ListDlpFindingsRequest
-	12, // 17: biocore.admin.v1.DlpService.DecideDlpFinding:input_type -> biocore.admin.v1.DecideDlpFindingRequest
-	13, // 18: biocore.admin.v1.DlpService.ImportDlpFindings:input_type -> biocore.admin.v1.ImportDlpFindingsRequest
-	3,  // 19: biocore.admin.v1.DlpService.StartDlpScan:output_type -> biocore.admin.v1.DlpScan
-	3,  // 20: biocore.admin.v1.DlpService.GetDlpScan:output_type -> biocore.admin.v1.DlpScan
-	7,  // 21: biocore.admin.v1.DlpService.ListDlpScans:output_type -> biocore.admin.v1.ListDlpScansResponse
-	3,  // 22: biocore.admin.v1.DlpService.CancelDlpScan:output_type -> biocore.admin.v1.DlpScan
-	11, // 23: biocore.admin.v1.DlpService.ListDlpFindings:output_type -> biocore.admin.v1.ListDlpFindingsResponse
-	9,  // 24: biocore.admin.v1.DlpService.DecideDlpFinding:output_type -> biocore.admin.v1.DlpFinding
-	14, // 25: biocore.admin.v1.DlpService.ImportDlpFindings:output_type -> biocore.admin.v1.ImportDlpFindingsResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	21, // 1: biocore.admin.v1.DlpScan.created_at:type_name -> google.protobuf.Timestamp
+	21, // 2: biocore.admin.v1.DlpScan.started_at:type_name -> google.protobuf.Timestamp
+	21, // 3: biocore.admin.v1.DlpScan.ended_at:type_name -> google.protobuf.Timestamp
+	4,  // 4: biocore.admin.v1.ListDlpScansResponse.scans:type_name -> biocore.admin.v1.DlpScan
+	1,  // 5: biocore.admin.v1.DlpSchedule.cadence:type_name -> biocore.admin.v1.DlpSchedule.Cadence
+	21, // 6: biocore.admin.v1.DlpSchedule.updated_at:type_name -> google.protobuf.Timestamp
+	21, // 7: biocore.admin.v1.DlpSchedule.next_at:type_name -> google.protobuf.Timestamp
+	1,  // 8: biocore.admin.v1.PutDlpScheduleRequest.cadence:type_name -> biocore.admin.v1.DlpSchedule.Cadence
+	2,  // 9: biocore.admin.v1.DlpFinding.state:type_name -> biocore.admin.v1.DlpFinding.State
+	21, // 10: biocore.admin.v1.DlpFinding.decided_at:type_name -> google.protobuf.Timestamp
+	21, // 11: biocore.admin.v1.DlpFinding.first_at:type_name -> google.protobuf.Timestamp
+	21, // 12: biocore.admin.v1.DlpFinding.last_at:type_name -> google.protobuf.Timestamp
+	15, // 13: biocore.admin.v1.ListDlpFindingsResponse.findings:type_name -> biocore.admin.v1.DlpFinding
+	2,  // 14: biocore.admin.v1.DecideDlpFindingRequest.state:type_name -> biocore.admin.v1.DlpFinding.State
+	3,  // 15: biocore.admin.v1.ImportDlpFindingsRequest.format:type_name -> biocore.admin.v1.ImportDlpFindingsRequest.Format
+	5,  // 16: biocore.admin.v1.DlpService.StartDlpScan:input_type -> biocore.admin.v1.StartDlpScanRequest
+	6,  // 17: biocore.admin.v1.DlpService.GetDlpScan:input_type -> biocore.admin.v1.GetDlpScanRequest
+	7,  // 18: biocore.admin.v1.DlpService.ListDlpScans:input_type -> biocore.admin.v1.ListDlpScansRequest
+	9,  // 19: biocore.admin.v1.DlpService.CancelDlpScan:input_type -> biocore.admin.v1.CancelDlpScanRequest
+	11, // 20: biocore.admin.v1.DlpService.GetDlpSchedule:input_type -> biocore.admin.v1.GetDlpScheduleRequest
+	12, // 21: biocore.admin.v1.DlpService.PutDlpSchedule:input_type -> biocore.admin.v1.PutDlpScheduleRequest
+	13, // 22: biocore.admin.v1.DlpService.DeleteDlpSchedule:input_type -> biocore.admin.v1.DeleteDlpScheduleRequest
+	16, // 23: biocore.admin.v1.DlpService.ListDlpFindings:input_type -> biocore.admin.v1.ListDlpFindingsRequest
+	18, // 24: biocore.admin.v1.DlpService.DecideDlpFinding:input_type -> biocore.admin.v1.DecideDlpFindingRequest
+	19, // 25: biocore.admin.v1.DlpService.ImportDlpFindings:input_type -> biocore.admin.v1.ImportDlpFindingsRequest
+	4,  // 26: biocore.admin.v1.DlpService.StartDlpScan:output_type -> biocore.admin.v1.DlpScan
+	4,  // 27: biocore.admin.v1.DlpService.GetDlpScan:output_type -> biocore.admin.v1.DlpScan
+	8,  // 28: biocore.admin.v1.DlpService.ListDlpScans:output_type -> biocore.admin.v1.ListDlpScansResponse
+	4,  // 29: biocore.admin.v1.DlpService.CancelDlpScan:output_type -> biocore.admin.v1.DlpScan
+	10, // 30: biocore.admin.v1.DlpService.GetDlpSchedule:output_type -> biocore.admin.v1.DlpSchedule
+	10, // 31: biocore.admin.v1.DlpService.PutDlpSchedule:output_type -> biocore.admin.v1.DlpSchedule
+	14, // 32: biocore.admin.v1.DlpService.DeleteDlpSchedule:output_type -> biocore.admin.v1.DeleteDlpScheduleResponse
+	17, // 33: biocore.admin.v1.DlpService.ListDlpFindings:output_type -> biocore.admin.v1.ListDlpFindingsResponse
+	15, // 34: biocore.admin.v1.DlpService.DecideDlpFinding:output_type -> biocore.admin.v1.DlpFinding
+	20, // 35: biocore.admin.v1.DlpService.ImportDlpFindings:output_type -> biocore.admin.v1.ImportDlpFindingsResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_dlp_proto_init() }
@@ -1270,15 +1650,16 @@ func file_biocore_admin_v1_dlp_proto_init() {
 	}
 	file_biocore_admin_v1_dlp_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_dlp_proto_msgTypes[1].OneofWrappers = []any{}
-	file_biocore_admin_v1_dlp_proto_msgTypes[6].OneofWrappers = []any{}
-	file_biocore_admin_v1_dlp_proto_msgTypes[7].OneofWrappers = []any{}
+	file_biocore_admin_v1_dlp_proto_msgTypes[8].OneofWrappers = []any{}
+	file_biocore_admin_v1_dlp_proto_msgTypes[11].OneofWrappers = []any{}
+	file_biocore_admin_v1_dlp_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_dlp_proto_rawDesc), len(file_biocore_admin_v1_dlp_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   12,
+			NumEnums:      4,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,13 @@ const (
 	DlpServiceListDlpScansProcedure = "/biocore.admin.v1.DlpService/ListDlpScans"
 	// DlpServiceCancelDlpScanProcedure is the procedure name of the DlpService's CancelDlpScan RPC.
 	DlpServiceCancelDlpScanProcedure = "/biocore.admin.v1.DlpService/CancelDlpScan"
+	// DlpServiceGetDlpScheduleProcedure is the procedure name of the DlpService's GetDlpSchedule RPC.
+	DlpServiceGetDlpScheduleProcedure = "/biocore.admin.v1.DlpService/GetDlpSchedule"
+	// DlpServicePutDlpScheduleProcedure is the procedure name of the DlpService's PutDlpSchedule RPC.
+	DlpServicePutDlpScheduleProcedure = "/biocore.admin.v1.DlpService/PutDlpSchedule"
+	// DlpServiceDeleteDlpScheduleProcedure is the procedure name of the DlpService's DeleteDlpSchedule
+	// RPC.
+	DlpServiceDeleteDlpScheduleProcedure = "/biocore.admin.v1.DlpService/DeleteDlpSchedule"
 	// DlpServiceListDlpFindingsProcedure is the procedure name of the DlpService's ListDlpFindings RPC.
 	DlpServiceListDlpFindingsProcedure = "/biocore.admin.v1.DlpService/ListDlpFindings"
 	// DlpServiceDecideDlpFindingProcedure is the procedure name of the DlpService's DecideDlpFinding
@@ -74,6 +81,30 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	dlpServiceGetDlpScheduleSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_dlp_proto.Services().ByName("DlpService").Methods().ByName("GetDlpSchedule"),
+			Procedure:        DlpServiceGetDlpScheduleProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	dlpServicePutDlpScheduleSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_dlp_proto.Services().ByName("DlpService").Methods().ByName("PutDlpSchedule"),
+			Procedure:        DlpServicePutDlpScheduleProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	dlpServiceDeleteDlpScheduleSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_dlp_proto.Services().ByName("DlpService").Methods().ByName("DeleteDlpSchedule"),
+			Procedure:        DlpServiceDeleteDlpScheduleProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 	dlpServiceListDlpFindingsSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -112,6 +143,14 @@ type DlpServiceClient interface {
 	// CancelDlpScan ends a scan within a page; what it has found by then stays. Refused
 	// with DLP_SCAN_ENDED when it is over.
 	CancelDlpScan(context.Context, *v1.CancelDlpScanRequest) (*v1.DlpScan, error)
+	// GetDlpSchedule answers how often the tenant is scanned by itself. Refused with
+	// DLP_SCHEDULE_UNKNOWN when it is not.
+	GetDlpSchedule(context.Context, *v1.GetDlpScheduleRequest) (*v1.DlpSchedule, error)
+	// PutDlpSchedule has the tenant scanned by itself, when the day, week or month (UTC)
+	// is over that is going on, and then every one.
+	PutDlpSchedule(context.Context, *v1.PutDlpScheduleRequest) (*v1.DlpSchedule, error)
+	// DeleteDlpSchedule has no more scans made by themselves.
+	DeleteDlpSchedule(context.Context, *v1.DeleteDlpScheduleRequest) (*v1.DeleteDlpScheduleResponse, error)
 	// ListDlpFindings answers a page, the newest first. Filter: `state`, `kind`,
 	// `source`, `place`.
 	ListDlpFindings(context.Context, *v1.ListDlpFindingsRequest) (*v1.ListDlpFindingsResponse, error)
@@ -143,6 +182,14 @@ type DlpServiceHandler interface {
 	// CancelDlpScan ends a scan within a page; what it has found by then stays. Refused
 	// with DLP_SCAN_ENDED when it is over.
 	CancelDlpScan(context.Context, *v1.CancelDlpScanRequest) (*v1.DlpScan, error)
+	// GetDlpSchedule answers how often the tenant is scanned by itself. Refused with
+	// DLP_SCHEDULE_UNKNOWN when it is not.
+	GetDlpSchedule(context.Context, *v1.GetDlpScheduleRequest) (*v1.DlpSchedule, error)
+	// PutDlpSchedule has the tenant scanned by itself, when the day, week or month (UTC)
+	// is over that is going on, and then every one.
+	PutDlpSchedule(context.Context, *v1.PutDlpScheduleRequest) (*v1.DlpSchedule, error)
+	// DeleteDlpSchedule has no more scans made by themselves.
+	DeleteDlpSchedule(context.Context, *v1.DeleteDlpScheduleRequest) (*v1.DeleteDlpScheduleResponse, error)
 	// ListDlpFindings answers a page, the newest first. Filter: `state`, `kind`,
 	// `source`, `place`.
 	ListDlpFindings(context.Context, *v1.ListDlpFindingsRequest) (*v1.ListDlpFindingsResponse, error)
@@ -165,6 +212,9 @@ func RegisterDlpServiceHandler(server *connect.Server, svc DlpServiceHandler) {
 		connect.Method{Spec: dlpServiceGetDlpScanSpec(), Handler: adapter.getDlpScan},
 		connect.Method{Spec: dlpServiceListDlpScansSpec(), Handler: adapter.listDlpScans},
 		connect.Method{Spec: dlpServiceCancelDlpScanSpec(), Handler: adapter.cancelDlpScan},
+		connect.Method{Spec: dlpServiceGetDlpScheduleSpec(), Handler: adapter.getDlpSchedule},
+		connect.Method{Spec: dlpServicePutDlpScheduleSpec(), Handler: adapter.putDlpSchedule},
+		connect.Method{Spec: dlpServiceDeleteDlpScheduleSpec(), Handler: adapter.deleteDlpSchedule},
 		connect.Method{Spec: dlpServiceListDlpFindingsSpec(), Handler: adapter.listDlpFindings},
 		connect.Method{Spec: dlpServiceDecideDlpFindingSpec(), Handler: adapter.decideDlpFinding},
 		connect.Method{Spec: dlpServiceImportDlpFindingsSpec(), Handler: adapter.importDlpFindings},
@@ -188,6 +238,18 @@ func (UnimplementedDlpServiceHandler) ListDlpScans(context.Context, *v1.ListDlpS
 
 func (UnimplementedDlpServiceHandler) CancelDlpScan(context.Context, *v1.CancelDlpScanRequest) (*v1.DlpScan, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.DlpService.CancelDlpScan is not implemented")
+}
+
+func (UnimplementedDlpServiceHandler) GetDlpSchedule(context.Context, *v1.GetDlpScheduleRequest) (*v1.DlpSchedule, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.DlpService.GetDlpSchedule is not implemented")
+}
+
+func (UnimplementedDlpServiceHandler) PutDlpSchedule(context.Context, *v1.PutDlpScheduleRequest) (*v1.DlpSchedule, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.DlpService.PutDlpSchedule is not implemented")
+}
+
+func (UnimplementedDlpServiceHandler) DeleteDlpSchedule(context.Context, *v1.DeleteDlpScheduleRequest) (*v1.DeleteDlpScheduleResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.DlpService.DeleteDlpSchedule is not implemented")
 }
 
 func (UnimplementedDlpServiceHandler) ListDlpFindings(context.Context, *v1.ListDlpFindingsRequest) (*v1.ListDlpFindingsResponse, error) {
@@ -233,6 +295,30 @@ func (c *dlpServiceClient) ListDlpScans(ctx context.Context, req *v1.ListDlpScan
 func (c *dlpServiceClient) CancelDlpScan(ctx context.Context, req *v1.CancelDlpScanRequest) (*v1.DlpScan, error) {
 	var res v1.DlpScan
 	if err := c.client.CallUnary(ctx, dlpServiceCancelDlpScanSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *dlpServiceClient) GetDlpSchedule(ctx context.Context, req *v1.GetDlpScheduleRequest) (*v1.DlpSchedule, error) {
+	var res v1.DlpSchedule
+	if err := c.client.CallUnary(ctx, dlpServiceGetDlpScheduleSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *dlpServiceClient) PutDlpSchedule(ctx context.Context, req *v1.PutDlpScheduleRequest) (*v1.DlpSchedule, error) {
+	var res v1.DlpSchedule
+	if err := c.client.CallUnary(ctx, dlpServicePutDlpScheduleSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *dlpServiceClient) DeleteDlpSchedule(ctx context.Context, req *v1.DeleteDlpScheduleRequest) (*v1.DeleteDlpScheduleResponse, error) {
+	var res v1.DeleteDlpScheduleResponse
+	if err := c.client.CallUnary(ctx, dlpServiceDeleteDlpScheduleSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -306,6 +392,42 @@ func (h dlpServiceHandler) cancelDlpScan(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	res, err := h.svc.CancelDlpScan(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h dlpServiceHandler) getDlpSchedule(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetDlpScheduleRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetDlpSchedule(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h dlpServiceHandler) putDlpSchedule(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PutDlpScheduleRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PutDlpSchedule(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h dlpServiceHandler) deleteDlpSchedule(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeleteDlpScheduleRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeleteDlpSchedule(ctx, &req)
 	if err != nil {
 		return err
 	}
