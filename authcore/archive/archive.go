@@ -26,6 +26,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/blob"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -138,6 +139,7 @@ type Options struct {
 	Store    *db.Store         // required
 	Keys     *keys.Service     // required
 	Evidence *evidence.Service // required by Maintain
+	Archived *cold.Service     // required by OfPerson
 
 	// Objects is where archives are kept; nil: Start is ErrNoStorage.
 	Objects *blob.Bucket
@@ -150,6 +152,7 @@ type Service struct {
 	store    *db.Store
 	keys     *keys.Service
 	evidence *evidence.Service
+	archived *cold.Service
 	objects  *blob.Bucket
 	log      *slog.Logger
 
@@ -161,7 +164,7 @@ type Service struct {
 // New returns a Service.
 func New(o Options) *Service {
 	s := &Service{
-		store: o.Store, keys: o.Keys, evidence: o.Evidence, objects: o.Objects, log: o.Log,
+		store: o.Store, keys: o.Keys, evidence: o.Evidence, archived: o.Archived, objects: o.Objects, log: o.Log,
 		partBytes: partBytes, longest: Longest,
 	}
 	if s.log == nil {

@@ -28,6 +28,8 @@ import (
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/blob"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
+	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -59,7 +61,8 @@ func (d *depot) on(w *authcoretest.World, objects *blob.Bucket) *archive.Service
 	d.evidence = evidence.New(evidence.Options{Store: w.Server(), Keys: w.Keys, Objects: objects, Log: log, Policy: func(context.Context, scope.Scope) (policy.Document, error) {
 		return policy.Default(), nil
 	}})
-	s := archive.New(archive.Options{Store: w.Server(), Keys: w.Keys, Evidence: d.evidence, Objects: objects, Log: log})
+	archived := cold.New(cold.Options{Store: w.Server(), Keys: w.Keys, Trail: trail.NewReader(w.Server(), w.Keys), Objects: objects})
+	s := archive.New(archive.Options{Store: w.Server(), Keys: w.Keys, Evidence: d.evidence, Archived: archived, Objects: objects, Log: log})
 	s.Tune(1<<10, archive.Longest)
 	return s
 }

@@ -52,7 +52,7 @@ var otherPlaces = map[string]string{
 	"redis/limit":          "counters of addresses, kept for an hour at most",
 	"object/evidence":      "in evidence.jsonl",
 	"object/export":        "archives of the whole tenant, kept for seven days: what they have of a user is here as it is now",
-	"object/audit-archive": "months of the audit log that are no longer in the database, in bundles which nobody finds by a user",
+	"object/audit-archive": "in audit_archived.jsonl, for what is no longer in the database",
 	"object/report":        ofConsole,
 	"audit/private":        "in audit.jsonl and audit_waiting.jsonl, for what tells of this user",
 	"audit/words":          "in audit.jsonl and audit_waiting.jsonl",

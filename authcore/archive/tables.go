@@ -156,7 +156,10 @@ var tables = []table{
 	},
 	{name: "audit_inbox", person: "strpos(entry, $1::uuid::text) > 0", key: "id", columns: "id entry!json at action target support_grant_id", with: "private", open: openAudit},
 	{name: "audit_checkpoints", key: "size", columns: "size signed_at checkpoint"},
-	{name: "audit_archives", key: "from_seq", columns: "from_seq to_seq first_at last_at objects versions bytes sha256 archived_at locked_until problem"},
+	{
+		name: "audit_archives", key: "from_seq", columns: "from_seq to_seq first_at last_at objects versions bytes sha256 archived_at locked_until problem",
+		left: map[string]string{"names": isIndex},
+	},
 	{
 		name: "audit_logs", key: "tenant_id", columns: "size sequenced_at origin public_key signed_size signed_at checkpoint",
 		left: map[string]string{"edge": isIndex, "kept_at": isMark, "seed": opensMore},

@@ -2,10 +2,8 @@ package archive
 
 import (
 	"archive/zip"
-	"bufio"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +29,7 @@ type writing struct {
 
 	zip   *zip.Writer
 	files []File
+	left  []LeftOut // that nobody could foresee
 	rows  int64
 	noted time.Time
 	keep  func(context.Context) error // says how far it is, and keeps the lease of an attempt
@@ -97,9 +96,14 @@ func (w *writing) everything(ctx context.Context, tx *db.TenantTx, m Manifest) e
 			return err
 		}
 	}
+	if w.person != uuid.Nil {
+		if err := w.archivedEntries(ctx, tx); err != nil {
+			return err
+		}
+	}
 	m.TenantID, m.Slug, m.At, m.Files, m.LeftOut = w.scope.Tenant(), own.Slug, tx.Now(), w.files, leftOut()
 	if w.person != uuid.Nil {
-		m.LeftOut = leftOutOfPerson()
+		m.LeftOut = append(leftOutOfPerson(), w.left...)
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -156,43 +160,20 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // table writes one table's file, page by page.
 func (w *writing) table(ctx context.Context, tx *db.TenantTx, t *table) error {
-	f, err := w.entry(t.file())
+	f, err := w.begin(t, t.file())
 	if err != nil {
 		return err
 	}
-	out := &counted{Writer: f, hash: sha256.New()}
-	buffered := bufio.NewWriterSize(out, 64<<10)
-	file := File{Name: t.file(), Table: t.name}
-	reading, columns, limit := t.reading(w.person), t.list(), t.pageRows()
+	reading, limit := t.reading(w.person), t.pageRows()
 	var key []any
 	for {
 		page, err := tx.Page(ctx, reading, key, limit)
 		if err != nil {
 			return err
 		}
-		extras := make([]extra, len(page))
-		if t.open != nil {
-			if extras, err = t.open(ctx, w, tx, len(columns), page); err != nil {
-				return err
-			}
+		if err := f.page(ctx, w, tx, page); err != nil {
+			return err
 		}
-		for i, values := range page {
-			if extras[i].unopened {
-				file.Unopened++
-			}
-			if extras[i].missing {
-				file.Missing++
-			}
-			text, err := t.line(columns, values, extras[i].members)
-			if err != nil {
-				return err
-			}
-			if _, err := buffered.Write(text); err != nil {
-				return fmt.Errorf("write %s: %w", t.name, err)
-			}
-		}
-		file.Rows += int64(len(page))
-		w.rows += int64(len(page))
 		if w.service.onPage != nil {
 			w.service.onPage(t.name)
 		}
@@ -204,12 +185,7 @@ func (w *writing) table(ctx context.Context, tx *db.TenantTx, t *table) error {
 			return err
 		}
 	}
-	if err := buffered.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", t.name, err)
-	}
-	file.Bytes, file.SHA256 = out.bytes, hex.EncodeToString(out.hash.Sum(nil))
-	w.files = append(w.files, file)
-	return w.keep(ctx)
+	return f.end(ctx, w)
 }
 
 func (w *writing) noteIfDue(ctx context.Context) error {

@@ -14,7 +14,6 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/governance"
 	"github.com/biocore-id/biocore/tenancy/keys"
-	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -36,7 +35,7 @@ type Certificate struct {
 	Kept      []KeptField   `json:"kept"`   // what stays, and why
 	Backups   *Backups      `json:"backups"`
 	Delivered []Delivered   `json:"delivered"` // copies at log streams' sinks, which this certificate does not reach
-	Mentions  trailMentions `json:"auditMentions"`
+	Mentions  Mentions      `json:"auditMentions"`
 	Statement string        `json:"statement"`
 }
 
@@ -82,10 +81,27 @@ type Delivered struct {
 	Redacts     []string  `json:"redacts"`
 }
 
-type trailMentions struct {
-	Entries int64 `json:"entries"`
-	First   int64 `json:"first"`
-	Last    int64 `json:"last"`
+// Mentions are the entries of the audit log that name the user by id, up to that of the erasure.
+type Mentions struct {
+	Entries  int64   `json:"entries"`
+	First    int64   `json:"first"` // their numbers; -1 when there is none
+	Last     int64   `json:"last"`
+	Archived int64   `json:"archived"`         // of these, those that are in archives alone
+	Unread   []Piece `json:"unread,omitempty"` // archives that may name the user, and could not be read: what they have is not counted
+}
+
+// Piece is a piece of the log.
+type Piece struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"` // number of the last entry and one
+}
+
+func (m *Mentions) add(seq int64) {
+	m.Entries++
+	if m.First < 0 || seq < m.First {
+		m.First = seq
+	}
+	m.Last = max(m.Last, seq)
 }
 
 // CertificateType is the typ of a certificate.
@@ -94,7 +110,8 @@ const CertificateType = "erasure-certificate+jwt"
 // statement is careful to say what a certificate cannot.
 const statement = "What is named under fields was deleted, or what opens it was destroyed, at erasedAt. Backups of the database from before hold it until " +
 	"they expire; the ledger erases it again when one is restored. Copies that log streams delivered before are in the sinks named under delivered, and are the " +
-	"tenant's to erase there; streams that were deleted earlier are in the audit log. What stays is named under kept."
+	"tenant's to erase there; streams that were deleted earlier are in the audit log. Entries of the audit log, and archives of it that nobody can delete or change, " +
+	"name the user by id and stay provable; key and salts of what was private in them are destroyed, and it opens nowhere. What stays is named under kept."
 
 // Certify returns the certificate of an erasure: the one that was signed first. ErrWaiting until the erasure is in the audit log
 // and, where one is kept, in the ledger; ErrUnknownUser; ErrNotFound.
@@ -153,14 +170,10 @@ func (s *Service) certificate(ctx context.Context, sc scope.Scope, row *tenantq.
 		}
 		c.Backups = &Backups{Days: s.o.BackupDays, ExpireAt: from.AddDate(0, 0, s.o.BackupDays)}
 	}
-	page, err := s.o.Trail.List(ctx, sc, listing.Request{PageSize: 1, Filter: `target = "user/` + row.UserID.String() + `" AND action = "user.delete"`})
-	if err != nil {
-		return nil, fmt.Errorf("find the audit entry: %w", err)
+	var err error
+	if c.Audit, err = s.place(ctx, sc, *row.UserID); err != nil {
+		return nil, err
 	}
-	if len(page.Items) == 0 || page.Items[0].Seq < 0 {
-		return nil, ErrWaiting
-	}
-	c.Audit = AuditPlace{EntryID: page.Items[0].ID, Sequence: page.Items[0].Seq}
 	fields, err := governance.Fields()
 	if err != nil {
 		return nil, err
@@ -187,13 +200,13 @@ func (s *Service) delivered(ctx context.Context, sc scope.Scope, person uuid.UUI
 	for i := range sinks {
 		below = append(below, sinks[i].NextSeq)
 	}
-	mentions, err := s.o.Trail.Mentions(ctx, sc, person, below)
+	all, err := s.mentions(ctx, sc, person, below)
 	if err != nil {
 		return err
 	}
-	c.Mentions = trailMentions(mentions[0])
+	c.Mentions = all[0]
 	for i := range sinks {
-		if n := mentions[i+1].Entries; n > 0 {
+		if n := all[i+1].Entries; n > 0 {
 			c.Delivered = append(c.Delivered, Delivered{
 				LogStreamID: sinks[i].ID, Name: sinks[i].Name, Kind: string(sinks[i].Kind), Before: sinks[i].NextSeq, Entries: n, Redacts: append([]string{}, sinks[i].Redact...),
 			})

@@ -12,6 +12,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/governance/ledger"
@@ -32,12 +33,14 @@ var (
 
 // Options is what a Service needs. All but BackupDays are required.
 type Options struct {
-	Store   *db.Store
-	Keys    *keys.Service
-	Users   *user.Service
-	Trail   *trail.Reader
-	Streams *siem.Service
-	Ledger  *ledger.Ledger
+	Store *db.Store
+	Keys  *keys.Service
+	Users *user.Service
+	Trail *trail.Reader
+	// Archived has what of the log is no longer in the database.
+	Archived *cold.Service
+	Streams  *siem.Service
+	Ledger   *ledger.Ledger
 	// BackupDays is how long backups of the database are kept, as the operator says; 0: nobody has said.
 	BackupDays int
 }

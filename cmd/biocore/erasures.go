@@ -13,6 +13,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/erasure"
 	"github.com/biocore-id/biocore/db/blob"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
@@ -30,7 +31,8 @@ func (c *control) erasures(ctx context.Context) (*erasure.Service, error) {
 			return nil, fmt.Errorf("object storage: %w", err)
 		}
 	}
-	return c.newErasures(ledger.New(ledger.Options{Store: c.store, Keys: c.keys, Objects: objects}), c.backupDays), nil
+	archived := cold.New(cold.Options{Store: c.store, Keys: c.keys, Trail: c.trail, Objects: objects})
+	return c.newErasures(ledger.New(ledger.Options{Store: c.store, Keys: c.keys, Objects: objects}), archived, c.backupDays), nil
 }
 
 // erasureJSON is an erasure under --json, as the API spells it.

@@ -15,6 +15,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/db/blob"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -108,7 +109,8 @@ func (c *control) archives(ctx context.Context) (*archive.Service, error) {
 		}
 	}
 	pieces := evidence.New(evidence.Options{Store: c.store, Keys: c.keys, Objects: objects})
-	return archive.New(archive.Options{Store: c.store, Keys: c.keys, Evidence: pieces, Objects: objects}), nil
+	archived := cold.New(cold.Options{Store: c.store, Keys: c.keys, Trail: c.trail, Objects: objects})
+	return archive.New(archive.Options{Store: c.store, Keys: c.keys, Evidence: pieces, Archived: archived, Objects: objects}), nil
 }
 
 // exportOf is the export with the id, or a new one.

@@ -193,8 +193,10 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 }
 
 // newErasures tells of users who were erased, with the ledger that is kept where the configuration says.
-func (o *operator) newErasures(kept *ledger.Ledger, backupDays int) *erasure.Service {
-	return erasure.New(erasure.Options{Store: o.store, Keys: o.keys, Users: o.users, Trail: o.trail, Streams: o.streams, Ledger: kept, BackupDays: backupDays})
+func (o *operator) newErasures(kept *ledger.Ledger, archived *cold.Service, backupDays int) *erasure.Service {
+	return erasure.New(erasure.Options{
+		Store: o.store, Keys: o.keys, Users: o.users, Trail: o.trail, Archived: archived, Streams: o.streams, Ledger: kept, BackupDays: backupDays,
+	})
 }
 
 // newProber makes what looks at tenants' domains.
@@ -331,21 +333,21 @@ func (p *platform) wire(ctx context.Context) error {
 			return err
 		}
 	}
-	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Objects: p.objects, Log: p.tel.Log})
+	p.archived = cold.New(cold.Options{
+		Store: p.store, Keys: p.keys, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
+	})
+	p.runner.ArchiveAudit(cold.Longest, p.usage.Tenants, p.archived.Maintain)
+	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Archived: p.archived, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Shared: p.shared, Log: p.tel.Log})
 	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
 	p.runner.ScanTexts(dlp.Longest+time.Minute, p.dlp.Maintain)
 	kept := ledger.New(ledger.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log})
-	p.erasures = p.newErasures(kept, p.cfg.BackupDays)
+	p.erasures = p.newErasures(kept, p.archived, p.cfg.BackupDays)
 	p.runner.KeepErasures(kept.Store)
 	p.runner.MaintainStats(p.stats.Maintain)
 	p.runner.MeterUsage(p.usage.Tenants, p.usage.Measure)
 	p.runner.ApplyRetention(p.usage.Tenants, retention.New(retention.Options{Store: p.store, Policy: p.policyOf}).Apply)
-	p.archived = cold.New(cold.Options{
-		Store: p.store, Keys: p.keys, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
-	})
-	p.runner.ArchiveAudit(cold.Longest, p.usage.Tenants, p.archived.Maintain)
 	p.runner.DestroyTenants(func(ctx context.Context, sc scope.Scope) error {
 		home := scope.New(scope.PlatformTenant, sc.Actor())
 		return p.tenants.Destroy(ctx, home, tenant.DestroyRequest{
@@ -391,7 +393,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
-		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Views: views, Streams: p.streams, Reports: p.reports, Blast: p.blast, Models: models, Roots: p.roots,
+		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Archives: p.archived, Views: views, Streams: p.streams, Reports: p.reports, Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Erasures: p.erasures, Debugger: p.debugger, Tail: p.tail,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})

@@ -26,7 +26,8 @@ func (q *Queries) CountAuditEntries(ctx context.Context, action string) (int64, 
 
 const CountAuditEntriesOfPerson = `-- name: CountAuditEntriesOfPerson :many
 WITH named AS MATERIALIZED (SELECT seq FROM audit_entries WHERE strpos(entry, $2::text) > 0)
-SELECT count(n.seq) AS entries, coalesce(min(n.seq), -1)::bigint AS first_seq, coalesce(max(n.seq), -1)::bigint AS last_seq
+SELECT count(n.seq) AS entries, coalesce(min(n.seq), -1)::bigint AS first_seq, coalesce(max(n.seq), -1)::bigint AS last_seq,
+  coalesce((SELECT e.seq FROM audit_entries e ORDER BY e.seq LIMIT 1), -1)::bigint AS begins
 FROM unnest($1::bigint[]) WITH ORDINALITY AS b (below, place) LEFT JOIN named n ON n.seq < b.below GROUP BY b.place ORDER BY b.place
 `
 
@@ -39,10 +40,11 @@ type CountAuditEntriesOfPersonRow struct {
 	Entries  int64
 	FirstSeq int64
 	LastSeq  int64
+	Begins   int64
 }
 
 // Of the log below each of some numbers: those whose text names a person's id, as who acted, was acted for or on. In the order of the
-// numbers. Scans the tenant's log once, for all of them.
+// numbers. Scans the tenant's log once, for all of them. begins is the first that is there: what is before it is in archives; -1: none is.
 func (q *Queries) CountAuditEntriesOfPerson(ctx context.Context, arg CountAuditEntriesOfPersonParams) ([]CountAuditEntriesOfPersonRow, error) {
 	rows, err := q.db.Query(ctx, CountAuditEntriesOfPerson, arg.Below, arg.Person)
 	if err != nil {
@@ -52,7 +54,12 @@ func (q *Queries) CountAuditEntriesOfPerson(ctx context.Context, arg CountAuditE
 	items := []CountAuditEntriesOfPersonRow{}
 	for rows.Next() {
 		var i CountAuditEntriesOfPersonRow
-		if err := rows.Scan(&i.Entries, &i.FirstSeq, &i.LastSeq); err != nil {
+		if err := rows.Scan(
+			&i.Entries,
+			&i.FirstSeq,
+			&i.LastSeq,
+			&i.Begins,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -82,9 +82,9 @@ func (q *Queries) GetAuditArchiveOfTime(ctx context.Context, arg GetAuditArchive
 }
 
 const InsertAuditArchive = `-- name: InsertAuditArchive :execrows
-INSERT INTO audit_archives (from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem)
+INSERT INTO audit_archives (from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem, names)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-  $10, $11)
+  $10, $11, $12::bytea)
 ON CONFLICT (tenant_id, from_seq) DO NOTHING
 `
 
@@ -100,6 +100,7 @@ type InsertAuditArchiveParams struct {
 	ArchivedAt  time.Time
 	LockedUntil *time.Time
 	Problem     string
+	Names       []byte
 }
 
 // None where another server has archived the same piece. Index: audit_archives_pkey.
@@ -116,6 +117,7 @@ func (q *Queries) InsertAuditArchive(ctx context.Context, arg InsertAuditArchive
 		arg.ArchivedAt,
 		arg.LockedUntil,
 		arg.Problem,
+		arg.Names,
 	)
 	if err != nil {
 		return 0, err
@@ -133,6 +135,66 @@ func (q *Queries) LastAuditArchive(ctx context.Context) (int64, error) {
 	var to_seq int64
 	err := row.Scan(&to_seq)
 	return to_seq, err
+}
+
+const ListAuditArchiveNames = `-- name: ListAuditArchiveNames :many
+SELECT from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem, names FROM audit_archives
+WHERE from_seq >= $1::bigint AND from_seq < $2::bigint ORDER BY from_seq LIMIT $3
+`
+
+type ListAuditArchiveNamesParams struct {
+	FromSeq int64
+	Below   int64
+	MaxRows int32
+}
+
+type ListAuditArchiveNamesRow struct {
+	FromSeq     int64
+	ToSeq       int64
+	FirstAt     time.Time
+	LastAt      time.Time
+	Objects     []uuid.UUID
+	Versions    []string
+	Bytes       int64
+	Sha256      []byte
+	ArchivedAt  time.Time
+	LockedUntil *time.Time
+	Problem     string
+	Names       []byte
+}
+
+// Archives of entries between two numbers, in the log's order, with the filter of the ids that they name. Index: audit_archives_pkey.
+func (q *Queries) ListAuditArchiveNames(ctx context.Context, arg ListAuditArchiveNamesParams) ([]ListAuditArchiveNamesRow, error) {
+	rows, err := q.db.Query(ctx, ListAuditArchiveNames, arg.FromSeq, arg.Below, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAuditArchiveNamesRow{}
+	for rows.Next() {
+		var i ListAuditArchiveNamesRow
+		if err := rows.Scan(
+			&i.FromSeq,
+			&i.ToSeq,
+			&i.FirstAt,
+			&i.LastAt,
+			&i.Objects,
+			&i.Versions,
+			&i.Bytes,
+			&i.Sha256,
+			&i.ArchivedAt,
+			&i.LockedUntil,
+			&i.Problem,
+			&i.Names,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ListAuditArchives = `-- name: ListAuditArchives :many

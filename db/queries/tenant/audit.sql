@@ -147,7 +147,8 @@ SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE signed_at >= sql
 
 -- name: CountAuditEntriesOfPerson :many
 -- Of the log below each of some numbers: those whose text names a person's id, as who acted, was acted for or on. In the order of the
--- numbers. Scans the tenant's log once, for all of them.
+-- numbers. Scans the tenant's log once, for all of them. begins is the first that is there: what is before it is in archives; -1: none is.
 WITH named AS MATERIALIZED (SELECT seq FROM audit_entries WHERE strpos(entry, sqlc.arg(person)::text) > 0)
-SELECT count(n.seq) AS entries, coalesce(min(n.seq), -1)::bigint AS first_seq, coalesce(max(n.seq), -1)::bigint AS last_seq
+SELECT count(n.seq) AS entries, coalesce(min(n.seq), -1)::bigint AS first_seq, coalesce(max(n.seq), -1)::bigint AS last_seq,
+  coalesce((SELECT e.seq FROM audit_entries e ORDER BY e.seq LIMIT 1), -1)::bigint AS begins
 FROM unnest(sqlc.arg(below)::bigint[]) WITH ORDINALITY AS b (below, place) LEFT JOIN named n ON n.seq < b.below GROUP BY b.place ORDER BY b.place;

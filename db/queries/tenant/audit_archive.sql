@@ -12,9 +12,9 @@ SELECT to_seq FROM audit_archives ORDER BY from_seq DESC LIMIT 1;
 
 -- name: InsertAuditArchive :execrows
 -- None where another server has archived the same piece. Index: audit_archives_pkey.
-INSERT INTO audit_archives (from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem)
+INSERT INTO audit_archives (from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem, names)
 VALUES (sqlc.arg(from_seq), sqlc.arg(to_seq), sqlc.arg(first_at), sqlc.arg(last_at), sqlc.arg(objects), sqlc.arg(versions), sqlc.arg(bytes), sqlc.arg(sha256), sqlc.arg(archived_at),
-  sqlc.narg(locked_until), sqlc.arg(problem))
+  sqlc.narg(locked_until), sqlc.arg(problem), sqlc.arg(names)::bytea)
 ON CONFLICT (tenant_id, from_seq) DO NOTHING;
 
 -- name: ListAuditArchives :many
@@ -38,3 +38,8 @@ WHERE first_at <= sqlc.arg(until)::timestamptz AND last_at >= sqlc.arg(since)::t
 -- name: GetAuditArchiveBelow :one
 -- The last archive that begins below a number. Index: audit_archives_pkey, backwards.
 SELECT last_at FROM audit_archives WHERE from_seq < sqlc.arg(below)::bigint ORDER BY from_seq DESC LIMIT 1;
+
+-- name: ListAuditArchiveNames :many
+-- Archives of entries between two numbers, in the log's order, with the filter of the ids that they name. Index: audit_archives_pkey.
+SELECT from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem, names FROM audit_archives
+WHERE from_seq >= sqlc.arg(from_seq)::bigint AND from_seq < sqlc.arg(below)::bigint ORDER BY from_seq LIMIT sqlc.arg(max_rows);

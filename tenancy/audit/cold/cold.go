@@ -157,21 +157,22 @@ func (s *Service) Archive(ctx context.Context, sc scope.Scope, before time.Time)
 		return false, err
 	}
 	up.SHA256 = up.sum.Sum(nil)
-	report, err := s.verify(ctx, sc, &up.Archive)
+	named := &names{all: map[uuid.UUID]struct{}{}}
+	report, err := s.verify(ctx, sc, &up.Archive, named)
 	if err != nil {
 		return false, err
 	}
-	return true, s.note(ctx, sc, &up.Archive, report)
+	return true, s.note(ctx, sc, &up.Archive, report, named.filter())
 }
 
-// verify reads an archive back, as anybody would who has the key of the log.
-func (s *Service) verify(ctx context.Context, sc scope.Scope, a *Archive) (*bundle.Report, error) {
+// verify reads an archive back, as anybody would who has the key of the log. What is read is written to also.
+func (s *Service) verify(ctx context.Context, sc scope.Scope, a *Archive, also ...io.Writer) (*bundle.Report, error) {
 	last, err := s.o.Trail.Checkpoint(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.New()
-	report, err := bundle.Verify(io.TeeReader(&download{ctx: ctx, s: s, sc: sc, a: a}, sum), last.VerifierKey)
+	report, err := bundle.Verify(io.TeeReader(&download{ctx: ctx, s: s, sc: sc, a: a}, io.MultiWriter(append(also, sum)...)), last.VerifierKey)
 	switch {
 	case errors.Is(err, blob.ErrUnavailable) || errors.Is(err, ErrDamaged):
 		return nil, err
@@ -185,11 +186,11 @@ func (s *Service) verify(ctx context.Context, sc scope.Scope, a *Archive) (*bund
 	return report, nil
 }
 
-func (s *Service) note(ctx context.Context, sc scope.Scope, a *Archive, report *bundle.Report) error {
+func (s *Service) note(ctx context.Context, sc scope.Scope, a *Archive, report *bundle.Report, named []byte) error {
 	return s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		p := tenantq.InsertAuditArchiveParams{
 			FromSeq: a.From, ToSeq: a.To, FirstAt: report.Earliest, LastAt: report.Latest, Objects: a.Objects, Versions: a.Versions, Bytes: a.Bytes, Sha256: a.SHA256,
-			ArchivedAt: tx.Now(), Problem: a.Problem,
+			ArchivedAt: tx.Now(), Problem: a.Problem, Names: named,
 		}
 		if !a.LockedUntil.IsZero() {
 			p.LockedUntil = &a.LockedUntil

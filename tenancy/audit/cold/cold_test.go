@@ -113,10 +113,15 @@ func (w *world) tenant(t testing.TB) scope.Scope {
 // grow adds n entries to a log, in steps that have a kept checkpoint each.
 func (w *world) grow(t testing.TB, sc scope.Scope, n int) {
 	t.Helper()
+	w.growBy(t, sc, n, 9)
+}
+
+func (w *world) growBy(t testing.TB, sc scope.Scope, n, each int) {
+	t.Helper()
 	by := scope.New(sc.Tenant(), scope.Actor{Kind: scope.ActorUser, ID: uuid.NewString(), Name: "Ana Sousa"}).WithOrigin(scope.Origin{Address: netip.MustParseAddr("192.0.2.77")})
 	s := sequencer.New(sequencer.Options{Store: w.then, Keys: w.keys, Host: "id.bank.example"})
 	for n > 0 {
-		step := min(n, 9)
+		step := min(n, each)
 		if err := w.then.InTenant(t.Context(), by, func(tx *db.TenantTx) error {
 			for range step {
 				if err := audit.Append(t.Context(), tx, audit.Entry{Action: "user.update", Target: audit.Target{Kind: "user", ID: uuid.NewString()}, Reason: "moved house"}); err != nil {

@@ -18,18 +18,23 @@ type Mentions struct {
 }
 
 // Mentions counts, for each number of below, the entries before it that name person: who acted, was acted for, or was
-// acted on. It reads all of the tenant's log, once.
-func (r *Reader) Mentions(ctx context.Context, sc scope.Scope, person uuid.UUID, below []int64) ([]Mentions, error) {
-	out := make([]Mentions, len(below))
-	err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+// acted on. It reads all of the tenant's log that is in the database, once: begins is the first number there, before which
+// entries are in archives alone.
+func (r *Reader) Mentions(ctx context.Context, sc scope.Scope, person uuid.UUID, below []int64) (out []Mentions, begins int64, err error) {
+	out = make([]Mentions, len(below))
+	err = r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		rows, err := tx.CountAuditEntriesOfPerson(ctx, tenantq.CountAuditEntriesOfPersonParams{Below: below, Person: person.String()})
 		if err != nil {
 			return fmt.Errorf("count a person's audit entries: %w", err)
 		}
 		for i, row := range rows {
 			out[i] = Mentions{Entries: row.Entries, First: row.FirstSeq, Last: row.LastSeq}
+			begins = row.Begins
 		}
-		return nil
+		if begins < 0 || len(below) == 0 {
+			begins, err = FirstKeptIn(ctx, tx, 0)
+		}
+		return err
 	})
-	return out, err
+	return out, begins, err
 }

@@ -17,17 +17,17 @@ func TestMentions(t *testing.T) {
 	l.move(t)
 	of := l.of(t, ana) // the newest first
 	first, last := of[len(of)-1].Seq, of[0].Seq
-	got, err := l.Mentions(t.Context(), l.acme, ana, []int64{last + 1, first, last, first + 1})
+	got, begins, err := l.Mentions(t.Context(), l.acme, ana, []int64{last + 1, first, last, first + 1})
 	want := []trail.Mentions{{Entries: 2, First: first, Last: last}, {First: -1, Last: -1}, {Entries: 1, First: first, Last: first}, {Entries: 1, First: first, Last: first}}
-	if err != nil || len(got) != len(want) {
-		t.Fatalf("Mentions = %+v, %v", got, err)
+	if err != nil || len(got) != len(want) || begins != 0 {
+		t.Fatalf("Mentions = %+v, %d, %v", got, begins, err)
 	}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("below the %d. number: %+v, want %+v", i, got[i], want[i])
 		}
 	}
-	if got, err := l.Mentions(t.Context(), l.other, ana, []int64{100}); err != nil || got[0].Entries != 0 {
+	if got, _, err := l.Mentions(t.Context(), l.other, ana, []int64{100}); err != nil || got[0].Entries != 0 {
 		t.Errorf("of another tenant = %+v, %v", got, err)
 	}
 }
@@ -45,7 +45,7 @@ func BenchmarkMentions(b *testing.B) {
 		below[i] = 2_000_000
 	}
 	for b.Loop() {
-		if _, err := l.Mentions(b.Context(), l.acme, uuid.New(), below); err != nil {
+		if _, _, err := l.Mentions(b.Context(), l.acme, uuid.New(), below); err != nil {
 			b.Fatal(err)
 		}
 	}
