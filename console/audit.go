@@ -36,6 +36,8 @@ func (c *Console) auditRoutes(mux *router) {
 	mux.HandleFunc("GET "+base+checkpointsPath, c.inTenant(apikey.ScopeAuditRead, c.showCheckpoints))
 	mux.HandleFunc("GET "+base+checkpointsPath+"/consistency", c.inTenant(apikey.ScopeAuditRead, c.proveGrowth))
 	mux.HandleFunc("GET "+base+checkpointsPath+"/anchor", c.inTenant(apikey.ScopeAuditRead, c.proveAnchor))
+	mux.HandleFunc("GET "+base+auditArchivesPath, c.inTenant(apikey.ScopeAuditRead, c.showAuditArchives))
+	mux.HandleFunc("POST "+base+auditArchivesPath+"/{from}/download", c.inStopped(apikey.ScopeAuditRead, c.downloadAuditArchive))
 	mux.HandleFunc("GET "+base+auditPath+"/{id}", c.inTenant(apikey.ScopeAuditRead, c.showAudit))
 	mux.HandleFunc("GET "+base+auditPath+"/{id}/proof", c.inTenant(apikey.ScopeAuditRead, c.proveEntry))
 }
@@ -44,18 +46,19 @@ func (c *Console) auditRoutes(mux *router) {
 type auditView struct {
 	ui.Page
 
-	Base    string
-	Says    string // how much there is, and under which checkpoint
-	Signed  bool
-	Tabs    []ui.Tab
-	Saved   savedView
-	Filters ui.Filters
-	Rows    []auditRow
-	Pager   ui.Pager
-	Here    bool // an entry is in the path: on a phone its pane covers the list
-	Back    string
-	Detail  *auditDetail
-	Recent  []checkpointRow
+	Base     string
+	Says     string // how much there is, and under which checkpoint
+	Archived string // which of it is in archives alone
+	Signed   bool
+	Tabs     []ui.Tab
+	Saved    savedView
+	Filters  ui.Filters
+	Rows     []auditRow
+	Pager    ui.Pager
+	Here     bool // an entry is in the path: on a phone its pane covers the list
+	Back     string
+	Detail   *auditDetail
+	Recent   []checkpointRow
 }
 
 // auditRow is one line of the list.
@@ -270,7 +273,7 @@ func (c *Console) auditState(ctx context.Context, p *place, view *auditView) err
 	if begins, err := c.trail.Beginning(ctx, p.sc); err != nil {
 		return err
 	} else if begins.Seq > 0 {
-		view.Says += "; those below number " + ui.Thousands(int(begins.Seq)) + " are in archives alone"
+		view.Archived = "those below number " + ui.Thousands(int(begins.Seq)) + " are in archives alone"
 	}
 	page, err := c.trail.Checkpoints(ctx, p.sc, listing.Request{PageSize: recentCheckpoints})
 	for i := range page.Items {

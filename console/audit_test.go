@@ -107,7 +107,7 @@ func TestAuditLog(t *testing.T) {
 	if strings.Contains(viewer.get(t, base+"/members").body, base+`/audit"`) || !strings.Contains(auditor.get(t, base+"/members").body, base+`/audit"`) {
 		t.Error("the menu shows the audit log to another than who reads it")
 	}
-	for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1", "/checkpoints/anchor"} {
+	for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1", "/checkpoints/anchor", "/archives"} {
 		if res := viewer.get(t, base+"/audit"+path); res.StatusCode != http.StatusForbidden {
 			t.Errorf("a viewer's %s = %d, want 403", path, res.StatusCode)
 		}
@@ -165,13 +165,15 @@ func TestSupportReadsNoAuditLog(t *testing.T) {
 			t.Errorf("%s: the menu shows the audit log", access)
 		}
 		id := v.entryOf(t, v.acme, "support.grant")
-		for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1", "/checkpoints/anchor"} {
+		for _, path := range []string{"", "/" + id, "/" + id + "/proof", "/checkpoints", "/checkpoints/consistency?from=1", "/checkpoints/anchor", "/archives"} {
 			if res := v.staff.get(t, v.base+"/audit"+path); res.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %s = %d, want 403", access, path, res.StatusCode)
 			}
 		}
-		if res := v.staff.form(t, v.base+"/audit/export"); res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s: export = %d, want 403", access, res.StatusCode)
+		for _, path := range []string{"/export", "/archives/0/download"} {
+			if res := v.staff.form(t, v.base+"/audit"+path); res.StatusCode != http.StatusForbidden {
+				t.Errorf("%s: %s = %d, want 403", access, path, res.StatusCode)
+			}
 		}
 	}
 }

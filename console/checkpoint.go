@@ -22,19 +22,20 @@ const recentCheckpoints = 5
 type checkpointsView struct {
 	ui.Page
 
-	Base    string
-	Origin  string
-	Key     string
-	Last    *checkpointRow
-	Note    string // of the last
-	Rows    []checkpointRow
-	Pager   ui.Pager
-	From    string // sizes that are compared
-	To      string
-	Problem *ui.Problem
-	Growth  *growthView
-	Damaged bool
-	Anchor  anchorView
+	Base     string
+	Archives string // address
+	Origin   string
+	Key      string
+	Last     *checkpointRow
+	Note     string // of the last
+	Rows     []checkpointRow
+	Pager    ui.Pager
+	From     string // sizes that are compared
+	To       string
+	Problem  *ui.Problem
+	Growth   *growthView
+	Damaged  bool
+	Anchor   anchorView
 }
 
 type checkpointRow struct {
@@ -58,7 +59,7 @@ func (c *Console) checkpointRow(one *trail.Checkpoint) checkpointRow {
 
 func (c *Console) showCheckpoints(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	ctx, base := r.Context(), p.base+checkpointsPath
-	view := checkpointsView{Base: base, From: clean(r.URL.Query().Get("from")), To: clean(r.URL.Query().Get("to"))}
+	view := checkpointsView{Base: base, Archives: p.base + auditArchivesPath, From: clean(r.URL.Query().Get("from")), To: clean(r.URL.Query().Get("to"))}
 	last, err := c.trail.Checkpoint(ctx, p.sc)
 	var page listing.Page[trail.Checkpoint]
 	if err == nil {

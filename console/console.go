@@ -41,6 +41,7 @@ import (
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit/anchor"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
@@ -93,6 +94,7 @@ type Options struct {
 	Simulations *simulation.Service
 	Trail       *trail.Reader
 	Anchors     *anchor.Service
+	Archives    *cold.Service
 	Views       *view.Service
 	Streams     *siem.Service
 	Reports     *report.Service
@@ -147,6 +149,7 @@ type Console struct {
 	simulations *simulation.Service
 	trail       *trail.Reader
 	anchors     *anchor.Service
+	archives    *cold.Service
 	logViews    *view.Service
 	streams     *siem.Service
 	reports     *report.Service
@@ -188,7 +191,7 @@ func New(o Options) (*Console, error) {
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Tail": o.Tail == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
-		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil,
+		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Archives": o.Archives == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
 		if missing {
@@ -202,7 +205,7 @@ func New(o Options) (*Console, error) {
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
-		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, logViews: o.Views, streams: o.Streams, reports: o.Reports,
+		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}

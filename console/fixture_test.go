@@ -43,6 +43,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/audit/anchor"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
@@ -88,12 +89,14 @@ type site struct {
 	ceremonies  *ceremony.Service
 	exports     *archive.Service
 	anchors     *anchor.Service
+	archives    *cold.Service
 	tail        *tail.Service
 	trail       *trail.Reader
 	streams     *siem.Service
 	compliance  *report.Service
 	behind      *pgx.Conn // the superuser's, for entries
 	looking     sync.Mutex
+	folder      string // of objects
 	home        scope.Scope
 	log         bytes.Buffer // what the operator was told
 	at          string       // the public URL
@@ -119,7 +122,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = redis.Close() })
-	s := &site{at: at, store: dbtest.Fresh(t), home: scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "cli"})}
+	s := &site{at: at, store: dbtest.Fresh(t), folder: t.TempDir(), home: scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "cli"})}
 	s.behind = s.store.Superuser(t)
 	store := s.store.Store
 	denials := audit.NewDenials(audit.DenialsOptions{Store: store})
@@ -175,13 +178,14 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	}
 	s.apiKeys = apikey.New(apikey.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	s.sessions = sessions
-	objects, err := blob.Open(t.Context(), "file://"+t.TempDir())
+	objects, err := blob.Open(t.Context(), "file://"+s.folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.anchors = anchor.New(anchor.Options{Store: store, Keys: s.keys, Objects: objects, Host: "id.bank.example"})
-	s.exports = archive.New(archive.Options{Store: store, Keys: s.keys, Evidence: s.evidence, Objects: objects})
 	s.trail = trail.NewReader(store, s.keys)
+	s.archives = cold.New(cold.Options{Store: store, Keys: s.keys, Trail: s.trail, Objects: objects})
+	s.exports = archive.New(archive.Options{Store: store, Keys: s.keys, Evidence: s.evidence, Archived: s.archives, Objects: objects})
 	internet := s.net.Options()
 	s.streams = siem.New(siem.Options{
 		Store: store, Keys: s.keys, Trail: s.trail, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots, Host: "biocore.example",
@@ -200,11 +204,11 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Views: view.New(store), Streams: s.streams, Reports: s.compliance,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Erasures: erasure.New(erasure.Options{
-			Store: store, Keys: s.keys, Users: s.users, Trail: s.trail, Streams: s.streams, BackupDays: 35,
+			Store: store, Keys: s.keys, Users: s.users, Trail: s.trail, Archived: s.archives, Streams: s.streams, BackupDays: 35,
 			Ledger: ledger.New(ledger.Options{Store: store, Keys: s.keys, Log: slog.New(slog.DiscardHandler)}),
 		}),
 		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,

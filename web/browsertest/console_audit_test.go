@@ -66,6 +66,21 @@ func TestConsoleAudit(t *testing.T) {
 	ana.Follow(`form[action$="/checkpoints"] button`)
 	ana.See("#compare-from-error", "not beyond the last checkpoint")
 	ana.Inspect("console-audit-checkpoints-refused")
+
+	// Months that have left the database.
+	ana.Follow(`.page-h a[href$="/audit/archives"]`)
+	ana.See(".empty", "Nothing is archived")
+	ana.Inspect("console-audit-archives-none")
+	archived(t, biocore)
+	ana.Open(ana.url + "/t/acme/audit/archives")
+	ana.See(".page-h", "All entries are in the database, too")
+	ana.See(".rows", "Entries 0 to 12,417")
+	ana.rows(t, ".rows .badge.ok", 1)
+	ana.See(".rows .badge.warn", "Not locked")
+	ana.Inspect("console-audit-archives")
+	ana.Follow(`.rows form[action$="/archives/0/download"] button`)
+	ana.See(".callout.bad", "What is there is not what was stored")
+	ana.Inspect("console-audit-archives-refused")
 	ana.Open(ana.url + "/t/acme/audit?action=user.create")
 	ana.Follow(`.table a[href]`)
 	ana.See("#proof [data-verdict]", "Verified in your browser")
@@ -136,6 +151,23 @@ func (c colleague) given(key, note string) {
 	c.Type("#given-key", key)
 	browsertest.Eval[string](c.Visitor, fmt.Sprintf(`(document.getElementById("given-note").value = %q)`, note))
 	c.Click("#proof [data-given] button")
+}
+
+// archived notes two archives, of which object storage has nothing.
+func archived(t *testing.T, biocore *browsertest.Biocore) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), biocore.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if _, err := conn.Exec(t.Context(), `WITH t AS (SELECT set_config('app.tenant_id', $1, false))
+		INSERT INTO audit_archives (tenant_id, from_seq, to_seq, first_at, last_at, objects, versions, bytes, sha256, archived_at, locked_until, problem)
+		SELECT $1::uuid, a.low, a.high, a.first_at, a.last_at, ARRAY[gen_random_uuid()], ARRAY[''], a.bytes, sha256(a.bytes::text::bytea), now(), a.locked, a.problem
+		FROM t, (VALUES (0, 12418, timestamptz '2025-01-01 00:03Z', timestamptz '2025-01-31 23:58Z', 14203518, timestamptz '2026-03-01 00:00Z', ''),
+			(12418, 22906, '2025-02-01 00:01Z', '2025-02-28 23:59Z', 11904213, NULL, 'the bucket does not lock objects')) AS a (low, high, first_at, last_at, bytes, locked, problem)`, biocore.Tenants[0].ID); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // tamper changes the last user that was made into one that was refused, past all that keeps from it.
