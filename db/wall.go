@@ -65,6 +65,7 @@ var definers = map[string]string{
 	"public.make_partitions": "takes a time, answers a count",
 	"public.drop_partitions": "takes a time, answers a count",
 
+	"public.thin_anchors":         "takes a count, answers a count; it removes rows of the installation's own, of anchors that are 30 days old and of no tenant's last head",
 	"public.remove_audit_entries": "takes a count, answers a count; it removes entries of the opened tenant that are in archives and 90 days old",
 
 	"public.note_user":          "counts a user's passkeys anew; only the triggers below may call it",

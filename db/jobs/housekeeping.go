@@ -57,7 +57,11 @@ func (h *housekeeper) Work(ctx context.Context, _ *river.Job[housekeeping]) erro
 	if err != nil {
 		return fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
-	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "count", int64(dropped)+expired)
+	thinned, err := h.thinAnchors(ctx)
+	if err != nil {
+		return fmt.Errorf("thin anchors of audit logs out: %w", err)
+	}
+	h.log.InfoContext(ctx, "housekeeping done", "partitions_made", made, "count", int64(dropped)+expired+thinned)
 	return nil
 }
 
@@ -74,6 +78,20 @@ func KeepPartitions(ctx context.Context, url string, now time.Time) error {
 		}
 		return nil
 	})
+}
+
+// anchorsPerStatement: as expiredPerStatement.
+const anchorsPerStatement = 5_000
+
+// thinAnchors removes rows of old anchors batch by batch, and answers how many there were.
+func (h *housekeeper) thinAnchors(ctx context.Context) (removed int64, err error) {
+	for {
+		n, err := h.queries.ThinAnchors(ctx, anchorsPerStatement)
+		removed += int64(n)
+		if err != nil || n < anchorsPerStatement {
+			return removed, err
+		}
+	}
 }
 
 // expiredPerStatement: some 20 ms of deleting. One statement for a day's keys would

@@ -57,3 +57,15 @@ func (q *Queries) MakePartitions(ctx context.Context, at time.Time) (int32, erro
 	err := row.Scan(&make_partitions)
 	return make_partitions, err
 }
+
+const ThinAnchors = `-- name: ThinAnchors :one
+SELECT thin_anchors($1::integer)
+`
+
+// As bc_jobs. Answers how many were removed: ask again until it is fewer than max_rows. Scans what is stored of anchors.
+func (q *Queries) ThinAnchors(ctx context.Context, maxRows int32) (int32, error) {
+	row := q.db.QueryRow(ctx, ThinAnchors, maxRows)
+	var thin_anchors int32
+	err := row.Scan(&thin_anchors)
+	return thin_anchors, err
+}

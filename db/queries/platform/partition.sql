@@ -15,3 +15,7 @@ DELETE FROM idempotency_keys WHERE created_at <= (
     SELECT k.created_at FROM idempotency_keys k WHERE k.created_at < sqlc.arg(older_than) ORDER BY k.created_at LIMIT sqlc.arg(max_rows)
   ) oldest
 );
+
+-- name: ThinAnchors :one
+-- As bc_jobs. Answers how many were removed: ask again until it is fewer than max_rows. Scans what is stored of anchors.
+SELECT thin_anchors(sqlc.arg(max_rows)::integer);
