@@ -28,6 +28,7 @@ func (c *Console) reportRoutes(mux *router) {
 	mux.HandleFunc("GET "+base+"/schedules", c.inTenant(apikey.ScopeReportsRead, c.showSchedules))
 	mux.HandleFunc("POST "+base+"/schedules", c.inTenant(apikey.ScopeReportsManage, c.putSchedule))
 	mux.HandleFunc("POST "+base+"/schedules/{catalogue}/end", c.inTenant(apikey.ScopeReportsManage, c.endSchedule))
+	c.catalogueRoutes(mux)
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(apikey.ScopeReportsRead, c.showReport))
 	mux.HandleFunc("POST "+base+"/{id}/download", c.inTenant(apikey.ScopeReportsRead, c.downloadReport))
 	mux.HandleFunc("POST "+base+"/{id}/delete", c.inTenant(apikey.ScopeReportsManage, c.deleteReport))

@@ -140,3 +140,110 @@ func TestCompliancePages(t *testing.T) {
 		t.Errorf("a deleted report = %d", res.StatusCode)
 	}
 }
+
+// Catalogues are read as an auditor reads them, and added, replaced and deleted by who may, with the line of what is wrong and an entry of each.
+func TestCataloguePages(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	owner, auditor := s.person(t, "Oda", acme, member.Owner), s.person(t, "Ari", acme, member.Auditor)
+	base := "/console/t/" + slug + "/compliance"
+	page, at := base+"/catalogues", base+"/catalogues/acme-controls"
+	list := auditor.get(t, page).body
+	for _, want := range []string{"SOC 2", "The release’s", "Yours can stand beside them"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("the list has no %q", want)
+		}
+	}
+	if strings.Contains(list, "/new-catalogue") || auditor.get(t, base+"/new-catalogue").StatusCode != http.StatusForbidden {
+		t.Error("an auditor adds one")
+	}
+	read := auditor.get(t, page+"/authentication-assurance").body
+	for _, want := range []string{"NIST SP 800-63B-4", "What shows it", "of what was recorded in the period", "It takes: ", "Copy the SHA-256 of its file", "can be shown by records", "biocore-catalogue/1"} {
+		if !strings.Contains(read, want) {
+			t.Errorf("a catalogue has no %q", want)
+		}
+	}
+	if strings.Contains(read, "replace it") || strings.Contains(owner.get(t, page+"/soc2").body, "/delete") {
+		t.Error("the release's can be changed")
+	}
+	if body := auditor.get(t, base+"/measurements").body; !strings.Contains(body, "members.owners") || !strings.Contains(body, "SELECT") {
+		t.Error("measurements are not shown")
+	}
+	if res := auditor.get(t, page+"/none"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("what is not there = %d", res.StatusCode)
+	}
+
+	good := "format: biocore-catalogue/1\nname: acme-controls\ntitle: Controls of <Acme>\nstandard: Our policy\nversion: '7'\nlists: [members]\ncontrols:\n  - id: A-1\n    section: People\n    title: Few owners\n    evidence:\n      - {measure: members.owners, is: at most, value: 3}\n"
+	bad := strings.Replace(good, "members.owners", "members.owner", 1)
+	for name, tt := range map[string]struct{ text, reason, want string }{
+		"a line":       {bad, "audit", "▸   12        - {measure: members.owner, is: at most, value: 3}"},
+		"its message":  {bad, "audit", "line 12: there is no measurement &#34;members.owner&#34;"},
+		"no reason":    {good, "", "catalogue-reason-error"},
+		"of a release": {strings.Replace(good, "acme-controls", "soc2", 1), "audit", "new-document-error"},
+		"empty":        {"", "audit", "it is empty"},
+	} {
+		res := owner.form(t, page, "document", strings.ReplaceAll(tt.text, "\n", "\r\n"), "reason", tt.reason)
+		if res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, tt.want) || tt.reason != "" && !strings.Contains(res.body, `value="audit"`) {
+			t.Errorf("%s: %d, no %q", name, res.StatusCode, tt.want)
+		}
+	}
+	if res := auditor.form(t, page, "document", good, "reason", "x"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("an auditor adds = %d", res.StatusCode)
+	}
+	if res := owner.form(t, page, "document", strings.ReplaceAll(good, "\n", "\r\n"), "reason", "our policy"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
+		t.Fatalf("add = %d %s", res.StatusCode, res.body)
+	}
+	if doc, err := s.compliance.GetCatalogue(t.Context(), acme, "acme-controls"); err != nil || doc.Text != good {
+		t.Errorf("what is stored = %q, %v", doc.Text, err)
+	}
+	if res := owner.form(t, page, "document", good, "reason", "again"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "There is a catalogue of this name") {
+		t.Errorf("add twice = %d", res.StatusCode)
+	}
+	mine := owner.get(t, at).body
+	if !strings.Contains(mine, "Controls of &lt;Acme&gt;") || !strings.Contains(mine, "Your own") || !strings.Contains(mine, "Oda") || !strings.Contains(mine, "at most 3 ") {
+		t.Error("one's own is not shown")
+	}
+	if body := auditor.get(t, at).body; strings.Contains(body, at+"/delete") || strings.Contains(body, at+"/replace") {
+		t.Error("an auditor may change it")
+	}
+	tag := regexp.MustCompile(`name="etag" value="([^"]+)"`).FindStringSubmatch(mine)[1]
+	if res := owner.form(t, at+"/replace", "document", bad, "etag", tag, "reason", "stricter"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "change-document-error") || !strings.Contains(res.body, "▸   12") {
+		t.Errorf("replace by what is wrong = %d", res.StatusCode)
+	}
+	// A file goes before the text.
+	file := strings.Replace(good, "value: 3", "value: 2", 1)
+	if res := owner.multipart(t, at+"/replace", map[string]string{"document": good, "etag": tag, "reason": "stricter"}, "file", file); res.StatusCode != http.StatusSeeOther || !strings.Contains(owner.get(t, at).body, "at most 2 ") {
+		t.Errorf("replace by a file = %d %s", res.StatusCode, res.body)
+	}
+	if res := owner.form(t, at+"/replace", "document", good, "etag", tag, "reason", "as it was"); res.StatusCode != http.StatusConflict || !strings.Contains(res.body, "changed meanwhile") || !strings.Contains(res.body, "value: 3") {
+		t.Errorf("replace what was replaced = %d", res.StatusCode)
+	}
+	large := strings.Repeat("# a comment of some length, again and again\n", 3200)
+	if res := owner.multipart(t, page, map[string]string{"document": "", "reason": "large"}, "file", large); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "more than 128 KiB") {
+		t.Errorf("a large file = %d", res.StatusCode)
+	}
+	if res := owner.multipart(t, page, map[string]string{"document": large, "reason": "large"}, "file", large+large); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "more than 128 KiB") {
+		t.Errorf("a larger body = %d", res.StatusCode)
+	}
+	theirs, foreign := s.tenant(t)
+	if res := s.person(t, "Eve", theirs, member.Owner).get(t, "/console/t/"+foreign+"/compliance/catalogues/acme-controls"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a stranger reads it = %d", res.StatusCode)
+	}
+	if res := owner.form(t, base+"/schedules", "catalogue", "acme-controls", "cadence", "MONTHLY", "keepDays", "30", "reason", "x"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("schedule = %d", res.StatusCode)
+	}
+	if res := owner.form(t, at+"/delete", "reason", "over"); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(res.body, "are scheduled") {
+		t.Errorf("delete while scheduled = %d", res.StatusCode)
+	}
+	if res := owner.form(t, base+"/schedules/acme-controls/end", "reason", "over"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("unschedule = %d", res.StatusCode)
+	}
+	if res := owner.form(t, at+"/delete", "reason", "over"); res.StatusCode != http.StatusSeeOther || owner.get(t, at).StatusCode != http.StatusNotFound {
+		t.Errorf("delete = %d", res.StatusCode)
+	}
+	for action, want := range map[string]int64{"update": 2, "delete": 1} {
+		if n := s.store.AuditCount(t, acme, "reportcatalogue."+action); n != want {
+			t.Errorf("%d entries of reportcatalogue.%s, want %d", n, action, want)
+		}
+	}
+}

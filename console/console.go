@@ -73,6 +73,17 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 // largest of it.
 const maxBodyBytes = 48 << 10
 
+// maxCatalogueBody bounds the post of a catalogue of controls: a text and a file of 128 KiB each.
+const maxCatalogueBody = 300 << 10
+
+// bodyLimit is how much may be posted to a path.
+func bodyLimit(path string) int64 {
+	if strings.Contains(path, cataloguesPath) {
+		return maxCatalogueBody
+	}
+	return maxBodyBytes
+}
+
 // Options is what a Console needs. All but Origin, Limits, Log and Now is required.
 type Options struct {
 	Members     *member.Service
@@ -283,7 +294,7 @@ func (c *Console) secureHeaders(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "publickey-credentials-create=(self), publickey-credentials-get=(self)")
 		h.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r.URL.Path))
 		next.ServeHTTP(w, r)
 	})
 }

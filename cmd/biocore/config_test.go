@@ -262,7 +262,9 @@ func TestServeRefuses(t *testing.T) {
 		{"metadata in the clear", func(c *Config) { c.MDSURL = "http://mds.example/" }, "BIOCORE_MDS_URL is https://"},
 		{"metadata of another machine's file", func(c *Config) { c.MDSURL = "file://host/blob" }, "BIOCORE_MDS_URL is https://"},
 		{"more unreadable than there is", func(c *Config) { c.MDSMaxUnparsed = 101 }, "BIOCORE_MDS_MAX_UNPARSED is 0 to 100"},
-		{"a catalogue that cannot be read", func(c *Config) { c.ReportCataloguesDir = filepath.Dir(file(t, "ours.yaml", "format: biocore-catalogue/1\nsections: []\n")) }, "ours.yaml:2: there is no member \"sections\" here"},
+		{"a catalogue that cannot be read", func(c *Config) {
+			c.ReportCataloguesDir = filepath.Dir(file(t, "ours.yaml", "format: biocore-catalogue/1\nsections: []\n"))
+		}, "ours.yaml:2: there is no member \"sections\" here"},
 		{"no folder of catalogues", func(c *Config) { c.ReportCataloguesDir = "/nowhere/at/all" }, "BIOCORE_REPORT_CATALOGUES_DIR: open /nowhere/at/all"},
 		{"no bucket at all", func(c *Config) { c.ObjectStorageURL = "/var/lib/objects" }, "BIOCORE_OBJECT_STORAGE_URL is not a URL"},
 		{"no URL at all", func(c *Config) { c.DatabaseURL = secret.New("host=h user=bc_app password=" + hunter) }, "BIOCORE_DATABASE_URL is not a URL"},

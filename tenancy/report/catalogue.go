@@ -8,12 +8,15 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/biocore-id/biocore/tenancy/fault"
 )
 
 // CatalogueFormat is what a catalogue is: a change of its meaning is another.
@@ -166,6 +169,23 @@ func ParseCatalogue(text []byte) (*Catalogue, error) {
 		return nil, ErrCatalogueInvalid.WithMessage("the catalogue cannot be read: " + err.Error())
 	}
 	return c, nil
+}
+
+// inLine finds the line in what parseCatalogue says.
+var inLine = regexp.MustCompile(`^(?:the catalogue cannot be read: )?(?:unmarshal errors: )?line (\d+): `)
+
+// LineOf is the line of a catalogue in which an ErrCatalogueInvalid says that something is wrong; 0: it says none.
+func LineOf(err error) int {
+	f, ok := fault.As(err)
+	if !ok {
+		return 0
+	}
+	if at := inLine.FindStringSubmatch(f.Message); at != nil {
+		if n, err := strconv.Atoi(at[1]); err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 func parseCatalogue(text []byte) (*Catalogue, error) {

@@ -6,15 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
 // maxShared is how many catalogues a folder may hold.
 const maxShared = 100
-
-// inLine finds the line in what parseCatalogue says.
-var inLine = regexp.MustCompile(`^(?:unmarshal errors: )?line (\d+): `)
 
 // ReadCatalogues reads an installation's own catalogues: every file of a folder whose name ends in .yaml, NAME.yaml for the
 // catalogue NAME. An error names the file and the line, and is of all files at once.

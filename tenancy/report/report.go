@@ -56,6 +56,7 @@ var (
 	ErrCatalogueInvalid = fault.New(fault.Invalid, "REPORT_CATALOGUE_INVALID", "this is no catalogue of controls")
 	ErrBuiltIn          = fault.New(fault.Precondition, "REPORT_CATALOGUE_BUILT_IN", "this catalogue is the release's: add one of another name")
 	ErrShared           = fault.New(fault.Precondition, "REPORT_CATALOGUE_SHARED", "this catalogue is the installation's, which its operators change: add one of another name")
+	ErrCatalogueTaken   = fault.New(fault.Conflict, "REPORT_CATALOGUE_TAKEN", "there is a catalogue of this name: replace that one, or add one of another name")
 	ErrScheduled        = fault.New(fault.Precondition, "REPORT_CATALOGUE_SCHEDULED", "reports of this catalogue are scheduled: end the schedule first")
 	ErrTooManyOwn       = fault.New(fault.Precondition, "TOO_MANY_REPORT_CATALOGUES", "there are 20 catalogues of this tenant's own, which is the limit: delete one first")
 

@@ -25,6 +25,14 @@ type list struct {
 // ListNames are the lists that a catalogue may name.
 func ListNames() []string { return slices.Sorted(maps.Keys(lists)) }
 
+// ListTitle is what a list is called; the name of what is none.
+func ListTitle(name string) string {
+	if l := lists[name]; l != nil {
+		return l.Title
+	}
+	return name
+}
+
 // lists is the closed set.
 var lists = map[string]*list{
 	"members": {

@@ -106,11 +106,12 @@ type PutCatalogueRequest struct {
 	Name    string // as the file has it
 	Text    string // the file
 	IfMatch string // the etag of what is replaced; empty: whatever there is
+	New     bool   // nothing is to be replaced
 	Reason  string // for the audit log; may be empty
 }
 
 // PutCatalogue adds a catalogue of the tenant's own, or replaces it: reports that are made keep what they were made
-// by. ErrCatalogueInvalid, which says what is wrong in which line; ErrBuiltIn, ErrShared, ErrTooManyOwn, ErrReason, etag.ErrMismatch.
+// by. ErrCatalogueInvalid, which says what is wrong in which line; ErrBuiltIn, ErrShared, ErrCatalogueTaken, ErrTooManyOwn, ErrReason, etag.ErrMismatch.
 func (s *Service) PutCatalogue(ctx context.Context, sc scope.Scope, req PutCatalogueRequest) (Document, error) {
 	if err := own(sc); err != nil {
 		return Document{}, err
@@ -149,6 +150,9 @@ func (s *Service) PutCatalogue(ctx context.Context, sc scope.Scope, req PutCatal
 		}
 		if current == "" && s.sharedOf(c.Name) != nil {
 			return ErrShared
+		}
+		if current != "" && req.New {
+			return ErrCatalogueTaken
 		}
 		if current == "" && len(rows) >= maxOwn {
 			return ErrTooManyOwn

@@ -7,6 +7,25 @@ import (
 	"github.com/biocore-id/biocore/web/browsertest"
 )
 
+const ourCatalogue = `format: biocore-catalogue/1
+name: acme-controls
+title: Controls of Acme
+standard: Acme information security policy
+version: '7'
+lists: [members]
+controls:
+  - id: ACME-1
+    section: People
+    title: Few owners
+    evidence:
+      - {measure: members.owners, is: at most, value: 3}
+  - id: ACME-2
+    section: People
+    title: Everybody was trained
+    requirement: Whoever works with customers' data is trained each year.
+    outside: The records of human resources.
+`
+
 // TestConsoleCompliance is what an auditor does: they have a report made, see what it shows and why, take it with them,
 // and have the next one made by itself.
 func TestConsoleCompliance(t *testing.T) {
@@ -52,6 +71,32 @@ func TestConsoleCompliance(t *testing.T) {
 	ana.See(".toast", "Saved")
 	ana.See("main", "Each month, kept for 730 days")
 	ana.Inspect("console-compliance-schedules")
+	ana.Open(base + "/catalogues")
+	ana.See("tbody", "The release’s")
+	ana.Inspect("console-compliance-catalogues")
+	ana.Open(base + "/catalogues/authentication-assurance")
+	ana.See("tbody", "It takes: ")
+	ana.Inspect("console-compliance-catalogue")
+	ana.Open(base + "/measurements")
+	ana.See("main", "members.owners")
+	ana.Inspect("console-compliance-measurements")
+	ana.Open(base + "/new-catalogue")
+	ana.Type("#new-document", strings.Replace(ourCatalogue, "members.owners", "members.owner", 1))
+	ana.Type("#catalogue-reason", "our policy")
+	ana.Follow("#catalogue .btn.primary")
+	ana.See("#new-document-error", "line 12")
+	ana.See("pre.near .wrong", "members.owner,")
+	ana.Inspect("console-compliance-catalogue-refused")
+	ana.Type("#new-document", ourCatalogue)
+	ana.Follow("#catalogue .btn.primary")
+	ana.See(".toast", "Saved")
+	ana.See("h1", "Controls of Acme")
+	ana.See("tbody", "at most 3")
+	ana.Inspect("console-compliance-catalogue-own")
+	ana.Type("#delete-reason", "made by mistake")
+	ana.Follow("#delete .btn.primary")
+	ana.See(".toast", "Catalogue deleted")
+
 	ana.Open(base)
 	ana.See("tbody", "Authentication assurance")
 	ana.Inspect("console-compliance")
