@@ -46,6 +46,7 @@ var verbs = map[string]actionLine{
 	"cancel":   {"x", "", "cancelled"},
 	"complete": {"check", "ok", "completed"},
 	"create":   {"plus", "ok", "created"},
+	"decide":   {"check", "info", "decided"},
 	"delete":   {"trash", "bad", "deleted"},
 	"destroy":  {"trash", "bad", "destroyed"},
 	"dispose":  {"shieldbad", "warn", "ordered about"},
@@ -56,6 +57,7 @@ var verbs = map[string]actionLine{
 	"finish":   {"check", "ok", "finished"},
 	"found":    {"plus", "ok", "founded"},
 	"grant":    {"check", "ok", "granted"},
+	"import":   {"upload", "info", "imported"},
 	"invite":   {"mail", "info", "invited"},
 	"join":     {"userplus", "ok", "joined"},
 	"lock":     {"lock", "warn", "locked"},
@@ -82,7 +84,7 @@ var verbs = map[string]actionLine{
 }
 
 // objects are what those of the audit log are called, where their word says too little.
-var objects = map[string]string{"apikey": "API key", "signingkey": "Signing key", "datakey": "Data key", "credential": "Passkey", "logstream": "Log stream", "report": "Report"}
+var objects = map[string]string{"apikey": "API key", "signingkey": "Signing key", "datakey": "Data key", "credential": "Passkey", "logstream": "Log stream", "report": "Report", "dlpscan": "Scan", "dlpfinding": "Finding", "dlpschedule": "Schedule of scans"}
 
 // actionLineOf is what an action is in the timeline of an object of a kind: apikey.rotate is
 // "Rotated" on the page of a key, and settings.update "Settings changed" wherever it stands.

@@ -46,6 +46,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/governance/dlp"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/member"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
@@ -70,7 +71,7 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // maxBodyBytes bounds what a page may post. An attestation with its certificates is the
-// largest of it.
+// largest of it, but for files.
 const maxBodyBytes = 48 << 10
 
 // maxCatalogueBody bounds the post of a catalogue of controls: a text and a file of 128 KiB each.
@@ -78,7 +79,11 @@ const maxCatalogueBody = 300 << 10
 
 // bodyLimit is how much may be posted to a path.
 func bodyLimit(path string) int64 {
-	if strings.Contains(path, cataloguesPath) {
+	place, ok := strings.CutPrefix(path, Path+"/t/")
+	switch {
+	case ok && strings.HasSuffix(place, findingsPath+"/import"):
+		return dlp.MaxImportBytes + maxBodyBytes
+	case strings.Contains(path, cataloguesPath):
 		return maxCatalogueBody
 	}
 	return maxBodyBytes
@@ -109,6 +114,7 @@ type Options struct {
 	Views       *view.Service
 	Streams     *siem.Service
 	Reports     *report.Service
+	DLP         *dlp.Service
 	Blast       *blastradius.Service
 	Models      *authenticator.Catalogue
 	Roots       *attestation.Service
@@ -164,6 +170,7 @@ type Console struct {
 	logViews    *view.Service
 	streams     *siem.Service
 	reports     *report.Service
+	dlp         *dlp.Service
 	blast       *blastradius.Service
 	models      *authenticator.Catalogue
 	roots       *attestation.Service
@@ -202,7 +209,7 @@ func New(o Options) (*Console, error) {
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Tail": o.Tail == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
-		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Archives": o.Archives == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil,
+		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Archives": o.Archives == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil, "DLP": o.DLP == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
 		if missing {
@@ -216,7 +223,7 @@ func New(o Options) (*Console, error) {
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
-		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports,
+		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports, dlp: o.DLP,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}

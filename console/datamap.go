@@ -18,6 +18,7 @@ func (c *Console) dataMapRoutes(mux *router) {
 	base := Path + "/t/{slug}" + dataMapPath
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeGovernanceRead, c.showDataMap))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeGovernanceRead, c.exportDataMap))
+	c.findingRoutes(mux)
 }
 
 type dataMapView struct {
@@ -164,15 +165,39 @@ func (c *Console) showDataMap(w http.ResponseWriter, r *http.Request, v *visit, 
 	for i := range all {
 		counts[all[i].Class]++
 	}
-	classes := governance.Classes()
-	slices.Reverse(classes) // what matters most comes first
-	view.Tabs = []ui.Tab{{Href: a.Path, Label: "Places", Here: len(view.Places) > 0}}
-	for _, class := range classes {
+	here := filters[0].Value
+	if len(view.Places) > 0 {
+		here = "places"
+	}
+	view.Tabs = dataMapTabs(p, here)
+	for _, class := range classesDown() {
 		words := dataClasses[class]
-		view.Tabs = append(view.Tabs, ui.Tab{Href: a.With("class", string(class)), Label: words.label, Here: filters[0].Value == string(class)})
 		view.Figures = append(view.Figures, dataMapFigure{Label: words.label, Count: strconv.Itoa(counts[class]), Note: words.note})
 	}
 	c.render(w, r, http.StatusOK, c.dataMapPage(view))
+}
+
+// classesDown are the classes, what matters most first.
+func classesDown() []governance.Class {
+	classes := governance.Classes()
+	slices.Reverse(classes)
+	return classes
+}
+
+// dataMapTabs are the views of the map, by class, and what was found; here is the one that is looked at.
+func dataMapTabs(p *place, here string) []ui.Tab {
+	var tabs []ui.Tab
+	if p.may(apikey.ScopeGovernanceRead) {
+		a := ui.Address{Path: p.base + dataMapPath}
+		tabs = append(tabs, ui.Tab{Href: a.Path, Label: "Places", Here: here == "places"})
+		for _, class := range classesDown() {
+			tabs = append(tabs, ui.Tab{Href: a.With("class", string(class)), Label: dataClasses[class].label, Here: here == string(class)})
+		}
+	}
+	if p.may(apikey.ScopeDLPRead) {
+		tabs = append(tabs, ui.Tab{Href: p.base + openFindings, Label: "Findings", Here: here == "findings"})
+	}
+	return tabs
 }
 
 // placeOf is where a field is: its table, or the store.
@@ -196,8 +221,7 @@ var dataPlaceNames = sync.OnceValue(func() (names []string) {
 
 // dataPlaces is the map from afar: each place with what it holds, those with the highest classes first.
 func dataPlaces(a ui.Address, all []governance.Field) []dataPlace {
-	classes := governance.Classes()
-	slices.Reverse(classes)
+	classes := classesDown()
 	ranks := map[string]int{}
 	places := make([]dataPlace, 0, len(dataPlaceNames()))
 	for _, name := range dataPlaceNames() {

@@ -51,6 +51,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
+	"github.com/biocore-id/biocore/tenancy/governance/dlp"
 	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
@@ -96,6 +97,7 @@ type site struct {
 	trail       *trail.Reader
 	streams     *siem.Service
 	compliance  *report.Service
+	dlp         *dlp.Service
 	behind      *pgx.Conn // the superuser's, for entries
 	looking     sync.Mutex
 	folder      string // of objects
@@ -192,6 +194,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.streams = siem.New(siem.Options{
 		Store: store, Keys: s.keys, Trail: s.trail, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots, Host: "biocore.example",
 	})
+	s.dlp = dlp.New(dlp.Options{Store: store, Keys: s.keys, Trail: s.trail})
 	s.compliance = report.New(report.Options{
 		Store: store, Keys: s.keys, Members: s.members, Objects: objects,
 		Policy: func(context.Context, scope.Scope) (rules.Document, error) { return rules.Default(), nil },
@@ -206,7 +209,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance, DLP: s.dlp,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Erasures: erasure.New(erasure.Options{

@@ -236,6 +236,35 @@ func (q *Queries) FinishScan(ctx context.Context, arg FinishScanParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const GetFinding = `-- name: GetFinding :one
+SELECT tenant_id, id, source, place, item, kind, count, shape, state, reason, decided_by, decided_at, first_at, last_at, scan_id, version FROM dlp_findings WHERE id = $1
+`
+
+// Index: dlp_findings_pkey.
+func (q *Queries) GetFinding(ctx context.Context, id uuid.UUID) (DlpFinding, error) {
+	row := q.db.QueryRow(ctx, GetFinding, id)
+	var i DlpFinding
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.Source,
+		&i.Place,
+		&i.Item,
+		&i.Kind,
+		&i.Count,
+		&i.Shape,
+		&i.State,
+		&i.Reason,
+		&i.DecidedBy,
+		&i.DecidedAt,
+		&i.FirstAt,
+		&i.LastAt,
+		&i.ScanID,
+		&i.Version,
+	)
+	return i, err
+}
+
 const GetScan = `-- name: GetScan :one
 SELECT tenant_id, id, state, reason, days, asked_by, created_at, started_at, ended_at, attempt, place, after_key, done, total, texts, found, cut, failure, due_at, unseen FROM dlp_scans WHERE id = $1
 `

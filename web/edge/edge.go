@@ -22,7 +22,8 @@ import (
 // needs longer than 15 s to write is stuck or streams (streams lift it themselves).
 const (
 	maxBodyBytes      = 64 << 10
-	frameBytes        = 5 // gRPC's around a message, which may itself have maxBodyBytes
+	maxFileBytes      = 5 << 20 // that a form of the console has, with the form around it
+	frameBytes        = 5       // gRPC's around a message, which may itself have maxBodyBytes
 	maxHeaderBytes    = 32 << 10
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second

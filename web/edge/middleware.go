@@ -38,7 +38,7 @@ func arrive(next http.Handler, trustedHops int, hsts bool, log *slog.Logger) htt
 		// handler has left some of it unread. With another body in its place it would
 		// take the rest for the next request (request smuggling).
 		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes+frameBytes+1) // one more, so that the handler can tell and say so
+		r.Body = http.MaxBytesReader(w, r.Body, bodyBytes(r)+frameBytes+1) // one more, so that the handler can tell and say so
 		next.ServeHTTP(rec, r)
 
 		level := slog.LevelDebug // a good call is told by its trace, metrics and audit entry
@@ -64,6 +64,16 @@ var (
 	hstsYear   = []string{"max-age=31536000; includeSubDomains"}
 	apiPolicy  = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 )
+
+// bodyBytes is how large a body may be: the console bounds by itself what is posted to its forms that have files.
+func bodyBytes(r *http.Request) int64 {
+	if place, ok := strings.CutPrefix(r.URL.Path, "/console/t/"); ok && r.Method == http.MethodPost {
+		if _, path, _ := strings.Cut(place, "/"); path == "data-map/findings/import" || path == "compliance/catalogues" || strings.HasPrefix(path, "compliance/catalogues/") {
+			return maxFileBytes
+		}
+	}
+	return maxBodyBytes
+}
 
 // streams reports a call that may last: the routes of live events, and of archives. Any other
 // is bounded in time, whatever its path looks like.

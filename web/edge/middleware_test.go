@@ -30,3 +30,16 @@ func TestStreams(t *testing.T) {
 		}
 	}
 }
+
+// Only the form for a file may be large, and only where it is posted.
+func TestBodyBytes(t *testing.T) {
+	for call, want := range map[[2]string]int64{
+		{"POST", "/console/t/acme/data-map/findings/import"}: maxFileBytes, {"GET", "/console/t/acme/data-map/findings/import"}: maxBodyBytes,
+		{"POST", "/console/t/acme/compliance/catalogues/ours"}: maxFileBytes, {"POST", "/console/t/acme/compliance/cataloguesx"}: maxBodyBytes,
+		{"POST", "/console/t/acme/x/data-map/findings/import"}: maxBodyBytes, {"POST", "/admin/v1/dlpFindings:import"}: maxBodyBytes, {"POST", "/data-map/findings/import"}: maxBodyBytes,
+	} {
+		if got := bodyBytes(httptest.NewRequestWithContext(t.Context(), call[0], call[1], http.NoBody)); got != want {
+			t.Errorf("%v: %d, want %d", call, got, want)
+		}
+	}
+}

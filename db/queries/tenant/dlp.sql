@@ -82,6 +82,10 @@ SELECT * FROM dlp_findings WHERE (sqlc.narg(state)::text IS NULL OR state = sqlc
   AND (sqlc.narg(source)::text IS NULL OR source = sqlc.narg(source)::text) AND (sqlc.narg(place)::text IS NULL OR place = sqlc.narg(place)::text)
   AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
+-- name: GetFinding :one
+-- Index: dlp_findings_pkey.
+SELECT * FROM dlp_findings WHERE id = $1;
+
 -- name: LockFinding :one
 -- Lock: the row. Index: dlp_findings_pkey.
 SELECT * FROM dlp_findings WHERE id = $1 FOR UPDATE;

@@ -134,6 +134,25 @@ func (s *Service) Findings(ctx context.Context, sc scope.Scope, req listing.Requ
 	return page, err
 }
 
+// GetFinding returns one. ErrFinding, also for another tenant's.
+func (s *Service) GetFinding(ctx context.Context, sc scope.Scope, id uuid.UUID) (Finding, error) {
+	var out Finding
+	if err := own(sc, ErrFinding); err != nil {
+		return out, err
+	}
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetFinding(ctx, id)
+		if db.IsNoRows(err) {
+			return ErrFinding
+		} else if err != nil {
+			return fmt.Errorf("get finding: %w", err)
+		}
+		out = findingOf(&row)
+		return nil
+	})
+	return out, err
+}
+
 // DecideRequest says what has become of a finding.
 type DecideRequest struct {
 	ID      uuid.UUID
