@@ -26,6 +26,7 @@ const (
 	NounSession    Noun = "session"
 
 	NounAttestationRoot Noun = "attestationroot" // all of the tenant's
+	NounFlag            Noun = "flag"            // all of the tenant's
 )
 
 // Change says that something cached is stale. It is opaque: nouns and ids only,

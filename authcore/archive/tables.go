@@ -139,6 +139,15 @@ var tables = []table{
 		left: map[string]string{"subject": isIndex, "stored_at": isMark},
 	},
 	{name: "audit_views", key: "id", columns: "id name outcome target_kind target action actor days created_by created_at"},
+	{
+		name: "flags", key: "key",
+		columns: "key type name description owner remove_by!day variants!jsonb client_visible created_by created_at updated_by updated_at version",
+	},
+	{
+		name: "flag_targeting", key: "environment, flag_key",
+		columns: "flag_key environment enabled off_variant default_variant rules!jsonb salt updated_by updated_at version",
+	},
+	{name: "flag_changes", key: "id", columns: "id flag_key environment action before!jsonb after!jsonb reason changed_by changed_at"},
 	{name: "dashboards", key: "id", columns: "id title charts!jsonb created_by created_at updated_by updated_at version"},
 	{
 		name: "stats_counts", key: "step, at", columns: "step at counts!json",

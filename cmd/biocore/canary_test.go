@@ -111,6 +111,7 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 		}
 	}
 	planted.in(t, "a table", dump(t, store))
+	eventually(t, "limits count no visitor any more, whom they name for two windows", func() bool { return !strings.Contains(w.redisDump(t), ":limit:visitor:") })
 	planted.in(t, "Redis", w.redisDump(t))
 	inLog := maps.Clone(planted)
 	delete(inLog, "the address") // at its most talkative, the log has callers' addresses: the data map says so

@@ -147,6 +147,16 @@ func effects() []effect {
 		{adminv1connect.DashboardServiceDeleteDashboardProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/dashboards/" + w.dashboard(t, c) + "?reason=over", c.secret, nil
 		}, "dashboard.delete", false, ""},
+		{adminv1connect.FlagServiceCreateFlagProcedure, post("/admin/v1/flags", map[string]any{"key": "dark-mode", "type": "BOOLEAN", "name": "Dark mode"}), "flag.create", false, ""},
+		{adminv1connect.FlagServiceUpdateFlagProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/flags/" + w.flag(t, c), c.secret, map[string]any{"enabled": true}
+		}, "flag.update", false, ""},
+		{adminv1connect.FlagServiceSetFlagRulesProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/flags/" + w.flag(t, c) + "/rules", c.secret, map[string]any{"rules": []any{map[string]any{"variant": "on"}}}
+		}, "flag.update", false, ""},
+		{adminv1connect.FlagServiceDeleteFlagProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/admin/v1/flags/" + w.flag(t, c) + "?reason=over", c.secret, nil
+		}, "flag.delete", false, ""},
 		{adminv1connect.AuditServiceCreateAuditViewProcedure, post("/admin/v1/auditViews", map[string]any{"name": "Refused", "filter": map[string]any{"outcome": "DENIED"}}), "auditview.create", false, ""},
 		{adminv1connect.AuditServiceDeleteAuditViewProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/auditViews/" + w.auditView(t, c), c.secret, nil

@@ -181,6 +181,7 @@ var echoed = map[string][]string{
 	"CreateApiKey":          {"kind", "name", "scopes", "allowedCidrs", "state"},
 	"CheckRelyingParty":     {"origins"},
 	"CreateDashboard":       {"title", "charts"},
+	"CreateFlag":            {"key", "type", "name", "description", "owner", "removeBy", "variants", "clientVisible", "environment", "enabled", "offVariant", "defaultVariant", "rules"},
 	"CreateAuditView":       {"name", "filter"},
 	"UpdateTenantQuotas":    {"quotas"},
 }

@@ -88,7 +88,7 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 	w.archive(t, c)
 	own := map[string]string{
 		"slug": c.slug, "tenant": c.slug, "file": filepath.Base(branded.text("branding", "logoUrl")), "tenantId": c.id, "exportId": filepath.Base(export),
-		"reportId": filepath.Base(report), "name": "report.pdf", "userId": w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": "asks", "name": "asks@example.com"}).text("id"),
+		"reportId": filepath.Base(report), "flagKey": w.flag(t, c), "environment": "staging", "name": "report.pdf", "userId": w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": "asks", "name": "asks@example.com"}).text("id"),
 	}
 	for _, op := range plainOperations(t) {
 		t.Run(op.OperationID, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestPlainRoutesAnswerAsDescribed(t *testing.T) {
 				w.plain(t, &op, own, "", http.StatusUnauthorized)
 			}
 			if _, described := op.Responses["404"]; described {
-				w.plain(t, &op, map[string]string{"slug": "nobody", "tenant": "nobody", "file": "x", "aaguid": "x", "tenantId": c.id, "exportId": c.id, "reportId": c.id, "userId": c.id, "name": "x"}, c.secret, http.StatusNotFound)
+				w.plain(t, &op, map[string]string{"slug": "nobody", "tenant": "nobody", "file": "x", "aaguid": "x", "tenantId": c.id, "exportId": c.id, "reportId": c.id, "userId": c.id, "flagKey": "none", "environment": "moon", "name": "x"}, c.secret, http.StatusNotFound)
 			}
 		})
 	}

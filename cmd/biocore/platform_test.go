@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -119,9 +120,18 @@ type answer struct {
 	raw    string
 }
 
+// at is what path leads to: a member of an object by its name, an element of a list by its number.
 func (a answer) at(path ...string) any {
 	var v any = a.body
 	for _, name := range path {
+		if list, ok := v.([]any); ok {
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(list) {
+				return nil
+			}
+			v = list[i]
+			continue
+		}
 		m, _ := v.(map[string]any)
 		v = m[name]
 	}

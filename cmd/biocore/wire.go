@@ -48,6 +48,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/view"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
+	"github.com/biocore-id/biocore/tenancy/flag"
 	"github.com/biocore-id/biocore/tenancy/governance/dlp"
 	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/idempotency"
@@ -69,6 +70,7 @@ import (
 	"github.com/biocore-id/biocore/web/download"
 	"github.com/biocore-id/biocore/web/edge"
 	"github.com/biocore-id/biocore/web/oauth"
+	"github.com/biocore-id/biocore/web/ofrep"
 	"github.com/biocore-id/biocore/web/rest"
 	"github.com/biocore-id/biocore/web/rpc"
 	"github.com/biocore-id/biocore/web/static"
@@ -265,6 +267,7 @@ type platform struct {
 	rest     *rest.Handler
 	events   *rpc.CeremonyEvents
 	oauth    *oauth.Handler
+	ofrep    *ofrep.Handler
 	static   *static.Files
 	console  *console.Console
 
@@ -389,7 +392,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	simulations := simulation.New(simulation.Options{Store: p.store}) // one for both: a tenant runs one at a time
-	boards, views := dashboard.New(p.store), view.New(p.store)
+	boards, views, flags := dashboard.New(p.store), view.New(p.store), flag.New(p.store, p.keys)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
@@ -454,9 +457,11 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store}), p.tenants))
 	adminv1connect.RegisterStatsServiceHandler(p.rpc, rpc.NewStatsHandler(p.stats))
 	adminv1connect.RegisterDashboardServiceHandler(p.rpc, rpc.NewDashboardHandler(boards))
+	adminv1connect.RegisterFlagServiceHandler(p.rpc, rpc.NewFlagHandler(flags))
 	adminv1connect.RegisterSystemServiceHandler(p.rpc, rpc.NewSystemHandler(p.system))
-	gate := rpc.NewGate(p.apiKeys, p.limits)
+	gate := rpc.NewGate(p.apiKeys, p.tenants, p.limits)
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
+	p.ofrep = ofrep.New(gate, flags, p.tel.Log)
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
 	p.downloads, p.auditLog, p.oldLog = download.New(p.exports, gate, p.tel.Log), download.NewAudit(p.trail, gate, p.tel.Log), download.NewArchives(p.archived, gate, p.tel.Log)
 	p.reportFiles, p.personFiles = download.NewReport(p.reports, gate, p.tel.Log), download.NewPerson(p.exports, gate, p.tel.Log)
@@ -486,7 +491,7 @@ func (p *platform) claim(ctx context.Context, call *idempotency.Call) error {
 func (p *platform) public(demo http.Handler) http.Handler {
 	return edge.New(edge.Options{
 		RPC: p.rpc, Open: p.open, REST: p.rest, Events: p.events, Reference: rest.Reference(), Schema: edge.Constant("application/schema+json", policy.Schema()), Static: p.static,
-		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, Exports: p.downloads, AuditLog: p.auditLog, Archives: p.oldLog, Person: p.personFiles, Reports: p.reportFiles,
+		Icons: edge.Icons(p.icon, p.static.AuthenticatorIcon()), JWKS: edge.JWKS(p.tel.Log, p.keySet), OAuth: p.oauth, OFREP: p.ofrep, Exports: p.downloads, AuditLog: p.auditLog, Archives: p.oldLog, Person: p.personFiles, Reports: p.reportFiles,
 		Logo: edge.Logo(p.tel.Log, p.logo), Configuration: edge.Document(p.tel.Log, p.configuration), Metadata: edge.Document(p.tel.Log, p.metadata), Demo: demo, Console: p.console,
 		RelatedOrigins:     edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.RelatedOriginsOf(t) })),
 		PasskeyEndpoints:   edge.Place(p.tel.Log, p.place(func(t *tenant.Tenant) any { return wellknown.PasskeyEndpointsOf(t) })),

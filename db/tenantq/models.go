@@ -224,6 +224,50 @@ type Export struct {
 	DueAt      *time.Time
 }
 
+type Flag struct {
+	TenantID      uuid.UUID
+	Key           string
+	Type          string
+	Name          string
+	Description   string
+	Owner         string
+	RemoveBy      *time.Time
+	Variants      []byte
+	ClientVisible bool
+	CreatedBy     string
+	CreatedAt     time.Time
+	UpdatedBy     string
+	UpdatedAt     time.Time
+	Version       int32
+}
+
+type FlagChange struct {
+	TenantID    uuid.UUID
+	ID          uuid.UUID
+	FlagKey     string
+	Environment string
+	Action      string
+	Before      []byte
+	After       []byte
+	Reason      string
+	ChangedBy   string
+	ChangedAt   time.Time
+}
+
+type FlagTargeting struct {
+	TenantID       uuid.UUID
+	FlagKey        string
+	Environment    string
+	Enabled        bool
+	OffVariant     string
+	DefaultVariant string
+	Rules          []byte
+	Salt           string
+	UpdatedBy      string
+	UpdatedAt      time.Time
+	Version        int32
+}
+
 type Import struct {
 	TenantID      uuid.UUID
 	ID            uuid.UUID

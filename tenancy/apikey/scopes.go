@@ -66,6 +66,10 @@ const (
 	ScopeDashboardsRead  = "admin:dashboards:read"
 	ScopeDashboardsWrite = "admin:dashboards:write"
 
+	ScopeFlags      = "flags"             // to evaluate them
+	ScopeFlagsRead  = "admin:flags:read"  // and to ask who gets what
+	ScopeFlagsWrite = "admin:flags:write" // what the tenant's applications do, by a switch
+
 	ScopeImportsRead    = "admin:imports:read"
 	ScopeImportsWrite   = "admin:imports:write"
 	ScopeExportUsers    = "admin:exports:users"    // public keys and names of all users
@@ -82,13 +86,13 @@ func Scopes(kind Kind) []string {
 	switch kind {
 	case Secret:
 		return []string{
-			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions,
+			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeFlags,
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
 			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeCeremoniesRead, ScopeAuditRead, ScopeAuditViews, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
-			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite,
+			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite, ScopeFlagsRead, ScopeFlagsWrite,
 			ScopeUsageRead, ScopeExportUser, ScopeExportTenant, ScopeLogStreamsRead, ScopeLogStreamsWrite,
 			ScopeReportsRead, ScopeReportsWrite, ScopeReportsManage, ScopeGovernanceRead, ScopeErasuresRead, ScopeDLPRead, ScopeDLPWrite,
 		}

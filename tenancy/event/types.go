@@ -124,6 +124,10 @@ const (
 	AuditViewCreated Type = "auditview.created"
 	AuditViewDeleted Type = "auditview.deleted"
 
+	FlagCreated Type = "flag.created"
+	FlagUpdated Type = "flag.updated" // environment says where; empty: everywhere
+	FlagDeleted Type = "flag.deleted"
+
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
 
@@ -158,6 +162,7 @@ func Types() []Type {
 		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,
 		DashboardCreated, DashboardUpdated, DashboardDeleted,
 		AuditViewCreated, AuditViewDeleted,
+		FlagCreated, FlagUpdated, FlagDeleted,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

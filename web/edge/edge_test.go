@@ -39,7 +39,7 @@ func handler(o edge.Options) http.Handler {
 	if o.Log == nil {
 		o.Log = discard
 	}
-	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Schema, &o.Static, &o.JWKS, &o.OAuth, &o.Configuration, &o.Metadata,
+	for _, h := range []*http.Handler{&o.REST, &o.Reference, &o.Schema, &o.Static, &o.JWKS, &o.OAuth, &o.OFREP, &o.Configuration, &o.Metadata,
 		&o.RelatedOrigins, &o.PasskeyEndpoints, &o.AssetLinks, &o.AppSiteAssociation, &o.Icons, &o.Logo, &o.Events} {
 		if *h == nil {
 			*h = echo

@@ -140,8 +140,8 @@ func crossOrigin(next http.Handler) http.Handler {
 		h["Access-Control-Expose-Headers"] = exposed
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "+
-				"Connect-Protocol-Version, Connect-Timeout-Ms, Grpc-Timeout, X-Grpc-Web, X-User-Agent, X-Biocore-Client-Token, Traceparent, Tracestate")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "+
+				"Connect-Protocol-Version, Connect-Timeout-Ms, Grpc-Timeout, X-Grpc-Web, X-User-Agent, X-Biocore-Client-Token, X-API-Key, Traceparent, Tracestate")
 			h.Set("Access-Control-Max-Age", "7200") // Chromium's cap
 			w.WriteHeader(http.StatusNoContent)
 			return

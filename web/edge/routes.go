@@ -33,6 +33,7 @@ type Options struct {
 	Reports   http.Handler    // /admin/v1/reports/{report}:download
 	JWKS      http.Handler    // /t/{slug}/.well-known/jwks.json
 	OAuth     http.Handler    // /t/{slug}/oauth/introspect and revoke: for servers, and for no page
+	OFREP     http.Handler    // /ofrep/v1/evaluate/flags, and below /flags/{environment}
 
 	// What describes a tenant, by its slug.
 	Logo          http.Handler // /t/{slug}/logo/{file}
@@ -79,6 +80,10 @@ func New(o Options) http.Handler {
 		api.Handle("GET /admin/v1/auditEvents:export", o.AuditLog)
 		api.Handle("GET /admin/v1/auditArchives:download", o.Archives)
 	}
+	api.Handle("/ofrep/v1/evaluate/flags", o.OFREP)
+	api.Handle("/ofrep/v1/evaluate/flags/{key}", o.OFREP)
+	api.Handle("/flags/{environment}/ofrep/v1/evaluate/flags", o.OFREP)
+	api.Handle("/flags/{environment}/ofrep/v1/evaluate/flags/{key}", o.OFREP)
 	api.Handle("GET /t/{slug}/.well-known/jwks.json", o.JWKS)
 	api.Handle("GET /t/{slug}/.well-known/biocore-configuration", o.Configuration)
 	api.Handle("GET /t/{slug}/.well-known/oauth-authorization-server", o.Metadata)

@@ -224,6 +224,15 @@ var methods = map[string]access{
 	adminv1connect.DashboardServiceUpdateDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
 	adminv1connect.DashboardServiceDeleteDashboardProcedure: {serverKey, apikey.ScopeDashboardsWrite, replays},
 
+	adminv1connect.FlagServiceListFlagsProcedure:       {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.FlagServiceGetFlagProcedure:         {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.FlagServiceListFlagChangesProcedure: {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.FlagServiceEvaluateFlagProcedure:    {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.FlagServiceCreateFlagProcedure:      {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.FlagServiceUpdateFlagProcedure:      {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.FlagServiceSetFlagRulesProcedure:    {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.FlagServiceDeleteFlagProcedure:      {serverKey, apikey.ScopeFlagsWrite, replays},
+
 	adminv1connect.SupportServiceRequestSupportAccessProcedure: {platformKey, apikey.ScopeSupportRequest, replays},
 	adminv1connect.SupportServiceListSupportGrantsProcedure:    {serverKey, apikey.ScopeSupportRead, reads},
 	adminv1connect.SupportServiceGetSupportGrantProcedure:      {serverKey, apikey.ScopeSupportRead, reads},

@@ -96,7 +96,9 @@ func TestSecretAnswersAreNotKept(t *testing.T) {
 
 		"biocore.admin.v1.DomainProof.challenge": "what the tenant is to publish for everybody",
 
-		"google.protobuf.Struct.FieldsEntry.key": "the name of a member",
+		"google.protobuf.Struct.FieldsEntry.key":  "the name of a member",
+		"biocore.admin.v1.Flag.key":               "what programs call a flag",
+		"biocore.admin.v1.Flag.VariantsEntry.key": "the name of a variant",
 	}
 	secret := map[protoreflect.Name]bool{
 		"key": true, "code": true, "token": true, "secret": true, "access_token": true, "refresh_token": true,

@@ -6,18 +6,39 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
-// Gate lets in who calls what is no RPC with the same keys: web/oauth. It is
+// Gate lets in who calls what is no RPC with the same keys: web/oauth, web/ofrep. It is
 // Authenticate and Limit in one.
 type Gate struct {
-	keys   keyAuthenticator
-	limits limiter
+	keys    keyAuthenticator
+	tenants tenants
+	limits  limiter
 }
 
 // NewGate returns a Gate.
-func NewGate(keys *apikey.Service, limits *ratelimit.Limiter) *Gate {
-	return &Gate{keys: keys, limits: limits}
+func NewGate(keys *apikey.Service, ten *tenant.Service, limits *ratelimit.Limiter) *Gate {
+	return &Gate{keys: keys, tenants: ten, limits: limits}
+}
+
+// Application returns the scope of who holds key: a tenant's server, if the key has the scope wanted, or, with a publishable
+// key, a page of the tenant's, whose Origin header is origin.
+func (g *Gate) Application(ctx context.Context, key, wanted, origin string) (sc scope.Scope, page bool, err error) {
+	caller, err := g.keys.Authenticate(ctx, key, OriginFromContext(ctx).Address)
+	if err != nil {
+		return scope.Scope{}, false, err
+	}
+	if err := (access{kinds: serverKey | publishableKey, scope: wanted}).admits(&caller); err != nil {
+		return scope.Scope{}, false, err
+	}
+	if page = caller.Kind == apikey.Publishable; page {
+		if err := checkOrigin(ctx, g.tenants, caller.Scope, origin); err != nil {
+			return scope.Scope{}, page, err
+		}
+	}
+	sc, err = g.admit(ctx, caller)
+	return sc, page, err
 }
 
 // Server returns the scope of who holds key, if that is a server key that has the

@@ -147,7 +147,7 @@ func short(name string) string {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	switch name {
-	case "google.protobuf.Timestamp", "google.protobuf.Struct", "google.protobuf.ListValue":
+	case "google.protobuf.Timestamp", "google.protobuf.Struct", "google.protobuf.ListValue", "google.protobuf.Value":
 		return strings.TrimPrefix(name, "google.protobuf.")
 	}
 	return name

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// flag is the key of a new flag of the tenant.
+func (w *world) flag(t testing.TB, c *customer) string {
+	t.Helper()
+	return w.must(t, "POST", "/admin/v1/flags", c.secret, map[string]any{"key": "f-" + uuid.NewString(), "type": "BOOLEAN", "name": "Number matching"}).text("key")
+}
+
+// A flag by REST, from its making to its end.
+func TestFlagsByREST(t *testing.T) {
+	w := newWorld(t)
+	c := w.tenant(t, "flags")
+	made := w.must(t, "POST", "/admin/v1/flags", c.secret, map[string]any{
+		"key": "theme", "type": "OBJECT", "name": "Theme", "variants": map[string]any{"plain": map[string]any{"dark": false}, "night": map[string]any{"dark": true, "size": 1.5}},
+		"offVariant": "plain", "clientVisible": true,
+	})
+	if made.at("variants", "night", "size") != 1.5 || made.at("enabled") != any(false) || made.text("environment") != "production" || made.text("etag") == "" {
+		t.Errorf("made %s", made)
+	}
+	w.must(t, "PATCH", "/admin/v1/flags/theme", c.secret, map[string]any{"enabled": true, "environment": "staging"})
+	rules := []any{
+		map[string]any{"id": "nordic", "variant": "night", "when": map[string]any{"any": []any{
+			map[string]any{"attribute": "country", "operator": "IN", "values": []any{"NO", "SE"}}, map[string]any{"not": map[string]any{"attribute": "plan", "operator": "EXISTS"}},
+		}}},
+		map[string]any{"rollout": []any{map[string]any{"variant": "night", "weight": 12.5}, map[string]any{"variant": "plain", "weight": 87.5}}},
+	}
+	set := w.must(t, "PUT", "/admin/v1/flags/theme/rules", c.secret, map[string]any{"environment": "staging", "rules": rules})
+	if set.at("rules", "1", "rollout", "0", "weight") != 12.5 || set.text("rules", "0", "when", "any", "0", "values", "1") != "SE" || set.text("rules", "1", "id") == "" {
+		t.Errorf("rules set: %s", set)
+	}
+	got := w.must(t, "POST", "/admin/v1/flags/theme:evaluate", c.secret, map[string]any{"environment": "staging", "context": map[string]any{"targetingKey": "u1", "country": "SE", "plan": "free"}})
+	if got.text("variant") != "night" || got.at("value", "dark") != any(true) || got.text("reason") != "TARGETING_MATCH" || got.text("steps", "1", "why") != "country is SE" {
+		t.Errorf("evaluated: %s", got)
+	}
+	if off := w.must(t, "POST", "/admin/v1/flags/theme:evaluate", c.secret, map[string]any{}); off.text("reason") != "DISABLED" || off.text("variant") != "plain" {
+		t.Errorf("where it is off: %s", off)
+	}
+	for name, tt := range map[string]struct {
+		method, path string
+		body         any
+		status       int
+		reason, at   string
+	}{
+		"no such operator":  {"PUT", "/admin/v1/flags/theme/rules", map[string]any{"rules": []any{map[string]any{"variant": "night", "when": map[string]any{"attribute": "a", "operator": "EQUAL"}}}}, 400, "FLAG_INVALID", "rules[0].when.operator"},
+		"an empty when":     {"PUT", "/admin/v1/flags/theme/rules", map[string]any{"rules": []any{map[string]any{"variant": "night", "when": map[string]any{}}}}, 400, "FLAG_INVALID", "rules[0].when"},
+		"200 percent":       {"PUT", "/admin/v1/flags/theme/rules", map[string]any{"rules": []any{map[string]any{"rollout": []any{map[string]any{"variant": "night", "weight": 200}}}}}, 400, "FLAG_INVALID", "rules[0].rollout[0].weight"},
+		"another type":      {"PATCH", "/admin/v1/flags/theme", map[string]any{"variants": map[string]any{"plain": 7}}, 400, "FLAG_INVALID", "variants.plain"},
+		"no day":            {"PATCH", "/admin/v1/flags/theme", map[string]any{"removeBy": "soon"}, 400, "FLAG_INVALID", "removeBy"},
+		"no environment":    {"GET", "/admin/v1/flags/theme?environment=moon", nil, 404, "FLAG_ENVIRONMENT_UNKNOWN", ""},
+		"no flag":           {"POST", "/admin/v1/flags/none:evaluate", map[string]any{}, 404, "FLAG_UNKNOWN", ""},
+		"a flag twice":      {"POST", "/admin/v1/flags", map[string]any{"key": "theme", "type": "BOOLEAN", "name": "x"}, 409, "FLAG_KEY_TAKEN", ""},
+		"a hostile key":     {"POST", "/admin/v1/flags", map[string]any{"key": "<script>", "type": "BOOLEAN", "name": "x"}, 400, "FLAG_INVALID", "key"},
+		"a type of its own": {"POST", "/admin/v1/flags", map[string]any{"key": "x", "name": "x"}, 400, "FLAG_INVALID", "type"},
+	} {
+		a := w.call(t, tt.method, tt.path, c.secret, tt.body)
+		if a.status != tt.status || a.reason() != tt.reason || !strings.Contains(a.String(), tt.at) {
+			t.Errorf("%s: %s", name, a)
+		}
+	}
+	if again := w.must(t, "GET", "/admin/v1/flags/theme?environment=staging", c.secret, nil); again.text("etag") != set.text("etag") {
+		t.Errorf("what was refused changed it: %s", again)
+	}
+	w.must(t, "PATCH", "/admin/v1/flags/theme", c.secret, map[string]any{"environment": "staging", "enabled": false, "reason": "the night is too dark"})
+	history := w.must(t, "GET", "/admin/v1/flags/theme/changes", c.secret, nil)
+	list, _ := history.at("flagChanges").([]any)
+	if len(list) != 4 || history.text("flagChanges", "0", "reason") != "the night is too dark" || history.at("flagChanges", "0", "before", "enabled") != any(true) || history.at("flagChanges", "0", "after", "enabled") != any(false) {
+		t.Errorf("history: %s", history)
+	}
+	w.must(t, "DELETE", "/admin/v1/flags/theme?reason=over", c.secret, nil)
+	if a := w.call(t, "GET", "/admin/v1/flags/theme", c.secret, nil); a.status != http.StatusNotFound || a.reason() != "FLAG_UNKNOWN" {
+		t.Errorf("what is deleted: %s", a)
+	}
+	if list := w.must(t, "GET", "/admin/v1/flags", c.secret, nil); len(list.items("flags")) != 0 {
+		t.Errorf("the list is %s", list)
+	}
+}

@@ -1,0 +1,205 @@
+package flag
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/attr"
+	"github.com/biocore-id/biocore/tenancy/audit"
+	"github.com/biocore-id/biocore/tenancy/event"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// Action is what became of a flag.
+type Action string
+
+// The actions.
+const (
+	created Action = "CREATED"
+	updated Action = "UPDATED"
+	deleted Action = "DELETED"
+)
+
+// Document is a flag as its history keeps it: whole.
+type Document struct {
+	Flag
+	About
+}
+
+// Change is one step in a flag's history.
+type Change struct {
+	ID          uuid.UUID
+	FlagKey     string
+	Environment string // where; empty: everywhere
+	Action      Action
+	Before      *Document // as it was in Environment, or in the first; nil: it was not
+	After       *Document // nil: it is gone
+	Reason      string    // a person's words; may be empty
+	ChangedBy   string    // kind:id
+	ChangedAt   time.Time
+}
+
+// Changes returns one page of a flag's history, the newest first. It takes no filter. The history of a flag that is
+// gone is there, too: ErrNotFound where there never was one. listing.ErrFilter, listing.ErrPageToken.
+func (s *Service) Changes(ctx context.Context, sc scope.Scope, key string, req listing.Request) (listing.Page[Change], error) {
+	var page listing.Page[Change]
+	if req.Filter != "" {
+		return page, listing.ErrFilter.WithMessage("the history of a flag takes no filter")
+	}
+	ring, err := s.keys.Ring(ctx, sc)
+	if err != nil {
+		return page, fmt.Errorf("keys: %w", err)
+	}
+	query := listing.Query{List: "flagchanges", Filter: key}
+	cursor, err := listing.Open(ring, query, req.PageToken)
+	if err != nil {
+		return page, err
+	}
+	limit := req.Limit()
+	params := tenantq.ListFlagChangesParams{FlagKey: key, MaxRows: int32(limit) + 1} //nolint:gosec // at most listing.MaxPageSize; one more tells whether there is a next page
+	if cursor != nil {
+		id, err := uuid.FromBytes(cursor)
+		if err != nil {
+			return page, listing.ErrPageToken.WithCause(err)
+		}
+		params.BeforeID = &id
+	}
+	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		page = listing.Page[Change]{}
+		rows, err := tx.ListFlagChanges(ctx, params)
+		if err != nil {
+			return fmt.Errorf("list flag changes: %w", err)
+		}
+		if len(rows) == 0 && cursor == nil {
+			return ErrNotFound
+		}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			page.NextToken = listing.Seal(ring, query, rows[limit-1].ID[:])
+		}
+		page.Items = make([]Change, len(rows))
+		for i := range rows {
+			r := &rows[i]
+			page.Items[i] = Change{
+				ID: r.ID, FlagKey: r.FlagKey, Environment: r.Environment, Action: Action(r.Action), Reason: r.Reason, ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
+			}
+			for text, into := range map[*[]byte]**Document{&r.Before: &page.Items[i].Before, &r.After: &page.Items[i].After} {
+				if *text == nil {
+					continue
+				}
+				if err := json.Unmarshal(*text, into); err != nil {
+					return fmt.Errorf("change %s of flag %s: %w", r.ID, r.FlagKey, err)
+				}
+			}
+		}
+		return nil
+	})
+	return page, err
+}
+
+// differences names the fields that differ: of the flag itself, and of its environment.
+func (f *Stored) differences(g *Stored) (shared, here []string) {
+	sameDay := func(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == nil || a.Equal(*b)) }
+	for _, field := range []struct {
+		name string
+		same bool
+		in   *[]string
+	}{
+		{"name", f.Name == g.Name, &shared},
+		{"description", f.Description == g.Description, &shared},
+		{"owner", f.Owner == g.Owner, &shared},
+		{"removeBy", sameDay(f.RemoveBy, g.RemoveBy), &shared},
+		{"variants", sameJSON(f.Variants, g.Variants), &shared},
+		{"clientVisible", f.ClientVisible == g.ClientVisible, &shared},
+		{"enabled", f.Enabled == g.Enabled, &here},
+		{"offVariant", f.OffVariant == g.OffVariant, &here},
+		{"defaultVariant", f.DefaultVariant == g.DefaultVariant, &here},
+		{"rules", sameJSON(f.Rules, g.Rules), &here},
+		{"salt", f.Salt == g.Salt, &here},
+	} {
+		if !field.same {
+			*field.in = append(*field.in, field.name)
+		}
+	}
+	return shared, here
+}
+
+// sameJSON reports two values of the same JSON: what can be stored can be encoded.
+func sameJSON(a, b any) bool {
+	x, err := json.Marshal(a)
+	if err != nil {
+		return false
+	}
+	y, err := json.Marshal(b)
+	return err == nil && bytes.Equal(x, y)
+}
+
+// change is what record records.
+type change struct {
+	action        Action
+	before, after *Stored  // nil: it was not, it is not
+	shared, here  []string // the fields that changed
+	reason        string
+}
+
+// record leaves what a change leaves: its history, an audit entry, an event, and news for every server. The audit log has no
+// text of the flag, which may name people: the history does.
+func record(ctx context.Context, tx *db.TenantTx, c change) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("mint flag change: %w", err)
+	}
+	row := tenantq.InsertFlagChangeParams{ID: id, Action: string(c.action), Reason: c.reason, By: tx.Scope().Actor().String(), Now: tx.Now()}
+	entry := audit.Entry{Action: "flag.create", Reason: c.reason}
+	news := event.Event{Type: event.FlagCreated}
+	switch c.action {
+	case created:
+	case updated:
+		entry.Action, news.Type = "flag.update", event.FlagUpdated
+		if len(c.here) > 0 {
+			row.Environment = c.after.Environment
+		}
+		entry.Detail = append(entry.Detail, attr.Texts("fields", slices.Concat(c.shared, c.here)), attr.Text("environment", row.Environment))
+	case deleted:
+		entry.Action, news.Type = "flag.delete", event.FlagDeleted
+	}
+	entry.Detail = append(entry.Detail, attr.UUID("changeId", id))
+	for _, side := range []struct {
+		of    *Stored
+		text  *[]byte
+		attrs *[]attr.Attr
+	}{{c.before, &row.Before, &entry.Before}, {c.after, &row.After, &entry.After}} {
+		if side.of == nil {
+			continue
+		}
+		row.FlagKey = side.of.Key
+		if *side.text, err = json.Marshal(Document{side.of.Flag, side.of.About}); err != nil {
+			return fmt.Errorf("encode flag: %w", err)
+		}
+		*side.attrs = []attr.Attr{
+			attr.Bool("enabled", side.of.Enabled), attr.Text("offVariant", side.of.OffVariant), attr.Text("defaultVariant", side.of.DefaultVariant),
+			attr.Int("rules", int64(len(side.of.Rules))), attr.Bool("clientVisible", side.of.ClientVisible),
+		}
+	}
+	if err := tx.InsertFlagChange(ctx, row); err != nil {
+		return fmt.Errorf("insert flag change: %w", err)
+	}
+	entry.Target = audit.Target{Kind: "flag", ID: row.FlagKey}
+	if err := audit.Append(ctx, tx, entry); err != nil {
+		return err
+	}
+	news.Data = []attr.Attr{attr.Text("flagKey", row.FlagKey), attr.Text("environment", row.Environment)}
+	if err := event.Append(ctx, tx, news); err != nil {
+		return err
+	}
+	return tx.Changed(ctx, db.NounFlag, "")
+}
