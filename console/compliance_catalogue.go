@@ -173,7 +173,7 @@ func (c *Console) newCatalogue(w http.ResponseWriter, r *http.Request, v *visit,
 // catalogueText is what was sent: the file, or else what was typed.
 func catalogueText(r *http.Request) (string, error) {
 	const large = 1 << 20 // in memory: more than the body may have
-	if err := r.ParseMultipartForm(large); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	if err := r.ParseMultipartForm(large); err != nil && !errors.Is(err, http.ErrNotMultipart) { //nolint:gosec // bodyLimit bounds it
 		if _, is := errors.AsType[*http.MaxBytesError](err); is {
 			return "", report.ErrCatalogueInvalid.WithMessage("the catalogue cannot be read: it has more than 128 KiB")
 		}
@@ -237,7 +237,7 @@ type catalogueView struct {
 	By           string // who changed it last; empty but of the tenant's own
 	SHA256       string
 	Controls     []catalogueControl
-	Measured     int // controls that are
+	Measured     int    // controls that are
 	Lists        string // that are printed at the end
 	Measurements string // address of the page
 	Change       *catalogueForm

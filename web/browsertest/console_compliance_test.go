@@ -91,7 +91,7 @@ func TestConsoleCompliance(t *testing.T) {
 	ana.Follow("#catalogue .btn.primary")
 	ana.See(".toast", "Saved")
 	ana.See("h1", "Controls of Acme")
-	ana.See("tbody", "at most 3")
+	ana.See("tbody", "At most 3")
 	ana.Inspect("console-compliance-catalogue-own")
 	ana.Type("#delete-reason", "made by mistake")
 	ana.Follow("#delete .btn.primary")
