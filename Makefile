@@ -84,9 +84,9 @@ conformance: ## WebAuthn vectors: the specification's, or those in VECTORS=folde
 		go test -count=1 -v -run '^TestConformance(Metadata)?$$' ./authcore/webauthn
 
 .PHONY: isolation-report
-isolation-report: ## What the attacks on the wall between tenants found on this source, bin/isolation.json (KEY=file.pem signs it)
+isolation-report: ## What the attacks on the wall between tenants found on this source, bin/isolation.json (KEY=file.pem signs it, RELEASE=tag refuses another source; AGAIN=report.json compares instead)
 	@.ci/setup
-	go run ./.ci/isolation -out bin $(if $(KEY),-key '$(KEY)')
+	go run ./.ci/isolation -out bin $(if $(KEY),-key '$(KEY)') $(if $(RELEASE),-release '$(RELEASE)') $(if $(AGAIN),-again '$(AGAIN)')
 
 .PHONY: shots
 shots: ## Pictures of every page of the console, with demo data, into shots/: both themes, 1440 and 390 px (RUN=. adds what the other browser tests see)

@@ -172,7 +172,7 @@ func (c *Console) newCatalogue(w http.ResponseWriter, r *http.Request, v *visit,
 
 // catalogueText is what was sent: the file, or else what was typed.
 func catalogueText(r *http.Request) (string, error) {
-	const large = 1 << 20 // in memory: more than the body may have
+	const large = 1 << 20                                                                        // in memory: more than the body may have
 	if err := r.ParseMultipartForm(large); err != nil && !errors.Is(err, http.ErrNotMultipart) { //nolint:gosec // bodyLimit bounds it
 		if _, is := errors.AsType[*http.MaxBytesError](err); is {
 			return "", report.ErrCatalogueInvalid.WithMessage("the catalogue cannot be read: it has more than 128 KiB")

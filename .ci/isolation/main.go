@@ -2,7 +2,11 @@
 // found on this source, as JSON, and a signature over it. A running installation tells of itself by
 // `biocore doctor --isolation-report`, which takes this one in.
 //
-//	go run ./.ci/isolation -out DIR [-key KEY.pem]
+//	go run ./.ci/isolation -out DIR [-key KEY.pem] [-release TAG]
+//	go run ./.ci/isolation -again REPORT.json
+//
+// The second is for whoever doubts a report: it runs the same attacks on the source that is there, writes nothing, and says in
+// which cases it found something else.
 //
 // KEY.pem is an Ed25519 key (`openssl genpkey -algorithm ed25519`). Beside isolation.json there are then
 // isolation.json.jws, a detached JWS over it, and isolation.jwks.json, the key set that it is verified by.
@@ -21,6 +25,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,23 +76,68 @@ type caseDone struct {
 func main() {
 	out := flag.String("out", "bin", "write into this `folder`")
 	key := flag.String("key", "", "sign with the key in this `file`; empty: the report is not signed")
+	release := flag.String("release", "", "the report is of this `tag`: it is signed, and refused of any other source")
+	again := flag.String("again", "", "run the attacks anew, and compare with the report in this `file`")
 	flag.Parse()
-	if err := run(context.Background(), *out, *key); err != nil {
+	var err error
+	if *again != "" {
+		err = runAgain(context.Background(), *again)
+	} else {
+		err = run(context.Background(), *out, *key, *release)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "isolation: "+err.Error())
 		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
-func run(ctx context.Context, out, keyFile string) error {
-	r := releaseReport{Format: format}
+func run(ctx context.Context, out, keyFile, release string) error {
+	r, err := source(ctx)
+	if err != nil {
+		return err
+	}
+	if release != "" {
+		if err := r.isOf(release, keyFile); err != nil {
+			return err
+		}
+	}
+	if err := r.attack(ctx); err != nil {
+		return err
+	}
+	if err := write(out, r, keyFile); err != nil {
+		return err
+	}
+	r.say(os.Stdout)
+	return r.verdict()
+}
+
+// source begins the report of the source that is there.
+func source(ctx context.Context) (*releaseReport, error) {
+	r := &releaseReport{Format: format}
 	var err error
 	if r.Version, err = says(ctx, "git", "describe", "--tags", "--always", "--dirty"); err != nil {
-		return err
+		return nil, err
 	}
 	if r.Commit, err = says(ctx, "git", "rev-parse", "HEAD"); err != nil {
-		return err
+		return nil, err
 	}
 	r.Clean = !strings.HasSuffix(r.Version, "-dirty")
+	return r, nil
+}
+
+// isOf refuses to make the report of a release of another source than the release's, or without a signature.
+func (r *releaseReport) isOf(release, keyFile string) error {
+	switch {
+	case r.Version != release:
+		return fmt.Errorf("this source is %s, and not %s", r.Version, release)
+	case keyFile == "":
+		return errors.New("the report of a release is signed: -key")
+	}
+	return nil
+}
+
+// attack runs all attacks.
+func (r *releaseReport) attack(ctx context.Context) (err error) {
 	found := outcomes{}
 	for _, pkg := range packages() {
 		if err := found.test(ctx, pkg); err != nil {
@@ -98,13 +148,84 @@ func run(ctx context.Context, out, keyFile string) error {
 		return err
 	}
 	r.Holds = !slices.ContainsFunc(r.Checks, func(c check) bool { return !c.Holds })
-	if err := write(out, &r, keyFile); err != nil {
-		return err
+	return nil
+}
+
+// say tells how many cases of each check hold, and which do not.
+func (r *releaseReport) say(out io.Writer) {
+	for _, c := range r.Checks {
+		held := 0
+		for _, one := range c.Cases {
+			if one.Holds {
+				held++
+			} else {
+				_, _ = fmt.Fprintf(out, "FAIL  %s: %s\n", c.Name, one.Name)
+			}
+		}
+		_, _ = fmt.Fprintf(out, "%4d of %4d hold  %s\n", held, len(c.Cases), c.Name)
 	}
+}
+
+func (r *releaseReport) verdict() error {
 	if !r.Holds {
 		return errors.New("the wall does not hold: see the report")
 	}
 	return nil
+}
+
+// runAgain makes a report anew and compares it with one that somebody else has made.
+func runAgain(ctx context.Context, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var theirs releaseReport
+	if err := json.Unmarshal(text, &theirs); err != nil || theirs.Format != format {
+		return fmt.Errorf("%s is no report of a release: %w", file, errors.Join(err, errors.New("format "+theirs.Format)))
+	}
+	ours, err := source(ctx)
+	if err != nil {
+		return err
+	}
+	if err := ours.attack(ctx); err != nil {
+		return err
+	}
+	ours.say(os.Stdout)
+	if differences := ours.differ(&theirs); len(differences) > 0 {
+		return errors.New("it is not what was found here:\n  " + strings.Join(differences, "\n  "))
+	}
+	fmt.Println("the same was found here, case by case") //nolint:forbidigo // this is main
+	return ours.verdict()
+}
+
+// differ names what two reports do not have in common.
+func (r *releaseReport) differ(other *releaseReport) (out []string) {
+	if r.Commit != other.Commit || !r.Clean || !other.Clean {
+		out = append(out, fmt.Sprintf("the source: %s (%s) here, %s (%s) there", r.Commit, r.Version, other.Commit, other.Version))
+	}
+	cases := func(r *releaseReport) map[string]bool {
+		all := map[string]bool{}
+		for _, c := range r.Checks {
+			for _, one := range c.Cases {
+				all[c.Name+": "+one.Name] = one.Holds
+			}
+		}
+		return all
+	}
+	here, there := cases(r), cases(other)
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		if holds, is := there[name]; !is {
+			out = append(out, name+": it is not in the report")
+		} else if holds != here[name] {
+			out = append(out, fmt.Sprintf("%s: it holds: %t here, %t there", name, here[name], holds))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		if _, is := here[name]; !is {
+			out = append(out, name+": there is no such case here")
+		}
+	}
+	return out
 }
 
 func says(ctx context.Context, name string, args ...string) (string, error) {
