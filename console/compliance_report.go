@@ -102,7 +102,7 @@ func (view *reportView) fill(o *report.Opened, control string) {
 	view.Body, view.KID, view.Made = o.Body, o.KID, ui.At(o.Manifest.MadeAt)
 	view.Report.Title, view.Report.Standard = o.Body.Catalogue.Title, o.Body.Catalogue.Standard
 	view.Files = []reportFile{
-		{report.PDFName, "PDF"}, {report.CSVName, "CSV of the controls"}, {report.JSONName, "JSON"}, {"", "All of it, with signatures (ZIP)"},
+		{report.PDFName, "PDF"}, {report.CSVName, "CSV of the controls"}, {report.JSONName, "JSON"}, {"", "Evidence bundle for an auditor (ZIP)"},
 	}
 	i := slices.IndexFunc(o.Body.Controls, func(one report.BodyControl) bool { return one.ID == control })
 	if i < 0 {

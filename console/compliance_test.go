@@ -47,7 +47,7 @@ func TestCompliancePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := auditor.get(t, at).body
-	for _, want := range []string{"NIST SP 800-63B-4", "signed with", "Copy the SHA-256", "Authenticator assurance", "No evidence", "The period was still going on", "?control=" + "%C2%A72.2.1"} {
+	for _, want := range []string{"NIST SP 800-63B-4", "signed with", "Copy the SHA-256", "Evidence bundle for an auditor", "Authenticator assurance", "No evidence", "The period was still going on", "?control=" + "%C2%A72.2.1"} {
 		if !strings.Contains(done, want) {
 			t.Errorf("the report has no %q", want)
 		}

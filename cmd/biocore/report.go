@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -430,7 +431,7 @@ func verifyReport(env *environment, asJSON bool, packed, jwks []byte) error {
 		return err
 	}
 	if asJSON {
-		err := printJSON(env.out, map[string]any{"valid": len(v.Findings) == 0, "kid": v.KID, "manifest": v.Manifest, "findings": append([]string{}, v.Findings...)})
+		err := printJSON(env.out, map[string]any{"valid": len(v.Findings) == 0, "kid": v.KID, "manifest": v.Manifest, "proven": v.Proven, "unproven": append([]report.UnprovenEntry{}, v.Unproven...), "findings": append([]string{}, v.Findings...)})
 		if err == nil && len(v.Findings) > 0 {
 			err = errSigned
 		}
@@ -438,7 +439,7 @@ func verifyReport(env *environment, asJSON bool, packed, jwks []byte) error {
 	}
 	m := &v.Manifest
 	_, _ = fmt.Fprintf(env.out, "Report %s of tenant %s: %s, %s to %s, made %s\n", m.ReportID, m.TenantID, m.Catalogue, m.From.Format(time.RFC3339), m.To.Format(time.RFC3339), m.MadeAt.Format(time.RFC3339))
-	for _, f := range m.Files {
+	for _, f := range slices.Concat(m.Files, m.Evidence) {
 		_, _ = fmt.Fprintf(env.out, "      %s  %s\n", f.SHA256, f.Name)
 	}
 	if v.KID != "" {
@@ -447,6 +448,12 @@ func verifyReport(env *environment, asJSON bool, packed, jwks []byte) error {
 			by = "signed by key %s of the key set\n"
 		}
 		_, _ = fmt.Fprintf(env.out, by, v.KID)
+	}
+	if m.Log != nil {
+		_, _ = fmt.Fprintf(env.out, "audit log %s, %d entries: %d that the report names are in it\n", m.Log.VerifierKey, m.Log.Size, v.Proven)
+	}
+	for _, u := range v.Unproven {
+		_, _ = fmt.Fprintf(env.out, "      entry %d is not shown: %s\n", u.Seq, u.Why)
 	}
 	for _, f := range v.Findings {
 		_, _ = fmt.Fprintf(env.out, "FAIL  %s\n", f)

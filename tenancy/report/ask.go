@@ -252,6 +252,8 @@ func mediaType(name string) string {
 		return "application/json"
 	case strings.HasSuffix(name, ".csv"):
 		return "text/csv; charset=utf-8"
+	case strings.HasSuffix(name, ".txt"):
+		return "text/plain; charset=utf-8"
 	case strings.HasSuffix(name, ".pdf"):
 		return "application/pdf"
 	default: // a signature

@@ -2,3 +2,6 @@ package report
 
 // Legible is legible, for tests.
 func Legible(text string) string { return legible(text) }
+
+// HexOf is hexOf, for tests.
+func HexOf(body []byte) string { return hexOf(body) }

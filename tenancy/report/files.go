@@ -50,7 +50,8 @@ type Manifest struct {
 	AskedBy   string          `json:"askedBy"` // kind:id
 	MadeAt    time.Time       `json:"madeAt"`
 	Log       *ManifestLog    `json:"auditLog,omitempty"` // absent: nothing is signed yet
-	Files     []ManifestFile  `json:"files"`
+	Files     []ManifestFile  `json:"files"`              // the bodies
+	Evidence  []ManifestFile  `json:"evidence,omitempty"` // what shows them; absent of reports that were made before there was any
 	Timings   []Timing        `json:"timings"`
 	Key       json.RawMessage `json:"key"` // the public key that signed, as the key set prints it
 }
@@ -101,8 +102,8 @@ func printed(b *Body) ([]file, error) {
 	return all, nil
 }
 
-// bundle signs files and the manifest of them, and packs all into one zip. checkpoint may be nil.
-func bundle(ctx context.Context, ring *keys.Ring, r *Report, files []file, timings []Timing, checkpoint *trail.Checkpoint, at time.Time) ([]byte, error) {
+// bundle signs files, what shows them and the manifest, and packs all into one zip, in this order. checkpoint may be nil.
+func bundle(ctx context.Context, ring *keys.Ring, r *Report, files, shown []file, timings []Timing, checkpoint *trail.Checkpoint, at time.Time) ([]byte, error) {
 	m := Manifest{
 		Format: ManifestFormat, ReportID: r.ID, TenantID: ring.Tenant(), Catalogue: r.Catalogue, From: r.Period.From, To: r.Period.To,
 		AskedAt: r.CreatedAt.UTC(), AskedBy: r.AskedBy, MadeAt: at.UTC(), Timings: timings,
@@ -110,15 +111,20 @@ func bundle(ctx context.Context, ring *keys.Ring, r *Report, files []file, timin
 	if checkpoint != nil {
 		m.Log = &ManifestLog{Size: checkpoint.Size, SignedAt: checkpoint.SignedAt.UTC(), Checkpoint: checkpoint.Note, VerifierKey: checkpoint.VerifierKey}
 	}
-	signed := make([]file, 0, 2*len(files)+2)
-	for _, f := range files {
-		jws, public, err := keys.SignDetached(ctx, ring, SignatureType, f.body)
-		if err != nil {
-			return nil, fmt.Errorf("sign %s: %w", f.name, err)
+	signed := make([]file, 0, 2*(len(files)+len(shown))+2)
+	for _, part := range []struct {
+		files []file
+		named *[]ManifestFile
+	}{{files, &m.Files}, {shown, &m.Evidence}} {
+		for _, f := range part.files {
+			jws, public, err := keys.SignDetached(ctx, ring, SignatureType, f.body)
+			if err != nil {
+				return nil, fmt.Errorf("sign %s: %w", f.name, err)
+			}
+			m.Key = public
+			*part.named = append(*part.named, ManifestFile{f.name, len(f.body), hexOf(f.body)})
+			signed = append(signed, f, file{f.name + SignatureSuffix, []byte(jws + "\n")})
 		}
-		m.Key = public
-		m.Files = append(m.Files, ManifestFile{f.name, len(f.body), hexOf(f.body)})
-		signed = append(signed, f, file{f.name + SignatureSuffix, []byte(jws + "\n")})
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {

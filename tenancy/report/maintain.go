@@ -14,6 +14,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/event"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -203,11 +204,11 @@ func (s *Service) make(ctx context.Context, sc scope.Scope, row *tenantq.Report)
 	if err != nil {
 		return err
 	}
-	checkpoint, err := s.checkpoint(bounded, sc)
+	checkpoint, shown, err := s.shown(bounded, sc, ring, body)
 	if err != nil {
 		return err
 	}
-	packed, err := bundle(bounded, ring, &r, files, timings, checkpoint, began)
+	packed, err := bundle(bounded, ring, &r, files, shown, timings, checkpoint, began)
 	if err != nil {
 		return err
 	}
@@ -263,15 +264,20 @@ func (s *Service) finish(ctx context.Context, sc scope.Scope, row *tenantq.Repor
 	})
 }
 
-// checkpoint returns the log's last; nil while nothing is signed.
-func (s *Service) checkpoint(ctx context.Context, sc scope.Scope) (*trail.Checkpoint, error) {
-	c, err := trail.NewReader(s.store, s.keys).Checkpoint(ctx, sc)
+// shown returns the log's last checkpoint, nil while nothing is signed, and the files that show a body by it.
+func (s *Service) shown(ctx context.Context, sc scope.Scope, ring *keys.Ring, b *Body) (*trail.Checkpoint, []file, error) {
+	numbers, _ := numbersOf(b)
+	last := &trail.Checkpoint{}
+	c, proofs, unproven, err := trail.NewReader(s.store, s.keys).ProveNumbers(ctx, sc, numbers)
 	if errors.Is(err, trail.ErrWaiting) {
-		return nil, nil //nolint:nilnil // documented
+		last = nil
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
+	} else {
+		*last = c
 	}
-	return &c, nil
+	audit, err := audited(b, last, proofs, unproven)
+	return last, evidence(audit, ring.JWKS()), err
 }
 
 // noter says how far an attempt is, once a second at most, and keeps the lease. errLost.

@@ -16,7 +16,7 @@
 //	evaluate.go   from measurements to a body
 //	body.go       the body, as JSON and CSV; pdf.go: as PDF
 //	maintain.go   the job
-//	files.go      what is stored; verify.go: checking it with nothing else
+//	files.go      what is stored; evidence.go: what shows it; verify.go: checking it with nothing else
 package report
 
 import (

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -28,12 +29,14 @@ func VerifyFile(jwks, body []byte, signature string) (kid string, err error) {
 // Verified is what VerifyBundle has found.
 type Verified struct {
 	Manifest Manifest
-	KID      string   // of the key that signed the manifest
+	KID      string // of the key that signed the manifest
+	Proven   int    // audit entries that the report names and that are in the log
+	Unproven []UnprovenEntry
 	Findings []string // what is wrong; none: all that the manifest names is there, as it was signed, and nothing else
 }
 
 // VerifyBundle checks a downloaded report with nothing but itself: every file against its signature and the
-// manifest. jwks is the tenant's key set, which shows whose it is; nil: by the key in the manifest, which shows that it
+// manifest, and every audit entry that the report names against the log's checkpoint. jwks is the tenant's key set, which shows whose it is; nil: by the key in the manifest, which shows that it
 // is whole.
 func VerifyBundle(packed, jwks []byte) (*Verified, error) {
 	z, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
@@ -80,7 +83,7 @@ func VerifyBundle(packed, jwks []byte) (*Verified, error) {
 		}
 	}
 	check(ManifestName)
-	for _, f := range v.Manifest.Files {
+	for _, f := range slices.Concat(v.Manifest.Files, v.Manifest.Evidence) {
 		check(f.Name)
 		if body, there := bodies[f.Name]; there && (hexOf(body) != f.SHA256 || len(body) != f.Bytes) {
 			v.find("%s: it is not the file of this manifest", f.Name)
@@ -89,6 +92,19 @@ func VerifyBundle(packed, jwks []byte) (*Verified, error) {
 	for _, f := range z.File {
 		if !known[f.Name] {
 			v.find("%s: the manifest does not name it", f.Name)
+		}
+	}
+	if body, err := ParseBody(bodies[JSONName]); err != nil {
+		v.find("%s: it cannot be read: %v", JSONName, err)
+	} else {
+		v.checkBody(body)
+		if len(v.Manifest.Evidence) > 0 {
+			v.checkAudit(bodies[AuditName], body)
+		}
+	}
+	if set, there := bodies[JWKSName]; there {
+		if _, err := VerifyFile(set, bodies[ManifestName], string(bodies[ManifestName+SignatureSuffix])); err != nil {
+			v.find("%s: the key that signed the manifest is not in it", JWKSName)
 		}
 	}
 	return v, nil
