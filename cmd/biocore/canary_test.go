@@ -64,7 +64,7 @@ var (
 )
 
 // A person is erased by the API, and nothing that they left behind is found: in no table, in clear or opened with the tenant's keys, in no
-// object, in no value of Redis, in no line of the log. Leaving out the deletion of sessions, or EraseSubject, turns it red.
+// object, in no value of Redis, in no line of the log; and at the sinks of log streams no more than the certificate names. Leaving out the deletion of sessions, or EraseSubject, turns it red.
 func TestErasureLeavesNoCanary(t *testing.T) {
 	fields, err := governance.Fields()
 	if err != nil {
@@ -86,10 +86,12 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 	tel.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, objects := dbtest.Fresh(t), t.TempDir()
 	cfg := testConfig(t, store, dbtest.Redis(t))
-	cfg.ObjectStorageURL, cfg.TrustedHops = "file://"+objects, 1
+	cfg.ObjectStorageURL, cfg.TrustedHops, cfg.FetchNetworks = "file://"+objects, 1, "127.0.0.0/8"
 	w := startWorldTelling(t, store, cfg, tel)
 	c := w.tenant(t, "acme")
+	sinks := newSinks(t, w, c)
 	w.plant(t, c, canaries)
+	sinks.await(t, w, c)
 	w.archiveLog(t, store, c)
 	erasure := w.must(t, "DELETE", "/v1/users/"+c.user, c.secret, nil).text("erasureId")
 
@@ -146,6 +148,7 @@ func TestErasureLeavesNoCanary(t *testing.T) {
 	for _, part := range strings.Split(jws, ".")[:2] {
 		planted.in(t, "the certificate", string(decodeBase64(t, part)))
 	}
+	sinks.judge(t, store, c, decodeBase64(t, strings.Split(jws, ".")[1]))
 	if a := w.call(t, "GET", "/v1/users/"+c.user, c.secret, nil); a.status != http.StatusNotFound {
 		t.Errorf("the user: %s", a)
 	}

@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
-	"unicode"
 )
 
 // elasticSender speaks to _bulk of Elasticsearch and OpenSearch. Each event is created under the entry's id,
@@ -36,7 +37,7 @@ func (s *elasticSender) send(ctx context.Context, batch []message) (map[int]stri
 	if err != nil {
 		return nil, err
 	}
-	return judge(a.body, batch)
+	return judge(a.body, batch, s.document)
 }
 
 // document is an event as it is indexed. Data streams demand @timestamp, which only ECS has by itself.
@@ -58,7 +59,7 @@ type bulkItem struct {
 }
 
 // judge reads an answer of _bulk, which is 200 also when nothing was taken: each event has a status of its own.
-func judge(body []byte, batch []message) (map[int]string, error) {
+func judge(body []byte, batch []message, document func(*message) []byte) (map[int]string, error) {
 	var said struct {
 		Errors *bool                 `json:"errors"`
 		Items  []map[string]bulkItem `json:"items"`
@@ -77,7 +78,7 @@ func judge(body []byte, batch []message) (map[int]string, error) {
 		case http.StatusBadRequest: // a mapping or a pipeline refuses it, and will again
 			rejects[i] = "400"
 			if item.Error != nil {
-				rejects[i] = visible(item.Error.Type+": "+item.Error.Reason, 500)
+				rejects[i] = refusal(item.Error.Type, item.Error.Reason, document(&batch[i]))
 			}
 		default: // 429 and whatever else may pass; what was created is there the next time
 			return nil, failure("the sink answered %s for an event", statusText(item.Status))
@@ -86,16 +87,54 @@ func judge(body []byte, batch []message) (map[int]string, error) {
 	return rejects, nil
 }
 
-// visible is a foreign text as it may be shown: cut to n bytes, of what can be seen.
-func visible(text string, n int) string {
-	text = strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	for len(text) > n {
-		text = strings.ToValidUTF8(text[:n], "")
+// refusal is what may be kept of the sink's words about an event: the code, and which fields it names. What else it says may be of
+// the event itself, such as a "preview of field's value", and would outlive the person that it tells of.
+func refusal(code, words string, document []byte) string {
+	if !plainCode.MatchString(code) {
+		code = "400"
 	}
-	return text
+	members := map[string]bool{}
+	var event any
+	if json.Unmarshal(document, &event) == nil {
+		addMembers(members, event)
+	}
+	var fields []string
+	for _, found := range bracketed.FindAllStringSubmatch(words, maxRefusalFields*10) {
+		name := found[1]
+		known := !slices.Contains(fields, name)
+		for part := range strings.SplitSeq(name, ".") {
+			known = known && members[part]
+		}
+		if known && len(fields) < maxRefusalFields {
+			fields = append(fields, name)
+		}
+	}
+	if len(fields) == 0 {
+		return code
+	}
+	return code + ": " + strings.Join(fields, ", ")
+}
+
+const maxRefusalFields = 3
+
+var (
+	plainCode = regexp.MustCompile(`^[a-z_]{1,80}$`)
+	bracketed = regexp.MustCompile(`\[([a-zA-Z0-9_@.]{1,80})\]`) // as in "failed to parse field [source.ip] of type [ip]"
+)
+
+// addMembers adds the names of all members of JSON: they are ours.
+func addMembers(names map[string]bool, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			names[name] = true
+			if name != "unmapped" && name != "detail" && name != "before" && name != "after" {
+				addMembers(names, inner)
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			addMembers(names, inner)
+		}
+	}
 }

@@ -202,7 +202,7 @@ func TestBulkItems(t *testing.T) {
 	status = func(i int) string {
 		switch i {
 		case 1:
-			return `"status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse\n field"}`
+			return `"status":400,"error":{"type":"document_parsing_exception","reason":"[1:52] failed to parse field [actor.kind] of type [ip] in document with id 'x'. Preview of field's value: '203.0.113.9' [203.0.113.9] [Ana]"}`
 		case 2:
 			return `"status":201`
 		}
@@ -211,7 +211,7 @@ func TestBulkItems(t *testing.T) {
 	w.deliver(t, s.ID)
 	got := w.get(t, s.ID)
 	rejects, err := w.Rejects(t.Context(), w.acme, s.ID, 10)
-	if err != nil || len(rejects) != 1 || rejects[0].Seq != s.NextSeq+1 || rejects[0].Reason != "document_parsing_exception: failed to parse  field" {
+	if err != nil || len(rejects) != 1 || rejects[0].Seq != s.NextSeq+1 || rejects[0].Reason != "document_parsing_exception: actor.kind" {
 		t.Errorf("Rejects = %+v, %v", rejects, err)
 	}
 	if got.Rejected != 1 || got.Sent != 3 || calls != 2 {
