@@ -741,54 +741,6 @@ func (q *Queries) ListSequencedEntries(ctx context.Context, arg ListSequencedEnt
 	return items, nil
 }
 
-const ListSequencedRecords = `-- name: ListSequencedRecords :many
-SELECT seq, sequenced_at, id, at, action, entry, private FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT $2
-`
-
-type ListSequencedRecordsParams struct {
-	FromSeq int64
-	MaxRows int32
-}
-
-type ListSequencedRecordsRow struct {
-	Seq         int64
-	SequencedAt time.Time
-	ID          uuid.UUID
-	At          time.Time
-	Action      string
-	Entry       string
-	Private     []byte
-}
-
-// Entries of a piece of the log, in its order. Index: audit_entries_pkey.
-func (q *Queries) ListSequencedRecords(ctx context.Context, arg ListSequencedRecordsParams) ([]ListSequencedRecordsRow, error) {
-	rows, err := q.db.Query(ctx, ListSequencedRecords, arg.FromSeq, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListSequencedRecordsRow{}
-	for rows.Next() {
-		var i ListSequencedRecordsRow
-		if err := rows.Scan(
-			&i.Seq,
-			&i.SequencedAt,
-			&i.ID,
-			&i.At,
-			&i.Action,
-			&i.Entry,
-			&i.Private,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const ListSubjectSalts = `-- name: ListSubjectSalts :many
 SELECT subject_id, salt FROM subject_keys WHERE subject_id = ANY ($1::uuid[]) AND salt IS NOT NULL
 `

@@ -109,10 +109,6 @@ SELECT root FROM audit_tiles WHERE level = sqlc.arg(level) AND n >= sqlc.arg(fro
 -- The latest first, keyset by size. Index: audit_checkpoints_pkey, backwards.
 SELECT size, signed_at, checkpoint FROM audit_checkpoints WHERE size < sqlc.arg(before_size) ORDER BY size DESC LIMIT sqlc.arg(max_rows);
 
--- name: ListSequencedRecords :many
--- Entries of a piece of the log, in its order. Index: audit_entries_pkey.
-SELECT seq, sequenced_at, id, at, action, entry, private FROM audit_entries WHERE seq >= sqlc.arg(from_seq) ORDER BY seq LIMIT sqlc.arg(max_rows);
-
 -- name: GetSequencedAt :one
 -- When the first entry from a number on was sequenced. Index: audit_entries_pkey.
 SELECT seq, sequenced_at FROM audit_entries WHERE seq >= sqlc.arg(from_seq) ORDER BY seq LIMIT 1;

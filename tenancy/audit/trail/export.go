@@ -47,33 +47,45 @@ func (r *Reader) Export(ctx context.Context, sc scope.Scope, from int64, w io.Wr
 	if err != nil {
 		return err
 	}
-	for next := h.From; next < h.To; {
+	_, err = r.write(ctx, sc, out, h.From, h.To, func(tx *db.TenantTx, rows []tenantq.ListSequencedEntriesRow) ([][]bundle.Private, error) {
+		opened, err := OpenPrivate(ctx, tx, ring, found(rows))
+		all := make([][]bundle.Private, len(opened))
+		for i := range opened {
+			for _, p := range opened[i] {
+				all[i] = append(all[i], bundle.Private{Text: p.Text})
+			}
+		}
+		return all, err
+	})
+	return err // what is missing, the bundle's check tells
+}
+
+// write writes the entries from a number on and below to, some at a time. told answers what is private of each, in the transaction that has
+// read them. It answers the number up to which there was an entry.
+func (r *Reader) write(
+	ctx context.Context, sc scope.Scope, out *bundle.Writer, from, to int64, told func(*db.TenantTx, []tenantq.ListSequencedEntriesRow) ([][]bundle.Private, error),
+) (next int64, err error) {
+	for next = from; next < to; {
 		var rows []tenantq.ListSequencedEntriesRow
-		var opened [][]Private
+		var parts [][]bundle.Private
 		if err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-			if rows, err = tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: next, ToSeq: h.To, MaxRows: listing.MaxPageSize}); err != nil {
+			if rows, err = tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: next, ToSeq: to, MaxRows: listing.MaxPageSize}); err != nil {
 				return fmt.Errorf("list audit entries: %w", err)
 			}
-			opened, err = OpenPrivate(ctx, tx, ring, found(rows))
+			parts, err = told(tx, rows)
 			return err
-		}); err != nil {
-			return err
+		}); err != nil || len(rows) == 0 {
+			return next, err
 		}
-		if len(rows) == 0 {
-			return nil // what is missing, the bundle's check tells
-		}
-		for i, row := range rows {
-			line := bundle.Line{Seq: row.Seq, SequencedAt: row.SequencedAt, Leaf: merkle.Hash(row.Leaf), Entry: row.Entry}
-			for _, p := range opened[i] {
-				line.Private = append(line.Private, bundle.Private{Text: p.Text})
+		for i := range rows {
+			row := &rows[i]
+			if err := out.Write(bundle.Line{Seq: row.Seq, SequencedAt: row.SequencedAt, Leaf: merkle.Hash(row.Leaf), Entry: row.Entry, Private: parts[i]}); err != nil {
+				return next, err
 			}
-			if err := out.Write(line); err != nil {
-				return err
-			}
+			next = row.Seq + 1
 		}
-		next = rows[len(rows)-1].Seq + 1
 	}
-	return nil
+	return next, nil
 }
 
 func found(rows []tenantq.ListSequencedEntriesRow) []tenantq.FindAuditEntriesRow {

@@ -9,9 +9,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/audit/bundle"
-	"github.com/biocore-id/biocore/tenancy/audit/merkle"
 	"github.com/biocore-id/biocore/tenancy/audit/private"
-	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -48,33 +46,21 @@ func (r *Reader) WriteSealed(ctx context.Context, sc scope.Scope, from, to int64
 	if err != nil {
 		return err
 	}
-	for next := from; next < to; {
-		var rows []tenantq.ListSequencedEntriesRow
-		if err := r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
-			if rows, err = tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: next, ToSeq: to, MaxRows: listing.MaxPageSize}); err != nil {
-				return fmt.Errorf("list audit entries: %w", err)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return damage(fmt.Errorf("entries %d to %d are missing", next, to-1))
-		}
-		for _, row := range rows {
-			parts, err := private.Split(row.Private)
+	next, err := r.write(ctx, sc, out, from, to, func(_ *db.TenantTx, rows []tenantq.ListSequencedEntriesRow) ([][]bundle.Private, error) {
+		all := make([][]bundle.Private, len(rows))
+		for i := range rows {
+			parts, err := private.Split(rows[i].Private)
 			if err != nil {
-				return damage(fmt.Errorf("entry %d: %w", row.Seq, err))
+				return nil, damage(fmt.Errorf("entry %d: %w", rows[i].Seq, err))
 			}
-			line := bundle.Line{Seq: row.Seq, SequencedAt: row.SequencedAt, Leaf: merkle.Hash(row.Leaf), Entry: row.Entry}
 			for _, p := range parts {
-				line.Private = append(line.Private, bundle.Private{Sealed: p})
-			}
-			if err := out.Write(line); err != nil {
-				return err
+				all[i] = append(all[i], bundle.Private{Sealed: p})
 			}
 		}
-		next = rows[len(rows)-1].Seq + 1
+		return all, nil
+	})
+	if err == nil && next < to {
+		err = damage(fmt.Errorf("entries %d to %d are missing", next, to-1))
 	}
-	return nil
+	return err
 }

@@ -3,6 +3,7 @@ package trail
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/biocore-id/biocore/db"
@@ -26,22 +27,17 @@ func (r *Reader) Sequenced(ctx context.Context, sc scope.Scope, from int64, limi
 	}
 	var out []Sequenced
 	err = r.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		found, err := tx.ListSequencedRecords(ctx, tenantq.ListSequencedRecordsParams{FromSeq: from, MaxRows: int32(limit)}) //nolint:gosec // a page
+		rows, err := tx.ListSequencedEntries(ctx, tenantq.ListSequencedEntriesParams{FromSeq: from, ToSeq: math.MaxInt64, MaxRows: int32(limit)}) //nolint:gosec // a page
 		if err != nil {
 			return fmt.Errorf("list sequenced audit entries: %w", err)
 		}
-		rows := make([]tenantq.FindAuditEntriesRow, len(found))
-		for i := range found {
-			row := &found[i]
-			rows[i] = tenantq.FindAuditEntriesRow{Seq: &row.Seq, ID: row.ID, At: row.At, Action: row.Action, Entry: row.Entry, Private: row.Private}
-		}
-		all, err := records(ctx, tx, ring, rows)
+		all, err := records(ctx, tx, ring, found(rows))
 		if err != nil {
 			return err
 		}
 		out = make([]Sequenced, len(all))
 		for i := range all {
-			out[i] = Sequenced{Record: all[i], SequencedAt: found[i].SequencedAt}
+			out[i] = Sequenced{Record: all[i], SequencedAt: rows[i].SequencedAt}
 		}
 		return nil
 	})
