@@ -78,7 +78,7 @@ func places(filter []byte, id uuid.UUID) (bits [filterHashes]uint64) {
 	sum := sha256.Sum256(id[:])
 	first, step := binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])|1
 	for i := range bits {
-		bits[i] = (first + uint64(i)*step) % uint64(len(filter)*8) //nolint:gosec // small
+		bits[i] = (first + uint64(i)*step) % uint64(len(filter)*8)
 	}
 	return bits
 }
