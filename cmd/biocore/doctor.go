@@ -137,6 +137,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},
 		{"key sets", d.keySets},
+		{"audit archives", d.auditArchives},
 		{"erasures", d.erasures},
 	} {
 		d.add(c.name, c.check(ctx))

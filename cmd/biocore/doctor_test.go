@@ -93,7 +93,7 @@ func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int)
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 20 {
+	if code != 0 || len(found) != 21 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -113,7 +113,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys when one tenant is shredded: %+v", f)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 20 || strings.Count(out, "ok    ") != 19 {
+	if lines := strings.Count(out, "\n"); lines != 21 || strings.Count(out, "ok    ") != 20 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -165,7 +165,7 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "no schema at all",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
-			finding: "schema", verdict: unwell, says: "0001_wall.sql", touches: []string{"metadata", "data map", "erasures"}, wantExit: 1,
+			finding: "schema", verdict: unwell, says: "0001_wall.sql", touches: []string{"metadata", "data map", "audit archives", "erasures"}, wantExit: 1,
 		},
 		{
 			name: "Redis gone",
@@ -182,7 +182,7 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "no object storage",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.ObjectStorageURL = "" },
-			finding: "object storage", verdict: doubtful, says: "evidence stays in Postgres", touches: []string{"audit heads", "erasures"},
+			finding: "object storage", verdict: doubtful, says: "evidence stays in Postgres", touches: []string{"audit heads", "audit archives", "erasures"},
 		},
 		{
 			name:    "nobody to anchor audit logs",
@@ -196,12 +196,12 @@ func TestDoctorFinds(t *testing.T) {
 				t.Setenv("AWS_SECRET_ACCESS_KEY", hunter)
 				c.cfg.ObjectStorageURL = "s3://bucket?region=eu-central-1&endpoint=http://127.0.0.1:1"
 			},
-			finding: "object storage", verdict: unwell, says: "(OBJECT_STORAGE_UNAVAILABLE)", touches: []string{"erasures"}, wantExit: 1,
+			finding: "object storage", verdict: unwell, says: "(OBJECT_STORAGE_UNAVAILABLE)", touches: []string{"audit archives", "erasures"}, wantExit: 1,
 		},
 		{
 			name:    "an object storage that does not exist",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.ObjectStorageURL = "s3://Bucket?region=eu-central-1" },
-			finding: "object storage", verdict: unwell, says: "the form s3://", touches: []string{"erasures"}, wantExit: 1,
+			finding: "object storage", verdict: unwell, says: "the form s3://", touches: []string{"audit archives", "erasures"}, wantExit: 1,
 		},
 		{
 			name:    "no metadata",
@@ -236,7 +236,7 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "no KMS key",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.KMSURL += ".absent" },
-			finding: "kms", verdict: unwell, says: "no such file", touches: []string{"data keys", "signing keys", "erasures"}, wantExit: 1,
+			finding: "kms", verdict: unwell, says: "no such file", touches: []string{"data keys", "signing keys", "audit archives", "erasures"}, wantExit: 1,
 		},
 		{
 			name: "one tenant's data key changed",
@@ -298,19 +298,19 @@ func TestDoctorFinds(t *testing.T) {
 				c.cfg.DatabaseWriterURL = secret.New(other)
 			},
 			finding: "roles", verdict: unwell, says: "bc_writer: connect: ", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "erasures"},
+			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures"},
 		},
 		{
 			name:    "a URL of the wrong role",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
 			finding: "roles", verdict: unwell, says: "bc_app: the URL logs in as bc_jobs", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "erasures"},
+			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures"},
 		},
 		{
 			name:    "a URL of another database",
 			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = secret.New(dbtest.Fresh(t).URL(db.RoleJobs)) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "erasures"},
+			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures"},
 		},
 		{
 			name: "a job that nobody does",

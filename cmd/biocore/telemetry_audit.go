@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/biocore-id/biocore/tenancy/audit/anchor"
+	"github.com/biocore-id/biocore/tenancy/audit/cold"
 	"github.com/biocore-id/biocore/tenancy/audit/sequencer"
 )
 
@@ -61,6 +62,30 @@ func (t *telemetry) ObserveAnchors(stats func() anchor.Stats) error {
 		return nil
 	}, age, locked, refused, failures); err != nil {
 		return fmt.Errorf("anchor metrics: %w", err)
+	}
+	return nil
+}
+
+// ObserveArchives adds what becomes of old entries of audit logs to the metrics.
+func (t *telemetry) ObserveArchives(stats func() cold.Stats) error {
+	meter := t.Meter.Meter("github.com/biocore-id/biocore/tenancy/audit/cold")
+	entries, err := meter.Int64ObservableCounter("biocore.audit.archive.entries", metric.WithDescription("Audit entries that this server has archived in object storage."))
+	bytes, err2 := meter.Int64ObservableCounter("biocore.audit.archive.bytes", metric.WithUnit("By"), metric.WithDescription("Size of the archives that this server has stored."))
+	failures, err3 := meter.Int64ObservableCounter("biocore.audit.archive.failures", metric.WithDescription("Times that this server could not archive what was due of a tenant's audit log."))
+	behind, err4 := meter.Float64ObservableGauge("biocore.audit.archive.behind", metric.WithUnit("s"),
+		metric.WithDescription("For how long audit entries of the tenant that is most behind could have been archived, as this server saw it last."))
+	if err = errors.Join(err, err2, err3, err4); err != nil {
+		return fmt.Errorf("archive metrics: %w", err)
+	}
+	if _, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := stats()
+		o.ObserveInt64(entries, s.Entries)
+		o.ObserveInt64(bytes, s.Bytes)
+		o.ObserveInt64(failures, s.Failures)
+		o.ObserveFloat64(behind, s.Behind.Seconds())
+		return nil
+	}, entries, bytes, failures, behind); err != nil {
+		return fmt.Errorf("archive metrics: %w", err)
 	}
 	return nil
 }

@@ -339,6 +339,11 @@ func (p *platform) wire(ctx context.Context) error {
 	p.archived = cold.New(cold.Options{
 		Store: p.store, Keys: p.keys, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
 	})
+	if p.objects != nil {
+		if err := p.tel.ObserveArchives(p.archived.Stats); err != nil {
+			return err
+		}
+	}
 	p.runner.ArchiveAudit(cold.Longest, p.usage.Tenants, p.archived.Maintain)
 	p.exports = archive.New(archive.Options{Store: p.store, Keys: p.keys, Evidence: p.evidence, Archived: p.archived, Objects: p.objects, Log: p.tel.Log})
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,6 +62,11 @@ type Service struct {
 	piece int64 // entries
 	part  int   // bytes of an object
 	batch int32 // entries that a transaction removes
+
+	entries, bytes, failures atomic.Int64
+
+	mu     sync.Mutex
+	behind map[uuid.UUID]behind // tenants
 }
 
 const (
@@ -85,24 +92,26 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	if s.o.Objects == nil {
 		return nil
 	}
-	document, err := s.o.Policy(ctx, sc)
-	if err != nil {
-		return fmt.Errorf("policy: %w", err)
+	keep, err := s.keep(ctx, sc)
+	if err != nil || keep == 0 {
+		return err
 	}
-	keep := document.AuditRetention()
-	if keep == 0 {
-		return nil
-	}
+	err = s.maintain(ctx, sc, keep)
+	s.look(ctx, sc, err)
+	return err
+}
+
+func (s *Service) maintain(ctx context.Context, sc scope.Scope, keep time.Duration) error {
 	now := s.o.Store.Now()
-	before := now.Add(-keep)
-	before = time.Date(before.Year(), before.Month(), 1, 0, 0, 0, 0, time.UTC)
-	until := now.Add(Longest / 2)
+	before, until := month(now.Add(-keep)), now.Add(Longest/2)
 	for did := true; did && s.o.Store.Now().Before(until); {
+		var err error
 		if did, err = s.Archive(ctx, sc, before); err != nil {
 			return err
 		}
 	}
 	for more := true; more && s.o.Store.Now().Before(until); {
+		var err error
 		if more, err = s.Remove(ctx, sc); err != nil {
 			return err
 		}
@@ -162,7 +171,12 @@ func (s *Service) Archive(ctx context.Context, sc scope.Scope, before time.Time)
 	if err != nil {
 		return false, err
 	}
-	return true, s.note(ctx, sc, &up.Archive, report, named.filter())
+	if err := s.note(ctx, sc, &up.Archive, report, named.filter()); err != nil {
+		return false, err
+	}
+	s.entries.Add(to - from)
+	s.bytes.Add(up.Bytes)
+	return true, nil
 }
 
 // verify reads an archive back, as anybody would who has the key of the log. What is read is written to also.

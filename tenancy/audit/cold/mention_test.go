@@ -78,7 +78,7 @@ func TestMentions(t *testing.T) {
 		people[i] = uuid.Must(uuid.NewV7())
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 9 {                         // the first is there from the beginning, the last of all at the end alone
+	for range 9 { // the first is there from the beginning, the last of all at the end alone
 		for i, person := range people {
 			if random.IntN(len(people)) > i {
 				w.about(t, acme, person, person)
