@@ -424,6 +424,50 @@ func (q *Queries) ListAllRemovedReports(ctx context.Context) ([]ListAllRemovedRe
 	return items, nil
 }
 
+const ListPrecedingReports = `-- name: ListPrecedingReports :many
+SELECT id, period_from, period_to, sha256 FROM reports WHERE catalogue = $1 AND state = 'DONE' AND period_to = $2::timestamptz
+  AND expires_at > $3::timestamptz ORDER BY id DESC LIMIT 20
+`
+
+type ListPrecedingReportsParams struct {
+	Catalogue string
+	Ends      time.Time
+	Now       time.Time
+}
+
+type ListPrecedingReportsRow struct {
+	ID         uuid.UUID
+	PeriodFrom time.Time
+	PeriodTo   time.Time
+	Sha256     []byte
+}
+
+// Reports of a catalogue whose period ends where another begins, that are made and not over: the newest first. Index: reports_pkey.
+func (q *Queries) ListPrecedingReports(ctx context.Context, arg ListPrecedingReportsParams) ([]ListPrecedingReportsRow, error) {
+	rows, err := q.db.Query(ctx, ListPrecedingReports, arg.Catalogue, arg.Ends, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPrecedingReportsRow{}
+	for rows.Next() {
+		var i ListPrecedingReportsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.PeriodFrom,
+			&i.PeriodTo,
+			&i.Sha256,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListRemovedReports = `-- name: ListRemovedReports :many
 SELECT id, attempt FROM reports WHERE state = 'REMOVED' AND due_at <= $1::timestamptz ORDER BY due_at LIMIT $2
 `

@@ -27,7 +27,9 @@ type Body struct {
 	Log       BodyLog       `json:"auditLog"`
 	Counts    Counts        `json:"counts"`
 	// Silent is why no control is met, whatever is measured: nothing was recorded in the period. Empty: something was.
-	Silent   string        `json:"silent,omitempty"`
+	Silent string `json:"silent,omitempty"`
+	// Before is what it is compared with; absent: of the period before there was no report.
+	Before   *BodyBefore   `json:"before,omitempty"`
 	Controls []BodyControl `json:"controls"`
 	Lists    []BodyList    `json:"lists"`
 }
@@ -76,13 +78,14 @@ const (
 
 // BodyControl is a control and what it came to.
 type BodyControl struct {
-	ID          string    `json:"id"`
-	Section     string    `json:"section"`
-	Title       string    `json:"title"`
-	Requirement string    `json:"requirement,omitempty"`
-	Result      Result    `json:"result"`
-	Outside     string    `json:"outside,omitempty"` // why no record of ours can show it
-	Findings    []Finding `json:"findings"`
+	ID          string         `json:"id"`
+	Section     string         `json:"section"`
+	Title       string         `json:"title"`
+	Requirement string         `json:"requirement,omitempty"`
+	Result      Result         `json:"result"`
+	Outside     string         `json:"outside,omitempty"` // why no record of ours can show it
+	Before      *ControlBefore `json:"before,omitempty"`  // absent as Body's
+	Findings    []Finding      `json:"findings"`
 }
 
 // Finding is what one measurement came to.
@@ -100,7 +103,8 @@ type Finding struct {
 	Why     string `json:"why,omitempty"` // of no evidence
 	Query   string `json:"query"`
 
-	Evidence BodyEvidence `json:"evidence"`
+	Before   *FindingBefore `json:"before,omitempty"` // absent: there was no such measurement
+	Evidence BodyEvidence   `json:"evidence"`
 }
 
 // BodyEvidence is where the audit log shows it.
@@ -178,21 +182,37 @@ func ParseBody(text []byte) (*Body, error) {
 func (b *Body) CSV() ([]byte, error) {
 	rows := [][]string{{
 		"control", "section", "title", "result", "measurement", "basis", "figure", "unit", "of", "of_unit", "expected", "finding", "why",
-		"audit_entries", "first_sequence", "last_sequence",
+		"audit_entries", "first_sequence", "last_sequence", "change", "result_before", "figure_before", "of_before", "report_before",
 	}}
 	for i := range b.Controls {
 		c := &b.Controls[i]
 		head := []string{c.ID, c.Section, c.Title, string(c.Result)}
 		if len(c.Findings) == 0 {
-			rows = append(rows, append(head, "", "", "", "", "", "", "", "", c.Outside, "", "", ""))
+			rows = append(rows, append(append(head, "", "", "", "", "", "", "", ""), append([]string{c.Outside, "", "", ""}, b.cellsBefore(c, nil)...)...))
 		}
 		for j := range c.Findings {
 			f := &c.Findings[j]
-			rows = append(rows, append(slices.Clip(head), f.Measure, string(f.Basis), strconv.FormatInt(f.Figure, 10), f.Unit, number(f.Of), f.OfUnit,
-				f.Expected(), string(f.Result), f.Why, strconv.FormatInt(f.Evidence.Entries, 10), number(f.Evidence.First), number(f.Evidence.Last)))
+			cells := append(slices.Clip(head), f.Measure, string(f.Basis), strconv.FormatInt(f.Figure, 10), f.Unit, number(f.Of), f.OfUnit,
+				f.Expected(), string(f.Result), f.Why, strconv.FormatInt(f.Evidence.Entries, 10), number(f.Evidence.First), number(f.Evidence.Last))
+			rows = append(rows, append(cells, b.cellsBefore(c, f)...))
 		}
 	}
 	return csvOf(rows)
+}
+
+// cellsBefore are what a control and a measurement of it, which may be nil, came to in the period before.
+func (b *Body) cellsBefore(c *BodyControl, f *Finding) []string {
+	cells := make([]string, 5)
+	if c.Before != nil {
+		cells[0], cells[1] = string(c.Before.Change), string(c.Before.Result)
+	}
+	if f != nil && f.Before != nil {
+		cells[2], cells[3] = strconv.FormatInt(f.Before.Figure, 10), number(f.Before.Of)
+	}
+	if b.Before != nil {
+		cells[4] = b.Before.ReportID.String()
+	}
+	return cells
 }
 
 // CSV is a list as CSV, as that of a Body.

@@ -200,6 +200,11 @@ func (s *Service) make(ctx context.Context, sc scope.Scope, row *tenantq.Report)
 	if err != nil {
 		return err
 	}
+	with, before, err := s.before(bounded, sc, &r)
+	if err != nil {
+		return err
+	}
+	body.compare(with, before)
 	files, err := printed(body)
 	if err != nil {
 		return err

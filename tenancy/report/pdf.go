@@ -175,11 +175,16 @@ func (p *paper) cover() {
 			log += "; the first " + thousands(b.Log.Missing) + " are archived and were not counted"
 		}
 	}
+	compared := "with no other report: of the period before there was none of this catalogue"
+	if b.Before != nil {
+		compared = "with that of " + b.Before.Text + ", " + b.Before.ReportID.String() + ", SHA-256 " + b.Before.SHA256
+	}
 	for _, f := range [][2]string{
 		{"Tenant", b.Tenant.Name + " (" + b.Tenant.Slug + ", " + b.Tenant.ID.String() + ")"},
 		{"Period", period},
 		{"Audit entries", log},
 		{"Catalogue", b.Catalogue.Name + ", version " + b.Catalogue.Version + ", SHA-256 " + b.Catalogue.SHA256},
+		{"Compared", compared},
 	} {
 		p.fact(f[0], f[1])
 	}
@@ -316,17 +321,25 @@ func (c *BodyControl) Deciding() *Finding {
 	return nil
 }
 
-// summary is a line of why a control came to what it did.
+// summary is a line of why a control came to what it did, and one of what it came to before.
 func (c *BodyControl) summary() string {
-	f := c.Deciding()
+	f, text := c.Deciding(), ""
 	switch {
 	case f == nil:
-		return c.Outside
+		text = c.Outside
 	case f.Why != "":
-		return f.Title + ": " + f.Why
+		text = f.Title + ": " + f.Why
 	default:
-		return f.Title + ": " + f.Text()
+		text = f.Title + ": " + f.Text()
 	}
+	if c.Before == nil {
+		return text
+	}
+	text += "\n" + c.Before.Text()
+	if f != nil && f.Before != nil {
+		text += ", " + f.BeforeText()
+	}
+	return text
 }
 
 // evidence is each control with what was measured.

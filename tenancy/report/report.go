@@ -14,6 +14,7 @@
 //	catalogue.go  reading catalogues; theirs.go: those that a tenant has added; folder.go: an installation's
 //	measure.go    the measurements; tables.go: the lists beside them
 //	evaluate.go   from measurements to a body
+//	compare.go    what the period before came to
 //	body.go       the body, as JSON and CSV; pdf.go: as PDF
 //	maintain.go   the job
 //	files.go      what is stored; evidence.go: what shows it; verify.go: checking it with nothing else

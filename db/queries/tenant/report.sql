@@ -17,6 +17,11 @@ RETURNING *;
 -- What is removed is not there. Index: reports_pkey.
 SELECT * FROM reports WHERE id = $1 AND state <> 'REMOVED';
 
+-- name: ListPrecedingReports :many
+-- Reports of a catalogue whose period ends where another begins, that are made and not over: the newest first. Index: reports_pkey.
+SELECT id, period_from, period_to, sha256 FROM reports WHERE catalogue = sqlc.arg(catalogue) AND state = 'DONE' AND period_to = sqlc.arg(ends)::timestamptz
+  AND expires_at > sqlc.arg(now)::timestamptz ORDER BY id DESC LIMIT 20;
+
 -- name: ListReports :many
 -- Keyset by id, newest first; of one catalogue, or of all. Index: reports_pkey, backwards.
 SELECT * FROM reports WHERE state <> 'REMOVED' AND (sqlc.narg(catalogue)::text IS NULL OR catalogue = sqlc.narg(catalogue)::text)
