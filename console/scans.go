@@ -42,6 +42,7 @@ type scanRow struct {
 	Step           string // how far it is, while it is open
 	Percent        string
 	Note           string // what it has not seen, or why it failed
+	Unseen         []string
 	Action         string // where it is cancelled; empty when it has ended
 }
 
@@ -60,6 +61,9 @@ func (c *Console) scanRow(p *place, s *dlp.Scan, names map[uuid.UUID]string) *sc
 	if s.State == dlp.Running && s.Total > 0 {
 		row.Step = "place " + strconv.Itoa(min(s.Done+1, s.Total)) + " of " + strconv.Itoa(s.Total)
 	}
+	for _, u := range s.Unseen {
+		row.Unseen = append(row.Unseen, unseenWords(&u))
+	}
 	switch {
 	case s.Failure != "" && !s.State.Open():
 		row.Note = "It could not be made: " + s.Failure
@@ -67,6 +71,26 @@ func (c *Console) scanRow(p *place, s *dlp.Scan, names map[uuid.UUID]string) *sc
 		row.Note = "Seen in part: " + strings.Join(s.Cut, ", ")
 	}
 	return &row
+}
+
+// unseenWords say what a scan has not looked at, and why.
+func unseenWords(u *dlp.Unseen) string {
+	what := ui.Count(u.Count, "row") + " of " + u.Place
+	switch u.Reason {
+	case dlp.UnseenSealed:
+		return what + ": what is sealed does not open"
+	case dlp.UnseenGone:
+		return what + ": not in object storage, or it did not answer"
+	case dlp.UnseenLarge:
+		return u.Place + ": only the first 64 MiB, and lines up to 1 MiB"
+	case dlp.UnseenDerived:
+		return ui.Count(u.Count, "file") + " of " + u.Place + ": they hold what stands elsewhere"
+	case dlp.UnseenArchived:
+		return ui.Count(u.Count, "bundle") + " of the audit log: archived"
+	case dlp.UnseenBinary:
+		return ui.Count(u.Count, "record") + " of " + u.Place + ": no words of people"
+	}
+	return what
 }
 
 // scanForm is what was typed.

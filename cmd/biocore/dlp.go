@@ -135,11 +135,12 @@ type dlpScanJSON struct {
 	Texts     int64         `json:"texts"`
 	Found     int64         `json:"found"`
 	Cut       []string      `json:"cut"`
+	Unseen    []dlp.Unseen  `json:"unseen"`
 	Failure   string        `json:"failure,omitempty"`
 }
 
 func toDLPScanJSON(s *dlp.Scan) dlpScanJSON {
-	return dlpScanJSON{s.ID.String(), s.State, s.Reason, s.Days, s.AskedBy, s.CreatedAt, s.EndedAt, s.Done, s.Total, s.Texts, s.Found, append([]string{}, s.Cut...), s.Failure}
+	return dlpScanJSON{s.ID.String(), s.State, s.Reason, s.Days, s.AskedBy, s.CreatedAt, s.EndedAt, s.Done, s.Total, s.Texts, s.Found, append([]string{}, s.Cut...), append([]dlp.Unseen{}, s.Unseen...), s.Failure}
 }
 
 // runDLPScan asks for a scan of a tenant, which its servers make.
@@ -197,6 +198,9 @@ func runDLPScans(ctx context.Context, env *environment, args []string) error {
 			note := s.Failure
 			if len(s.Cut) > 0 {
 				note = "not all of " + strings.Join(s.Cut, ", ")
+			}
+			for _, u := range s.Unseen {
+				note = strings.TrimPrefix(note+fmt.Sprintf(", not %d of %s (%s)", u.Count, u.Place, strings.ToLower(u.Reason)), ", ")
 			}
 			rows = append(rows, []string{
 				s.ID.String(), string(s.State), fmt.Sprintf("%d of %d", s.Done, s.Total), strconv.FormatInt(s.Texts, 10), strconv.FormatInt(s.Found, 10), moment(&s.CreatedAt), moment(s.EndedAt), note,

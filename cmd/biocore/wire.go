@@ -349,6 +349,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Shared: p.shared, Log: p.tel.Log})
 	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
+	p.dlp = dlp.New(dlp.Options{Store: p.store, Keys: p.keys, Trail: p.trail, Sources: []dlp.Source{p.users.Texts(), p.exports.Texts()}, Log: p.tel.Log})
 	p.runner.ScanTexts(dlp.Longest+time.Minute, p.dlp.Maintain)
 	kept := ledger.New(ledger.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log})
 	p.erasures = p.newErasures(kept, p.archived, p.cfg.BackupDays)

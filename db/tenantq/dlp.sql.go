@@ -130,6 +130,24 @@ func (q *Queries) CountOpenScans(ctx context.Context) (int32, error) {
 	return column_1, err
 }
 
+const CountUnscanned = `-- name: CountUnscanned :one
+SELECT (SELECT count(*) FROM reports WHERE state = 'DONE') AS reports, (SELECT count(*) FROM audit_archives) AS archives, (SELECT count(*) FROM evidence) AS evidence
+`
+
+type CountUnscannedRow struct {
+	Reports  int64
+	Archives int64
+	Evidence int64
+}
+
+// What no scan opens: files of reports, pieces of the audit log that are archived, records of evidence. Index: reports_pkey, audit_archives_pkey, evidence_pkey.
+func (q *Queries) CountUnscanned(ctx context.Context) (CountUnscannedRow, error) {
+	row := q.db.QueryRow(ctx, CountUnscanned)
+	var i CountUnscannedRow
+	err := row.Scan(&i.Reports, &i.Archives, &i.Evidence)
+	return i, err
+}
+
 const DecideFinding = `-- name: DecideFinding :one
 UPDATE dlp_findings SET state = $1, reason = $2, decided_by = $3, decided_at = $4::timestamptz, version = version + 1 WHERE id = $5 RETURNING tenant_id, id, source, place, item, kind, count, shape, state, reason, decided_by, decided_at, first_at, last_at, scan_id, version
 `
@@ -590,8 +608,8 @@ func (q *Queries) LockScans(ctx context.Context) error {
 
 const NoteScan = `-- name: NoteScan :execrows
 UPDATE dlp_scans SET place = $1, after_key = $2::text[], done = $3, total = $4, texts = texts + $5::bigint,
-  found = found + $6::bigint, cut = $7::text[], due_at = $8::timestamptz
-WHERE id = $9 AND attempt = $10 AND state = 'RUNNING'
+  found = found + $6::bigint, cut = $7::text[], unseen = $8::jsonb, due_at = $9::timestamptz
+WHERE id = $10 AND attempt = $11 AND state = 'RUNNING'
 `
 
 type NoteScanParams struct {
@@ -602,6 +620,7 @@ type NoteScanParams struct {
 	Texts    int64
 	Found    int64
 	Cut      []string
+	Unseen   []byte
 	Lease    time.Time
 	ID       uuid.UUID
 	Attempt  int32
@@ -617,6 +636,7 @@ func (q *Queries) NoteScan(ctx context.Context, arg NoteScanParams) (int64, erro
 		arg.Texts,
 		arg.Found,
 		arg.Cut,
+		arg.Unseen,
 		arg.Lease,
 		arg.ID,
 		arg.Attempt,
@@ -705,7 +725,7 @@ func (q *Queries) PutScanSchedule(ctx context.Context, arg PutScanScheduleParams
 
 const ResolveGone = `-- name: ResolveGone :execrows
 UPDATE dlp_findings SET state = 'RESOLVED', decided_by = '', decided_at = $1::timestamptz, version = version + 1
-WHERE source = 'SCAN' AND state = 'OPEN' AND scan_id <> $2::uuid AND NOT split_part(place, '.', 1) = ANY ($3::text[])
+WHERE source = 'SCAN' AND state = 'OPEN' AND scan_id <> $2::uuid AND NOT split_part(split_part(place, '.', 1), '/', 1) = ANY ($3::text[])
 `
 
 type ResolveGoneParams struct {

@@ -446,6 +446,45 @@ func (q *Queries) ListStaleExportKeys(ctx context.Context, arg ListStaleExportKe
 	return items, nil
 }
 
+const NextStoredExport = `-- name: NextStoredExport :one
+SELECT tenant_id, id, state, reason, asked_by, asked_name, created_at, started_at, ended_at, expires_at, attempt, files_done, files_total, rows_done, size, parts, sha256, archive_key, key_version, failure, due_at FROM exports WHERE id >= $1::uuid AND state = 'DONE' AND expires_at > $2::timestamptz AND archive_key IS NOT NULL ORDER BY id LIMIT 1
+`
+
+type NextStoredExportParams struct {
+	FromID uuid.UUID
+	Now    time.Time
+}
+
+// The first, from an id on, whose archive is there. Index: exports_pkey.
+func (q *Queries) NextStoredExport(ctx context.Context, arg NextStoredExportParams) (Export, error) {
+	row := q.db.QueryRow(ctx, NextStoredExport, arg.FromID, arg.Now)
+	var i Export
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.State,
+		&i.Reason,
+		&i.AskedBy,
+		&i.AskedName,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+		&i.ExpiresAt,
+		&i.Attempt,
+		&i.FilesDone,
+		&i.FilesTotal,
+		&i.RowsDone,
+		&i.Size,
+		&i.Parts,
+		&i.Sha256,
+		&i.ArchiveKey,
+		&i.KeyVersion,
+		&i.Failure,
+		&i.DueAt,
+	)
+	return i, err
+}
+
 const NoteExport = `-- name: NoteExport :execrows
 UPDATE exports SET files_done = $1, rows_done = $2, size = $3, parts = $4,
   due_at = $5::timestamptz

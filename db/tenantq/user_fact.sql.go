@@ -185,6 +185,41 @@ func (q *Queries) InsertSignInMark(ctx context.Context) error {
 	return err
 }
 
+const ListProfiles = `-- name: ListProfiles :many
+SELECT id, profile_sealed FROM users WHERE ($1::uuid IS NULL OR id > $1::uuid) ORDER BY id LIMIT $2
+`
+
+type ListProfilesParams struct {
+	AfterID *uuid.UUID
+	MaxRows int32
+}
+
+type ListProfilesRow struct {
+	ID            uuid.UUID
+	ProfileSealed []byte
+}
+
+// All, for a scan: keyset by id. Index: users_pkey.
+func (q *Queries) ListProfiles(ctx context.Context, arg ListProfilesParams) ([]ListProfilesRow, error) {
+	rows, err := q.db.Query(ctx, ListProfiles, arg.AfterID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListProfilesRow{}
+	for rows.Next() {
+		var i ListProfilesRow
+		if err := rows.Scan(&i.ID, &i.ProfileSealed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListTermlessUsers = `-- name: ListTermlessUsers :many
 SELECT id, profile_sealed FROM users WHERE terms IS NULL ORDER BY id LIMIT $1
 `

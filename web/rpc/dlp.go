@@ -197,10 +197,14 @@ func (h *DLPHandler) ImportDlpFindings(ctx context.Context, req *adminv1.ImportD
 }
 
 func toDLPScan(s *dlp.Scan) *adminv1.DlpScan {
+	var unseen []*adminv1.DlpUnseen
+	for _, u := range s.Unseen {
+		unseen = append(unseen, &adminv1.DlpUnseen{Place: u.Place, Reason: adminv1.DlpUnseen_Reason(adminv1.DlpUnseen_Reason_value[u.Reason]), Count: int32(u.Count)}) //nolint:gosec // rows of one tenant
+	}
 	return &adminv1.DlpScan{
 		Id: s.ID.String(), State: adminv1.DlpScan_State(adminv1.DlpScan_State_value[string(s.State)]), Reason: s.Reason, Days: int32(s.Days), AskedBy: s.AskedBy, //nolint:gosec // it was an int32
 		CreatedAt: timestamp(s.CreatedAt), StartedAt: timestampOf(s.StartedAt), EndedAt: timestampOf(s.EndedAt),
-		Done: int32(s.Done), Total: int32(s.Total), Percent: int32(s.Percent()), Texts: int32(s.Texts), Found: int32(s.Found), Cut: s.Cut, Failure: s.Failure, //nolint:gosec // MaxRows of some tens of places
+		Done: int32(s.Done), Total: int32(s.Total), Percent: int32(s.Percent()), Texts: int32(s.Texts), Found: int32(s.Found), Cut: s.Cut, Unseen: unseen, Failure: s.Failure, //nolint:gosec // MaxRows of some tens of places
 	}
 }
 

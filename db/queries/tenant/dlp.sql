@@ -41,7 +41,7 @@ RETURNING *;
 -- name: NoteScan :execrows
 -- A page is done, with its findings, in their transaction. 0: it is no longer this attempt's. Index: dlp_scans_pkey.
 UPDATE dlp_scans SET place = sqlc.arg(place), after_key = sqlc.narg(after_key)::text[], done = sqlc.arg(done), total = sqlc.arg(total), texts = texts + sqlc.arg(texts)::bigint,
-  found = found + sqlc.arg(found)::bigint, cut = sqlc.arg(cut)::text[], due_at = sqlc.arg(lease)::timestamptz
+  found = found + sqlc.arg(found)::bigint, cut = sqlc.arg(cut)::text[], unseen = sqlc.arg(unseen)::jsonb, due_at = sqlc.arg(lease)::timestamptz
 WHERE id = sqlc.arg(id) AND attempt = sqlc.arg(attempt) AND state = 'RUNNING';
 
 -- name: FinishScan :execrows
@@ -74,7 +74,7 @@ SELECT EXISTS (SELECT FROM dlp_findings WHERE source = sqlc.arg(source) AND plac
 -- name: ResolveGone :execrows
 -- Open findings in tables that a whole scan did not see any more. Index: dlp_findings_pkey.
 UPDATE dlp_findings SET state = 'RESOLVED', decided_by = '', decided_at = sqlc.arg(now)::timestamptz, version = version + 1
-WHERE source = 'SCAN' AND state = 'OPEN' AND scan_id <> sqlc.arg(scan_id)::uuid AND NOT split_part(place, '.', 1) = ANY (sqlc.arg(cut)::text[]);
+WHERE source = 'SCAN' AND state = 'OPEN' AND scan_id <> sqlc.arg(scan_id)::uuid AND NOT split_part(split_part(place, '.', 1), '/', 1) = ANY (sqlc.arg(cut)::text[]);
 
 -- name: ListFindings :many
 -- Keyset by id, newest first; narrowed by what is not NULL. Index: dlp_findings_pkey, backwards.
@@ -116,3 +116,7 @@ UPDATE dlp_schedules SET set_at = sqlc.arg(now), due_at = sqlc.arg(due_at);
 -- name: DeleteScanSchedule :execrows
 -- Index: dlp_schedules_pkey.
 DELETE FROM dlp_schedules;
+
+-- name: CountUnscanned :one
+-- What no scan opens: files of reports, pieces of the audit log that are archived, records of evidence. Index: reports_pkey, audit_archives_pkey, evidence_pkey.
+SELECT (SELECT count(*) FROM reports WHERE state = 'DONE') AS reports, (SELECT count(*) FROM audit_archives) AS archives, (SELECT count(*) FROM evidence) AS evidence;

@@ -13,6 +13,10 @@ SELECT * FROM exports WHERE id = $1;
 -- Keyset by id, newest first. Index: exports_pkey, backwards.
 SELECT * FROM exports WHERE (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid) ORDER BY id DESC LIMIT sqlc.arg(max_rows);
 
+-- name: NextStoredExport :one
+-- The first, from an id on, whose archive is there. Index: exports_pkey.
+SELECT * FROM exports WHERE id >= sqlc.arg(from_id)::uuid AND state = 'DONE' AND expires_at > sqlc.arg(now)::timestamptz AND archive_key IS NOT NULL ORDER BY id LIMIT 1;
+
 -- name: CancelExport :one
 -- No row where it has ended. Whoever writes the archive learns it by its next note. The key goes
 -- at once, the parts when none can be on its way any more. Index: exports_pkey.

@@ -96,6 +96,10 @@ WHERE u.id = ANY (sqlc.arg(ids)::uuid[]);
 -- What users are called, for a page of anything that names them. Index: users_pkey.
 SELECT id, profile_sealed FROM users WHERE id = ANY (sqlc.arg(ids)::uuid[]);
 
+-- name: ListProfiles :many
+-- All, for a scan: keyset by id. Index: users_pkey.
+SELECT id, profile_sealed FROM users WHERE (sqlc.narg(after_id)::uuid IS NULL OR id > sqlc.narg(after_id)::uuid) ORDER BY id LIMIT sqlc.arg(max_rows);
+
 -- name: CountUserFacts :one
 -- How many users there are and how many of them have a passkey, of the first max_rows.
 -- Index: user_facts_bare alone.

@@ -7,6 +7,7 @@
 //	scan.go     asking for scans, and the job
 //	schedule.go scans that are asked for by themselves
 //	place.go    what a scan looks at
+//	source.go   what is opened for it, and what is not
 //	finding.go  reading and deciding findings
 //	import.go   what other classifiers have found
 package dlp
@@ -77,6 +78,7 @@ type Scan struct {
 	Texts       int64    // rows and entries that were looked at
 	Found       int64    // findings, those of scans before among them
 	Cut         []string // places of which the scan has seen the first MaxRows alone
+	Unseen      []Unseen // what it has not looked at
 	Failure     string   // the reason of the fault that the last attempt has failed for
 }
 
@@ -94,7 +96,7 @@ func (s *Scan) Percent() int {
 func scanOf(row *tenantq.DlpScan) Scan {
 	return Scan{
 		ID: row.ID, State: ScanState(row.State), Reason: row.Reason, Days: int(row.Days), AskedBy: row.AskedBy, CreatedAt: row.CreatedAt, StartedAt: row.StartedAt,
-		EndedAt: row.EndedAt, Done: int(row.Done), Total: int(row.Total), Texts: row.Texts, Found: row.Found, Cut: row.Cut, Failure: row.Failure,
+		EndedAt: row.EndedAt, Done: int(row.Done), Total: int(row.Total), Texts: row.Texts, Found: row.Found, Cut: row.Cut, Unseen: unseenOf(row), Failure: row.Failure,
 	}
 }
 
@@ -157,12 +159,16 @@ const (
 	Longest = 30 * time.Minute
 )
 
-// Options configures a Service. All but Log are required.
+// Options configures a Service. All but Sources and Log are required.
 type Options struct {
 	Store *db.Store
 	Keys  *keys.Service
 	Trail *trail.Reader
-	Log   *slog.Logger // nil means slog.Default
+
+	// Sources are opened by scans beside tables and the log; nil: none are, as where no scan is made.
+	Sources []Source
+
+	Log *slog.Logger // nil means slog.Default
 }
 
 // Service scans, and keeps findings. It is safe for concurrent use.
@@ -171,6 +177,7 @@ type Service struct {
 	keys    *keys.Service
 	trail   *trail.Reader
 	log     *slog.Logger
+	sources []Source
 	maxRows int
 
 	// step is for tests: it is told after each page, and an error breaks the attempt off.
@@ -179,7 +186,7 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, trail: o.Trail, log: o.Log, maxRows: MaxRows}
+	s := &Service{store: o.Store, keys: o.Keys, trail: o.Trail, sources: o.Sources, log: o.Log, maxRows: MaxRows}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

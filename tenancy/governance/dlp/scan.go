@@ -222,6 +222,13 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 		return err
 	}
 	row.Total = int32(len(places)) //nolint:gosec // some tens
+	if row.Place == "" && row.Done == 0 {
+		never, err := s.neverSeen(ctx, sc)
+		if err != nil {
+			return err
+		}
+		row.Unseen = unseenText(never)
+	}
 	for i := range places {
 		p := &places[i]
 		if p.name != row.Place && int32(i) < row.Done {
@@ -244,7 +251,7 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 			return errLost
 		}
 		// The log is looked at for some days only, and what is written there stays.
-		gone, err := tx.ResolveGone(ctx, tenantq.ResolveGoneParams{ScanID: row.ID, Cut: append(row.Cut, auditPlace), Now: tx.Now()})
+		gone, err := tx.ResolveGone(ctx, tenantq.ResolveGoneParams{ScanID: row.ID, Cut: append(inPart(unseenOf(row)), append(row.Cut, auditPlace)...), Now: tx.Now()})
 		if err != nil {
 			return fmt.Errorf("resolve findings that are gone: %w", err)
 		}
@@ -263,14 +270,17 @@ func (s *Service) scanPlace(ctx context.Context, sc scope.Scope, row *tenantq.Dl
 		if err != nil {
 			return fmt.Errorf("read %s: %w", p.name, err)
 		}
-		var seen []sighting
+		seen := got.seen
 		for _, t := range got.texts {
 			seen = append(seen, sight(t)...)
 		}
-		if got.rows > 0 {
+		if got.after != nil { // a file of a source may have no rows
 			after = got.after
 		}
 		rows += got.rows
+		if len(got.unseen) > 0 {
+			row.Unseen = unseenText(addUnseen(unseenOf(row), got.unseen))
+		}
 		last := got.last
 		if !last && rows >= s.maxRows {
 			last = true
@@ -297,7 +307,7 @@ func (s *Service) note(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 	return s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		n, err := tx.NoteScan(ctx, tenantq.NoteScanParams{
 			ID: row.ID, Attempt: row.Attempt, Place: name, AfterKey: after, Done: row.Done, Total: row.Total, Texts: int64(rows), Found: int64(len(seen)),
-			Cut: append([]string{}, row.Cut...), Lease: tx.Now().Add(lease),
+			Cut: append([]string{}, row.Cut...), Unseen: row.Unseen, Lease: tx.Now().Add(lease),
 		})
 		if err != nil {
 			return fmt.Errorf("note scan: %w", err)

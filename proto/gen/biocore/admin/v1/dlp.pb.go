@@ -89,6 +89,75 @@ func (DlpScan_State) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Why.
+type DlpUnseen_Reason int32
+
+const (
+	// Not said; never sent.
+	DlpUnseen_REASON_UNSPECIFIED DlpUnseen_Reason = 0
+	// It does not open: its key is destroyed, or it is damaged.
+	DlpUnseen_SEALED DlpUnseen_Reason = 1
+	// It is not where it should be, or its store does not answer.
+	DlpUnseen_GONE DlpUnseen_Reason = 2
+	// It has more than a scan looks at.
+	DlpUnseen_LARGE DlpUnseen_Reason = 3
+	// It holds what stands elsewhere, where it is looked at.
+	DlpUnseen_DERIVED DlpUnseen_Reason = 4
+	// It is out of the database for good.
+	DlpUnseen_ARCHIVED DlpUnseen_Reason = 5
+	// It holds no words of people.
+	DlpUnseen_BINARY DlpUnseen_Reason = 6
+)
+
+// Enum value maps for DlpUnseen_Reason.
+var (
+	DlpUnseen_Reason_name = map[int32]string{
+		0: "REASON_UNSPECIFIED",
+		1: "SEALED",
+		2: "GONE",
+		3: "LARGE",
+		4: "DERIVED",
+		5: "ARCHIVED",
+		6: "BINARY",
+	}
+	DlpUnseen_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED": 0,
+		"SEALED":             1,
+		"GONE":               2,
+		"LARGE":              3,
+		"DERIVED":            4,
+		"ARCHIVED":           5,
+		"BINARY":             6,
+	}
+)
+
+func (x DlpUnseen_Reason) Enum() *DlpUnseen_Reason {
+	p := new(DlpUnseen_Reason)
+	*p = x
+	return p
+}
+
+func (x DlpUnseen_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DlpUnseen_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_dlp_proto_enumTypes[1].Descriptor()
+}
+
+func (DlpUnseen_Reason) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[1]
+}
+
+func (x DlpUnseen_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DlpUnseen_Reason.Descriptor instead.
+func (DlpUnseen_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // How often.
 type DlpSchedule_Cadence int32
 
@@ -130,11 +199,11 @@ func (x DlpSchedule_Cadence) String() string {
 }
 
 func (DlpSchedule_Cadence) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_dlp_proto_enumTypes[1].Descriptor()
+	return file_biocore_admin_v1_dlp_proto_enumTypes[2].Descriptor()
 }
 
 func (DlpSchedule_Cadence) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_dlp_proto_enumTypes[1]
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[2]
 }
 
 func (x DlpSchedule_Cadence) Number() protoreflect.EnumNumber {
@@ -143,7 +212,7 @@ func (x DlpSchedule_Cadence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DlpSchedule_Cadence.Descriptor instead.
 func (DlpSchedule_Cadence) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6, 0}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // What has become of it.
@@ -187,11 +256,11 @@ func (x DlpFinding_State) String() string {
 }
 
 func (DlpFinding_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_dlp_proto_enumTypes[2].Descriptor()
+	return file_biocore_admin_v1_dlp_proto_enumTypes[3].Descriptor()
 }
 
 func (DlpFinding_State) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_dlp_proto_enumTypes[2]
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[3]
 }
 
 func (x DlpFinding_State) Number() protoreflect.EnumNumber {
@@ -200,7 +269,7 @@ func (x DlpFinding_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DlpFinding_State.Descriptor instead.
 func (DlpFinding_State) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{11, 0}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Whose it is.
@@ -244,11 +313,11 @@ func (x ImportDlpFindingsRequest_Format) String() string {
 }
 
 func (ImportDlpFindingsRequest_Format) Descriptor() protoreflect.EnumDescriptor {
-	return file_biocore_admin_v1_dlp_proto_enumTypes[3].Descriptor()
+	return file_biocore_admin_v1_dlp_proto_enumTypes[4].Descriptor()
 }
 
 func (ImportDlpFindingsRequest_Format) Type() protoreflect.EnumType {
-	return &file_biocore_admin_v1_dlp_proto_enumTypes[3]
+	return &file_biocore_admin_v1_dlp_proto_enumTypes[4]
 }
 
 func (x ImportDlpFindingsRequest_Format) Number() protoreflect.EnumNumber {
@@ -257,7 +326,7 @@ func (x ImportDlpFindingsRequest_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportDlpFindingsRequest_Format.Descriptor instead.
 func (ImportDlpFindingsRequest_Format) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{15, 0}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // DlpScan is one that somebody has asked for.
@@ -292,7 +361,9 @@ type DlpScan struct {
 	// Places of which the scan has seen the first 200,000 rows alone.
 	Cut []string `protobuf:"bytes,14,rep,name=cut,proto3" json:"cut,omitempty"`
 	// Why the last attempt has failed: a reason of the error catalogue, or empty.
-	Failure       string `protobuf:"bytes,15,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure string `protobuf:"bytes,15,opt,name=failure,proto3" json:"failure,omitempty"`
+	// What it has not looked at.
+	Unseen        []*DlpUnseen `protobuf:"bytes,16,rep,name=unseen,proto3" json:"unseen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,6 +503,77 @@ func (x *DlpScan) GetFailure() string {
 	return ""
 }
 
+func (x *DlpScan) GetUnseen() []*DlpUnseen {
+	if x != nil {
+		return x.Unseen
+	}
+	return nil
+}
+
+// DlpUnseen is what a scan has not looked at, and why.
+type DlpUnseen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where: a table, or an archive.
+	Place string `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"`
+	// Why.
+	Reason DlpUnseen_Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=biocore.admin.v1.DlpUnseen_Reason" json:"reason,omitempty"`
+	// How many rows or files.
+	Count         int32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DlpUnseen) Reset() {
+	*x = DlpUnseen{}
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DlpUnseen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DlpUnseen) ProtoMessage() {}
+
+func (x *DlpUnseen) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DlpUnseen.ProtoReflect.Descriptor instead.
+func (*DlpUnseen) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DlpUnseen) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *DlpUnseen) GetReason() DlpUnseen_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return DlpUnseen_REASON_UNSPECIFIED
+}
+
+func (x *DlpUnseen) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // StartDlpScanRequest says how far back.
 type StartDlpScanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -445,7 +587,7 @@ type StartDlpScanRequest struct {
 
 func (x *StartDlpScanRequest) Reset() {
 	*x = StartDlpScanRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[1]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +599,7 @@ func (x *StartDlpScanRequest) String() string {
 func (*StartDlpScanRequest) ProtoMessage() {}
 
 func (x *StartDlpScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[1]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +612,7 @@ func (x *StartDlpScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDlpScanRequest.ProtoReflect.Descriptor instead.
 func (*StartDlpScanRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{1}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *StartDlpScanRequest) GetDays() int32 {
@@ -498,7 +640,7 @@ type GetDlpScanRequest struct {
 
 func (x *GetDlpScanRequest) Reset() {
 	*x = GetDlpScanRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +652,7 @@ func (x *GetDlpScanRequest) String() string {
 func (*GetDlpScanRequest) ProtoMessage() {}
 
 func (x *GetDlpScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[2]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +665,7 @@ func (x *GetDlpScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDlpScanRequest.ProtoReflect.Descriptor instead.
 func (*GetDlpScanRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{2}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetDlpScanRequest) GetDlpScanId() string {
@@ -542,7 +684,7 @@ type ListDlpScansRequest struct {
 
 func (x *ListDlpScansRequest) Reset() {
 	*x = ListDlpScansRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +696,7 @@ func (x *ListDlpScansRequest) String() string {
 func (*ListDlpScansRequest) ProtoMessage() {}
 
 func (x *ListDlpScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[3]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +709,7 @@ func (x *ListDlpScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDlpScansRequest.ProtoReflect.Descriptor instead.
 func (*ListDlpScansRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{3}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{4}
 }
 
 // ListDlpScansResponse holds all that are kept.
@@ -581,7 +723,7 @@ type ListDlpScansResponse struct {
 
 func (x *ListDlpScansResponse) Reset() {
 	*x = ListDlpScansResponse{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +735,7 @@ func (x *ListDlpScansResponse) String() string {
 func (*ListDlpScansResponse) ProtoMessage() {}
 
 func (x *ListDlpScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[4]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +748,7 @@ func (x *ListDlpScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDlpScansResponse.ProtoReflect.Descriptor instead.
 func (*ListDlpScansResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{4}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListDlpScansResponse) GetScans() []*DlpScan {
@@ -629,7 +771,7 @@ type CancelDlpScanRequest struct {
 
 func (x *CancelDlpScanRequest) Reset() {
 	*x = CancelDlpScanRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +783,7 @@ func (x *CancelDlpScanRequest) String() string {
 func (*CancelDlpScanRequest) ProtoMessage() {}
 
 func (x *CancelDlpScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[5]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +796,7 @@ func (x *CancelDlpScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDlpScanRequest.ProtoReflect.Descriptor instead.
 func (*CancelDlpScanRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{5}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CancelDlpScanRequest) GetDlpScanId() string {
@@ -690,7 +832,7 @@ type DlpSchedule struct {
 
 func (x *DlpSchedule) Reset() {
 	*x = DlpSchedule{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +844,7 @@ func (x *DlpSchedule) String() string {
 func (*DlpSchedule) ProtoMessage() {}
 
 func (x *DlpSchedule) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +857,7 @@ func (x *DlpSchedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DlpSchedule.ProtoReflect.Descriptor instead.
 func (*DlpSchedule) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{6}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DlpSchedule) GetCadence() DlpSchedule_Cadence {
@@ -762,7 +904,7 @@ type GetDlpScheduleRequest struct {
 
 func (x *GetDlpScheduleRequest) Reset() {
 	*x = GetDlpScheduleRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +916,7 @@ func (x *GetDlpScheduleRequest) String() string {
 func (*GetDlpScheduleRequest) ProtoMessage() {}
 
 func (x *GetDlpScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +929,7 @@ func (x *GetDlpScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDlpScheduleRequest.ProtoReflect.Descriptor instead.
 func (*GetDlpScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{7}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{8}
 }
 
 // PutDlpScheduleRequest says how often.
@@ -806,7 +948,7 @@ type PutDlpScheduleRequest struct {
 
 func (x *PutDlpScheduleRequest) Reset() {
 	*x = PutDlpScheduleRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +960,7 @@ func (x *PutDlpScheduleRequest) String() string {
 func (*PutDlpScheduleRequest) ProtoMessage() {}
 
 func (x *PutDlpScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +973,7 @@ func (x *PutDlpScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutDlpScheduleRequest.ProtoReflect.Descriptor instead.
 func (*PutDlpScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{8}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PutDlpScheduleRequest) GetCadence() DlpSchedule_Cadence {
@@ -866,7 +1008,7 @@ type DeleteDlpScheduleRequest struct {
 
 func (x *DeleteDlpScheduleRequest) Reset() {
 	*x = DeleteDlpScheduleRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1020,7 @@ func (x *DeleteDlpScheduleRequest) String() string {
 func (*DeleteDlpScheduleRequest) ProtoMessage() {}
 
 func (x *DeleteDlpScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1033,7 @@ func (x *DeleteDlpScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDlpScheduleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDlpScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteDlpScheduleRequest) GetReason() string {
@@ -910,7 +1052,7 @@ type DeleteDlpScheduleResponse struct {
 
 func (x *DeleteDlpScheduleResponse) Reset() {
 	*x = DeleteDlpScheduleResponse{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1064,7 @@ func (x *DeleteDlpScheduleResponse) String() string {
 func (*DeleteDlpScheduleResponse) ProtoMessage() {}
 
 func (x *DeleteDlpScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1077,7 @@ func (x *DeleteDlpScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDlpScheduleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDlpScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{11}
 }
 
 // DlpFinding is something at a place.
@@ -978,7 +1120,7 @@ type DlpFinding struct {
 
 func (x *DlpFinding) Reset() {
 	*x = DlpFinding{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1132,7 @@ func (x *DlpFinding) String() string {
 func (*DlpFinding) ProtoMessage() {}
 
 func (x *DlpFinding) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1145,7 @@ func (x *DlpFinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DlpFinding.ProtoReflect.Descriptor instead.
 func (*DlpFinding) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DlpFinding) GetId() string {
@@ -1119,7 +1261,7 @@ type ListDlpFindingsRequest struct {
 
 func (x *ListDlpFindingsRequest) Reset() {
 	*x = ListDlpFindingsRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1273,7 @@ func (x *ListDlpFindingsRequest) String() string {
 func (*ListDlpFindingsRequest) ProtoMessage() {}
 
 func (x *ListDlpFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1286,7 @@ func (x *ListDlpFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDlpFindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListDlpFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{12}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDlpFindingsRequest) GetPageSize() uint32 {
@@ -1181,7 +1323,7 @@ type ListDlpFindingsResponse struct {
 
 func (x *ListDlpFindingsResponse) Reset() {
 	*x = ListDlpFindingsResponse{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1335,7 @@ func (x *ListDlpFindingsResponse) String() string {
 func (*ListDlpFindingsResponse) ProtoMessage() {}
 
 func (x *ListDlpFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1348,7 @@ func (x *ListDlpFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDlpFindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListDlpFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{13}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListDlpFindingsResponse) GetFindings() []*DlpFinding {
@@ -1239,7 +1381,7 @@ type DecideDlpFindingRequest struct {
 
 func (x *DecideDlpFindingRequest) Reset() {
 	*x = DecideDlpFindingRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1393,7 @@ func (x *DecideDlpFindingRequest) String() string {
 func (*DecideDlpFindingRequest) ProtoMessage() {}
 
 func (x *DecideDlpFindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1406,7 @@ func (x *DecideDlpFindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideDlpFindingRequest.ProtoReflect.Descriptor instead.
 func (*DecideDlpFindingRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{14}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DecideDlpFindingRequest) GetDlpFindingId() string {
@@ -1304,7 +1446,7 @@ type ImportDlpFindingsRequest struct {
 
 func (x *ImportDlpFindingsRequest) Reset() {
 	*x = ImportDlpFindingsRequest{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1458,7 @@ func (x *ImportDlpFindingsRequest) String() string {
 func (*ImportDlpFindingsRequest) ProtoMessage() {}
 
 func (x *ImportDlpFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1471,7 @@ func (x *ImportDlpFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDlpFindingsRequest.ProtoReflect.Descriptor instead.
 func (*ImportDlpFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{15}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ImportDlpFindingsRequest) GetFormat() ImportDlpFindingsRequest_Format {
@@ -1369,7 +1511,7 @@ type ImportDlpFindingsResponse struct {
 
 func (x *ImportDlpFindingsResponse) Reset() {
 	*x = ImportDlpFindingsResponse{}
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1523,7 @@ func (x *ImportDlpFindingsResponse) String() string {
 func (*ImportDlpFindingsResponse) ProtoMessage() {}
 
 func (x *ImportDlpFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_dlp_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1536,7 @@ func (x *ImportDlpFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDlpFindingsResponse.ProtoReflect.Descriptor instead.
 func (*ImportDlpFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{16}
+	return file_biocore_admin_v1_dlp_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ImportDlpFindingsResponse) GetNew() int32 {
@@ -1422,7 +1564,7 @@ var File_biocore_admin_v1_dlp_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_dlp_proto_rawDesc = "" +
 	"\n" +
-	"\x1abiocore/admin/v1/dlp.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x04\n" +
+	"\x1abiocore/admin/v1/dlp.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x05\n" +
 	"\aDlpScan\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1f.biocore.admin.v1.DlpScan.StateR\x05state\x12\x16\n" +
@@ -1441,7 +1583,8 @@ const file_biocore_admin_v1_dlp_proto_rawDesc = "" +
 	"\x05texts\x18\f \x01(\x05R\x05texts\x12\x14\n" +
 	"\x05found\x18\r \x01(\x05R\x05found\x12\x10\n" +
 	"\x03cut\x18\x0e \x03(\tR\x03cut\x12\x18\n" +
-	"\afailure\x18\x0f \x01(\tR\afailure\"\\\n" +
+	"\afailure\x18\x0f \x01(\tR\afailure\x123\n" +
+	"\x06unseen\x18\x10 \x03(\v2\x1b.biocore.admin.v1.DlpUnseenR\x06unseen\"\\\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -1452,7 +1595,21 @@ const file_biocore_admin_v1_dlp_proto_rawDesc = "" +
 	"\x06FAILED\x10\x04\x12\r\n" +
 	"\tCANCELLED\x10\x05B\r\n" +
 	"\v_started_atB\v\n" +
-	"\t_ended_at\"e\n" +
+	"\t_ended_at\"\xdd\x01\n" +
+	"\tDlpUnseen\x12\x14\n" +
+	"\x05place\x18\x01 \x01(\tR\x05place\x12:\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\".biocore.admin.v1.DlpUnseen.ReasonR\x06reason\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x05R\x05count\"h\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06SEALED\x10\x01\x12\b\n" +
+	"\x04GONE\x10\x02\x12\t\n" +
+	"\x05LARGE\x10\x03\x12\v\n" +
+	"\aDERIVED\x10\x04\x12\f\n" +
+	"\bARCHIVED\x10\x05\x12\n" +
+	"\n" +
+	"\x06BINARY\x10\x06\"e\n" +
 	"\x13StartDlpScanRequest\x12#\n" +
 	"\x04days\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xee\x02(\x01H\x00R\x04days\x88\x01\x01\x12 \n" +
@@ -1573,74 +1730,78 @@ func file_biocore_admin_v1_dlp_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_dlp_proto_rawDescData
 }
 
-var file_biocore_admin_v1_dlp_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_biocore_admin_v1_dlp_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_biocore_admin_v1_dlp_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_biocore_admin_v1_dlp_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_biocore_admin_v1_dlp_proto_goTypes = []any{
 	(DlpScan_State)(0),                   // 0: biocore.admin.v1.DlpScan.State
-	(DlpSchedule_Cadence)(0),             // 1: biocore.admin.v1.DlpSchedule.Cadence
-	(DlpFinding_State)(0),                // 2: biocore.admin.v1.DlpFinding.State
-	(ImportDlpFindingsRequest_Format)(0), // 3: biocore.admin.v1.ImportDlpFindingsRequest.Format
-	(*DlpScan)(nil),                      // 4: biocore.admin.v1.DlpScan
-	(*StartDlpScanRequest)(nil),          // 5: biocore.admin.v1.StartDlpScanRequest
-	(*GetDlpScanRequest)(nil),            // 6: biocore.admin.v1.GetDlpScanRequest
-	(*ListDlpScansRequest)(nil),          // 7: biocore.admin.v1.ListDlpScansRequest
-	(*ListDlpScansResponse)(nil),         // 8: biocore.admin.v1.ListDlpScansResponse
-	(*CancelDlpScanRequest)(nil),         // 9: biocore.admin.v1.CancelDlpScanRequest
-	(*DlpSchedule)(nil),                  // 10: biocore.admin.v1.DlpSchedule
-	(*GetDlpScheduleRequest)(nil),        // 11: biocore.admin.v1.GetDlpScheduleRequest
-	(*PutDlpScheduleRequest)(nil),        // 12: biocore.admin.v1.PutDlpScheduleRequest
-	(*DeleteDlpScheduleRequest)(nil),     // 13: biocore.admin.v1.DeleteDlpScheduleRequest
-	(*DeleteDlpScheduleResponse)(nil),    // 14: biocore.admin.v1.DeleteDlpScheduleResponse
-	(*DlpFinding)(nil),                   // 15: biocore.admin.v1.DlpFinding
-	(*ListDlpFindingsRequest)(nil),       // 16: biocore.admin.v1.ListDlpFindingsRequest
-	(*ListDlpFindingsResponse)(nil),      // 17: biocore.admin.v1.ListDlpFindingsResponse
-	(*DecideDlpFindingRequest)(nil),      // 18: biocore.admin.v1.DecideDlpFindingRequest
-	(*ImportDlpFindingsRequest)(nil),     // 19: biocore.admin.v1.ImportDlpFindingsRequest
-	(*ImportDlpFindingsResponse)(nil),    // 20: biocore.admin.v1.ImportDlpFindingsResponse
-	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
+	(DlpUnseen_Reason)(0),                // 1: biocore.admin.v1.DlpUnseen.Reason
+	(DlpSchedule_Cadence)(0),             // 2: biocore.admin.v1.DlpSchedule.Cadence
+	(DlpFinding_State)(0),                // 3: biocore.admin.v1.DlpFinding.State
+	(ImportDlpFindingsRequest_Format)(0), // 4: biocore.admin.v1.ImportDlpFindingsRequest.Format
+	(*DlpScan)(nil),                      // 5: biocore.admin.v1.DlpScan
+	(*DlpUnseen)(nil),                    // 6: biocore.admin.v1.DlpUnseen
+	(*StartDlpScanRequest)(nil),          // 7: biocore.admin.v1.StartDlpScanRequest
+	(*GetDlpScanRequest)(nil),            // 8: biocore.admin.v1.GetDlpScanRequest
+	(*ListDlpScansRequest)(nil),          // 9: biocore.admin.v1.ListDlpScansRequest
+	(*ListDlpScansResponse)(nil),         // 10: biocore.admin.v1.ListDlpScansResponse
+	(*CancelDlpScanRequest)(nil),         // 11: biocore.admin.v1.CancelDlpScanRequest
+	(*DlpSchedule)(nil),                  // 12: biocore.admin.v1.DlpSchedule
+	(*GetDlpScheduleRequest)(nil),        // 13: biocore.admin.v1.GetDlpScheduleRequest
+	(*PutDlpScheduleRequest)(nil),        // 14: biocore.admin.v1.PutDlpScheduleRequest
+	(*DeleteDlpScheduleRequest)(nil),     // 15: biocore.admin.v1.DeleteDlpScheduleRequest
+	(*DeleteDlpScheduleResponse)(nil),    // 16: biocore.admin.v1.DeleteDlpScheduleResponse
+	(*DlpFinding)(nil),                   // 17: biocore.admin.v1.DlpFinding
+	(*ListDlpFindingsRequest)(nil),       // 18: biocore.admin.v1.ListDlpFindingsRequest
+	(*ListDlpFindingsResponse)(nil),      // 19: biocore.admin.v1.ListDlpFindingsResponse
+	(*DecideDlpFindingRequest)(nil),      // 20: biocore.admin.v1.DecideDlpFindingRequest
+	(*ImportDlpFindingsRequest)(nil),     // 21: biocore.admin.v1.ImportDlpFindingsRequest
+	(*ImportDlpFindingsResponse)(nil),    // 22: biocore.admin.v1.ImportDlpFindingsResponse
+	(*timestamppb.Timestamp)(nil),        // 23: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_dlp_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.DlpScan.state:type_name -> biocore.admin.v1.DlpScan.State
-	21, // 1: biocore.admin.v1.DlpScan.created_at:type_name -> google.protobuf.Timestamp
-	21, // 2: biocore.admin.v1.DlpScan.started_at:type_name -> google.protobuf.Timestamp
-	21, // 3: biocore.admin.v1.DlpScan.ended_at:type_name -> google.protobuf.Timestamp
-	4,  // 4: biocore.admin.v1.ListDlpScansResponse.scans:type_name -> biocore.admin.v1.DlpScan
-	1,  // 5: biocore.admin.v1.DlpSchedule.cadence:type_name -> biocore.admin.v1.DlpSchedule.Cadence
-	21, // 6: biocore.admin.v1.DlpSchedule.updated_at:type_name -> google.protobuf.Timestamp
-	21, // 7: biocore.admin.v1.DlpSchedule.next_at:type_name -> google.protobuf.Timestamp
-	1,  // 8: biocore.admin.v1.PutDlpScheduleRequest.cadence:type_name -> biocore.admin.v1.DlpSchedule.Cadence
-	2,  // 9: biocore.admin.v1.DlpFinding.state:type_name -> biocore.admin.v1.DlpFinding.State
-	21, // 10: biocore.admin.v1.DlpFinding.decided_at:type_name -> google.protobuf.Timestamp
-	21, // 11: biocore.admin.v1.DlpFinding.first_at:type_name -> google.protobuf.Timestamp
-	21, // 12: biocore.admin.v1.DlpFinding.last_at:type_name -> google.protobuf.Timestamp
-	15, // 13: biocore.admin.v1.ListDlpFindingsResponse.findings:type_name -> biocore.admin.v1.DlpFinding
-	2,  // 14: biocore.admin.v1.DecideDlpFindingRequest.state:type_name -> biocore.admin.v1.DlpFinding.State
-	3,  // 15: biocore.admin.v1.ImportDlpFindingsRequest.format:type_name -> biocore.admin.v1.ImportDlpFindingsRequest.Format
-	5,  // 16: biocore.admin.v1.DlpService.StartDlpScan:input_type -> biocore.admin.v1.StartDlpScanRequest
-	6,  // 17: biocore.admin.v1.DlpService.GetDlpScan:input_type -> biocore.admin.v1.GetDlpScanRequest
-	7,  // 18: biocore.admin.v1.DlpService.ListDlpScans:input_type -> biocore.admin.v1.ListDlpScansRequest
-	9,  // 19: biocore.admin.v1.DlpService.CancelDlpScan:input_type -> biocore.admin.v1.CancelDlpScanRequest
-	11, // 20: biocore.admin.v1.DlpService.GetDlpSchedule:input_type -> biocore.admin.v1.GetDlpScheduleRequest
-	12, // 21: biocore.admin.v1.DlpService.PutDlpSchedule:input_type -> biocore.admin.v1.PutDlpScheduleRequest
-	13, // 22: biocore.admin.v1.DlpService.DeleteDlpSchedule:input_type -> biocore.admin.v1.DeleteDlpScheduleRequest
-	16, // 23: biocore.admin.v1.DlpService.ListDlpFindings:input_type -> biocore.admin.v1.ListDlpFindingsRequest
-	18, // 24: biocore.admin.v1.DlpService.DecideDlpFinding:input_type -> biocore.admin.v1.DecideDlpFindingRequest
-	19, // 25: biocore.admin.v1.DlpService.ImportDlpFindings:input_type -> biocore.admin.v1.ImportDlpFindingsRequest
-	4,  // 26: biocore.admin.v1.DlpService.StartDlpScan:output_type -> biocore.admin.v1.DlpScan
-	4,  // 27: biocore.admin.v1.DlpService.GetDlpScan:output_type -> biocore.admin.v1.DlpScan
-	8,  // 28: biocore.admin.v1.DlpService.ListDlpScans:output_type -> biocore.admin.v1.ListDlpScansResponse
-	4,  // 29: biocore.admin.v1.DlpService.CancelDlpScan:output_type -> biocore.admin.v1.DlpScan
-	10, // 30: biocore.admin.v1.DlpService.GetDlpSchedule:output_type -> biocore.admin.v1.DlpSchedule
-	10, // 31: biocore.admin.v1.DlpService.PutDlpSchedule:output_type -> biocore.admin.v1.DlpSchedule
-	14, // 32: biocore.admin.v1.DlpService.DeleteDlpSchedule:output_type -> biocore.admin.v1.DeleteDlpScheduleResponse
-	17, // 33: biocore.admin.v1.DlpService.ListDlpFindings:output_type -> biocore.admin.v1.ListDlpFindingsResponse
-	15, // 34: biocore.admin.v1.DlpService.DecideDlpFinding:output_type -> biocore.admin.v1.DlpFinding
-	20, // 35: biocore.admin.v1.DlpService.ImportDlpFindings:output_type -> biocore.admin.v1.ImportDlpFindingsResponse
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	23, // 1: biocore.admin.v1.DlpScan.created_at:type_name -> google.protobuf.Timestamp
+	23, // 2: biocore.admin.v1.DlpScan.started_at:type_name -> google.protobuf.Timestamp
+	23, // 3: biocore.admin.v1.DlpScan.ended_at:type_name -> google.protobuf.Timestamp
+	6,  // 4: biocore.admin.v1.DlpScan.unseen:type_name -> biocore.admin.v1.DlpUnseen
+	1,  // 5: biocore.admin.v1.DlpUnseen.reason:type_name -> biocore.admin.v1.DlpUnseen.Reason
+	5,  // 6: biocore.admin.v1.ListDlpScansResponse.scans:type_name -> biocore.admin.v1.DlpScan
+	2,  // 7: biocore.admin.v1.DlpSchedule.cadence:type_name -> biocore.admin.v1.DlpSchedule.Cadence
+	23, // 8: biocore.admin.v1.DlpSchedule.updated_at:type_name -> google.protobuf.Timestamp
+	23, // 9: biocore.admin.v1.DlpSchedule.next_at:type_name -> google.protobuf.Timestamp
+	2,  // 10: biocore.admin.v1.PutDlpScheduleRequest.cadence:type_name -> biocore.admin.v1.DlpSchedule.Cadence
+	3,  // 11: biocore.admin.v1.DlpFinding.state:type_name -> biocore.admin.v1.DlpFinding.State
+	23, // 12: biocore.admin.v1.DlpFinding.decided_at:type_name -> google.protobuf.Timestamp
+	23, // 13: biocore.admin.v1.DlpFinding.first_at:type_name -> google.protobuf.Timestamp
+	23, // 14: biocore.admin.v1.DlpFinding.last_at:type_name -> google.protobuf.Timestamp
+	17, // 15: biocore.admin.v1.ListDlpFindingsResponse.findings:type_name -> biocore.admin.v1.DlpFinding
+	3,  // 16: biocore.admin.v1.DecideDlpFindingRequest.state:type_name -> biocore.admin.v1.DlpFinding.State
+	4,  // 17: biocore.admin.v1.ImportDlpFindingsRequest.format:type_name -> biocore.admin.v1.ImportDlpFindingsRequest.Format
+	7,  // 18: biocore.admin.v1.DlpService.StartDlpScan:input_type -> biocore.admin.v1.StartDlpScanRequest
+	8,  // 19: biocore.admin.v1.DlpService.GetDlpScan:input_type -> biocore.admin.v1.GetDlpScanRequest
+	9,  // 20: biocore.admin.v1.DlpService.ListDlpScans:input_type -> biocore.admin.v1.ListDlpScansRequest
+	11, // 21: biocore.admin.v1.DlpService.CancelDlpScan:input_type -> biocore.admin.v1.CancelDlpScanRequest
+	13, // 22: biocore.admin.v1.DlpService.GetDlpSchedule:input_type -> biocore.admin.v1.GetDlpScheduleRequest
+	14, // 23: biocore.admin.v1.DlpService.PutDlpSchedule:input_type -> biocore.admin.v1.PutDlpScheduleRequest
+	15, // 24: biocore.admin.v1.DlpService.DeleteDlpSchedule:input_type -> biocore.admin.v1.DeleteDlpScheduleRequest
+	18, // 25: biocore.admin.v1.DlpService.ListDlpFindings:input_type -> biocore.admin.v1.ListDlpFindingsRequest
+	20, // 26: biocore.admin.v1.DlpService.DecideDlpFinding:input_type -> biocore.admin.v1.DecideDlpFindingRequest
+	21, // 27: biocore.admin.v1.DlpService.ImportDlpFindings:input_type -> biocore.admin.v1.ImportDlpFindingsRequest
+	5,  // 28: biocore.admin.v1.DlpService.StartDlpScan:output_type -> biocore.admin.v1.DlpScan
+	5,  // 29: biocore.admin.v1.DlpService.GetDlpScan:output_type -> biocore.admin.v1.DlpScan
+	10, // 30: biocore.admin.v1.DlpService.ListDlpScans:output_type -> biocore.admin.v1.ListDlpScansResponse
+	5,  // 31: biocore.admin.v1.DlpService.CancelDlpScan:output_type -> biocore.admin.v1.DlpScan
+	12, // 32: biocore.admin.v1.DlpService.GetDlpSchedule:output_type -> biocore.admin.v1.DlpSchedule
+	12, // 33: biocore.admin.v1.DlpService.PutDlpSchedule:output_type -> biocore.admin.v1.DlpSchedule
+	16, // 34: biocore.admin.v1.DlpService.DeleteDlpSchedule:output_type -> biocore.admin.v1.DeleteDlpScheduleResponse
+	19, // 35: biocore.admin.v1.DlpService.ListDlpFindings:output_type -> biocore.admin.v1.ListDlpFindingsResponse
+	17, // 36: biocore.admin.v1.DlpService.DecideDlpFinding:output_type -> biocore.admin.v1.DlpFinding
+	22, // 37: biocore.admin.v1.DlpService.ImportDlpFindings:output_type -> biocore.admin.v1.ImportDlpFindingsResponse
+	28, // [28:38] is the sub-list for method output_type
+	18, // [18:28] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_dlp_proto_init() }
@@ -1649,17 +1810,17 @@ func file_biocore_admin_v1_dlp_proto_init() {
 		return
 	}
 	file_biocore_admin_v1_dlp_proto_msgTypes[0].OneofWrappers = []any{}
-	file_biocore_admin_v1_dlp_proto_msgTypes[1].OneofWrappers = []any{}
-	file_biocore_admin_v1_dlp_proto_msgTypes[8].OneofWrappers = []any{}
-	file_biocore_admin_v1_dlp_proto_msgTypes[11].OneofWrappers = []any{}
+	file_biocore_admin_v1_dlp_proto_msgTypes[2].OneofWrappers = []any{}
+	file_biocore_admin_v1_dlp_proto_msgTypes[9].OneofWrappers = []any{}
 	file_biocore_admin_v1_dlp_proto_msgTypes[12].OneofWrappers = []any{}
+	file_biocore_admin_v1_dlp_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_dlp_proto_rawDesc), len(file_biocore_admin_v1_dlp_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   17,
+			NumEnums:      5,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
