@@ -91,7 +91,15 @@ func TestAuditArchives(t *testing.T) {
 		t.Errorf("audit archives list --json:\n%s", out)
 	}
 	old := file("old.jsonl", sh.must(t, "audit", "archives", "get", "--tenant", acme.slug, "0"))
-	rest := file("a-rest.jsonl", sh.must(t, "audit", "export", "--tenant", acme.slug, "--from", strconv.FormatInt(list[0].To, 10)))
+	var later string
+	eventually(t, "the log goes on: that the archive was read is an entry", func() bool {
+		out, complaint, code := sh.run(t, "audit", "export", "--tenant", acme.slug, "--from", strconv.FormatInt(list[0].To, 10))
+		if later = out; code != 0 && !strings.Contains(complaint, "AUDIT_SIZES_INVALID") {
+			t.Fatal(complaint)
+		}
+		return code == 0
+	})
+	rest := file("a-rest.jsonl", later)
 	key := strings.TrimSpace(sh.must(t, "audit", "checkpoint", "--tenant", acme.slug, "--key"))
 	for _, files := range [][]string{{old, rest}, {rest, old}} {
 		if out := sh.must(t, append([]string{"audit", "verify", "--key", key}, files...)...); !strings.Contains(out, "entries      0 to ") || !strings.Contains(out, "✓") {

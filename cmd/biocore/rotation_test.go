@@ -336,6 +336,14 @@ func TestKMSOutage(t *testing.T) {
 	w := startWorld(t, store, cfg)
 	c, stranger := w.tenant(t, "acme"), w.tenant(t, "globex")
 	w.enroll(t, c, "ada")
+	super := store.Superuser(t)
+	eventually(t, "the other server has no entry to sequence, for which it would open a tenant's keys", func() bool {
+		var waiting int
+		if err := super.QueryRow(t.Context(), "SELECT count(*) FROM audit_inbox").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		return waiting == 0
+	})
 
 	cut := startWorld(t, store, w.cfgForReplica())
 	cut.must(t, "GET", "/v1/users/"+c.user, c.secret, nil) // opens acme's keys
