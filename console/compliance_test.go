@@ -84,6 +84,23 @@ func TestCompliancePages(t *testing.T) {
 		t.Errorf("the list as a file: %v", rows)
 	}
 
+	// The period before, and the same period again.
+	if strings.Contains(done, "Compared with") {
+		t.Error("it is compared with a report that there is not")
+	}
+	yesterday := s.store.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
+	for _, day := range []string{yesterday, today} {
+		if at = auditor.form(t, page, "catalogue", "authentication-assurance", "firstDay", day, "lastDay", day, "keepDays", "730").Header.Get("Location"); at == "" {
+			t.Fatal("no other report is made")
+		}
+		if err := s.compliance.Maintain(t.Context(), acme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if body := auditor.get(t, at).body; !strings.Contains(body, "Compared with") || !strings.Contains(body, "no evidence before") {
+		t.Error("a report does not say what the period before came to")
+	}
+
 	// Schedules: for owners and admins.
 	schedules := page + "/schedules"
 	if res := auditor.form(t, schedules, "catalogue", "soc2", "cadence", "MONTHLY", "keepDays", "730", "reason", "x"); res.StatusCode != http.StatusForbidden {
