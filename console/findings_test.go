@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,8 @@ func (b *browser) upload(t *testing.T, path, file string, fields ...string) answ
 	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
-	for i := 0; i < len(fields); i += 2 {
-		_ = w.WriteField(fields[i], fields[i+1])
+	for pair := range slices.Chunk(fields, 2) {
+		_ = w.WriteField(pair[0], pair[1])
 	}
 	if file != "" {
 		part, err := w.CreateFormFile("file", "findings.json")

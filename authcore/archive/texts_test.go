@@ -2,7 +2,6 @@ package archive_test
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,12 +51,9 @@ func TestScansOpenArchives(t *testing.T) {
 		t.Errorf("%d downloads are recorded", after-before)
 	}
 
-	_ = filepath.WalkDir(d.dir, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			_ = os.Remove(path)
-		}
-		return err
-	})
+	if err := os.RemoveAll(d.dir); err != nil {
+		t.Fatal(err)
+	}
 	if seen, _, unseen := scanned(t, d.Service, acme); seen != "" || len(unseen) != 1 || unseen[0] != (dlp.Unseen{Place: "export", Reason: dlp.UnseenGone, Count: 1}) {
 		t.Errorf("without its parts: %v, %q", unseen, seen)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -63,9 +64,7 @@ func newSinks(t *testing.T, w *world, c *customer) *sinks {
 		body := map[string]any{
 			"name": path, "kind": "HTTPS", "format": "JSON", "address": server.URL + path, "credential": aLogStream["credential"], "caCertificates": authority, "fromStart": true, "reason": "a test",
 		}
-		for name, value := range more {
-			body[name] = value
-		}
+		maps.Copy(body, more)
 		s.ids[path] = w.must(t, "POST", "/admin/v1/logStreams", c.secret, body).text("id")
 	}
 	return s

@@ -145,7 +145,7 @@ TO CHECK ALL OF IT, with no network and no account:
 
     biocore report verify THIS.zip --jwks keys.json
 
-keys.json is the tenant's key set. Take it from the tenant's own address, /t/NAME/.well-known/jwks.json,
+The second file is the tenant's key set. Take it from the tenant's own address, /t/NAME/.well-known/jwks.json,
 or from a copy that you have kept, and not from this file: jwks.json is here for the day on which the
 key has been replaced, and shows by itself only that everything is whole.
 

@@ -323,7 +323,8 @@ func (c *BodyControl) Deciding() *Finding {
 
 // summary is a line of why a control came to what it did, and one of what it came to before.
 func (c *BodyControl) summary() string {
-	f, text := c.Deciding(), ""
+	f := c.Deciding()
+	var text string
 	switch {
 	case f == nil:
 		text = c.Outside

@@ -59,10 +59,10 @@ func proveNumber(ctx context.Context, tx *db.TenantTx, c Checkpoint, hashes tlog
 	if broken, is := errors.AsType[*readError](err); is && !errors.Is(broken.error, ErrDamaged) {
 		return p, "", broken.error
 	} else if err != nil {
-		return p, "the stored tree is not the one that the checkpoint was signed over", nil //nolint:nilerr // it says so
+		return p, "the stored tree is not the one that the checkpoint was signed over", nil //nolint:nilerr // that is the answer
 	}
 	if merkle.CheckEntry(c.Checkpoint, seq, rows[0].Entry, path) != nil {
-		return p, "it is not what the log has the hash of", nil
+		return p, "it is not what the log has the hash of", nil //nolint:nilerr // as above
 	}
 	return Proof{Seq: seq, SequencedAt: rows[0].SequencedAt, Entry: rows[0].Entry, Checkpoint: c, Hashes: path}, "", nil
 }

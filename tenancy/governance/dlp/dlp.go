@@ -93,11 +93,12 @@ func (s *Scan) Percent() int {
 	return min(99, s.Done*100/s.Total)
 }
 
-func scanOf(row *tenantq.DlpScan) Scan {
+func scanOf(row *tenantq.DlpScan) (Scan, error) {
+	unseen, err := unseenOf(row)
 	return Scan{
 		ID: row.ID, State: ScanState(row.State), Reason: row.Reason, Days: int(row.Days), AskedBy: row.AskedBy, CreatedAt: row.CreatedAt, StartedAt: row.StartedAt,
-		EndedAt: row.EndedAt, Done: int(row.Done), Total: int(row.Total), Texts: row.Texts, Found: row.Found, Cut: row.Cut, Unseen: unseenOf(row), Failure: row.Failure,
-	}
+		EndedAt: row.EndedAt, Done: int(row.Done), Total: int(row.Total), Texts: row.Texts, Found: row.Found, Cut: row.Cut, Unseen: unseen, Failure: row.Failure,
+	}, err
 }
 
 // State is what has become of a finding.

@@ -43,7 +43,9 @@ func (s *Service) Start(ctx context.Context, sc scope.Scope, req StartRequest) (
 		if err != nil {
 			return err
 		}
-		out = scanOf(&row)
+		if out, err = scanOf(&row); err != nil {
+			return err
+		}
 		tx.Result(out)
 		return recordScan(ctx, tx, "dlpscan.start", req.Reason, event.DLPScanStarted, &out, attr.Int("days", int64(out.Days)))
 	})
@@ -89,8 +91,8 @@ func (s *Service) GetScan(ctx context.Context, sc scope.Scope, id uuid.UUID) (Sc
 		} else if err != nil {
 			return fmt.Errorf("get scan: %w", err)
 		}
-		out = scanOf(&row)
-		return nil
+		out, err = scanOf(&row)
+		return err
 	})
 	return out, err
 }
@@ -108,7 +110,9 @@ func (s *Service) Scans(ctx context.Context, sc scope.Scope) ([]Scan, error) {
 		}
 		out = make([]Scan, len(rows))
 		for i := range rows {
-			out[i] = scanOf(&rows[i])
+			if out[i], err = scanOf(&rows[i]); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -132,7 +136,9 @@ func (s *Service) Cancel(ctx context.Context, sc scope.Scope, id uuid.UUID, reas
 		} else if err != nil {
 			return fmt.Errorf("lock scan: %w", err)
 		}
-		out = scanOf(&row)
+		if out, err = scanOf(&row); err != nil {
+			return err
+		}
 		switch {
 		case out.State == Cancelled:
 			tx.Result(out)
@@ -143,7 +149,9 @@ func (s *Service) Cancel(ctx context.Context, sc scope.Scope, id uuid.UUID, reas
 		if row, err = tx.CancelScan(ctx, tenantq.CancelScanParams{ID: id, Now: tx.Now()}); err != nil {
 			return fmt.Errorf("cancel scan: %w", err)
 		}
-		out = scanOf(&row)
+		if out, err = scanOf(&row); err != nil {
+			return err
+		}
 		tx.Result(out)
 		return recordScan(ctx, tx, "dlpscan.cancel", reason, event.DLPScanFinished, &out)
 	})
@@ -209,7 +217,10 @@ func (s *Service) fail(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 		if n == 0 || p.State != string(Failed) {
 			return nil
 		}
-		out := scanOf(row)
+		out, err := scanOf(row)
+		if err != nil {
+			return err
+		}
 		out.State, out.Failure = Failed, p.Failure
 		return recordScan(ctx, tx, "dlpscan.finish", "", event.DLPScanFinished, &out)
 	})
@@ -227,7 +238,10 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 		if err != nil {
 			return err
 		}
-		row.Unseen = unseenText(never)
+		row.Unseen = []byte("[]")
+		if err := addUnseenTo(row, never); err != nil {
+			return err
+		}
 	}
 	for i := range places {
 		p := &places[i]
@@ -251,7 +265,11 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 			return errLost
 		}
 		// The log is looked at for some days only, and what is written there stays.
-		gone, err := tx.ResolveGone(ctx, tenantq.ResolveGoneParams{ScanID: row.ID, Cut: append(inPart(unseenOf(row)), append(row.Cut, auditPlace)...), Now: tx.Now()})
+		unseen, err := unseenOf(row)
+		if err != nil {
+			return err
+		}
+		gone, err := tx.ResolveGone(ctx, tenantq.ResolveGoneParams{ScanID: row.ID, Cut: append(inPart(unseen), append(row.Cut, auditPlace)...), Now: tx.Now()})
 		if err != nil {
 			return fmt.Errorf("resolve findings that are gone: %w", err)
 		}
@@ -259,7 +277,10 @@ func (s *Service) scan(ctx context.Context, sc scope.Scope, row *tenantq.DlpScan
 		if err != nil {
 			return fmt.Errorf("get scan: %w", err)
 		}
-		out := scanOf(&now)
+		out, err := scanOf(&now)
+		if err != nil {
+			return err
+		}
 		return recordScan(ctx, tx, "dlpscan.finish", "", event.DLPScanFinished, &out, attr.Int("texts", out.Texts), attr.Int("found", out.Found), attr.Int("resolved", gone))
 	})
 }
@@ -279,7 +300,9 @@ func (s *Service) scanPlace(ctx context.Context, sc scope.Scope, row *tenantq.Dl
 		}
 		rows += got.rows
 		if len(got.unseen) > 0 {
-			row.Unseen = unseenText(addUnseen(unseenOf(row), got.unseen))
+			if err := addUnseenTo(row, got.unseen); err != nil {
+				return err
+			}
 		}
 		last := got.last
 		if !last && rows >= s.maxRows {

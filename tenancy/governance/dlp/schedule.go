@@ -173,7 +173,10 @@ func (s *Service) scheduled(ctx context.Context, sc scope.Scope) error {
 			} else if err != nil {
 				return err
 			}
-			made := scanOf(&scan)
+			made, err := scanOf(&scan)
+			if err != nil {
+				return err
+			}
 			if err := recordScan(ctx, tx, "dlpscan.start", "", event.DLPScanStarted, &made, attr.Int("days", int64(made.Days)), attr.Text("cadence", row.Cadence)); err != nil {
 				return err
 			}

@@ -113,17 +113,26 @@ func (s *Service) neverSeen(ctx context.Context, sc scope.Scope) (list []Unseen,
 	return list, err
 }
 
-func unseenOf(row *tenantq.DlpScan) (list []Unseen) {
-	_ = json.Unmarshal(row.Unseen, &list) // it was written by unseenText
-	return list
+func unseenOf(row *tenantq.DlpScan) (list []Unseen, err error) {
+	if err := json.Unmarshal(row.Unseen, &list); err != nil {
+		return nil, fmt.Errorf("what scan %s has not seen: %w", row.ID, err)
+	}
+	return list, nil
 }
 
-func unseenText(list []Unseen) []byte {
-	if len(list) == 0 {
-		return []byte("[]")
+// addUnseenTo notes more of what a scan has not seen.
+func addUnseenTo(row *tenantq.DlpScan, more []Unseen) error {
+	list, err := unseenOf(row)
+	if err != nil {
+		return err
 	}
-	text, _ := json.Marshal(list) // strings and numbers
-	return text
+	if list = addUnseen(list, more); len(list) == 0 {
+		list = []Unseen{}
+	}
+	if row.Unseen, err = json.Marshal(list); err != nil {
+		return fmt.Errorf("encode what scan %s has not seen: %w", row.ID, err)
+	}
+	return nil
 }
 
 // inPart are the places of which something should have been seen and was not: what was found there before is not gone.
