@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/biocore-id/biocore/authcore/archive"
 	"github.com/biocore-id/biocore/authcore/erasure"
@@ -188,6 +189,15 @@ type erasureView struct {
 	Verified string               // by which key; empty: by none of the tenant's
 	Backups  string
 	Problem  *ui.Problem
+}
+
+// unread names the archives of the log that may name the user and could not be read when the certificate was made.
+func (v *erasureView) unread() string {
+	pieces := make([]string, len(v.Says.Mentions.Unread))
+	for i, p := range v.Says.Mentions.Unread {
+		pieces[i] = ui.Thousands(int(p.From)) + " to " + ui.Thousands(int(p.To)-1)
+	}
+	return "Archives that could not be read: entries " + strings.Join(pieces, ", ")
 }
 
 func (c *Console) showErasure(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
