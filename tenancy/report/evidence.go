@@ -123,7 +123,7 @@ func audited(b *Body, checkpoint *trail.Checkpoint, proofs []trail.Proof, unprov
 
 // evidence are the files beside the bodies.
 func evidence(audit, jwks []byte) []file {
-	return []file{{AuditName, audit}, {JWKSName, append(bytes.TrimSpace(jwks), '\n')}, {ReadMeName, []byte(readMe)}}
+	return []file{{AuditName, audit}, {JWKSName, slices.Concat(bytes.TrimSpace(jwks), []byte("\n"))}, {ReadMeName, []byte(readMe)}}
 }
 
 // readMe tells an auditor what lies before them. It names no report: it is the same in each.
