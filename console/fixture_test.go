@@ -51,6 +51,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/dashboard"
 	"github.com/biocore-id/biocore/tenancy/fetch"
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
+	"github.com/biocore-id/biocore/tenancy/flag"
 	"github.com/biocore-id/biocore/tenancy/governance/dlp"
 	"github.com/biocore-id/biocore/tenancy/governance/ledger"
 	"github.com/biocore-id/biocore/tenancy/keys"
@@ -209,7 +210,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance, DLP: s.dlp,
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance, DLP: s.dlp, Flags: flag.New(store, s.keys),
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Erasures: erasure.New(erasure.Options{

@@ -101,6 +101,7 @@ var (
 			entry(modelsPath, "finger", "Authenticators", apikey.ScopeAuthenticatorsRead),
 		}},
 		{"Developers", []page{
+			entry(flagsPath, "flag", "Feature flags", apikey.ScopeFlagsRead),
 			entry(partyPath, "rp", "Relying party", apikey.ScopeSettingsRead),
 			entry(keysPath, "api", "API keys", apikey.ScopeAPIKeysRead),
 			entry(signingPath, "sign", "Signing keys", apikey.ScopeSigningKeysRead),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -21,6 +22,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/dashboard"
+	"github.com/biocore-id/biocore/tenancy/flag"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -87,8 +89,52 @@ func settle(ctx context.Context, p *platform, cfg Config) error {
 	if err := db.Backdate(ctx, cfg.DatabaseMigratorURL.Reveal(), id); err != nil {
 		return fmt.Errorf("backdate the demo data: %w", err)
 	}
-	_, err = dashboard.New(p.store).Create(ctx, sc, "Morning look", dashboard.Usual())
-	return err
+	if _, err = dashboard.New(p.store).Create(ctx, sc, "Morning look", dashboard.Usual()); err != nil {
+		return err
+	}
+	return hoist(ctx, flag.New(p.store, p.keys), sc, p.store.Now())
+}
+
+// hoist makes the feature flags of the demo's application: one on its way to everybody, one that is on, and one that
+// should have gone.
+func hoist(ctx context.Context, flags *flag.Service, sc scope.Scope, now time.Time) error {
+	on, soon, late := true, now.AddDate(0, 1, 0), now.AddDate(0, 0, -9)
+	nordic := flag.Condition{All: []flag.Condition{
+		{Attribute: "country", Operator: flag.In, Values: []any{"NO", "SE", "DK"}}, {Attribute: "appVersion", Operator: flag.VersionAtLeast, Values: []any{"4.2.0"}},
+	}}
+	part := func(percent flag.Weight) flag.Rule {
+		return flag.Rule{Rollout: []flag.Share{{Variant: "on", Weight: percent}, {Variant: "off", Weight: flag.Whole - percent}}}
+	}
+	for _, f := range []struct {
+		flag.CreateRequest
+
+		in map[string][]flag.Rule
+	}{
+		{
+			CreateRequest: flag.CreateRequest{Key: "approval-number-matching", Type: flag.Boolean, ClientVisible: true, About: flag.About{
+				Name: "Approval number matching", Description: "The app asks for the number that the page shows.", Owner: "Payments", RemoveBy: &soon}},
+			in: map[string][]flag.Rule{"production": {{When: nordic, Variant: "on"}, part(25_000)}, "staging": {{Variant: "on"}}},
+		},
+		{
+			CreateRequest: flag.CreateRequest{Key: "transfer-limit", Type: flag.Number, OffVariant: "standard", Variants: map[string]json.RawMessage{"standard": json.RawMessage("5000"), "raised": json.RawMessage("20000")},
+				About: flag.About{Name: "Transfer limit", Description: "What may be moved in a day without a call.", Owner: "Risk"}},
+			in: map[string][]flag.Rule{"production": {{When: flag.Condition{Attribute: "plan", Operator: flag.In, Values: []any{"private banking"}}, Variant: "raised"}}},
+		},
+		{
+			CreateRequest: flag.CreateRequest{Key: "new-sign-in-page", Type: flag.Boolean, ClientVisible: true, About: flag.About{Name: "New sign-in page", Owner: "Web", RemoveBy: &late}},
+			in:            map[string][]flag.Rule{"production": {{Variant: "on"}}, "staging": {{Variant: "on"}}, "development": {{Variant: "on"}}},
+		},
+	} {
+		if _, err := flags.Create(ctx, sc, f.CreateRequest); err != nil {
+			return fmt.Errorf("demo flag %s: %w", f.Key, err)
+		}
+		for environment, rules := range f.in {
+			if _, err := flags.Update(ctx, sc, flag.UpdateRequest{Key: f.Key, Environment: environment, Enabled: &on, Rules: &rules}); err != nil {
+				return fmt.Errorf("demo flag %s in %s: %w", f.Key, environment, err)
+			}
+		}
+	}
+	return nil
 }
 
 // spoil puts the faults of the month where a server would have: a short outage of the database, and what a month has beside.

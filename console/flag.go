@@ -1,0 +1,752 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/flag"
+	"github.com/biocore-id/biocore/tenancy/listing"
+)
+
+const flagsPath = "/flags"
+
+// flagRoutes are the tenant's feature flags.
+func (c *Console) flagRoutes(mux *router) {
+	base := Path + "/t/{slug}" + flagsPath
+	reads, writes := apikey.ScopeFlagsRead, apikey.ScopeFlagsWrite
+	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showFlags))
+	mux.HandleFunc("GET "+base+"/export", c.inTenant(reads, c.exportFlags))
+	mux.HandleFunc("GET "+base+"/new", c.inTenant(writes, c.showNewFlag))
+	mux.HandleFunc("POST "+base, c.inTenant(writes, c.createFlag))
+	mux.HandleFunc("GET "+base+"/{key}", c.inTenant(reads, c.showFlag))
+	mux.HandleFunc("GET "+base+"/{key}"+activityPath, c.inTenant(reads, c.showFlag))
+	mux.HandleFunc("GET "+base+"/{key}/rules", c.inTenant(writes, c.showFlagRules))
+	mux.HandleFunc("POST "+base+"/{key}/rules", c.inTenant(writes, c.saveFlagRules))
+	mux.HandleFunc("POST "+base+"/{key}/switch", c.inTenant(writes, c.switchFlag))
+	mux.HandleFunc("POST "+base+"/{key}/delete", c.inTenant(writes, c.deleteFlag))
+}
+
+var flagTypes = map[flag.Type]string{flag.Boolean: "Boolean", flag.String: "String", flag.Number: "Number", flag.Object: "Object"}
+
+// flagRow is a flag as it is in one environment: in the list, and in the cards of its page.
+type flagRow struct {
+	flag.Stored
+
+	Href    string // of the flag there
+	Where   string // the environment, for people
+	Class   string // of its state
+	StateIs string
+	Serves  string // who gets what, in short
+	TypeIs  string
+	Remove  string // the day by which it should be gone; empty: it is to stay
+	Overdue bool
+	At      ui.Moment
+	Here    bool // of cards: the one that is shown
+}
+
+func (c *Console) flagRow(p *place, f *flag.Stored) flagRow {
+	row := flagRow{
+		Stored: *f, Href: p.base + flagsPath + "/" + f.Key, Where: ui.Upper(f.Environment), Class: "idle", StateIs: "Off", Serves: servesWords(f), TypeIs: flagTypes[f.Type],
+		At: ui.Ago(f.UpdatedAt, c.now()),
+	}
+	if f.Environment != flag.Environments()[0] {
+		row.Href += "?environment=" + f.Environment
+	}
+	if f.Enabled {
+		row.Class, row.StateIs = "ok", "On"
+	}
+	if f.RemoveBy != nil {
+		row.Remove = f.RemoveBy.Format("2 Jan 2006")
+		row.Overdue = f.RemoveBy.Before(c.now().UTC().Truncate(24 * time.Hour))
+	}
+	return row
+}
+
+// servesWords says in short who gets what: 2 rules, then 25% on.
+func servesWords(f *flag.Stored) string {
+	if !f.Enabled {
+		return "Serves " + f.OffVariant + " to everybody"
+	}
+	asks := 0
+	for i := range f.Rules {
+		if f.Rules[i].When.IsZero() {
+			return strings.TrimPrefix(rulesThen(asks)+servedWords(&f.Rules[i]), ", ")
+		}
+		asks++
+	}
+	if asks == 0 {
+		return "Everybody gets " + f.DefaultVariant
+	}
+	return rulesThen(asks) + f.DefaultVariant
+}
+
+func rulesThen(asks int) string {
+	if asks == 0 {
+		return "Everybody: "
+	}
+	return ui.Count(asks, "rule") + ", then "
+}
+
+// servedWords is what a rule serves: on, or 25% on, 75% off.
+func servedWords(r *flag.Rule) string {
+	if r.Variant != "" {
+		return r.Variant
+	}
+	shares := make([]string, len(r.Rollout))
+	for i, s := range r.Rollout {
+		shares[i] = percentWords(s.Weight) + " " + s.Variant
+	}
+	return strings.Join(shares, ", ")
+}
+
+func percentWords(w flag.Weight) string {
+	return strconv.FormatFloat(w.Percent(), 'f', -1, 64) + "%"
+}
+
+var operatorWords = map[flag.Operator]string{
+	flag.In: "is", flag.Contains: "contains", flag.StartsWith: "starts with", flag.EndsWith: "ends with", flag.Matches: "matches", flag.LessThan: "is under", flag.AtMost: "is at most",
+	flag.AtLeast: "is at least", flag.GreaterThan: "is over", flag.VersionBelow: "is below version", flag.VersionAtLeast: "is at least version", flag.Before: "is before", flag.After: "is after",
+	flag.Exists: "is there",
+}
+
+// conditionWords says whom a condition matches: country is one of NO, SE and plan is pro.
+func conditionWords(q *flag.Condition) string {
+	join := func(list []flag.Condition, word string) string {
+		parts := make([]string, len(list))
+		for i := range list {
+			if parts[i] = conditionWords(&list[i]); len(list) > 1 && len(list[i].All)+len(list[i].Any) > 1 {
+				parts[i] = "(" + parts[i] + ")"
+			}
+		}
+		return strings.Join(parts, word)
+	}
+	switch {
+	case len(q.All) > 0:
+		return join(q.All, " and ")
+	case len(q.Any) > 0:
+		return join(q.Any, " or ")
+	case q.Not != nil:
+		return "not (" + conditionWords(q.Not) + ")"
+	}
+	values := make([]string, 0, len(q.Values))
+	for i, v := range q.Values {
+		if i == 8 {
+			values = append(values, ui.Count(len(q.Values)-i, "more value"))
+			break
+		}
+		text, ok := v.(string)
+		if !ok {
+			encoded, err := json.Marshal(v)
+			if err != nil {
+				continue
+			}
+			text = string(encoded)
+		}
+		values = append(values, text)
+	}
+	word := operatorWords[q.Operator]
+	if q.Operator == flag.In && len(values) > 1 {
+		word = "is one of"
+	}
+	return strings.TrimSpace(q.Attribute + " " + word + " " + strings.Join(values, ", "))
+}
+
+type flagsView struct {
+	ui.Page
+
+	Base      string
+	May       bool
+	Where     []ui.Tab
+	Rows      []flagRow
+	CSV, JSON string
+	Curl      string
+}
+
+func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	environment, err := flag.Environment(r.URL.Query().Get("environment"))
+	var list []flag.Stored
+	if err == nil {
+		list, err = c.flags.List(r.Context(), p.sc, environment)
+	}
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	here := p.base + flagsPath
+	view := flagsView{
+		Page: c.frame(w, r, v, p, "Feature flags", here), Base: p.base, May: p.may(apikey.ScopeFlagsWrite),
+		CSV: here + "/export?environment=" + environment, JSON: here + "/export?format=json&environment=" + environment,
+		Curl: "curl -H \"Authorization: Bearer $BIOCORE_KEY\" \\\n  -d '{\"key\":\"number-matching\",\"type\":\"BOOLEAN\",\"name\":\"Number matching\"}' \\\n  " + c.publicURL + "/admin/v1/flags",
+	}
+	for i, one := range flag.Environments() {
+		tab := ui.Tab{Href: here, Label: ui.Upper(one), Here: one == environment}
+		if i > 0 {
+			tab.Href += "?environment=" + one
+		}
+		view.Where = append(view.Where, tab)
+	}
+	for i := range list {
+		view.Rows = append(view.Rows, c.flagRow(p, &list[i]))
+	}
+	c.render(w, r, http.StatusOK, c.flagsPage(view))
+}
+
+func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.export(w, r, v, exported{
+		Name:    "flags",
+		Columns: []string{"key", "type", "name", "owner", "removeBy", "clientVisible", "environment", "enabled", "offVariant", "defaultVariant", "variants", "rules", "createdAt", "updatedAt"},
+		Next: func(string) ([][]string, string, error) {
+			list, err := c.flags.List(r.Context(), p.sc, r.URL.Query().Get("environment"))
+			if err != nil {
+				return nil, "", err
+			}
+			rows := make([][]string, len(list))
+			for i := range list {
+				f := &list[i]
+				variants, err := json.Marshal(f.Variants)
+				if err != nil {
+					return nil, "", fmt.Errorf("encode variants: %w", err)
+				}
+				rules, err := json.Marshal(f.Rules)
+				if err != nil {
+					return nil, "", fmt.Errorf("encode rules: %w", err)
+				}
+				rows[i] = []string{
+					f.Key, string(f.Type), f.Name, f.Owner, dayText(f.RemoveBy), strconv.FormatBool(f.ClientVisible), f.Environment, strconv.FormatBool(f.Enabled), f.OffVariant, f.DefaultVariant,
+					string(variants), string(rules), iso(&f.CreatedAt), iso(&f.UpdatedAt),
+				}
+			}
+			return rows, "", nil
+		},
+	})
+}
+
+func dayText(day *time.Time) string {
+	if day == nil {
+		return ""
+	}
+	return day.Format(time.DateOnly)
+}
+
+// ruleRow is a rule, in words.
+type ruleRow struct {
+	When   string // empty: everybody
+	Serves string // one variant; empty: a rollout
+	Parts  []ui.Part
+	By     string // what the rollout tells subjects apart by
+}
+
+// deals is what stands between whom a rule matches and what they get.
+func (r *ruleRow) deals() string {
+	if r.Serves == "" {
+		return ", dealt by"
+	}
+	return ":"
+}
+
+func ruleRows(rules []flag.Rule) []ruleRow {
+	out := make([]ruleRow, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		out[i] = ruleRow{Serves: r.Variant, By: r.By}
+		if !r.When.IsZero() {
+			out[i].When = conditionWords(&r.When)
+		}
+		for j, s := range r.Rollout {
+			out[i].Parts = append(out[i].Parts, ui.Part{Name: s.Variant, Class: "c" + strconv.Itoa(j%6+1), Value: percentWords(s.Weight), Share: s.Weight.Percent() / 100})
+		}
+		if len(r.Rollout) > 0 && out[i].By == "" {
+			out[i].By = "targeting key"
+		}
+	}
+	return out
+}
+
+type changeRow struct {
+	What   string
+	Where  string
+	Reason string
+	By     string
+	At     ui.Moment
+}
+
+// flagView is the page of one flag, in one environment.
+type flagView struct {
+	ui.Page
+	withActivity
+
+	May         bool
+	Flag        flagRow
+	Cards       []flagRow
+	Rules       []ruleRow
+	Rest        string // who gets the default variant, in words; empty: nobody
+	Variants    []variantRow
+	Description string
+	By          string
+	Made        ui.Moment
+	History     []changeRow
+	OFREP       string
+
+	Switch, Delete ui.Act
+	Asked          bool
+	Subject        ui.Input
+	Context        ui.Input
+	Why            *flag.Explanation
+	WhyProblem     *ui.Problem
+}
+
+type variantRow struct{ Name, Value string }
+
+// flagActs is what was typed into the forms of a flag's page.
+type flagActs struct{ toggle, remove ui.Act }
+
+func (c *Console) showFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.flag200(w, r, v, p, flagActs{}, http.StatusOK)
+}
+
+// flagOf returns the flag of the path in every environment, and which of them is asked for.
+func (c *Console) flagOf(ctx context.Context, r *http.Request, p *place) (all []flag.Stored, at int, err error) {
+	environment, err := flag.Environment(r.FormValue("environment"))
+	if err != nil {
+		return nil, 0, err
+	}
+	if all, err = c.flags.Get(ctx, p.sc, r.PathValue("key")); err != nil {
+		return nil, 0, err
+	}
+	return all, slices.IndexFunc(all, func(f flag.Stored) bool { return f.Environment == environment }), nil
+}
+
+func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *place, acts flagActs, status int) {
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	f := &all[at]
+	history, err := c.flags.Changes(r.Context(), p.sc, f.Key, listing.Request{PageSize: 20})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	people := []uuid.UUID{who(f.CreatedBy)}
+	for i := range history.Items {
+		people = append(people, who(history.Items[i].ChangedBy))
+	}
+	names, err := c.names(r.Context(), people)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	now := c.now()
+	view := flagView{
+		Page: c.frame(w, r, v, p, f.Name, p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}), May: p.may(apikey.ScopeFlagsWrite),
+		Flag: c.flagRow(p, f), Rules: ruleRows(f.Rules), Description: f.Description, By: whoLabel(f.CreatedBy, names), Made: ui.Ago(f.CreatedAt, now), OFREP: c.publicURL,
+		Switch: acts.toggle, Delete: acts.remove,
+	}
+	if f.Environment != flag.Environments()[0] {
+		view.OFREP += "/flags/" + f.Environment
+	}
+	switch {
+	case len(f.Rules) == 0:
+		view.Rest = "Everybody:"
+	case !slices.ContainsFunc(f.Rules, func(r flag.Rule) bool { return r.When.IsZero() }):
+		view.Rest = "Everybody else:"
+	}
+	for i := range all {
+		card := c.flagRow(p, &all[i])
+		card.Here = i == at
+		view.Cards = append(view.Cards, card)
+	}
+	for name, value := range f.Variants {
+		view.Variants = append(view.Variants, variantRow{name, string(value)})
+	}
+	slices.SortFunc(view.Variants, func(a, b variantRow) int { return strings.Compare(a.Name, b.Name) })
+	for i := range history.Items {
+		h := &history.Items[i]
+		row := changeRow{What: changeWords(h), Where: "Everywhere", Reason: h.Reason, By: whoLabel(h.ChangedBy, names), At: ui.Ago(h.ChangedAt, now)}
+		if h.Environment != "" {
+			row.Where = ui.Upper(h.Environment)
+		}
+		view.History = append(view.History, row)
+	}
+	if err := c.explain(&view, r, p, f); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	c.setFlagActs(&view, v, f)
+	here := p.base + flagsPath + "/" + f.Key
+	view.Page.Here = here
+	view.withActivity, err = c.activity(r, p, here, about{kind: "flag", id: f.Key}, ui.Tab{Href: here, Label: "Flag", Here: !asksActivity(r, here)})
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	c.render(w, r, status, c.flagPage(view))
+}
+
+// changeWords says what a step in a flag's history changed.
+func changeWords(h *flag.Change) string {
+	switch {
+	case h.Before == nil:
+		return "Made"
+	case h.After == nil:
+		return "Deleted"
+	case h.Before.Enabled && !h.After.Enabled:
+		return "Switched off"
+	case !h.Before.Enabled && h.After.Enabled:
+		return "Switched on"
+	}
+	before, after := flag.Stored{Flag: h.Before.Flag, About: h.Before.About}, flag.Stored{Flag: h.After.Flag, About: h.After.About}
+	before.Enabled, after.Enabled = true, true
+	if one, other := servesWords(&before), servesWords(&after); one != other {
+		return one + " → " + other
+	}
+	if h.Environment != "" {
+		return "Rules changed"
+	}
+	return "Details changed"
+}
+
+func (c *Console) setFlagActs(view *flagView, v *visit, f *flag.Stored) {
+	here, fresh := view.Flag.Href, freshUntil(v)
+	path, query, _ := strings.Cut(here, "?")
+	if query != "" {
+		query = "?" + query
+	}
+	view.Switch.ID, view.Switch.Action, view.Switch.Fresh = "switch", path+"/switch"+query, fresh
+	if f.Enabled {
+		view.Switch.Title, view.Switch.Button, view.Switch.Danger = "Kill switch", "switch off", true
+		view.Switch.Effects = []ui.Effect{{Icon: "zap", Text: "Everybody in " + f.Environment + " gets " + f.OffVariant + " within a second"}, {Icon: "history", Text: "The rules stay as they are"}}
+	} else {
+		view.Switch.Title, view.Switch.Button = "Switch on", "switch on"
+		on := *f
+		on.Enabled = true
+		view.Switch.Effects = []ui.Effect{{Icon: "play", Text: "In " + f.Environment + ", from now on: " + servesWords(&on)}}
+	}
+	view.Delete.ID, view.Delete.Action, view.Delete.Fresh, view.Delete.Title, view.Delete.Button = "delete", path+"/delete", fresh, "Delete", "delete"
+	view.Delete.Effects = []ui.Effect{
+		{Icon: "trash", Text: "In every environment, at once: applications get the default of their own code"},
+		{Icon: "history", Text: "Its history stays"},
+	}
+	view.Delete.Confirm, view.Delete.Danger = f.Key, true
+}
+
+// explain answers what was asked in "Why did this user get that?".
+func (c *Console) explain(view *flagView, r *http.Request, p *place, f *flag.Stored) error {
+	q := r.URL.Query()
+	view.Subject = ui.Input{ID: "why-subject", Name: "subject", Label: "Targeting key", Hint: "Whom rollouts are dealt by: your application’s id of the user.", Value: clean(q.Get("subject")), Max: 256, Optional: true}
+	view.Context = ui.Input{ID: "why-context", Name: "context", Label: "Context", Hint: "One attribute to a line, as country = NO. Numbers, true and false are read as such.", Value: q.Get("context"), Max: 4000, Rows: 3, Optional: true}
+	if view.Asked = q.Has("subject") || q.Has("context"); !view.Asked {
+		return nil
+	}
+	attributes, bad := contextOf(q.Get("context"))
+	if bad != "" {
+		view.WhyProblem = &ui.Problem{Title: "This line is no attribute", Message: "“" + bad + "”: write name = value.", Field: "context"}
+		view.Context.Problem = view.WhyProblem
+		return nil
+	}
+	set, err := c.flags.Flags(r.Context(), p.sc, f.Environment)
+	if err != nil {
+		return err
+	}
+	why := set.Explain(f.Key, &flag.Subject{Key: view.Subject.Value, Attributes: attributes})
+	view.Why = &why
+	return nil
+}
+
+// contextOf reads attributes, a line each; bad is the first line that is none.
+func contextOf(text string) (attributes map[string]any, bad string) {
+	attributes = map[string]any{}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" {
+			return nil, line
+		}
+		var typed any
+		if json.Unmarshal([]byte(value), &typed) != nil {
+			typed = value
+		}
+		attributes[name] = typed
+	}
+	return attributes, ""
+}
+
+func (c *Console) switchFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	acts := flagActs{toggle: actOf(r)}
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err == nil {
+		err = sensitive(v, acts.toggle.Reason)
+	}
+	toast := "flagOn"
+	if err == nil {
+		enabled := !all[at].Enabled
+		if !enabled {
+			toast = "flagOff"
+		}
+		_, err = c.flags.Update(r.Context(), p.sc, flag.UpdateRequest{Key: all[at].Key, Environment: all[at].Environment, Enabled: &enabled, Reason: acts.toggle.Reason, IfMatch: all[at].ETag})
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		acts.toggle.Problem = problem
+		c.flag200(w, r, v, p, acts, code)
+		return
+	}
+	c.done(w, r, toast, c.flagRow(p, &all[at]).Href)
+}
+
+func (c *Console) deleteFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	acts := flagActs{remove: actOf(r)}
+	all, _, err := c.flagOf(r.Context(), r, p)
+	switch {
+	case err != nil:
+	case acts.remove.Typed != all[0].Key:
+		err = errConfirm
+	default:
+		if err = sensitive(v, acts.remove.Reason); err == nil {
+			err = c.flags.Delete(r.Context(), p.sc, flag.DeleteRequest{Key: all[0].Key, Reason: acts.remove.Reason})
+		}
+	}
+	if problem, code := c.inForm(r, err); problem != nil {
+		acts.remove.Problem = problem
+		c.flag200(w, r, v, p, acts, code)
+		return
+	}
+	c.done(w, r, "flagDeleted", p.base+flagsPath)
+}
+
+// flagForm is a flag to make.
+type flagForm struct {
+	Key, Name, Type, Description, Owner, RemoveBy, Variants, Off, Default, Reason string
+	ClientVisible                                                                 bool
+	Problem                                                                       *ui.Problem
+}
+
+type flagFormView struct {
+	ui.Page
+
+	Action, Cancel, Fresh string
+	Form                  flagForm
+	Types                 []ui.Choice
+}
+
+func (c *Console) showNewFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.newFlag200(w, r, v, p, flagForm{Type: string(flag.Boolean)}, http.StatusOK)
+}
+
+func (c *Console) newFlag200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form flagForm, status int) {
+	here := p.base + flagsPath
+	view := flagFormView{
+		Page: c.frame(w, r, v, p, "New feature flag", here, ui.Link{Href: here, Label: "Feature flags"}), Action: here, Cancel: here, Fresh: freshUntil(v), Form: form,
+	}
+	for _, t := range flag.Types() {
+		view.Types = append(view.Types, ui.Choice{Value: string(t), Label: flagTypes[t]})
+	}
+	c.render(w, r, status, c.flagFormPage(view))
+}
+
+func (c *Console) createFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	form := flagForm{
+		Key: clean(r.PostFormValue("key")), Name: clean(r.PostFormValue("name")), Type: r.PostFormValue("type"), Description: r.PostFormValue("description"), Owner: clean(r.PostFormValue("owner")),
+		RemoveBy: clean(r.PostFormValue("removeBy")), Variants: strings.TrimSpace(r.PostFormValue("variants")), Off: clean(r.PostFormValue("offVariant")), Default: clean(r.PostFormValue("defaultVariant")),
+		Reason: clean(r.PostFormValue("reason")), ClientVisible: r.PostFormValue("clientVisible") != "",
+	}
+	req := flag.CreateRequest{
+		About: flag.About{Name: form.Name, Description: form.Description, Owner: form.Owner}, Key: form.Key, Type: flag.Type(form.Type), OffVariant: form.Off, DefaultVariant: form.Default,
+		ClientVisible: form.ClientVisible, Reason: form.Reason,
+	}
+	err := sensitive(v, form.Reason)
+	if err == nil && form.RemoveBy != "" {
+		day, wrong := time.Parse(time.DateOnly, form.RemoveBy)
+		if req.RemoveBy = &day; wrong != nil {
+			err = flag.ErrInvalid.WithMessage("removeBy: a day is written as 2027-01-15").With("field", "removeBy")
+		}
+	}
+	if err == nil && form.Variants != "" {
+		if wrong := json.Unmarshal([]byte(form.Variants), &req.Variants); wrong != nil {
+			err = flag.ErrInvalid.WithMessage("variants: one JSON object of names and values, as {\"plain\": 1, \"big\": 2}").With("field", "variants")
+		}
+	}
+	var made flag.Stored
+	if err == nil {
+		made, err = c.flags.Create(r.Context(), p.sc, req)
+	}
+	problem, code := c.flagProblem(r, err)
+	if problem == nil {
+		c.done(w, r, "flagMade", p.base+flagsPath+"/"+made.Key)
+		return
+	}
+	form.Problem = problem
+	c.newFlag200(w, r, v, p, form, code)
+}
+
+// flagProblem puts a refusal at its field.
+func (c *Console) flagProblem(r *http.Request, err error) (*ui.Problem, int) {
+	problem, code := c.inForm(r, err)
+	f, ok := fault.As(err)
+	if problem == nil || !ok {
+		return problem, code
+	}
+	switch {
+	case errors.Is(err, flag.ErrTaken):
+		problem.Field = "key"
+	case errors.Is(err, flag.ErrInvalid):
+		field := f.Metadata["field"]
+		name, _, _ := strings.Cut(field, ".")
+		name, _, _ = strings.Cut(name, "[")
+		problem.Field, problem.Message = name, sentence(strings.TrimPrefix(f.Message, name+": "))
+	}
+	return problem, code
+}
+
+type flagRulesView struct {
+	ui.Page
+
+	Flag                                 flagRow
+	Action, Cancel, Fresh, ETag, Example string
+	Problem                              *ui.Problem
+	Changed                              bool // somebody else changed it meanwhile
+	Rules, Off, Default                  ui.Input
+	Choices                              []ui.Choice
+	Reason                               ui.Input
+}
+
+const ruleExample = `[
+  {
+    "when": {"all": [
+      {"attribute": "country", "operator": "IN", "values": ["NO", "SE"]},
+      {"attribute": "appVersion", "operator": "VERSION_AT_LEAST", "values": ["4.2.0"]}
+    ]},
+    "variant": "on"
+  },
+  {"rollout": [{"variant": "on", "weight": 25}, {"variant": "off", "weight": 75}]}
+]`
+
+func (c *Console) showFlagRules(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	text, err := json.MarshalIndent(all[at].Rules, "", "  ")
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	c.rules200(w, r, v, p, &all[at], typedRules{text: string(text), off: all[at].OffVariant, fallback: all[at].DefaultVariant, etag: all[at].ETag}, http.StatusOK)
+}
+
+// typedRules is what was typed into the form of an environment's rules.
+type typedRules struct {
+	text, off, fallback, reason, etag string
+	problem                           *ui.Problem
+	changed                           bool
+}
+
+func (c *Console) rules200(w http.ResponseWriter, r *http.Request, v *visit, p *place, f *flag.Stored, typed typedRules, status int) {
+	row := c.flagRow(p, f)
+	path, query, _ := strings.Cut(row.Href, "?")
+	if query != "" {
+		query = "?" + query
+	}
+	view := flagRulesView{
+		Page: c.frame(w, r, v, p, "Rules in "+row.Where, p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}, ui.Link{Href: row.Href, Label: f.Name}),
+		Flag: row, Action: path + "/rules" + query, Cancel: row.Href, Fresh: freshUntil(v), ETag: typed.etag, Example: ruleExample, Problem: typed.problem, Changed: typed.changed,
+		Rules: ui.Input{
+			ID: "flag-rules", Name: "rules", Label: "Rules", Hint: "A list in JSON: the first rule that matches decides. A rule without an id gets one.", Value: typed.text, Max: 64 << 10, Rows: 18, Problem: typed.problem,
+		},
+		Off:     ui.Input{ID: "flag-off", Name: "offVariant", Label: "While it is off, everybody gets", Value: typed.off, Problem: typed.problem},
+		Default: ui.Input{ID: "flag-default", Name: "defaultVariant", Label: "When no rule matches", Value: typed.fallback, Problem: typed.problem},
+		Reason:  ui.Input{ID: "flag-reason", Name: "reason", Label: "Reason", Hint: "Kept in the flag’s history and the audit log with your name.", Value: typed.reason, Max: 256, Problem: typed.problem},
+	}
+	for name := range f.Variants {
+		view.Choices = append(view.Choices, ui.Choice{Value: name, Label: name})
+	}
+	slices.SortFunc(view.Choices, func(a, b ui.Choice) int { return strings.Compare(a.Value, b.Value) })
+	c.render(w, r, status, c.flagRulesPage(view))
+}
+
+func (c *Console) saveFlagRules(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	typed := typedRules{
+		text: r.PostFormValue("rules"), off: r.PostFormValue("offVariant"), fallback: r.PostFormValue("defaultVariant"), reason: clean(r.PostFormValue("reason")), etag: r.PostFormValue("etag"),
+	}
+	f := &all[at]
+	var rules []flag.Rule
+	switch err = sensitive(v, typed.reason); {
+	case err != nil:
+	case typed.etag == "":
+		err = errMalformed
+	default:
+		if rules, err = parseRules(typed.text); err == nil {
+			_, err = c.flags.Update(r.Context(), p.sc, flag.UpdateRequest{
+				Key: f.Key, Environment: f.Environment, Rules: &rules, OffVariant: &typed.off, DefaultVariant: &typed.fallback, Reason: typed.reason, IfMatch: typed.etag,
+			})
+		}
+	}
+	problem, code := c.flagProblem(r, err)
+	if problem == nil {
+		c.done(w, r, "saved", c.flagRow(p, f).Href)
+		return
+	}
+	typed.problem = problem
+	if errors.Is(err, etag.ErrMismatch) {
+		code, typed.etag, typed.changed = http.StatusConflict, f.ETag, true
+	}
+	c.rules200(w, r, v, p, f, typed, code)
+}
+
+// parseRules reads what was typed. A refusal says in which line reading stopped.
+func parseRules(text string) ([]flag.Rule, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	rules := []flag.Rule{}
+	err := dec.Decode(&rules)
+	if err == nil && dec.More() {
+		err = errors.New("one list stands there, and nothing after it")
+	}
+	if err == nil {
+		return rules, nil
+	}
+	at, says := int(dec.InputOffset()), strings.TrimPrefix(err.Error(), "json: ")
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = int(syntax.Offset)
+	} else if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at, says = int(typed.Offset), typed.Value+" cannot stand here"
+		if typed.Field != "" {
+			says = typed.Value + " cannot stand at " + typed.Field
+		}
+	} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		at, says = len(text), "the list has no end"
+	}
+	line := 1 + strings.Count(text[:min(max(at, 0), len(text))], "\n")
+	return nil, flag.ErrInvalid.WithMessage(fmt.Sprintf("rules: line %d: %s", line, says)).With("field", "rules")
+}
+
+// rulesHref is where this environment's rules are changed.
+func (v *flagView) rulesHref() string {
+	path, query, asks := strings.Cut(v.Flag.Href, "?")
+	if asks {
+		query = "?" + query
+	}
+	return path + "/rules" + query
+}

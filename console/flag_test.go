@@ -1,0 +1,139 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/biocore-id/biocore/tenancy/flag"
+	"github.com/biocore-id/biocore/tenancy/member"
+)
+
+// A developer makes a flag, says who gets what, switches it on, asks why, and takes it back.
+func TestFlagPages(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	other, foreign := s.tenant(t)
+	dev, viewer, stranger := s.person(t, "Dev", acme, member.Developer), s.person(t, "Vi", acme, member.Viewer), s.person(t, "Eve", other, member.Owner)
+	page := "/console/t/" + slug + "/flags"
+	if body := dev.get(t, page).body; !strings.Contains(body, "No feature flags yet") || !strings.Contains(body, "curl -H") {
+		t.Error("an empty list gives no next step")
+	}
+	if body := viewer.get(t, page).body; strings.Contains(body, page+"/new") {
+		t.Error("a viewer is offered to make one")
+	}
+	made := dev.form(t, page, "key", "number-matching", "name", "Number <b> matching", "type", "BOOLEAN", "owner", "Payments", "removeBy", "2001-01-31", "clientVisible", "on", "reason", "for the new app")
+	at := page + "/number-matching"
+	if made.StatusCode != http.StatusSeeOther || made.Header.Get("Location") != at {
+		t.Fatalf("create = %d %s", made.StatusCode, made.body)
+	}
+	if body := dev.get(t, page).body; !strings.Contains(body, "Serves off to everybody") || !strings.Contains(body, "31 Jan 2001") || strings.Contains(body, "<b> matching") {
+		t.Error("the list does not say what it is, or says it as markup")
+	}
+
+	rules := `[{"when": {"all": [{"attribute": "country", "operator": "IN", "values": ["NO", "SE"]}, {"not": {"attribute": "plan", "operator": "IN", "values": ["free"]}}]}, "variant": "on"},
+		{"rollout": [{"variant": "on", "weight": 12.5}, {"variant": "off", "weight": 87.5}]}]`
+	form := dev.get(t, at+"/rules?environment=staging").body
+	save := func(text, tag string) answer {
+		return dev.form(t, at+"/rules?environment=staging", "rules", text, "offVariant", "off", "defaultVariant", "off", "etag", tag, "reason", "Nordic first")
+	}
+	for name, tt := range map[string]struct{ text, says string }{
+		"no list":       {`{"when": 1}`, "Line 1: object cannot stand"},
+		"no JSON":       {"[\n{\n}", "Line 3: the list has no end"},
+		"an unknown":    {"[{\n\"whem\": {}, \"variant\": \"on\"}]", "unknown field"},
+		"an operator":   {`[{"variant": "on", "when": {"attribute": "country", "operator": "INN", "values": ["NO"]}}]`, "did you mean IN?"},
+		"200 percent":   {`[{"rollout": [{"variant": "on", "weight": 200}]}]`, "0 to 100 percent"},
+		"half of it":    {`[{"rollout": [{"variant": "on", "weight": 50}]}]`, "add up to 100 percent"},
+		"two in a line": {`[] []`, "nothing after it"},
+	} {
+		res := save(tt.text, etagIn(t, form))
+		if res.StatusCode != http.StatusUnprocessableEntity && res.StatusCode != http.StatusBadRequest || !strings.Contains(res.body, `id="flag-rules-error"`) || !strings.Contains(res.body, tt.says) || !strings.Contains(res.body, "Nordic first") {
+			t.Errorf("%s = %d, without %q at the field", name, res.StatusCode, tt.says)
+		}
+	}
+	if res := save(rules, etagIn(t, form)); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at+"?environment=staging" {
+		t.Fatalf("save = %d %s", res.StatusCode, res.body)
+	}
+	if res := save(rules, etagIn(t, form)); res.StatusCode != http.StatusConflict || !strings.Contains(res.body, "Somebody changed this flag meanwhile") {
+		t.Errorf("saving over somebody else's = %d", res.StatusCode)
+	}
+	if res := dev.form(t, at+"/switch?environment=staging", "reason", "try it"); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("switch = %d %s", res.StatusCode, res.body)
+	}
+	body := dev.get(t, at+"?environment=staging").body
+	for _, want := range []string{"country is one of NO, SE and not (plan is free)", "12.5%", "Kill switch", "1 rule, then 12.5% on, 87.5% off", "Switched on", "Nordic first", "Serves off to everybody"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for ask, want := range map[string]string{
+		"subject=u1&context=country+%3D+NO%0Aplan+%3D+pro": "Country is NO; plan is pro",
+		"subject=u1&context=country+%3D+NO%0Aplan=free":    "plan is free, needs not to",
+		"subject=&context=":          "a rollout needs a targeting key",
+		"subject=u1&context=country": "write name = value",
+	} {
+		if got := viewer.get(t, at+"?environment=staging&"+ask); got.StatusCode != http.StatusOK || !strings.Contains(strings.ToLower(got.body), strings.ToLower(want)) {
+			t.Errorf("asked %s, the page lacks %q", ask, want)
+		}
+	}
+	if got, err := flag.New(s.store.Store, s.keys).Get(t.Context(), acme, "number-matching"); err != nil || got[0].Enabled || !got[1].Enabled || len(got[1].Rules) != 2 {
+		t.Errorf("stored %+v, %v", got, err)
+	}
+	if file := viewer.get(t, page+"/export?environment=staging"); file.StatusCode != http.StatusOK || !strings.Contains(file.body, "number-matching,BOOLEAN") {
+		t.Errorf("export = %d %s", file.StatusCode, file.body)
+	}
+
+	for name, res := range map[string]answer{
+		"a viewer's switch": viewer.form(t, at+"/switch", "reason", "x"), "a viewer's rules": viewer.get(t, at+"/rules"),
+		"a stranger's": stranger.get(t, at), "of another tenant": stranger.get(t, "/console/t/"+foreign+"/flags/number-matching"), "a stranger's switch": stranger.form(t, "/console/t/"+foreign+"/flags/number-matching/switch", "reason", "x"),
+		"of nowhere": dev.get(t, at+"?environment=moon"), "of none": dev.get(t, page+"/none"),
+	} {
+		want := http.StatusNotFound
+		if strings.HasPrefix(name, "a viewer's") {
+			want = http.StatusForbidden
+		}
+		if res.StatusCode != want {
+			t.Errorf("%s = %d, want %d", name, res.StatusCode, want)
+		}
+	}
+	for name, fields := range map[string][]string{
+		"key":      {"key", "a b", "name", "x", "type", "BOOLEAN", "reason", "x"},
+		"name":     {"key", "x", "name", "", "type", "BOOLEAN", "reason", "x"},
+		"variants": {"key", "x", "name", "x", "type", "STRING", "variants", `["a"]`, "reason", "x"},
+		"removeBy": {"key", "x", "name", "x", "type", "BOOLEAN", "removeBy", "soon", "reason", "x"},
+		"reason":   {"key", "x", "name", "x", "type", "BOOLEAN", "reason", ""},
+	} {
+		id := map[string]string{"removeBy": "remove"}[name]
+		if id == "" {
+			id = name
+		}
+		if res := dev.form(t, page, fields...); res.StatusCode < 400 || !strings.Contains(res.body, `id="flag-`+id+`-error"`) {
+			t.Errorf("a bad %s = %d", name, res.StatusCode)
+		}
+	}
+	if res := dev.form(t, page, "key", "number-matching", "name", "x", "type", "BOOLEAN", "reason", "x"); res.StatusCode < 400 || !strings.Contains(res.body, `id="flag-key-error"`) {
+		t.Errorf("a key twice = %d", res.StatusCode)
+	}
+	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "another"); res.StatusCode < 400 {
+		t.Errorf("delete without its key = %d", res.StatusCode)
+	}
+	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "number-matching"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("delete = %d %s", res.StatusCode, res.body)
+	}
+	for action, n := range map[string]int64{"flag.create": 1, "flag.update": 2, "flag.delete": 1} {
+		if got := s.store.AuditCount(t, acme, action); got != n {
+			t.Errorf("%d entries of %s, want %d", got, action, n)
+		}
+	}
+}
+
+// etagIn is what a form carries back.
+func etagIn(t *testing.T, body string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(body, `name="etag" value="`)
+	tag, _, _ := strings.Cut(rest, `"`)
+	if !ok || tag == "" {
+		t.Fatal("the form has no etag")
+	}
+	return tag
+}
