@@ -380,6 +380,10 @@ func TestDevAsNormalUser(t *testing.T) {
 	}
 }
 
+// ofMakeAlone is what GNU make says of itself when its child has ended before make comes to handle the same Ctrl-C: its handler then
+// waits for a child that was waited for. A machine that is busy enough shows it once in some hundred runs.
+var ofMakeAlone = regexp.MustCompile(`(?m)^make(\[\d+\])?: \*\*\* (wait: No child processes\.  Stop\.|Waiting for unfinished jobs\.\.\.\.)\n`)
+
 // What a terminal sees of both ways to start it: the end is no error, and complete.
 func TestDevByMakeAndGoRun(t *testing.T) {
 	t.Parallel()
@@ -414,7 +418,7 @@ func TestDevByMakeAndGoRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.exit(t) // that of make and go, which know of the Ctrl-C
-		if !strings.HasSuffix(p.out.String(), "\n  Stopped.\n") || p.errs.String() != tt.said {
+		if said := ofMakeAlone.ReplaceAllString(p.errs.String(), ""); !strings.HasSuffix(p.out.String(), "\n  Stopped.\n") || said != tt.said {
 			t.Errorf("%s ended on Ctrl-C with:\n%s%s", tt.name, p.out, p.errs)
 		}
 		for pid, name := range children {
