@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -223,15 +224,14 @@ func (f *Flag) compile(segments map[string]*segment) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{key: f.Key, kind: f.Type, client: f.ClientVisible, enabled: f.Enabled, salt: f.Salt, variants: make([]Variant, 0, len(f.Variants)), rules: make([]rule, len(f.Rules))}
-	for name, text := range f.Variants {
-		v, err := parseValue(f.Type, text)
+	for _, name := range slices.Sorted(maps.Keys(f.Variants)) {
+		v, err := parseValue(f.Type, f.Variants[name])
 		if err != nil {
-			return nil, err
+			return nil, refuse("variants."+name, "%v", err)
 		}
 		v.Name = name
 		p.variants = append(p.variants, v)
 	}
-	slices.SortFunc(p.variants, func(a, b Variant) int { return strings.Compare(a.Name, b.Name) })
 	p.off, p.fallback = p.variant(f.OffVariant), p.variant(f.DefaultVariant)
 	c := compiler{segments: segments, left: maxConditions}
 	for i := range f.Rules {

@@ -202,6 +202,9 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 		},
 		About: req.About, Environment: Environments()[0],
 	}
+	if err := made.Check(nil); err != nil {
+		return Stored{}, err
+	}
 	variants, rules, err := made.encode()
 	if err != nil {
 		return Stored{}, err
@@ -423,11 +426,7 @@ func (req *UpdateRequest) apply(f Stored) (Stored, error) {
 			}
 		}
 	}
-	if err := f.About.clean(); err != nil {
-		return Stored{}, err
-	}
-	_, _, err := f.encode()
-	return f, err
+	return f, f.About.clean()
 }
 
 // clean brings what people read into the form that is kept. ErrInvalid.
@@ -452,11 +451,8 @@ func (a *About) clean() (err error) {
 	return nil
 }
 
-// encode checks a flag, and returns its parts as they are kept. ErrInvalid.
+// encode returns a flag's parts as they are kept. ErrInvalid where they are too long.
 func (f *Stored) encode() (variants, rules []byte, err error) {
-	if err := f.Check(nil); err != nil {
-		return nil, nil, err
-	}
 	if variants, err = json.Marshal(f.Variants); err != nil {
 		return nil, nil, fmt.Errorf("encode variants: %w", err)
 	}
