@@ -27,6 +27,7 @@ const (
 
 	NounAttestationRoot Noun = "attestationroot" // all of the tenant's
 	NounFlag            Noun = "flag"            // all of the tenant's
+	NounRisk            Noun = "risk"            // the tenant's rules
 )
 
 // Change says that something cached is stale. It is opaque: nouns and ids only,

@@ -148,6 +148,10 @@ var tables = []table{
 		columns: "flag_key environment enabled off_variant default_variant rules!jsonb salt updated_by updated_at version",
 	},
 	{name: "flag_changes", key: "id", columns: "id flag_key environment action before!jsonb after!jsonb reason changed_by changed_at"},
+	{name: "risk_rulesets", key: "version", columns: "version document!jsonb reason created_by created_at", rows: 20},
+	{name: "risk_profiles", person: ofUser, key: "user_id", columns: "user_id profile!jsonb updated_at"},
+	{name: "risk_evaluations", person: ofUser, key: "id", columns: "id at user_id action outcome reason facts!json api_key_id"},
+	{name: "risk_feedback", key: "decision_id", columns: "decision_id verdict note given_by given_at"},
 	{name: "dashboards", key: "id", columns: "id title charts!jsonb created_by created_at updated_by updated_at version"},
 	{
 		name: "stats_counts", key: "step, at", columns: "step at counts!json",

@@ -94,6 +94,11 @@ func (s *Service) tenant(ctx context.Context, sc scope.Scope) (*keys.Ring, *tena
 	if err != nil {
 		return nil, nil, fmt.Errorf("keys: %w", err)
 	}
+	if s.risk != nil { // so that whoever finishes first, and as whom, asks no more than the next
+		if _, err := s.risk.Ruleset(ctx, sc); err != nil {
+			return nil, nil, fmt.Errorf("risk rules: %w", err)
+		}
+	}
 	return ring, snap, nil
 }
 

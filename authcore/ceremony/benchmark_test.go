@@ -2,6 +2,7 @@ package ceremony_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
@@ -123,6 +124,37 @@ func BenchmarkBeginAuthenticationWatched(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				w.begin(b, acme)
+			}
+		})
+	}
+}
+
+// What risk adds to a sign-in of somebody known: off, and scored with one round trip to Redis.
+func BenchmarkFinishAuthenticationRisk(b *testing.B) {
+	for _, mode := range []string{"OFF", "SHADOW"} {
+		b.Run(mode, func(b *testing.B) {
+			w := newWorld(b)
+			settled := w.learns(b)
+			acme := w.risky(b, `{"mode":"`+mode+`","rules":[{"id":"abroad","when":"newCountry && score > 30","then":"STEP_UP"}]}`)
+			a := authenticator(b, authenticatortest.Options{NoCounter: true})
+			w.enroll(b, acme, a)
+			w.from(b, acme, a, berlin, firefox, nil)
+			if mode != "OFF" {
+				settled()
+			}
+			requests := make([]ceremony.FinishAuthenticationRequest, b.N)
+			for i := range requests {
+				begun := w.begin(b, acme)
+				requests[i] = ceremony.FinishAuthenticationRequest{
+					ID: begun.ID, Response: get(b, a, begun, authenticatortest.Deviation{}), Client: &ceremony.Client{Address: netip.MustParseAddr(berlin), UserAgent: firefox},
+				}
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range requests {
+				if done, err := w.FinishAuthentication(b.Context(), acme, requests[i]); err != nil || done.Tokens == nil {
+					b.Fatal(done, err)
+				}
 			}
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +28,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -195,6 +197,17 @@ type FinishAuthenticationRequest struct {
 	ID          string
 	Response    webauthn.AssertionResponse
 	Publishable bool // the caller's key is a publishable one
+
+	// Client is what the tenant's server saw of the user's client, and Signals what else it says, for risk alone. With a publishable
+	// key both are empty: the client is who calls, and nobody is asked.
+	Client  *Client
+	Signals risk.Values
+}
+
+// Client is a user's client, as a server saw it.
+type Client struct {
+	Address   netip.Addr // invalid: not said
+	UserAgent string     // as it was sent: only what it says of the device is kept
 }
 
 // Decision is what policy made of a valid signature.
@@ -216,6 +229,7 @@ type Authenticated struct {
 	Decision   Decision
 	Reason     string // why the decision is not Allow; "" on Allow
 	Assurance  assurance.Result
+	Risk       *risk.Assessment // nil: the tenant has risk off
 
 	// On Allow: Session and Tokens, or, for a caller with a publishable key whose
 	// tenant does not allow direct tokens, Code.
@@ -253,6 +267,7 @@ type Options struct {
 	Ephemeral *ephemeral.Client // required: registrations are kept there
 	Denials   *audit.Denials    // required: refusals are recorded by it
 	Evidence  *evidence.Service // of registrations; nil keeps none
+	Risk      *risk.Service     // assesses sign-ins; nil: nobody does
 	Tail      *tail.Service     // told of begins while somebody watches; nil: nobody does
 	Rand      io.Reader         // of challenges; nil means crypto/rand
 
@@ -273,6 +288,7 @@ type Service struct {
 	ephemeral *ephemeral.Client
 	denials   *audit.Denials
 	evidence  *evidence.Service
+	risk      *risk.Service
 	tail      *tail.Service
 	rand      io.Reader
 	metadata  func() *mds.Snapshot
@@ -302,7 +318,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, evidence: o.Evidence, tail: o.Tail, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, risk: o.Risk, tail: o.Tail, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

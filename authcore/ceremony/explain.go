@@ -122,7 +122,7 @@ func (s *Service) recordRefusal(ctx context.Context, tx *db.TenantTx, in *signIn
 	if err := insertCeremony(ctx, tx, in.scope, &in.laps, tenantq.InsertCeremonyParams{
 		At: in.at, ID: in.id, Kind: kindAuthentication, Outcome: outcome, Reason: reason,
 		UserID: &userID, CredentialID: in.assertion.CredentialID, PolicyVersion: int32(in.snap.PolicyVersion), //nolint:gosec // an integer column
-		Facts: string(in.laps.append(facts.AppendJSON(nil))),
+		Facts: string(in.laps.append(in.risk.AppendTo(facts.AppendJSON(nil)))),
 	}); err != nil {
 		return fmt.Errorf("insert ceremony: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/assurance"
 	"github.com/biocore-id/biocore/authcore/credential"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/webauthn"
@@ -35,7 +36,10 @@ type signIn struct {
 	known       *known
 	assertion   webauthn.Assertion
 	publishable bool
-	reach       assurance.Reach // read where policy asks for more than this sign-in is worth; else zero
+	client      scope.Origin     // the user's own: address and user agent, as far as they are known
+	signals     risk.Values      // that the tenant's server said
+	risk        *risk.Assessment // nil: it is off
+	reach       assurance.Reach  // read where policy asks for more than this sign-in is worth; else zero
 	laps        laps
 }
 
@@ -54,9 +58,16 @@ func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req 
 	if err != nil {
 		return Authenticated{}, err
 	}
-	in := signIn{id: id, at: s.store.Now(), scope: sc, publishable: req.Publishable, laps: start()}
+	in := signIn{id: id, at: s.store.Now(), scope: sc, publishable: req.Publishable, signals: req.Signals, laps: start()}
+	switch {
+	case req.Publishable:
+		in.client = sc.Origin()
+	case req.Client != nil:
+		in.client = scope.Origin{Address: req.Client.Address, UserAgent: req.Client.UserAgent}
+	}
 	done, err := s.finish(ctx, &in, &req)
 	if err != nil {
+		s.failed(ctx, &in, err)
 		s.refuseFinish(ctx, sc, actionAuthenticate, in.attempt(&req.Response, err), err)
 	}
 	if in.opened && s.tail.Watched(sc.Tenant()) {
@@ -89,6 +100,9 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 			return Authenticated{}, err
 		}
 	}
+	if err := s.assess(ctx, in); err != nil {
+		return Authenticated{}, err
+	}
 	facts := in.facts()
 	if d := policy.DecideAuthentication(&in.snap.Policy, &facts); d.Outcome != policy.Allow {
 		return s.decline(ctx, in, d)
@@ -101,6 +115,7 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 	case !outcome.Accepted:
 		return s.explain(ctx, in, &write)
 	}
+	s.learn(in)
 	// What policy lets in nobody learns of, unless it is recorded.
 	if outcome.RolledBack {
 		if err := s.recordFlag(ctx, in, actionRollback, in.rolledBack(string(Allow))); err != nil {
@@ -186,7 +201,7 @@ func (in *signIn) write(known *policy.AuthenticationFacts) db.SignIn {
 	actor := asUser(in.scope, k.user.ID)
 	buf := make([]byte, 0, 2048) // facts, entry and event share one allocation, nearly always
 	in.laps.end(lapDecide)
-	facts := in.laps.append(known.AppendJSON(buf))
+	facts := in.laps.append(in.risk.AppendTo(known.AppendJSON(buf)))
 	about := in.entry(audit.Success, "")
 	entry, private := audit.AppendJSON(facts[len(facts):], actor, in.id, in.at, about)
 	happened := event.AppendJSON(entry[len(entry):], actor, in.id, in.at, event.Event{
@@ -254,5 +269,5 @@ func (s *Service) allow(ctx context.Context, in *signIn, outcome db.SignInOutcom
 }
 
 func (in *signIn) answer(d Decision, reason string) Authenticated {
-	return Authenticated{User: in.known.user, Credential: in.known.credential, Decision: d, Reason: reason, Assurance: in.assurance()}
+	return Authenticated{User: in.known.user, Credential: in.known.credential, Decision: d, Reason: reason, Assurance: in.assurance(), Risk: in.risk}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/debugger"
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/tail"
 	"github.com/biocore-id/biocore/authcore/user"
@@ -48,6 +49,7 @@ type server struct {
 	evidence    *evidence.Service
 	denials     *audit.Denials
 	tail        *tail.Service
+	risk        *risk.Service
 }
 
 // world is a database and the servers on it. The first is the embedded one.
@@ -93,7 +95,6 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	s := &server{store: store}
 	s.keys = keys.New(keys.Options{Store: store, KMS: w.kms})
 	s.tenants = tenant.New(tenant.Options{Store: store, Keys: s.keys})
-	s.users = user.New(user.Options{Store: store, Keys: s.keys})
 	s.credentials = credential.New(credential.Options{Store: store, Keys: s.keys, Tenants: s.tenants})
 	if s.sessions, err = session.New(session.Options{Store: store, Keys: s.keys, Tenants: s.tenants, PublicURL: publicURL}); err != nil {
 		t.Fatal(err)
@@ -103,9 +104,13 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now}); err != nil {
 		t.Fatal(err)
 	}
+	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis, Locate: locate, Distance: distance}); err != nil {
+		t.Fatal(err)
+	}
+	s.users = user.New(user.Options{Store: store, Keys: s.keys, Erased: s.risk.Forget})
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
-		Denials: s.denials, Evidence: s.evidence, Tail: s.tail,
+		Denials: s.denials, Evidence: s.evidence, Tail: s.tail, Risk: s.risk,
 		Metadata: w.metadata.Load,
 	})
 	if err != nil {

@@ -206,5 +206,8 @@ func (in *signIn) facts() policy.AuthenticationFacts {
 	if in.begun.policyVersion != in.snap.PolicyVersion {
 		f.BegunPolicyVersion = in.begun.policyVersion
 	}
+	if in.risk != nil && in.risk.Decision.Outcome != policy.Allow {
+		f.RiskOutcome, f.RiskReason = in.risk.Decision.Outcome, in.risk.Decision.Reason
+	}
 	return f
 }

@@ -1,5 +1,5 @@
 // Package retention removes what a tenant's policy says is not to be kept any longer:
-// ceremonies, and sessions that are over. The evidence of registrations has retention of
+// ceremonies and evaluations of risk, and sessions that are over. The evidence of registrations has retention of
 // its own (authcore/evidence); the audit log is kept for as long as the tenant.
 package retention
 
@@ -57,6 +57,9 @@ func (s *Service) Apply(ctx context.Context, sc scope.Scope) error {
 		if err := s.ceremonies(ctx, sc, before, until); err != nil {
 			return fmt.Errorf("remove ceremonies: %w", err)
 		}
+		if err := s.evaluations(ctx, sc, before, until); err != nil {
+			return fmt.Errorf("remove evaluations of risk: %w", err)
+		}
 	}
 	if keep := document.SessionRetention(); keep > 0 {
 		if err := s.sessions(ctx, sc, now.Add(-keep), until); err != nil {
@@ -74,6 +77,23 @@ func (s *Service) ceremonies(ctx context.Context, sc scope.Scope, before, until 
 				return err
 			}
 			return note(ctx, tx, "ceremony", n, before)
+		})
+		if err != nil || n < int64(s.batch) {
+			return err
+		}
+	}
+	return nil
+}
+
+// evaluations are kept as long as ceremonies: they are decisions of the same kind.
+func (s *Service) evaluations(ctx context.Context, sc scope.Scope, before, until time.Time) error {
+	for s.o.Store.Now().Before(until) {
+		var n int64
+		err := s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) (err error) {
+			if n, err = tx.RemoveRiskEvaluations(ctx, tenantq.RemoveRiskEvaluationsParams{BeforeID: db.FirstID(before), MaxRows: s.batch}); err != nil {
+				return err
+			}
+			return note(ctx, tx, "risk_evaluation", n, before)
 		})
 		if err != nil || n < int64(s.batch) {
 			return err

@@ -97,6 +97,9 @@ func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest)
 			attr.Int("evidence", erased.Evidence), attr.Text("erasureId", erased.ErasureID.String()),
 		}}, event.Event{Type: event.UserDeleted})
 	})
+	if err == nil && s.erased != nil {
+		s.erased(context.WithoutCancel(ctx), sc, req.ID.UUID())
+	}
 	return erased, err
 }
 

@@ -51,6 +51,9 @@ type Options struct {
 	// MayLeave judges whether somebody of the console, a user of the reserved tenant, may be
 	// blocked or deleted; nil: whoever.
 	MayLeave func(ctx context.Context, person uuid.UUID) error
+
+	// Erased is told of an erasure when it is committed, to remove what is kept of the user for some days elsewhere. nil: nobody is.
+	Erased func(ctx context.Context, sc scope.Scope, id uuid.UUID)
 }
 
 // Service keeps users. It is safe for concurrent use.
@@ -60,6 +63,7 @@ type Service struct {
 	queue    *jobs.Queue
 	rand     io.Reader
 	mayLeave func(ctx context.Context, person uuid.UUID) error
+	erased   func(ctx context.Context, sc scope.Scope, id uuid.UUID)
 }
 
 // leaves asks whether a user may be blocked or deleted, where that is somebody of the console.
@@ -72,7 +76,7 @@ func (s *Service) leaves(ctx context.Context, sc scope.Scope, id ID) error {
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, queue: o.Queue, rand: o.Rand, mayLeave: o.MayLeave}
+	s := &Service{store: o.Store, keys: o.Keys, queue: o.Queue, rand: o.Rand, mayLeave: o.MayLeave, erased: o.Erased}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}

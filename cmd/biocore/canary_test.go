@@ -59,7 +59,8 @@ var (
 		"users.external_index": "a MAC", "users.terms": "MACs", "user_terms.term": "a MAC", "contacts.match_index": "a MAC", "recovery_codes.hash": "a MAC",
 		"recovery_attempts.subject": "a MAC", "idempotency_keys.body_hash": "a MAC", "import_marks.mark": "a hash", "console_sessions.cookie_hash": "a hash",
 		"user_facts.last_sign_in_at": "a time", "credentials.last_used_at": "a time", "sessions.last_used_at": "a time", "console_sessions.proved_at": "a time", "console_sessions.last_seen_at": "a time",
-		"evidence.record_key": "a key", "exports.archive_key": "a key", "subject_keys.salt": "by chance", "invitations.email_sealed": "of whoever is invited into the console: it goes with the invitation",
+		"evidence.record_key": "a key", "exports.archive_key": "a key", "subject_keys.salt": "by chance", "risk_profiles.profile": "kinds of browsers, countries and numbers", "redis/risk-profile": "as risk_profiles.profile",
+		"invitations.email_sealed": "of whoever is invited into the console: it goes with the invitation",
 	}
 )
 
@@ -166,6 +167,7 @@ var canaries = traces{canaryExternal, canaryName, canaryDisplay, canaryMail, can
 // plant gives the tenant a user who leaves traces everywhere, and shows that they are there.
 func (w *world) plant(t *testing.T, c *customer, x traces) {
 	t.Helper()
+	w.setRisk(t, c, `{"mode":"SHADOW"}`) // Redis counts who comes from where
 	// The user's browser calls with the publishable key; from where the tenant's own server calls tells of no user.
 	from := []string{"User-Agent", x.agent, "X-Forwarded-For", x.address}
 	token := w.must(t, "POST", "/v1/registrationTokens", c.secret, map[string]any{"user": map[string]any{"externalId": x.external, "name": x.name, "displayName": x.display}}).text("token")

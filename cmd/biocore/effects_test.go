@@ -121,6 +121,23 @@ func effects() []effect {
 			w.setPolicy(t, c, `{"accessTokenSeconds":300}`)
 			return "POST", "/admin/v1/policy:rollback", c.secret, map[string]any{"version": 1, "reason": "too short"}
 		}, "policy.update", false, ""},
+		{adminv1connect.RiskRulesServicePutRiskRulesProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/riskRules", c.secret, map[string]any{"document": map[string]any{"mode": "SHADOW"}, "reason": "a look first"}
+		}, "risk_rules.update", false, ""},
+		{adminv1connect.RiskRulesServiceRollbackRiskRulesProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.setRisk(t, c, `{"mode":"SHADOW"}`)
+			w.setRisk(t, c, `{"mode":"ENFORCE"}`)
+			return "POST", "/admin/v1/riskRules:rollback", c.secret, map[string]any{"version": 1, "reason": "too early"}
+		}, "risk_rules.update", false, ""},
+		{authv1connect.RiskServiceEvaluateRiskProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.setRisk(t, c, `{"mode":"SHADOW"}`)
+			return "POST", "/v1/risk:evaluate", c.secret, map[string]any{"userId": c.user, "action": "transfer"}
+		}, "risk.evaluate", false, ""},
+		{authv1connect.RiskServiceReportRiskProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.setRisk(t, c, `{"mode":"SHADOW"}`)
+			id := w.must(t, "POST", "/v1/risk:evaluate", c.secret, map[string]any{"action": "transfer"}).text("evaluationId")
+			return "POST", "/v1/risk:report", c.secret, map[string]any{"decisionId": id, "verdict": "FRAUD"}
+		}, "risk.report", false, ""},
 		{adminv1connect.EvidenceServiceDownloadEvidenceProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "POST", "/admin/v1/evidence/" + w.evidence(t, c) + ":download", c.secret, map[string]any{}
 		}, "evidence.download", false, anew},

@@ -170,6 +170,7 @@ var refusedExamples = map[string]string{
 	"FinishRegistration": "CHALLENGE_UNKNOWN", "FinishAuthentication": "CHALLENGE_UNKNOWN",
 	"InviteMember": "MAIL_NOT_CONFIGURED", "InviteTenant": "MAIL_NOT_CONFIGURED",
 	"RequestSupportAccess": "STAFF_REQUIRED", "RestoreTenant": "TENANT_NOT_DELETING", "RollbackPolicy": "POLICY_VERSION_UNKNOWN", "GetAuditAnchor": "AUDIT_ANCHOR_UNKNOWN",
+	"RollbackRiskRules": "RISK_RULES_VERSION_UNKNOWN", "EvaluateRisk": "USER_UNKNOWN", "ReportRisk": "RISK_DECISION_UNKNOWN",
 	"GetDlpSchedule": "DLP_SCHEDULE_UNKNOWN", "DeleteDlpSchedule": "DLP_SCHEDULE_UNKNOWN",
 	"CreateUser": "USER_EXISTS", "BatchRevokeSessions": "SESSION_UNKNOWN",
 }
@@ -177,6 +178,7 @@ var refusedExamples = map[string]string{
 // echoed are the members of answers that follow from what was sent: the example has them as they are.
 var echoed = map[string][]string{
 	"PutPolicy":             {"document"},
+	"PutRiskRules":          {"document"},
 	"CreateAttestationRoot": {"name", "certificate", "fingerprint", "subject", "aaguids", "notBefore", "notAfter"},
 	"CreateApiKey":          {"kind", "name", "scopes", "allowedCidrs", "state"},
 	"CheckRelyingParty":     {"origins"},

@@ -155,6 +155,9 @@ func (a answer) reason() string {
 	return ""
 }
 
+// metadata is what stands beside the reason of a refusal.
+func (a answer) metadata(key string) string { return a.text("details", "0", "metadata", key) }
+
 func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.raw) }
 
 // call speaks REST. body is a string of JSON, a value to marshal, or nil for none;

@@ -27,6 +27,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/retention"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/tail"
@@ -105,7 +106,8 @@ type operator struct {
 	archived  *cold.Service        // what is old of them: as evidence
 	mds       *mds.Service         // models of authenticators
 	roots     *attestation.Service
-	denials   *audit.Denials // refusals: recorded while a server runs, see platform.Run
+	forget    func(context.Context, scope.Scope, uuid.UUID) // what Redis has of a user who is erased; nil on the command line: it goes by itself
+	denials   *audit.Denials                                // refusals: recorded while a server runs, see platform.Run
 }
 
 func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, error) {
@@ -153,6 +155,10 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 	}
 	o.users = user.New(user.Options{Store: store, Keys: o.keys, Queue: queue, MayLeave: func(ctx context.Context, person uuid.UUID) error {
 		return o.members.MayLeave(ctx, person)
+	}, Erased: func(ctx context.Context, sc scope.Scope, id uuid.UUID) {
+		if o.forget != nil {
+			o.forget(ctx, sc, id)
+		}
 	}})
 	o.evidence = evidence.New(evidence.Options{Store: store, Keys: o.keys, Log: tel.Log})
 	o.exports = archive.New(archive.Options{Store: store, Keys: o.keys, Evidence: o.evidence, Log: tel.Log})
@@ -256,6 +262,7 @@ type platform struct {
 	redis    *ephemeral.Client
 	objects  *blob.Bucket // nil: none is configured
 	erasures *erasure.Service
+	risk     *risk.Service
 	tail     *tail.Service
 	blast    *blastradius.Service
 	limits   *ratelimit.Limiter
@@ -378,8 +385,15 @@ func (p *platform) wire(ctx context.Context) error {
 	if err := p.tel.ObserveTail(p.tail.Stats); err != nil {
 		return err
 	}
+	if p.risk, err = risk.New(risk.Options{Store: p.store, Keys: p.keys, Ephemeral: p.redis, Log: p.tel.Log}); err != nil {
+		return err
+	}
+	p.forget = p.risk.Forget
+	if err := p.tel.ObserveRisk(p.risk.Stats); err != nil {
+		return err
+	}
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence, Tail: p.tail,
+		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence, Risk: p.risk, Tail: p.tail,
 		Metadata: p.mds.Current, Roots: p.roots.Current,
 	})
 	if err != nil {
@@ -440,6 +454,8 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterUsageServiceHandler(p.rpc, rpc.NewUsageHandler(p.usage, p.tenants))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants, p.cfg.PublicURL))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulations))
+	adminv1connect.RegisterRiskRulesServiceHandler(p.rpc, rpc.NewRiskRulesHandler(p.risk))
+	authv1connect.RegisterRiskServiceHandler(p.rpc, rpc.NewRiskHandler(p.risk))
 	adminv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryDeskHandler(recoveries))
 	adminv1connect.RegisterSupportServiceHandler(p.rpc, rpc.NewSupportHandler(p.support))
 	adminv1connect.RegisterAttestationRootServiceHandler(p.rpc, rpc.NewAttestationRootHandler(p.roots))
@@ -543,7 +559,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

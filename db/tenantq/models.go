@@ -402,6 +402,27 @@ type ReportSchedule struct {
 	DueAt     time.Time
 }
 
+type RiskEvaluation struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+	At       time.Time
+	UserID   *uuid.UUID
+	Action   string
+	Outcome  string
+	Reason   string
+	Facts    string
+	ApiKeyID *uuid.UUID
+}
+
+type RiskFeedback struct {
+	TenantID   uuid.UUID
+	DecisionID uuid.UUID
+	Verdict    string
+	Note       string
+	GivenBy    string
+	GivenAt    time.Time
+}
+
 type Session struct {
 	TenantID          uuid.UUID
 	ID                uuid.UUID

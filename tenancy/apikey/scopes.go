@@ -25,6 +25,9 @@ const (
 	ScopeSettingsWrite    = "admin:settings:write"
 	ScopePolicyRead       = "admin:policy:read"
 	ScopePolicyWrite      = "admin:policy:write"
+	ScopeRisk             = "risk" // to evaluate it, and to report what came of it
+	ScopeRiskRead         = "admin:risk:read"
+	ScopeRiskWrite        = "admin:risk:write"
 	ScopeRecoveriesRead   = "admin:recoveries:read"
 	ScopeRecoveryLinks    = "admin:recoveries:link" // apart from deciding: a second person's key may not have it
 	ScopeRecoveriesDecide = "admin:recoveries:decide"
@@ -86,10 +89,10 @@ func Scopes(kind Kind) []string {
 	switch kind {
 	case Secret:
 		return []string{
-			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeFlags,
+			ScopeRegistrations, ScopeAuthentications, ScopeUsersRead, ScopeUsersWrite, ScopeSessions, ScopeFlags, ScopeRisk,
 			ScopeRecoveries, ScopeCredentialsVouch, ScopeRecoveriesRead, ScopeRecoveryLinks, ScopeRecoveriesDecide,
 			ScopeAPIKeysRead, ScopeAPIKeysWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeSettingsRead, ScopeSettingsWrite,
-			ScopePolicyRead, ScopePolicyWrite, ScopeEvidenceRead, ScopeCeremoniesRead, ScopeAuditRead, ScopeAuditViews, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
+			ScopePolicyRead, ScopePolicyWrite, ScopeRiskRead, ScopeRiskWrite, ScopeEvidenceRead, ScopeCeremoniesRead, ScopeAuditRead, ScopeAuditViews, ScopeAuthenticatorsRead, ScopeAuthenticatorsWrite,
 			ScopeAttestationRootsRead, ScopeAttestationRootsWrite, ScopeMembersRead, ScopeMembersWrite, ScopeImportsRead, ScopeImportsWrite, ScopeExportUsers, ScopeExportContacts,
 			ScopeSupportRead, ScopeSupportGrant,
 			ScopeStatsRead, ScopeDashboardsRead, ScopeDashboardsWrite, ScopeFlagsRead, ScopeFlagsWrite,

@@ -23,7 +23,8 @@ const (
 	DomainProofMissing Type = "domain.proof_missing" // what was published is not found any more: a warning
 	DomainProofFound   Type = "domain.proof_found"   // it is again
 
-	PolicyChanged Type = "policy.changed"
+	PolicyChanged    Type = "policy.changed"
+	RiskRulesChanged Type = "risk_rules.changed"
 
 	APIKeyCreated  Type = "apikey.created"
 	APIKeyRotated  Type = "apikey.rotated" // replacedBy has taken its place; it ends at expiresAt
@@ -142,7 +143,7 @@ func Types() []Type {
 		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded, TenantDeleting, TenantRestored, TenantDestroyed, QuotaChanged, QuotaReached,
 		SettingsUpdated,
 		DomainProven, DomainProofMissing, DomainProofFound,
-		PolicyChanged,
+		PolicyChanged, RiskRulesChanged,
 		APIKeyCreated, APIKeyRotated, APIKeyLocked, APIKeyUnlocked, APIKeyRevoked,
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,

@@ -36,6 +36,8 @@ const (
 	ReasonBackupEligibleChanged     = "BACKUP_ELIGIBILITY_CHANGED" // it is not what it was at registration
 	ReasonAssuranceInsufficient     = "ASSURANCE_INSUFFICIENT"     // the sign-in is worth less than minimumAal
 	ReasonAssuranceUnreachable      = "ASSURANCE_UNREACHABLE"      // neither it nor any passkey of the user's reaches minimumAal
+	ReasonRiskRule                  = "RISK_RULE"                  // a risk rule of the tenant's matched
+	ReasonRiskScore                 = "RISK_SCORE"                 // the risk score reached a threshold
 )
 
 // Decision is what a policy makes of a ceremony, and why. It follows from the facts
@@ -201,6 +203,15 @@ func DecideAuthentication(d *Document, f *AuthenticationFacts) Decision {
 		default:
 			out.refuse(StepUp, ReasonAssuranceInsufficient)
 		}
+	}
+	switch f.RiskOutcome {
+	case StepUp:
+		if !f.SteppedUp || !f.UserVerified { // else it has been done
+			out.refuse(StepUp, f.RiskReason)
+		}
+	case Deny:
+		out.refuse(Deny, f.RiskReason)
+	case Allow:
 	}
 	if !d.embeds(f.TopOrigin) {
 		out.refuse(Deny, ReasonCrossOriginNotAllowed)

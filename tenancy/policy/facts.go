@@ -133,6 +133,11 @@ type AuthenticationFacts struct {
 	// What the row of the credential said as the sign-in was written.
 	SignCountRolledBack      bool `json:"signCountRolledBack"`
 	BackupEligibilityChanged bool `json:"backupEligibilityChanged"`
+
+	// What the tenant's risk rules ask for, where they are enforced: STEP_UP or DENY, and RISK_RULE or RISK_SCORE.
+	// Both "" for nothing.
+	RiskOutcome Outcome `json:"riskOutcome"`
+	RiskReason  string  `json:"riskReason"`
 }
 
 // AppendJSON appends the facts to dst. It does not allocate beside dst.
@@ -170,6 +175,8 @@ func (f *AuthenticationFacts) AppendJSON(dst []byte) []byte {
 	m.text("reachableCertification", f.ReachableCertification)
 	m.yes("signCountRolledBack", f.SignCountRolledBack)
 	m.yes("backupEligibilityChanged", f.BackupEligibilityChanged)
+	m.text("riskOutcome", string(f.RiskOutcome))
+	m.text("riskReason", f.RiskReason)
 	return append(m.dst, '}')
 }
 

@@ -22,6 +22,17 @@ func (o Origin) Browser() string {
 	return name
 }
 
+// Device is what the User-Agent says of the kind of browser and the system, without versions: "Chrome on Windows". Empty
+// when the header names nothing that is known.
+func (o Origin) Device() string {
+	name, _ := browserOf(o.UserAgent)
+	system := systemOf(o.UserAgent)
+	if name != "" && system != "" {
+		return name + " on " + system
+	}
+	return name + system
+}
+
 // browsers by the token that tells them apart, the more exact before those that they
 // claim to be as well: everybody says Safari, and nearly everybody Chrome.
 var browsers = [...]struct{ token, name string }{

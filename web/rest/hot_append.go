@@ -221,8 +221,33 @@ func appendFinishAuthenticationResponse(b []byte, m *authv1.FinishAuthentication
 	if m.GetAssurance() != nil {
 		w.assurance("assurance", m.GetAssurance())
 	}
+	if m.GetRisk() != nil {
+		w.risk("risk", m.GetRisk())
+	}
 	w.close()
 	return w.done(len(b), m)
+}
+
+func (w *writer) risk(name string, m *authv1.Risk) {
+	w.name(name)
+	w.open()
+	w.number("score", int64(m.GetScore()))
+	w.enum("level", authv1.Risk_Level_name, int32(m.GetLevel()))
+	w.name("reasons")
+	w.b = append(w.b, '[')
+	for i, r := range m.GetReasons() {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.open()
+		w.str("code", r.GetCode())
+		w.number("weight", int64(r.GetWeight()))
+		w.str("explanation", r.GetExplanation())
+		w.close()
+	}
+	w.b = append(w.b, ']')
+	w.flag("degraded", m.GetDegraded())
+	w.close()
 }
 
 func (w *writer) user(name string, m *authv1.User) {

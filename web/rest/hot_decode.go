@@ -56,11 +56,35 @@ func decodeFinishAuthenticationRequest(body string, m *authv1.FinishAuthenticati
 			if d.first(&seen, 2) && !d.null() {
 				m.Credential = d.authenticationCredential()
 			}
+		case "client":
+			if d.first(&seen, 3) && !d.null() {
+				m.Client = d.riskContext()
+			}
 		default:
 			d.skip()
 		}
 	})
 	return d.end()
+}
+
+func (d *decoder) riskContext() *authv1.RiskContext {
+	m := &authv1.RiskContext{}
+	var seen fieldSet
+	d.object(func(name string) {
+		switch name {
+		case "ip":
+			m.Ip = d.text(&seen, 1)
+		case "userAgent", "user_agent":
+			m.UserAgent = d.text(&seen, 2)
+		case "attributes":
+			if d.first(&seen, 3) && !d.null() {
+				m.Attributes = d.structure()
+			}
+		default:
+			d.skip()
+		}
+	})
+	return m
 }
 
 func (d *decoder) authenticationCredential() *authv1.AuthenticationCredential {

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -132,6 +134,9 @@ func finishAnswer() *authv1.FinishAuthenticationResponse {
 			AccessTokenExpiresAt: noon, RefreshToken: new(strings.Repeat("cnQx", 16)),
 		},
 		Assurance: &authv1.Assurance{Aal: authv1.Assurance_AAL2, UserVerified: true, PhishingResistant: true, BackedUp: true, Reasons: []string{"KEY_EXPORTABLE", "ATTESTATION_NOT_TRUSTED"}},
+		Risk: &authv1.Risk{Score: 30, Level: authv1.Risk_MEDIUM, Degraded: true, Reasons: []*authv1.RiskReason{
+			{Code: "NEW_DEVICE", Weight: 20, Explanation: "a device that this user has not used before"}, {Code: "NEW_NETWORK", Weight: 10},
+		}},
 	}
 }
 
@@ -152,7 +157,7 @@ func hotAnswers(tb testing.TB) []proto.Message {
 		}},
 		&authv1.BeginAuthenticationResponse{AuthenticationId: "\xff"},
 		&authv1.FinishAuthenticationResponse{
-			User: &authv1.User{}, Credential: &authv1.Credential{}, Session: &authv1.Session{}, StepUp: &authv1.StepUp{}, Assurance: &authv1.Assurance{},
+			User: &authv1.User{}, Credential: &authv1.Credential{}, Session: &authv1.Session{}, StepUp: &authv1.StepUp{}, Assurance: &authv1.Assurance{}, Risk: &authv1.Risk{},
 			Decision: 77, DecisionReason: new("SIGN_COUNT_ROLLBACK"), Code: new("c"),
 		},
 		&authv1.FinishAuthenticationResponse{Credential: &authv1.Credential{Transports: []string{"\xff"}}},
@@ -172,6 +177,66 @@ func hotAnswers(tb testing.TB) []proto.Message {
 func TestHotEncoding(t *testing.T) {
 	for _, m := range hotAnswers(t) {
 		sameEncoding(t, m)
+	}
+}
+
+// filled sets every field of a message, and of those in it. Of a oneof the last one stays.
+func filled(t testing.TB, m protoreflect.Message) proto.Message {
+	t.Helper()
+	if s, ok := m.Interface().(*structpb.Struct); ok {
+		s.Fields = map[string]*structpb.Value{"a": structpb.NewNumberValue(1)}
+		return s
+	}
+	if ts, ok := m.Interface().(*timestamppb.Timestamp); ok {
+		ts.Seconds = 1
+		return ts
+	}
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		switch {
+		case f.FullName() == "biocore.auth.v1.User.passkeys": // in lists of users alone
+		case f.IsList() && f.Kind() == protoreflect.MessageKind:
+			list := m.Mutable(f).List()
+			filled(t, list.AppendMutable().Message())
+		case f.IsList() && f.Kind() == protoreflect.EnumKind:
+			m.Mutable(f).List().Append(protoreflect.ValueOfEnum(1))
+		case f.IsList():
+			m.Mutable(f).List().Append(protoreflect.ValueOfString("one"))
+		case f.Kind() == protoreflect.MessageKind:
+			filled(t, m.Mutable(f).Message())
+		case f.Kind() == protoreflect.StringKind:
+			m.Set(f, protoreflect.ValueOfString(string(f.Name())))
+		case f.Kind() == protoreflect.BoolKind:
+			m.Set(f, protoreflect.ValueOfBool(true))
+		case f.Kind() == protoreflect.EnumKind:
+			m.Set(f, protoreflect.ValueOfEnum(1))
+		case f.Kind() == protoreflect.Uint32Kind:
+			m.Set(f, protoreflect.ValueOfUint32(7))
+		case f.Kind() == protoreflect.Int32Kind, f.Kind() == protoreflect.Sint32Kind:
+			m.Set(f, protoreflect.ValueOfInt32(-7))
+		default:
+			t.Fatalf("%s: a field of kind %s", f.FullName(), f.Kind())
+		}
+	}
+	return m.Interface()
+}
+
+// A field that is added to a message of a sign-in and not to the codec that was written for it turns this red.
+func TestHotCodecHasEveryField(t *testing.T) {
+	for _, m := range []proto.Message{&authv1.BeginAuthenticationResponse{}, &authv1.FinishAuthenticationResponse{}} {
+		sameEncoding(t, filled(t, m.ProtoReflect()))
+	}
+	for _, m := range []proto.Message{&authv1.BeginAuthenticationRequest{}, &authv1.FinishAuthenticationRequest{}} {
+		want := filled(t, m.ProtoReflect())
+		body, err := protojson.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := m.ProtoReflect().New().Interface()
+		if err := unmarshal(body, got); err != nil || !proto.Equal(got, want) {
+			t.Errorf("%s\nread %s, %v", body, got, err)
+		}
 	}
 }
 

@@ -68,6 +68,9 @@ var methods = map[string]access{
 	authv1connect.RecoveryServiceRedeemRecoveryCodeProcedure:  {serverKey, apikey.ScopeRecoveries, neverKept},
 	authv1connect.RecoveryServiceGetRecoveryProcedure:         {serverKey, apikey.ScopeRecoveries, reads},
 
+	authv1connect.RiskServiceEvaluateRiskProcedure: {serverKey, apikey.ScopeRisk, replays},
+	authv1connect.RiskServiceReportRiskProcedure:   {serverKey, apikey.ScopeRisk, replays},
+
 	authv1connect.SessionServiceVerifySessionProcedure:       {serverKey, apikey.ScopeSessions, reads},
 	authv1connect.SessionServiceRefreshSessionProcedure:      {serverKey, apikey.ScopeSessions, neverKept},
 	authv1connect.SessionServiceListSessionsProcedure:        {serverKey, apikey.ScopeSessions, reads},
@@ -109,6 +112,13 @@ var methods = map[string]access{
 	adminv1connect.PolicyServiceGetPolicyVersionProcedure:   {serverKey, apikey.ScopePolicyRead, reads},
 	adminv1connect.PolicyServiceSimulatePolicyProcedure:     {serverKey, apikey.ScopePolicyRead, reads},
 	adminv1connect.PolicyServiceRollbackPolicyProcedure:     {serverKey, apikey.ScopePolicyWrite, replays},
+
+	adminv1connect.RiskRulesServiceGetRiskRulesProcedure:          {serverKey, apikey.ScopeRiskRead, reads},
+	adminv1connect.RiskRulesServicePutRiskRulesProcedure:          {serverKey, apikey.ScopeRiskWrite, replays},
+	adminv1connect.RiskRulesServiceListRiskRulesVersionsProcedure: {serverKey, apikey.ScopeRiskRead, reads},
+	adminv1connect.RiskRulesServiceGetRiskRulesVersionProcedure:   {serverKey, apikey.ScopeRiskRead, reads},
+	adminv1connect.RiskRulesServiceRollbackRiskRulesProcedure:     {serverKey, apikey.ScopeRiskWrite, replays},
+	adminv1connect.RiskRulesServiceBacktestRiskRulesProcedure:     {serverKey, apikey.ScopeRiskRead, reads},
 
 	adminv1connect.RecoveryServiceCreateEnrollmentLinkProcedure: {serverKey, apikey.ScopeRecoveryLinks, neverKept},
 	adminv1connect.RecoveryServiceListRecoveriesProcedure:       {serverKey, apikey.ScopeRecoveriesRead, reads},

@@ -68,8 +68,12 @@ func (h *AuthenticationHandler) FinishAuthentication(
 	if err != nil {
 		return nil, err
 	}
+	client, signals, err := fromRiskContext(ctx, req.GetClient())
+	if err != nil {
+		return nil, err
+	}
 	done, err := h.authentications.FinishAuthentication(ctx, sc, ceremony.FinishAuthenticationRequest{
-		ID: req.GetAuthenticationId(), Response: response, Publishable: publishable(ctx),
+		ID: req.GetAuthenticationId(), Response: response, Publishable: publishable(ctx), Client: client, Signals: signals,
 	})
 	if err != nil {
 		return nil, err
@@ -80,6 +84,9 @@ func (h *AuthenticationHandler) FinishAuthentication(
 		DecisionReason: optional(done.Reason),
 		Code:           optional(done.Code),
 		Assurance:      toAssurance(done.Assurance),
+	}
+	if !publishable(ctx) { // who tries is not told what gives them away
+		res.Risk = toRisk(done.Risk)
 	}
 	if done.Session != nil && done.Tokens != nil {
 		res.Session = toSessionWithTokens(*done.Session, *done.Tokens)

@@ -48,7 +48,9 @@ func validFinishAuthentication(m *authv1.FinishAuthenticationRequest) bool {
 		base64URL(r.GetClientDataJson(), 1, 16384) &&
 		base64URL(r.GetAuthenticatorData(), 1, 16384) &&
 		base64URL(r.GetSignature(), 1, 16384) &&
-		base64URL(r.GetUserHandle(), 0, 86)
+		base64URL(r.GetUserHandle(), 0, 86) &&
+		text(m.GetClient().GetIp(), 0, 45) &&
+		text(m.GetClient().GetUserAgent(), 0, 512)
 }
 
 // byteSet holds the bytes that a string may consist of.

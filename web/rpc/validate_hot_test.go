@@ -121,6 +121,13 @@ func hotSeeds() []proto.Message {
 			m.Credential.Response.UserHandle = new(strings.Repeat("a", 87))
 		},
 		func(m *authv1.FinishAuthenticationRequest) { m.Credential.Response.UserHandle = nil },
+		func(m *authv1.FinishAuthenticationRequest) { m.Client = &authv1.RiskContext{} },
+		func(m *authv1.FinishAuthenticationRequest) {
+			m.Client = &authv1.RiskContext{Ip: new(strings.Repeat("1", 46))}
+		},
+		func(m *authv1.FinishAuthenticationRequest) {
+			m.Client = &authv1.RiskContext{UserAgent: new(strings.Repeat("ü", 513))}
+		},
 	} {
 		m := goodFinish()
 		spoil(m)

@@ -53,6 +53,7 @@ func planes() []plane {
 				in(authv1.File_biocore_auth_v1_credential_proto),
 				in(authv1.File_biocore_auth_v1_recovery_proto),
 				in(authv1.File_biocore_auth_v1_session_proto),
+				in(authv1.File_biocore_auth_v1_risk_proto),
 			},
 		},
 		{
@@ -66,6 +67,7 @@ func planes() []plane {
 				in(adminv1.File_biocore_admin_v1_usage_proto),
 				in(adminv1.File_biocore_admin_v1_settings_proto),
 				in(adminv1.File_biocore_admin_v1_policy_proto),
+				in(adminv1.File_biocore_admin_v1_risk_proto),
 				in(adminv1.File_biocore_admin_v1_recovery_proto),
 				in(adminv1.File_biocore_admin_v1_evidence_proto),
 				in(adminv1.File_biocore_admin_v1_authenticator_proto),

@@ -330,7 +330,12 @@ type FinishAuthenticationRequest struct {
 	// From BeginAuthentication.
 	AuthenticationId string `protobuf:"bytes,1,opt,name=authentication_id,json=authenticationId,proto3" json:"authentication_id,omitempty"`
 	// What `credential.toJSON()` gives.
-	Credential    *AuthenticationCredential `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	Credential *AuthenticationCredential `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	// What your server knows of the user's client, where it calls for a browser or an app:
+	// without it, risk does not know where the user is. Takes a server key; with a
+	// publishable key the client is who calls, and saying more is refused with
+	// SERVER_KEY_REQUIRED.
+	Client        *RiskContext `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -379,6 +384,13 @@ func (x *FinishAuthenticationRequest) GetCredential() *AuthenticationCredential 
 	return nil
 }
 
+func (x *FinishAuthenticationRequest) GetClient() *RiskContext {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
 // FinishAuthenticationResponse says who signed in and what that is worth.
 type FinishAuthenticationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -400,7 +412,9 @@ type FinishAuthenticationResponse struct {
 	// What more is asked for. Only on STEP_UP.
 	StepUp *StepUp `protobuf:"bytes,7,opt,name=step_up,json=stepUp,proto3,oneof" json:"step_up,omitempty"`
 	// How strong the sign-in was.
-	Assurance     *Assurance `protobuf:"bytes,8,opt,name=assurance,proto3" json:"assurance,omitempty"`
+	Assurance *Assurance `protobuf:"bytes,8,opt,name=assurance,proto3" json:"assurance,omitempty"`
+	// How unusual it was. Only for server keys, and where the tenant has risk on.
+	Risk          *Risk `protobuf:"bytes,9,opt,name=risk,proto3" json:"risk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,6 +501,13 @@ func (x *FinishAuthenticationResponse) GetStepUp() *StepUp {
 func (x *FinishAuthenticationResponse) GetAssurance() *Assurance {
 	if x != nil {
 		return x.Assurance
+	}
+	return nil
+}
+
+func (x *FinishAuthenticationResponse) GetRisk() *Risk {
+	if x != nil {
+		return x.Risk
 	}
 	return nil
 }
@@ -678,7 +699,7 @@ var File_biocore_auth_v1_authentication_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_authentication_proto_rawDesc = "" +
 	"\n" +
-	"$biocore/auth/v1/authentication.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1dbiocore/auth/v1/session.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x03\n" +
+	"$biocore/auth/v1/authentication.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a biocore/auth/v1/credential.proto\x1a+biocore/auth/v1/public_key_credential.proto\x1a\x1abiocore/auth/v1/risk.proto\x1a\x1dbiocore/auth/v1/session.proto\x1a\x1abiocore/auth/v1/user.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x03\n" +
 	"\x1aBeginAuthenticationRequest\x12$\n" +
 	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x12-\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\n" +
@@ -700,13 +721,14 @@ const file_biocore_auth_v1_authentication_proto_rawDesc = "" +
 	"\x11authentication_id\x18\x01 \x01(\tR\x10authenticationId\x12L\n" +
 	"\aoptions\x18\x02 \x01(\v22.biocore.auth.v1.PublicKeyCredentialRequestOptionsR\aoptions\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xa9\x01\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xdf\x01\n" +
 	"\x1bFinishAuthenticationRequest\x127\n" +
 	"\x11authentication_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x10authenticationId\x12Q\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2).biocore.auth.v1.AuthenticationCredentialB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"credential\"\xc8\x04\n" +
+	"credential\x124\n" +
+	"\x06client\x18\x03 \x01(\v2\x1c.biocore.auth.v1.RiskContextR\x06client\"\xf3\x04\n" +
 	"\x1cFinishAuthenticationResponse\x12)\n" +
 	"\x04user\x18\x01 \x01(\v2\x15.biocore.auth.v1.UserR\x04user\x12;\n" +
 	"\n" +
@@ -717,7 +739,8 @@ const file_biocore_auth_v1_authentication_proto_rawDesc = "" +
 	"\asession\x18\x05 \x01(\v2\x18.biocore.auth.v1.SessionH\x01R\asession\x88\x01\x01\x12\x17\n" +
 	"\x04code\x18\x06 \x01(\tH\x02R\x04code\x88\x01\x01\x125\n" +
 	"\astep_up\x18\a \x01(\v2\x17.biocore.auth.v1.StepUpH\x03R\x06stepUp\x88\x01\x01\x128\n" +
-	"\tassurance\x18\b \x01(\v2\x1a.biocore.auth.v1.AssuranceR\tassurance\"F\n" +
+	"\tassurance\x18\b \x01(\v2\x1a.biocore.auth.v1.AssuranceR\tassurance\x12)\n" +
+	"\x04risk\x18\t \x01(\v2\x15.biocore.auth.v1.RiskR\x04risk\"F\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ALLOW\x10\x01\x12\v\n" +
@@ -780,39 +803,43 @@ var file_biocore_auth_v1_authentication_proto_goTypes = []any{
 	(*PublicKeyCredentialRequestOptions)(nil), // 10: biocore.auth.v1.PublicKeyCredentialRequestOptions
 	(*timestamppb.Timestamp)(nil),             // 11: google.protobuf.Timestamp
 	(*AuthenticationCredential)(nil),          // 12: biocore.auth.v1.AuthenticationCredential
-	(*User)(nil),                              // 13: biocore.auth.v1.User
-	(*Credential)(nil),                        // 14: biocore.auth.v1.Credential
-	(*Session)(nil),                           // 15: biocore.auth.v1.Session
-	(*Assurance)(nil),                         // 16: biocore.auth.v1.Assurance
+	(*RiskContext)(nil),                       // 13: biocore.auth.v1.RiskContext
+	(*User)(nil),                              // 14: biocore.auth.v1.User
+	(*Credential)(nil),                        // 15: biocore.auth.v1.Credential
+	(*Session)(nil),                           // 16: biocore.auth.v1.Session
+	(*Assurance)(nil),                         // 17: biocore.auth.v1.Assurance
+	(*Risk)(nil),                              // 18: biocore.auth.v1.Risk
 }
 var file_biocore_auth_v1_authentication_proto_depIdxs = []int32{
 	9,  // 0: biocore.auth.v1.BeginAuthenticationRequest.extensions:type_name -> google.protobuf.Struct
 	10, // 1: biocore.auth.v1.BeginAuthenticationResponse.options:type_name -> biocore.auth.v1.PublicKeyCredentialRequestOptions
 	11, // 2: biocore.auth.v1.BeginAuthenticationResponse.expires_at:type_name -> google.protobuf.Timestamp
 	12, // 3: biocore.auth.v1.FinishAuthenticationRequest.credential:type_name -> biocore.auth.v1.AuthenticationCredential
-	13, // 4: biocore.auth.v1.FinishAuthenticationResponse.user:type_name -> biocore.auth.v1.User
-	14, // 5: biocore.auth.v1.FinishAuthenticationResponse.credential:type_name -> biocore.auth.v1.Credential
-	0,  // 6: biocore.auth.v1.FinishAuthenticationResponse.decision:type_name -> biocore.auth.v1.FinishAuthenticationResponse.Decision
-	15, // 7: biocore.auth.v1.FinishAuthenticationResponse.session:type_name -> biocore.auth.v1.Session
-	6,  // 8: biocore.auth.v1.FinishAuthenticationResponse.step_up:type_name -> biocore.auth.v1.StepUp
-	16, // 9: biocore.auth.v1.FinishAuthenticationResponse.assurance:type_name -> biocore.auth.v1.Assurance
-	1,  // 10: biocore.auth.v1.StepUp.kind:type_name -> biocore.auth.v1.StepUp.Kind
-	11, // 11: biocore.auth.v1.StepUp.expires_at:type_name -> google.protobuf.Timestamp
-	13, // 12: biocore.auth.v1.ExchangeCodeResponse.user:type_name -> biocore.auth.v1.User
-	14, // 13: biocore.auth.v1.ExchangeCodeResponse.credential:type_name -> biocore.auth.v1.Credential
-	15, // 14: biocore.auth.v1.ExchangeCodeResponse.session:type_name -> biocore.auth.v1.Session
-	16, // 15: biocore.auth.v1.ExchangeCodeResponse.assurance:type_name -> biocore.auth.v1.Assurance
-	2,  // 16: biocore.auth.v1.AuthenticationService.BeginAuthentication:input_type -> biocore.auth.v1.BeginAuthenticationRequest
-	4,  // 17: biocore.auth.v1.AuthenticationService.FinishAuthentication:input_type -> biocore.auth.v1.FinishAuthenticationRequest
-	7,  // 18: biocore.auth.v1.AuthenticationService.ExchangeCode:input_type -> biocore.auth.v1.ExchangeCodeRequest
-	3,  // 19: biocore.auth.v1.AuthenticationService.BeginAuthentication:output_type -> biocore.auth.v1.BeginAuthenticationResponse
-	5,  // 20: biocore.auth.v1.AuthenticationService.FinishAuthentication:output_type -> biocore.auth.v1.FinishAuthenticationResponse
-	8,  // 21: biocore.auth.v1.AuthenticationService.ExchangeCode:output_type -> biocore.auth.v1.ExchangeCodeResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 4: biocore.auth.v1.FinishAuthenticationRequest.client:type_name -> biocore.auth.v1.RiskContext
+	14, // 5: biocore.auth.v1.FinishAuthenticationResponse.user:type_name -> biocore.auth.v1.User
+	15, // 6: biocore.auth.v1.FinishAuthenticationResponse.credential:type_name -> biocore.auth.v1.Credential
+	0,  // 7: biocore.auth.v1.FinishAuthenticationResponse.decision:type_name -> biocore.auth.v1.FinishAuthenticationResponse.Decision
+	16, // 8: biocore.auth.v1.FinishAuthenticationResponse.session:type_name -> biocore.auth.v1.Session
+	6,  // 9: biocore.auth.v1.FinishAuthenticationResponse.step_up:type_name -> biocore.auth.v1.StepUp
+	17, // 10: biocore.auth.v1.FinishAuthenticationResponse.assurance:type_name -> biocore.auth.v1.Assurance
+	18, // 11: biocore.auth.v1.FinishAuthenticationResponse.risk:type_name -> biocore.auth.v1.Risk
+	1,  // 12: biocore.auth.v1.StepUp.kind:type_name -> biocore.auth.v1.StepUp.Kind
+	11, // 13: biocore.auth.v1.StepUp.expires_at:type_name -> google.protobuf.Timestamp
+	14, // 14: biocore.auth.v1.ExchangeCodeResponse.user:type_name -> biocore.auth.v1.User
+	15, // 15: biocore.auth.v1.ExchangeCodeResponse.credential:type_name -> biocore.auth.v1.Credential
+	16, // 16: biocore.auth.v1.ExchangeCodeResponse.session:type_name -> biocore.auth.v1.Session
+	17, // 17: biocore.auth.v1.ExchangeCodeResponse.assurance:type_name -> biocore.auth.v1.Assurance
+	2,  // 18: biocore.auth.v1.AuthenticationService.BeginAuthentication:input_type -> biocore.auth.v1.BeginAuthenticationRequest
+	4,  // 19: biocore.auth.v1.AuthenticationService.FinishAuthentication:input_type -> biocore.auth.v1.FinishAuthenticationRequest
+	7,  // 20: biocore.auth.v1.AuthenticationService.ExchangeCode:input_type -> biocore.auth.v1.ExchangeCodeRequest
+	3,  // 21: biocore.auth.v1.AuthenticationService.BeginAuthentication:output_type -> biocore.auth.v1.BeginAuthenticationResponse
+	5,  // 22: biocore.auth.v1.AuthenticationService.FinishAuthentication:output_type -> biocore.auth.v1.FinishAuthenticationResponse
+	8,  // 23: biocore.auth.v1.AuthenticationService.ExchangeCode:output_type -> biocore.auth.v1.ExchangeCodeResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_biocore_auth_v1_authentication_proto_init() }
@@ -823,6 +850,7 @@ func file_biocore_auth_v1_authentication_proto_init() {
 	file_biocore_auth_v1_assurance_proto_init()
 	file_biocore_auth_v1_credential_proto_init()
 	file_biocore_auth_v1_public_key_credential_proto_init()
+	file_biocore_auth_v1_risk_proto_init()
 	file_biocore_auth_v1_session_proto_init()
 	file_biocore_auth_v1_user_proto_init()
 	file_biocore_auth_v1_authentication_proto_msgTypes[0].OneofWrappers = []any{

@@ -1,0 +1,316 @@
+package ceremony_test
+
+import (
+	"context"
+	"net/netip"
+	"reflect"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/authcore/ceremony"
+	"github.com/biocore-id/biocore/authcore/risk"
+	"github.com/biocore-id/biocore/authcore/user"
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// Addresses of documentation (RFC 5737), and where they are in these tests.
+const (
+	berlin  = "192.0.2.1"
+	munich  = "192.0.2.2"
+	tokyo   = "198.51.100.1"
+	torExit = "203.0.113.1"
+)
+
+func locate(a netip.Addr) risk.Place {
+	return map[string]risk.Place{
+		berlin: {Country: "DE", ASN: 64496}, munich: {Country: "DE", ASN: 64497}, tokyo: {Country: "JP", ASN: 64511},
+		torExit: {Country: "DE", ASN: 64496, Networks: []string{"tor"}},
+	}[a.String()]
+}
+
+func distance(from, to string) int {
+	if from+to == "DEJP" || from+to == "JPDE" {
+		return 8000
+	}
+	return 0
+}
+
+const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"
+
+// risky is a tenant with risk rules.
+func (w *world) risky(t testing.TB, rules string) scope.Scope {
+	t.Helper()
+	sc := w.tenant(t)
+	w.rule(t, sc, rules)
+	return sc
+}
+
+func (s *server) rule(t testing.TB, sc scope.Scope, rules string) {
+	t.Helper()
+	if _, err := s.risk.PutRules(t.Context(), sc, risk.PutRulesRequest{Document: []byte(rules)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// learns runs what writes behind sign-ins, and returns what waits until all of it is written.
+func (s *server) learns(t testing.TB) (settled func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.risk.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	var taught int64
+	return func() {
+		t.Helper()
+		taught++
+		waitFor(t, "lesson", func() bool { return s.risk.Stats().Learnt >= taught })
+	}
+}
+
+// from finishes a discoverable sign-in whose client was at an address.
+func (s *server) from(t testing.TB, sc scope.Scope, a *authenticatortest.Authenticator, address, userAgent string, stepUp *ceremony.StepUpDemand) ceremony.Authenticated {
+	t.Helper()
+	var req ceremony.BeginAuthenticationRequest
+	if stepUp != nil {
+		req.StepUpToken = stepUp.Token
+	}
+	begun := s.beginWith(t, sc, req)
+	done, err := s.FinishAuthentication(t.Context(), sc, ceremony.FinishAuthenticationRequest{
+		ID: begun.ID, Response: get(t, a, begun, authenticatortest.Deviation{}), Client: &ceremony.Client{Address: netip.MustParseAddr(address), UserAgent: userAgent},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+func codes(done ceremony.Authenticated) map[string]bool {
+	out := map[string]bool{}
+	if done.Risk != nil {
+		for _, s := range done.Risk.Decision.Signals {
+			out[s.Code] = true
+		}
+	}
+	return out
+}
+
+// recorded is what the newest ceremony's row tells of risk.
+func (w *world) recorded(t testing.TB, sc scope.Scope) (risk.Recorded, bool) {
+	t.Helper()
+	var facts string
+	if err := w.db.Superuser(t).QueryRow(t.Context(), "SELECT facts FROM ceremonies WHERE tenant_id = $1 ORDER BY at DESC, id DESC LIMIT 1", sc.Tenant()).Scan(&facts); err != nil {
+		t.Fatal(err)
+	}
+	r, ok, err := risk.ParseRecorded([]byte(facts))
+	if err != nil {
+		t.Fatalf("%s: %v", facts, err)
+	}
+	return r, ok
+}
+
+func TestRiskOff(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	a := phone(t)
+	w.enroll(t, acme, a)
+	if done := w.from(t, acme, a, berlin, firefox, nil); done.Risk != nil {
+		t.Errorf("assessed: %+v", done.Risk)
+	}
+	if _, ok := w.recorded(t, acme); ok {
+		t.Error("recorded")
+	}
+}
+
+// In shadow mode all is recorded and nothing done; what a user did before is what the next sign-in is compared with.
+func TestRiskInShadow(t *testing.T) {
+	w := newWorld(t)
+	settled := w.learns(t)
+	acme := w.risky(t, `{"mode":"SHADOW","denyScore":50,"stepUpScore":20}`)
+	a := phone(t)
+	w.enroll(t, acme, a)
+
+	first := w.from(t, acme, a, berlin, firefox, nil)
+	settled()
+	if got := codes(first); len(got) > 0 {
+		t.Errorf("the first sign-in: %v", got)
+	}
+	if r, ok := w.recorded(t, acme); !ok || r.Ruleset != 1 || r.Facts.Country != "DE" || r.Facts.ASN != 64496 || r.Facts.Known {
+		t.Errorf("recorded %+v, %t", r, ok)
+	}
+	again := w.from(t, acme, a, berlin, firefox, nil)
+	settled()
+	if got := codes(again); !reflect.DeepEqual(got, map[string]bool{"NEW_AUTHENTICATOR": true}) {
+		t.Errorf("the second from there: %v", got)
+	}
+	if got := codes(w.from(t, acme, a, munich, firefox, nil)); !got["NEW_NETWORK"] || got["NEW_COUNTRY"] || got["NEW_DEVICE"] {
+		t.Errorf("from another network: %v", got)
+	}
+	settled()
+	far := w.from(t, acme, a, tokyo, "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/141.0 Safari/537.36", nil)
+	settled()
+	if got := codes(far); !got["NEW_COUNTRY"] || !got["NEW_DEVICE"] || !got["NEW_NETWORK"] || !got["IMPOSSIBLE_TRAVEL"] {
+		t.Errorf("from far away: %v", got)
+	}
+	if d := far.Risk.Decision; far.Decision != ceremony.Allow || d.Outcome != risk.Allow || d.Would != risk.Deny || far.Session == nil {
+		t.Errorf("in shadow mode: %+v, %+v", far, d)
+	}
+	r, _ := w.recorded(t, acme)
+	if r.Score != far.Risk.Decision.Score || r.Would != risk.Deny || r.WouldReason != risk.ReasonScore || r.Facts.DistanceKm != 8000 {
+		t.Errorf("recorded %+v", r)
+	}
+
+	// Another user of the same tenant, and the same person at another tenant, are known nothing of.
+	b := phone(t)
+	w.enroll(t, acme, b)
+	if got := codes(w.from(t, acme, b, tokyo, firefox, nil)); len(got) > 0 {
+		t.Errorf("somebody else's first: %v", got)
+	}
+	settled()
+	globex := w.risky(t, `{"mode":"SHADOW"}`)
+	w.enroll(t, globex, a)
+	if got := codes(w.from(t, globex, a, tokyo, firefox, nil)); len(got) > 0 {
+		t.Errorf("another tenant's first: %v", got)
+	}
+	settled()
+}
+
+// A step-up that risk asks for is done once, and what was refused is not learnt from.
+func TestRiskEnforced(t *testing.T) {
+	w := newWorld(t)
+	settled := w.learns(t)
+	acme := w.risky(t, `{"mode":"ENFORCE","rules":[{"id":"no-tor","when":"'tor' in networks","then":"DENY","hard":true},{"id":"abroad","when":"newCountry","then":"STEP_UP"}]}`)
+	a := phone(t)
+	w.enroll(t, acme, a)
+	w.from(t, acme, a, berlin, firefox, nil)
+	settled()
+
+	refused := w.from(t, acme, a, torExit, firefox, nil)
+	if refused.Decision != ceremony.Deny || refused.Reason != risk.ReasonRule || refused.Session != nil {
+		t.Errorf("from a Tor exit: %+v", refused)
+	}
+	if r, _ := w.recorded(t, acme); r.Outcome != risk.Deny || r.Rule != "no-tor" {
+		t.Errorf("recorded %+v", r)
+	}
+	abroad := w.from(t, acme, a, tokyo, firefox, nil)
+	if abroad.Decision != ceremony.StepUp || abroad.Reason != risk.ReasonRule || abroad.StepUp == nil {
+		t.Fatalf("from abroad: %+v", abroad)
+	}
+	if done := w.from(t, acme, a, tokyo, firefox, abroad.StepUp); done.Decision != ceremony.Allow || done.Session == nil {
+		t.Fatalf("stepped up: %+v", done)
+	}
+	settled()
+	if done := w.from(t, acme, a, tokyo, firefox, nil); done.Decision != ceremony.Allow {
+		t.Errorf("from where the user has been: %+v", done)
+	}
+	settled()
+	for reason, want := range map[string]int{"RISK_RULE": 2, "": 4} { // one of a registration
+		if n := w.one(t, "SELECT count(*) FROM ceremonies WHERE tenant_id = $1 AND reason = $2", acme.Tenant(), reason); n != want {
+			t.Errorf("%d ceremonies with the reason %q, want %d", n, reason, want)
+		}
+	}
+	// A server takes over new rules within a second.
+	replica := w.replica(t)
+	w.rule(t, acme, `{"mode":"OFF"}`)
+	waitFor(t, "risk off", func() bool { return replica.from(t, acme, a, torExit, firefox, nil).Decision == ceremony.Allow })
+}
+
+// Signatures that do not verify count for the next attempt, of whoever's passkey it is.
+func TestRiskOfFailures(t *testing.T) {
+	w := newWorld(t)
+	settled := w.learns(t)
+	acme := w.risky(t, `{"mode":"SHADOW"}`)
+	a := phone(t)
+	w.enroll(t, acme, a)
+	for range 5 {
+		begun := w.begin(t, acme)
+		_, err := w.FinishAuthentication(t.Context(), acme, ceremony.FinishAuthenticationRequest{
+			ID: begun.ID, Response: get(t, a, begun, authenticatortest.Deviation{WrongKey: true}), Client: &ceremony.Client{Address: netip.MustParseAddr(berlin)},
+		})
+		if err == nil {
+			t.Fatal("accepted")
+		}
+		settled()
+	}
+	done := w.from(t, acme, a, tokyo, firefox, nil)
+	if f := done.Risk.Facts; f.UserFailures != 5 || f.AddressFailures != 0 || !codes(done)["USER_FAILURES"] {
+		t.Errorf("%+v", f)
+	}
+	settled()
+	b := phone(t)
+	w.enroll(t, acme, b)
+	if f := w.from(t, acme, b, berlin, firefox, nil).Risk.Facts; f.AddressFailures != 5 || f.UserFailures != 0 {
+		t.Errorf("somebody else from there: %+v", f)
+	}
+	settled()
+}
+
+// A profile outlives Redis: Postgres has it. Without Redis the sign-in goes on with what is local, and says so.
+func TestRiskWithoutRedis(t *testing.T) {
+	redis := dbtest.OwnRedis(t)
+	w := newWorldOn(t, dbtest.New(t), redis.URL())
+	settled := w.learns(t)
+	acme := w.risky(t, `{"mode":"ENFORCE","stepUpScore":1,"denyScore":1,"weights":{"NEW_AUTHENTICATOR":0,"USER_VELOCITY":100}}`)
+	a := phone(t)
+	w.enroll(t, acme, a)
+	w.from(t, acme, a, berlin, firefox, nil)
+	settled()
+
+	redis.Stop(t)
+	var last ceremony.Authenticated
+	for range 8 {
+		last = w.from(t, acme, a, tokyo, firefox, nil)
+		if f := last.Risk.Facts; last.Decision == ceremony.Deny || !f.Degraded || f.Known {
+			t.Fatalf("without Redis: %s, %+v", last.Decision, f)
+		}
+	}
+	if f := last.Risk.Facts; f.UserAttempts != 9 || last.Decision != ceremony.StepUp {
+		t.Errorf("what this server counted: %s, %+v", last.Decision, f)
+	}
+	redis.Start(t) // with nothing in it
+	waitFor(t, "Redis again", func() bool { return !w.from(t, acme, a, berlin, firefox, nil).Risk.Facts.Degraded })
+	if f := w.from(t, acme, a, tokyo, firefox, nil).Risk.Facts; !f.Known || !f.NewCountry || f.PreviousCountry != "DE" {
+		t.Errorf("by what Postgres kept: %+v", f)
+	}
+}
+
+// Nothing of a user who is erased is left, in Postgres or in Redis, and what comes late makes no row.
+func TestRiskOfTheErased(t *testing.T) {
+	w := newWorld(t)
+	settled := w.learns(t)
+	acme := w.risky(t, `{"mode":"SHADOW"}`)
+	a := phone(t)
+	enrolled := w.enroll(t, acme, a)
+	w.from(t, acme, a, berlin, firefox, nil)
+	settled()
+	redis, err := ephemeral.Open(w.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = redis.Close() })
+	id := enrolled.User.ID
+	look := func() (rows int, known bool) {
+		_, known, err := redis.Get(t.Context(), acme, "risk-profile", id.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.one(t, "SELECT count(*) FROM risk_profiles WHERE tenant_id = $1 AND user_id = $2", acme.Tenant(), uuid.UUID(id)), known
+	}
+	if rows, known := look(); rows != 1 || !known {
+		t.Fatalf("%d rows, in Redis %t", rows, known)
+	}
+	if _, err := w.users.Delete(t.Context(), acme, user.DeleteRequest{ID: id}); err != nil {
+		t.Fatal(err)
+	}
+	if rows, known := look(); rows != 0 || known {
+		t.Errorf("after the erasure: %d rows, in Redis %t", rows, known)
+	}
+}

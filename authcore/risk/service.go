@@ -1,0 +1,355 @@
+package risk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/ephemeral"
+	"github.com/biocore-id/biocore/db/tenantq"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// Place is where an address is, as far as it is known.
+type Place struct {
+	Country  string   // ISO 3166-1 alpha-2; "" not known
+	ASN      uint32   // 0 not known
+	Networks []string // labels of lists that it is on
+}
+
+// Options configures a Service.
+type Options struct {
+	Store     *db.Store         // required
+	Keys      *keys.Service     // required
+	Ephemeral *ephemeral.Client // required: counters and fresh profiles are there
+
+	// Locate tells where an address is. Nil: nothing is known of any.
+	Locate func(netip.Addr) Place
+	// Distance is that of two countries where they are nearest, in km; 0 where it is not known. Nil: always 0.
+	Distance func(from, to string) int
+
+	Log *slog.Logger // nil means slog.Default
+}
+
+// Service assesses sign-ins. It is safe for concurrent use. Run writes what it learns.
+type Service struct {
+	o         Options
+	ephemeral *ephemeral.Client
+	log       *slog.Logger
+	rulesets  *db.Cache[*Ruleset]
+	local     local
+	lessons   chan lesson
+	running   running // backtests
+	stats     struct{ assessed, degraded, learnt, dropped, failedRules, steppedUp, denied atomic.Int64 }
+}
+
+// Bounds of what one server remembers.
+const (
+	maxRulesets = 20_000
+	rulesetLife = 10 * time.Minute
+	maxLessons  = 4_096 // that wait to be written: more are dropped, and counted
+)
+
+// New returns a Service, or an error that names the option which is missing.
+func New(o Options) (*Service, error) {
+	if o.Store == nil || o.Keys == nil || o.Ephemeral == nil {
+		return nil, errors.New("risk: Store, Keys and Ephemeral are required")
+	}
+	s := &Service{
+		o: o, ephemeral: o.Ephemeral, log: o.Log, rulesets: db.NewCache[*Ruleset](o.Store, db.NounRisk, maxRulesets, rulesetLife),
+		local: local{counters: map[localKey]int{}}, lessons: make(chan lesson, maxLessons),
+		running: running{tenants: map[uuid.UUID]bool{}},
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	return s, nil
+}
+
+// Attempt is what is to be assessed.
+type Attempt struct {
+	User uuid.UUID // Nil: nobody known
+	At   time.Time // Store.Now
+	// Address and Device are those of the user's own client: invalid and empty where only a server was seen.
+	Address netip.Addr
+	Device  string // scope.Origin.Device
+
+	Purpose      string
+	UserVerified bool
+	BackedUp     bool
+	AAL          int
+	Caller       Values
+
+	// Of the credential; nil for an attempt without one.
+	Credential *Credential
+}
+
+// Credential is what signals look at of a credential.
+type Credential struct {
+	CreatedAt time.Time
+	Model     uuid.UUID
+	Adverse   bool // its model is reported
+	// SignCount is what the authenticator said, LastCount what was known of it. Both 0: it does not count.
+	SignCount, LastCount uint32
+}
+
+// Assessment is an attempt with what came of it.
+type Assessment struct {
+	Facts    Facts
+	Decision Decision
+	Ruleset  int // its version
+
+	user    uuid.UUID
+	visit   visit
+	profile profile
+}
+
+// AppendTo adds the assessment to the facts of a ceremony, as AppendMember does; of nil nothing.
+func (a *Assessment) AppendTo(facts []byte) []byte {
+	if a == nil {
+		return facts
+	}
+	return AppendMember(facts, a.Ruleset, &a.Facts, &a.Decision)
+}
+
+// Assess counts an attempt, gathers what is known of it, and decides. It returns nil where the tenant has risk off. It
+// makes one round trip to Redis, and none to Postgres but for a user of whom Redis knows nothing. Without Redis it
+// goes by what it has, and says so: Facts.Degraded. db.ErrUnavailable.
+func (s *Service) Assess(ctx context.Context, sc scope.Scope, at *Attempt) (*Assessment, error) {
+	ruleset, err := s.Ruleset(ctx, sc)
+	if err != nil {
+		return nil, fmt.Errorf("risk rules: %w", err)
+	}
+	if ruleset.Mode == Off {
+		return nil, nil //nolint:nilnil // documented: off
+	}
+	ring, err := s.o.Keys.Ring(ctx, sc)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	a := &Assessment{Ruleset: ruleset.Version, user: at.User, visit: visit{at: at.At, device: at.Device}}
+	a.Facts = Facts{Purpose: at.Purpose, Hour: at.At.UTC().Hour(), UserVerified: at.UserVerified, BackedUp: at.BackedUp, AAL: at.AAL, Caller: at.Caller}
+	f := &a.Facts
+	if at.Address.IsValid() && s.o.Locate != nil {
+		place := s.o.Locate(at.Address.Unmap().WithZone(""))
+		f.Country, f.ASN, f.Networks = place.Country, place.ASN, place.Networks
+		a.visit.country, a.visit.asn = place.Country, place.ASN
+	}
+	if c := at.Credential; c != nil {
+		f.CredentialAge = int(max(at.At.Sub(c.CreatedAt), 0) / time.Hour)
+		f.Model, f.Adverse = c.Model.String(), c.Adverse
+		if c.SignCount != 0 || c.LastCount != 0 {
+			f.CountJump = int(c.SignCount) - int(c.LastCount)
+		}
+	}
+	who := subjectOf(ring, at.User, at.Address)
+	if err := s.history(ctx, sc, ring, who, a); err != nil {
+		return nil, err
+	}
+	a.Decision = Decide(ruleset, f)
+	s.count(a)
+	return a, nil
+}
+
+// history adds what counters and the user's profile say.
+func (s *Service) history(ctx context.Context, sc scope.Scope, ring *keys.Ring, who subject, a *Assessment) error {
+	at, f, tenant := a.visit.at, &a.Facts, sc.Tenant()
+	user := s.local.count(tenant, who.user, at, attemptWindow, false, 1)
+	address := s.local.count(tenant, who.address, at, attemptWindow, false, 1)
+	seen, err := s.observe(ctx, sc, who, at, f)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.Degraded, f.UserAttempts, f.AddressAttempts = true, user, address
+		f.UserFailures = s.local.count(tenant, who.user, at, failureWindow, true, 0)
+		f.AddressFailures = s.local.count(tenant, who.address, at, failureWindow, true, 0)
+		return nil
+	}
+	if who.user == "" {
+		return nil
+	}
+	if a.profile, err = s.profile(ctx, sc, ring, a.user, seen.profile); err != nil {
+		return err
+	}
+	a.profile.compare(&a.visit, f, s.o.Distance)
+	return nil
+}
+
+// profile opens what Redis had, or reads what Postgres has.
+func (s *Service) profile(ctx context.Context, sc scope.Scope, ring *keys.Ring, user uuid.UUID, sealed []byte) (profile, error) {
+	if sealed != nil {
+		if text, err := ring.OpenToken(sealProfile, sealed); err == nil {
+			if p, err := parseProfile(text); err == nil {
+				return p, nil
+			}
+		}
+		// Of another key or another release: what Postgres has replaces it.
+	}
+	var p profile
+	err := s.o.Store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetRiskProfile(ctx, user)
+		if db.IsNoRows(err) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("get risk profile: %w", err)
+		}
+		p, err = parseProfile(row.Profile)
+		return err
+	})
+	return p, err
+}
+
+func (s *Service) count(a *Assessment) {
+	s.stats.assessed.Add(1)
+	s.stats.failedRules.Add(int64(len(a.Decision.Failed)))
+	if a.Facts.Degraded {
+		s.stats.degraded.Add(1)
+	}
+	switch a.Decision.Outcome {
+	case StepUp:
+		s.stats.steppedUp.Add(1)
+	case Deny:
+		s.stats.denied.Add(1)
+	case Allow:
+	}
+}
+
+// lesson is what is written behind a sign-in: that it was let in, or that it failed.
+type lesson struct {
+	scope   scope.Scope
+	user    uuid.UUID
+	visit   visit
+	profile *profile // before the visit; nil: it failed
+	address netip.Addr
+}
+
+// Learn notes that an attempt was let in, for the next ones of its user. It does not wait. Nil is nothing.
+func (s *Service) Learn(sc scope.Scope, a *Assessment) {
+	if a == nil || a.user == uuid.Nil || a.Facts.Degraded { // what is not known cannot be learnt from
+		return
+	}
+	s.teach(lesson{scope: sc, user: a.user, visit: a.visit, profile: &a.profile})
+}
+
+// Failed notes that an attempt failed: a signature that does not verify, a credential that nobody has. user is Nil where
+// nobody is known, address invalid where only a server was seen. It does not wait.
+func (s *Service) Failed(ctx context.Context, sc scope.Scope, user uuid.UUID, address netip.Addr) {
+	if r, err := s.Ruleset(ctx, sc); err != nil || r.Mode == Off || user == uuid.Nil && !address.IsValid() {
+		return
+	}
+	s.teach(lesson{scope: sc, user: user, visit: visit{at: s.o.Store.Now()}, address: address})
+}
+
+func (s *Service) teach(l lesson) {
+	select {
+	case s.lessons <- l:
+	default:
+		s.stats.dropped.Add(1)
+	}
+}
+
+// Run writes what is learnt until ctx ends, then what still waits, and returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			for {
+				select {
+				case l := <-s.lessons:
+					s.write(context.WithoutCancel(ctx), &l)
+				default:
+					return nil
+				}
+			}
+		case l := <-s.lessons:
+			s.write(ctx, &l)
+		}
+	}
+}
+
+// writeLimit bounds what nobody waits for.
+const writeLimit = 2 * time.Second
+
+// write writes a lesson. What cannot be written is lost, and counted: the next sign-in teaches the same.
+func (s *Service) write(ctx context.Context, l *lesson) {
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	if err := s.writeLesson(ctx, l); err != nil {
+		s.stats.dropped.Add(1)
+		s.log.DebugContext(ctx, "what a sign-in taught of risk is lost", "tenant", l.scope.Tenant(), "err", err)
+		return
+	}
+	s.stats.learnt.Add(1)
+}
+
+func (s *Service) writeLesson(ctx context.Context, l *lesson) error {
+	ring, err := s.o.Keys.Ring(ctx, l.scope)
+	if err != nil {
+		return err
+	}
+	if l.profile == nil {
+		return s.writeFailure(ctx, ring, l)
+	}
+	after, news := l.profile.learn(&l.visit)
+	text := after.append(nil)
+	if news {
+		var n int64
+		if err := s.o.Store.InTenantApart(ctx, l.scope, func(tx *db.TenantTx) (err error) {
+			n, err = tx.PutRiskProfile(ctx, tenantq.PutRiskProfileParams{UserID: l.user, Profile: text, UpdatedAt: l.visit.at})
+			return err
+		}); err != nil {
+			return fmt.Errorf("put risk profile: %w", err)
+		}
+		if n == 0 { // the user was erased meanwhile, or has signed in again
+			return nil
+		}
+	}
+	return s.ephemeral.Put(ctx, l.scope, kindProfile, l.user.String(), ring.SealToken(sealProfile, nil, text), profileLife)
+}
+
+func (s *Service) writeFailure(ctx context.Context, ring *keys.Ring, l *lesson) error {
+	who := subjectOf(ring, l.user, l.address)
+	s.local.count(l.scope.Tenant(), who.user, l.visit.at, failureWindow, true, 1)
+	s.local.count(l.scope.Tenant(), who.address, l.visit.at, failureWindow, true, 1)
+	failure, _ := window(l.visit.at, failureWindow)
+	return s.ephemeral.Do(ctx, l.scope, func(b *ephemeral.Batch) {
+		if who.user != "" {
+			b.Count(kindCount, counter("failed-user", who.user, failure), 1, 2*failureWindow)
+		}
+		if who.address != "" {
+			b.Count(kindCount, counter("failed-address", who.address, failure), 1, 2*failureWindow)
+		}
+	})
+}
+
+// Forget removes what Redis knows of a user who is erased. What is in Postgres goes with the user. Without Redis it goes by
+// itself, within seven days.
+func (s *Service) Forget(ctx context.Context, sc scope.Scope, user uuid.UUID) {
+	if err := s.ephemeral.Delete(ctx, sc, kindProfile, user.String()); err != nil {
+		s.log.WarnContext(ctx, "the profile of a user who was erased stays in Redis for up to seven days", "tenant", sc.Tenant(), "err", err)
+	}
+}
+
+// Stats are counted since the Service was made.
+type Stats struct {
+	Assessed, Degraded, SteppedUp, Denied int64
+	FailedRules                           int64 // evaluations of rules that failed
+	Learnt, Dropped                       int64 // lessons
+}
+
+// Stats returns them, for metrics.
+func (s *Service) Stats() Stats {
+	return Stats{
+		Assessed: s.stats.assessed.Load(), Degraded: s.stats.degraded.Load(), SteppedUp: s.stats.steppedUp.Load(), Denied: s.stats.denied.Load(),
+		FailedRules: s.stats.failedRules.Load(), Learnt: s.stats.learnt.Load(), Dropped: s.stats.dropped.Load(),
+	}
+}
