@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -92,7 +93,10 @@ func (s *Service) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	heard := make(chan error, 1)
 	go func() { heard <- l.Run(ctx, func(h ephemeral.Heard) { s.hear(ctx, h) }) }()
+	var ending sync.WaitGroup
+	ending.Go(func() { s.endOff(ctx) })
 	s.tell(ctx)
+	ending.Wait()
 	err := errors.Join(<-heard, l.Close())
 	s.mu.Lock()
 	s.listener = nil

@@ -77,7 +77,7 @@ type Stream struct {
 }
 
 // Open begins a stream under sc, by which it also reads. Close it.
-// listing.ErrFilter, ErrPosition, ErrTooMany, ErrStopping; db.ErrUnavailable.
+// listing.ErrFilter, ErrPosition, ErrOff, ErrTooMany, ErrStopping; db.ErrUnavailable.
 func (s *Service) Open(ctx context.Context, sc scope.Scope, req Request) (*Stream, error) {
 	st := &Stream{
 		service: s, sc: sc, told: map[uuid.UUID]time.Time{}, refs: map[uuid.UUID]string{},
@@ -94,6 +94,9 @@ func (s *Service) Open(ctx context.Context, sc scope.Scope, req Request) (*Strea
 			return nil, err
 		}
 		st.floor = st.position.Add(-Settle)
+	}
+	if !s.on(ctx, own(sc.Tenant())) {
+		return nil, ErrOff
 	}
 	if err := s.add(ctx, st); err != nil {
 		return nil, err
@@ -156,7 +159,7 @@ func (st *Stream) push(m *message) bool {
 
 // Next waits for what comes, a second at most, and returns it in order: nothing, often. What
 // is finished may come twice after a stream has gone on from a Position; Ceremony.ID tells.
-// Errors end the stream: ErrSlow, ErrStopping, ctx's. That Postgres cannot be asked is none:
+// Errors end the stream: ErrSlow, ErrOff, ErrStopping, ctx's. That Postgres cannot be asked is none:
 // it is asked again.
 func (st *Stream) Next(ctx context.Context) ([]Event, error) {
 	wait := time.NewTimer(st.pause())
@@ -277,4 +280,6 @@ func (st *Stream) gap(out []Event, until time.Time) []Event {
 }
 
 // IsEnd reports whether err is how streams end by themselves.
-func IsEnd(err error) bool { return errors.Is(err, ErrSlow) || errors.Is(err, ErrStopping) }
+func IsEnd(err error) bool {
+	return errors.Is(err, ErrSlow) || errors.Is(err, ErrOff) || errors.Is(err, ErrStopping)
+}

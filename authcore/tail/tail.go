@@ -16,6 +16,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,7 @@ var (
 	ErrTooMany  = fault.New(fault.Exhausted, "TOO_MANY_STREAMS", "no more live streams may be open at once: close one first").WithRetryAfter(10 * time.Second)
 	ErrPosition = fault.New(fault.Invalid, "EVENT_ID_INVALID", "this is no id of an event")
 	ErrSlow     = fault.New(fault.Exhausted, "STREAM_TOO_SLOW", "the stream was read too slowly and has ended: go on from the last id").WithRetryAfter(time.Second)
+	ErrOff      = fault.New(fault.Unavailable, "LIVE_STREAMS_OFF", "live streams are turned off by whoever runs this installation: read the list").WithRetryAfter(time.Minute)
 	ErrStopping = fault.New(fault.Unavailable, "SERVER_STOPPING", "the server is going down: go on from the last id, at another one").WithRetryAfter(time.Second)
 )
 
@@ -61,13 +64,15 @@ const (
 	lookTimeout = 5 * time.Second
 )
 
-// Options configures a Service. All but Log are required.
+// Options configures a Service. All but On and Log are required.
 type Options struct {
 	Reader *debugger.Reader
 	Keys   *keys.Service
 	Redis  *ephemeral.Client
 	Now    func() time.Time // the store's
-	Log    *slog.Logger     // nil means slog.Default()
+	// On reports whether a tenant may have streams, now; nil: always. Those that are open are asked for every two seconds.
+	On  func(ctx context.Context, sc scope.Scope) bool
+	Log *slog.Logger // nil means slog.Default()
 }
 
 // Service is one server's streams, and what it tells other servers. It is safe for concurrent
@@ -77,6 +82,7 @@ type Service struct {
 	keys   *keys.Service
 	redis  *ephemeral.Client
 	now    func() time.Time
+	on     func(context.Context, scope.Scope) bool
 	log    *slog.Logger
 	self   string // names this process among those that publish
 
@@ -98,8 +104,11 @@ func New(o Options) (*Service, error) {
 		return nil, errors.New("tail: Reader, Keys, Redis and Now are required")
 	}
 	s := &Service{
-		reader: o.Reader, keys: o.Keys, redis: o.Redis, now: o.Now, log: o.Log, self: rand.Text(),
+		reader: o.Reader, keys: o.Keys, redis: o.Redis, now: o.Now, on: o.On, log: o.Log, self: rand.Text(),
 		queue: make(chan *note, maxQueue), streams: map[uuid.UUID]map[*Stream]struct{}{},
+	}
+	if s.on == nil {
+		s.on = func(context.Context, scope.Scope) bool { return true }
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -138,6 +147,32 @@ func (s *Service) Stop() {
 	for _, of := range s.streams {
 		for st := range of {
 			st.end(ErrStopping)
+		}
+	}
+}
+
+// endOff ends, until ctx ends, the streams of tenants that may have none any more.
+func (s *Service) endOff(ctx context.Context) {
+	tick := time.NewTicker(sayEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		tenants := slices.Collect(maps.Keys(s.streams))
+		s.mu.Unlock()
+		for _, tenant := range tenants {
+			if s.on(ctx, own(tenant)) {
+				continue
+			}
+			s.mu.Lock()
+			for st := range s.streams[tenant] {
+				st.end(ErrOff)
+			}
+			s.mu.Unlock()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type world struct {
 	*dbtest.Store
 	keys  *keys.Service
 	redis string
+	off   sync.Map // tenants that may have no streams
 }
 
 func newWorld(t testing.TB) *world {
@@ -62,7 +64,10 @@ func (w *world) idle(t testing.TB) *tail.Service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = redis.Close() })
-	s, err := tail.New(tail.Options{Reader: debugger.NewReader(w.Store.Store, w.keys), Keys: w.keys, Redis: redis, Now: w.Now, Log: slog.New(slog.DiscardHandler)})
+	s, err := tail.New(tail.Options{Reader: debugger.NewReader(w.Store.Store, w.keys), Keys: w.keys, Redis: redis, Now: w.Now, Log: slog.New(slog.DiscardHandler), On: func(_ context.Context, sc scope.Scope) bool {
+		_, off := w.off.Load(sc.Tenant())
+		return !off
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,6 +426,33 @@ func TestBoundsOfStreams(t *testing.T) {
 	}
 	if _, err := s.Open(t.Context(), globex, tail.Request{}); !errors.Is(err, tail.ErrStopping) {
 		t.Errorf("Open at a server that stops = %v, want %v", err, tail.ErrStopping)
+	}
+}
+
+// Streams of a tenant that may have none are refused, those that are open end, and another tenant's go on.
+func TestTurnedOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme, globex := w.tenant(t), w.tenant(t)
+	s := w.server(t)
+	mine, theirs := watch(t, s, acme, tail.Request{}), watch(t, s, globex, tail.Request{})
+	w.off.Store(acme.Tenant(), true)
+	if _, err := s.Open(t.Context(), acme, tail.Request{}); !errors.Is(err, tail.ErrOff) {
+		t.Errorf("Open = %v, want %v", err, tail.ErrOff)
+	}
+	for {
+		if _, err := mine.Next(t.Context()); errors.Is(err, tail.ErrOff) {
+			break
+		} else if err != nil {
+			t.Fatalf("Next = %v, want %v", err, tail.ErrOff)
+		}
+	}
+	if _, err := theirs.Next(t.Context()); err != nil {
+		t.Errorf("another tenant's: %v", err)
+	}
+	w.off.Delete(acme.Tenant())
+	if _, err := watch(t, s, acme, tail.Request{}).Next(t.Context()); err != nil {
+		t.Errorf("turned on again: %v", err)
 	}
 }
 

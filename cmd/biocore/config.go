@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/report"
+	"github.com/biocore-id/biocore/tenancy/rollout/provider"
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
@@ -123,6 +125,17 @@ type Config struct {
 	// in percent, 90 to 99.999: what burn rates are told against (docs/slo.md). Default 99.9.
 	SLOObjective float64 `yaml:"sloObjective" env:"BIOCORE_SLO_OBJECTIVE"`
 
+	// FlagsProvider is who says which of Biocore's own switches are on (docs/flags.md): biocore, for flags of the reserved
+	// tenant, which the staff change in the console; or an OpenFeature provider from elsewhere: ofrep, flagd, unleash or launchdarkly. Where
+	// one does not answer, defaults hold. Default biocore.
+	FlagsProvider string `yaml:"flagsProvider" env:"BIOCORE_FLAGS_PROVIDER"`
+	// FlagsURL is where it is: of ofrep what is before /ofrep/v1, of flagd its evaluation port, as https://flagd:8013, of
+	// unleash its API, as https://unleash.example/api, of launchdarkly a Relay Proxy, or nothing for LaunchDarkly itself.
+	FlagsURL string `yaml:"flagsUrl" env:"BIOCORE_FLAGS_URL"`
+	// FlagsKey is shown to it: a bearer token of ofrep, which may lack; an API token of unleash for clients; an SDK key of
+	// launchdarkly. flagd takes none.
+	FlagsKey secret.Text `yaml:"flagsKey" env:"BIOCORE_FLAGS_KEY"`
+
 	// NoLimits turns rate limits off: for load tests on a machine of one's own.
 	NoLimits bool `yaml:"noLimits" env:"BIOCORE_NO_LIMITS"`
 	// LogLevel is debug, info, warn or error. Default info.
@@ -137,7 +150,7 @@ const maxLockDays = 36_500
 func defaults() Config {
 	return Config{
 		Listen: ":8080", OpsListen: "127.0.0.1:9090", DatabaseConns: 16,
-		AuditLockDays: 365, MDSMaxUnparsed: 5, SLOObjective: 99.9, LogLevel: "info", DrainTimeout: 20 * time.Second,
+		AuditLockDays: 365, MDSMaxUnparsed: 5, SLOObjective: 99.9, FlagsProvider: string(provider.Biocore), LogLevel: "info", DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -216,6 +229,9 @@ func (c *Config) validateServe(unread ...string) error {
 	errs = append(errs, c.validObjective())
 	if _, err := c.reportCatalogues(); err != nil {
 		errs = append(errs, err)
+	}
+	if err := c.flags().Check(); err != nil && !slices.Contains(unread, "BIOCORE_FLAGS_KEY") {
+		errs = append(errs, fmt.Errorf("BIOCORE_FLAGS_PROVIDER, BIOCORE_FLAGS_URL, BIOCORE_FLAGS_KEY: %w", err))
 	}
 	if c.BackupDays < 0 || c.BackupDays > 3650 {
 		errs = append(errs, errors.New("BIOCORE_BACKUP_DAYS is 0 to 3650"))
@@ -302,6 +318,11 @@ func (c *Config) reportCatalogues() ([]report.Document, error) {
 		return nil, fmt.Errorf("BIOCORE_REPORT_CATALOGUES_DIR: %w", err)
 	}
 	return all, nil
+}
+
+// flags say who knows Biocore's own switches.
+func (c *Config) flags() *provider.Options {
+	return &provider.Options{Kind: cmp.Or(provider.Kind(c.FlagsProvider), provider.Biocore), URL: c.FlagsURL, Key: c.FlagsKey}
 }
 
 // hostName is a name in lower case, as DNS and container networks have them.

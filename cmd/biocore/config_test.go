@@ -207,6 +207,7 @@ func goodConfig() Config {
 	} {
 		*to = secret.New("postgres://" + role + ":" + hunter + "@postgres/biocore")
 	}
+	c.FlagsProvider, c.FlagsURL, c.FlagsKey = "ofrep", "https://flags.example.com", secret.New(hunter)
 	return c
 }
 
@@ -275,6 +276,11 @@ func TestServeRefuses(t *testing.T) {
 		{"any host name", func(c *Config) { c.OpsHosts = "*" }, "BIOCORE_OPS_HOSTS is a list of host names"},
 		{"too many proxies", func(c *Config) { c.TrustedHops = 9 }, "BIOCORE_TRUSTED_HOPS is 0 to 8"},
 		{"fewer than none", func(c *Config) { c.TrustedHops = -1 }, "BIOCORE_TRUSTED_HOPS is 0 to 8"},
+		{"a stranger's flags", func(c *Config) { c.FlagsProvider = "flipt" }, "the provider of feature flags is biocore, ofrep, flagd, unleash or launchdarkly"},
+		{"flags of nowhere", func(c *Config) { c.FlagsURL = "" }, "BIOCORE_FLAGS_URL, BIOCORE_FLAGS_KEY: this provider of feature flags needs a URL"},
+		{"a key in the URL of flags", func(c *Config) { c.FlagsURL = "https://flags.example.com?key=" + hunter }, "without user, query or fragment"},
+		{"a key for flagd", func(c *Config) { c.FlagsProvider = "flagd" }, "takes no key"},
+		{"Biocore's own flags elsewhere", func(c *Config) { c.FlagsProvider = "biocore" }, "takes neither a URL nor a key"},
 		{"no connections", func(c *Config) { c.DatabaseConns = 0 }, "BIOCORE_DATABASE_CONNS is 1 to 1000"},
 		{"time runs back", func(c *Config) { c.DrainTimeout = -1 }, "BIOCORE_DRAIN_TIMEOUT"},
 	} {
@@ -325,6 +331,7 @@ var plainFields = map[string]string{
 	"KMSPreviousURLs":  "as KMSURL",
 	"ObjectStorageURL": "it names a bucket, and doctor tells it; validateServe refuses a secret in it",
 	"MDSURL":           "it names what is public; validateServe refuses a secret in it",
+	"FlagsURL":         "it names a server, and readyz tells it; validateServe refuses a user and a query in it",
 	"TLSKeyFile":       "where the key is, not the key",
 }
 

@@ -148,10 +148,14 @@ var owners = []owner{
 	{"github.com/aws", []string{"tenancy/keys/kms", "db/blob"}, "a service's types stop at the package that speaks to it"},
 	{"cloud.google.com/go", []string{"tenancy/keys/kms", "db/blob"}, "as AWS's: credentials alone"},
 	{"github.com/tink-crypto", []string{"tenancy/keys/kms"}, "it wraps by AWS KMS; sealing is XAES (ADR 0011)"},
+	{"github.com/open-feature/go-sdk", []string{"tenancy/flag", "tenancy/rollout"}, "Biocore asks for its own switches in one way (ADR 65), and answers as a provider in another"},
+	{"github.com/open-feature/go-sdk-contrib", []string{"tenancy/rollout/provider"}, "a provider's types stop at the package that opens it"},
+	{"github.com/launchdarkly", []string{"tenancy/rollout/provider"}, "as above"},
+	{"github.com/Unleash", []string{"tenancy/rollout/provider"}, "as above"},
 	{"github.com/miekg/pkcs11", []string{"tenancy/keys/kms"}, "as AWS's: C, and in binaries of the tag pkcs11 alone"},
 	{"net/smtp", []string{"tenancy/mail"}, "mail leaves by one door"},
 	{"os/exec", []string{"db/embedded"}, "a server starts no programs; the development database is one"},
-	{"net/http", []string{"web", "console", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "tenancy/fetch", "tenancy/siem", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS, object storage, tenants' own domains and their SIEMs are asked by it"},
+	{"net/http", []string{"web", "console", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "tenancy/fetch", "tenancy/siem", "tenancy/rollout/provider", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS, object storage, tenants' own domains, their SIEMs and a provider of flags are asked by it"},
 }
 
 func TestImportLaw(t *testing.T) {

@@ -175,6 +175,9 @@ func (d *dev) open(ctx context.Context) error {
 	if err := p.placeConsole(ctx); err != nil {
 		return d.advise(err) // it has closed p
 	}
+	if err := p.prepareRollouts(ctx); err != nil {
+		return d.advise(err) // as above
+	}
 	if d.demoData {
 		if err := d.demo(ctx, p, cfg); err != nil {
 			p.Close()

@@ -133,6 +133,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"audit heads", d.auditHeads},
 		{"metadata", d.metadata},
 		{"mail", d.mail},
+		{"feature flags", d.featureFlags},
 		{"kms", d.openKMS},
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},

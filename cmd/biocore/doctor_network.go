@@ -26,6 +26,9 @@ func (c *Config) openWays() []string {
 			found = append(found, name+" may go unencrypted to "+u.Hostname()+": sslmode=verify-full")
 		}
 	}
+	if u, ok := elsewhere(secret.New(c.FlagsURL)); ok && u.Scheme == "http" {
+		found = append(found, "BIOCORE_FLAGS_URL goes unencrypted to "+u.Hostname()+": https, which keeps its key and its answers")
+	}
 	u, ok := elsewhere(*fields["BIOCORE_REDIS_URL"])
 	if _, has := passwordOf(u); ok && !has {
 		found = append(found, "BIOCORE_REDIS_URL has no password, and "+u.Hostname()+" is another machine")

@@ -93,7 +93,7 @@ func (s *shell) doctor(t *testing.T) (all []finding, complaint string, code int)
 func TestDoctorFindsNothing(t *testing.T) {
 	c := newClinic(t)
 	found, code := c.examine(t)
-	if code != 0 || len(found) != 21 {
+	if code != 0 || len(found) != 22 {
 		t.Errorf("doctor = %d with %d findings", code, len(found))
 	}
 	for name, f := range found {
@@ -113,7 +113,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		t.Errorf("data keys when one tenant is shredded: %+v", f)
 	}
 	out := c.must(t, "doctor")
-	if lines := strings.Count(out, "\n"); lines != 21 || strings.Count(out, "ok    ") != 20 {
+	if lines := strings.Count(out, "\n"); lines != 22 || strings.Count(out, "ok    ") != 21 {
 		t.Errorf("doctor for people:\n%s", out)
 	}
 	if password := strings.Split(strings.Split(c.cfg.DatabaseURL.Reveal(), "@")[0], ":")[2]; strings.Contains(out, password) {
@@ -153,19 +153,19 @@ func TestDoctorFinds(t *testing.T) {
 		{
 			name:    "a missing migration",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DELETE FROM goose_db_version WHERE version_id = 12") },
-			finding: "schema", verdict: unwell, says: "the database lacks 0012_idempotency.sql", touches: []string{"data map"}, wantExit: 1,
+			finding: "schema", verdict: unwell, says: "the database lacks 0012_idempotency.sql", touches: []string{"data map", "feature flags"}, wantExit: 1,
 		},
 		{
 			name: "pgcrypto in the way of a migration",
 			spoil: func(t *testing.T, c *clinic) {
 				c.exec(t, "DELETE FROM goose_db_version WHERE version_id = 15; ALTER EXTENSION pgcrypto SET SCHEMA public")
 			},
-			finding: "schema", verdict: unwell, says: "has pgcrypto in schema public", touches: []string{"data map"}, wantExit: 1,
+			finding: "schema", verdict: unwell, says: "has pgcrypto in schema public", touches: []string{"data map", "feature flags"}, wantExit: 1,
 		},
 		{
 			name:    "no schema at all",
 			spoil:   func(t *testing.T, c *clinic) { c.exec(t, "DROP TABLE goose_db_version") },
-			finding: "schema", verdict: unwell, says: "0001_wall.sql", touches: []string{"metadata", "data map", "audit archives", "erasures"}, wantExit: 1,
+			finding: "schema", verdict: unwell, says: "0001_wall.sql", touches: []string{"metadata", "data map", "audit archives", "erasures", "feature flags"}, wantExit: 1,
 		},
 		{
 			name: "Redis gone",
@@ -298,19 +298,19 @@ func TestDoctorFinds(t *testing.T) {
 				c.cfg.DatabaseWriterURL = secret.New(other)
 			},
 			finding: "roles", verdict: unwell, says: "bc_writer: connect: ", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures"},
+			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures", "feature flags"},
 		},
 		{
 			name:    "a URL of the wrong role",
 			spoil:   func(_ *testing.T, c *clinic) { c.cfg.DatabaseURL = c.cfg.DatabaseJobsURL },
 			finding: "roles", verdict: unwell, says: "bc_app: the URL logs in as bc_jobs", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures"},
+			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures", "feature flags"},
 		},
 		{
 			name:    "a URL of another database",
 			spoil:   func(t *testing.T, c *clinic) { c.cfg.DatabaseJobsURL = secret.New(dbtest.Fresh(t).URL(db.RoleJobs)) },
 			finding: "roles", verdict: unwell, says: "bc_jobs: the URL leads to another database than bc_control's", wantExit: 1,
-			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures"},
+			touches: []string{"statement log", "schema", "tenant wall", "data map", "partitions", "jobs", "metadata", "data keys", "signing keys", "audit heads", "audit archives", "erasures", "feature flags"},
 		},
 		{
 			name: "a job that nobody does",
@@ -338,6 +338,34 @@ func TestDoctorFinds(t *testing.T) {
 				c.exec(t, `DO $$ BEGIN EXECUTE format('ALTER ROLE bc_app IN DATABASE %I SET log_parameter_max_length = 1024', current_database()); END $$`)
 			},
 			finding: "statement log", verdict: doubtful, says: "bound parameters of bc_app, keys",
+		},
+		{
+			name:    "flags that nobody knows about",
+			spoil:   func(_ *testing.T, c *clinic) { c.cfg.FlagsProvider, c.cfg.FlagsURL = "ofrep", "http://127.0.0.1:9" },
+			finding: "feature flags", verdict: doubtful, says: "defaults hold: ofrep: ",
+		},
+		{
+			name: "a provider of flags that lacks them",
+			spoil: func(t *testing.T, c *clinic) {
+				elsewhere := httptest.NewServer(http.NotFoundHandler())
+				t.Cleanup(elsewhere.Close)
+				c.cfg.FlagsProvider, c.cfg.FlagsURL = "ofrep", elsewhere.URL
+			},
+			finding: "feature flags", verdict: doubtful, says: "ofrep does not know biocore.audit-archiving, biocore.live-streams, biocore.text-scans",
+		},
+		{
+			name: "a provider of flags that refuses its key",
+			spoil: func(t *testing.T, c *clinic) {
+				elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Authorization") != "Bearer "+hunter {
+						t.Error("another key")
+					}
+					w.WriteHeader(http.StatusUnauthorized)
+				}))
+				t.Cleanup(elsewhere.Close)
+				c.cfg.FlagsProvider, c.cfg.FlagsURL, c.cfg.FlagsKey = "ofrep", elsewhere.URL, secret.New(hunter)
+			},
+			finding: "feature flags", verdict: doubtful, says: "authentication/authorization error",
 		},
 		{
 			name:    "limits off",

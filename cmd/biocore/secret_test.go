@@ -94,7 +94,7 @@ func TestSecretCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	more, complaint, code := s.run(t, "secret", "check", "--json")
-	if code != 1 || !strings.Contains(complaint, "2 of 11 secrets cannot be used") || !strings.Contains(more, "is open to others (0644)") || !strings.Contains(more, "which does not open it") {
+	if code != 1 || !strings.Contains(complaint, "2 of 12 secrets cannot be used") || !strings.Contains(more, "is open to others (0644)") || !strings.Contains(more, "which does not open it") {
 		t.Errorf("secret check --json = %d\n%s%s", code, more, complaint)
 	}
 	if strings.Contains(out+more+complaint, hunter) {

@@ -98,6 +98,9 @@ func newServer(ctx context.Context, cfg Config, tel *telemetry) (*server, error)
 	if err == nil {
 		err = p.placeConsole(ctx)
 	}
+	if err == nil {
+		err = p.prepareRollouts(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, publicPort.Shutdown(ctx), opsPort.Shutdown(ctx))
 	}

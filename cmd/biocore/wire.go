@@ -60,6 +60,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/policy"
 	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/report"
+	"github.com/biocore-id/biocore/tenancy/rollout"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/siem"
@@ -266,6 +267,8 @@ type platform struct {
 	tail     *tail.Service
 	blast    *blastradius.Service
 	limits   *ratelimit.Limiter
+	flags    *flag.Service
+	rollouts *rollout.Reader // Biocore's own switches
 	faults   *stats.Faults
 	system   *system.Service
 	runner   *jobs.Runner
@@ -320,6 +323,10 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Now: p.store.Now, Log: p.tel.Log})
+	p.flags = flag.New(p.store, p.keys)
+	if err := p.openRollouts(ctx); err != nil {
+		return err
+	}
 	p.runner = jobs.NewRunner(jobs.Options{URL: p.cfg.DatabaseJobsURL.Reveal(), Now: p.store.Now, Log: p.tel.Log})
 
 	p.runner.MaintainKeys(p.keys.Maintain)
@@ -345,6 +352,7 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	p.archived = cold.New(cold.Options{
 		Store: p.store, Keys: p.keys, Trail: p.trail, Objects: p.objects, Policy: p.policyOf, LockFor: time.Duration(p.cfg.AuditLockDays) * 24 * time.Hour,
+		On: p.rollouts.Of(rollout.AuditArchiving),
 	})
 	if p.objects != nil {
 		if err := p.tel.ObserveArchives(p.archived.Stats); err != nil {
@@ -356,7 +364,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.runner.MaintainExports(archive.Longest+5*time.Minute, p.exports.Maintain) // what has ended is removed before
 	p.reports = report.New(report.Options{Store: p.store, Keys: p.keys, Members: p.members, Policy: p.policyOf, Names: p.namesOf, Objects: p.objects, Shared: p.shared, Log: p.tel.Log})
 	p.runner.MaintainReports(report.Longest+5*time.Minute, p.reports.Maintain)
-	p.dlp = dlp.New(dlp.Options{Store: p.store, Keys: p.keys, Trail: p.trail, Sources: []dlp.Source{p.users.Texts(), p.exports.Texts()}, Log: p.tel.Log})
+	p.dlp = dlp.New(dlp.Options{Store: p.store, Keys: p.keys, Trail: p.trail, Sources: []dlp.Source{p.users.Texts(), p.exports.Texts()}, On: p.rollouts.Of(rollout.TextScans), Log: p.tel.Log})
 	p.runner.ScanTexts(dlp.Longest+time.Minute, p.dlp.Maintain)
 	kept := ledger.New(ledger.Options{Store: p.store, Keys: p.keys, Objects: p.objects, Log: p.tel.Log})
 	p.erasures = p.newErasures(kept, p.archived, p.cfg.BackupDays)
@@ -379,7 +387,7 @@ func (p *platform) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.tail, err = tail.New(tail.Options{Reader: p.debugger, Keys: p.keys, Redis: p.redis, Now: p.store.Now, Log: p.tel.Log}); err != nil {
+	if p.tail, err = tail.New(tail.Options{Reader: p.debugger, Keys: p.keys, Redis: p.redis, Now: p.store.Now, On: p.rollouts.Of(rollout.LiveStreams), Log: p.tel.Log}); err != nil {
 		return err
 	}
 	if err := p.tel.ObserveTail(p.tail.Stats); err != nil {
@@ -412,11 +420,11 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	simulations := simulation.New(simulation.Options{Store: p.store}) // one for both: a tenant runs one at a time
-	boards, views, flags := dashboard.New(p.store), view.New(p.store), flag.New(p.store, p.keys)
+	boards, views := dashboard.New(p.store), view.New(p.store)
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
-		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Archives: p.archived, Views: views, Streams: p.streams, Reports: p.reports, DLP: p.dlp, Flags: flags, Blast: p.blast, Models: models, Roots: p.roots,
+		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Archives: p.archived, Views: views, Streams: p.streams, Reports: p.reports, DLP: p.dlp, Flags: p.flags, Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Erasures: p.erasures, Debugger: p.debugger, Tail: p.tail,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
@@ -479,11 +487,11 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterRelyingPartyServiceHandler(p.rpc, rpc.NewRelyingPartyHandler(rp.New(rp.Options{Store: p.store}), p.tenants))
 	adminv1connect.RegisterStatsServiceHandler(p.rpc, rpc.NewStatsHandler(p.stats))
 	adminv1connect.RegisterDashboardServiceHandler(p.rpc, rpc.NewDashboardHandler(boards))
-	adminv1connect.RegisterFlagServiceHandler(p.rpc, rpc.NewFlagHandler(flags))
+	adminv1connect.RegisterFlagServiceHandler(p.rpc, rpc.NewFlagHandler(p.flags))
 	adminv1connect.RegisterSystemServiceHandler(p.rpc, rpc.NewSystemHandler(p.system))
 	gate := rpc.NewGate(p.apiKeys, p.tenants, p.limits)
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)
-	p.ofrep = ofrep.New(gate, flags, p.tel.Log)
+	p.ofrep = ofrep.New(gate, p.flags, p.tel.Log)
 	p.oauth = oauth.New(oauth.Options{Sessions: sessions, Gate: gate, Tenants: p.tenants, Log: p.tel.Log})
 	p.downloads, p.auditLog, p.oldLog = download.New(p.exports, gate, p.tel.Log), download.NewAudit(p.trail, gate, p.tel.Log), download.NewArchives(p.archived, gate, p.tel.Log)
 	p.reportFiles, p.personFiles = download.NewReport(p.reports, gate, p.tel.Log), download.NewPerson(p.exports, gate, p.tel.Log)
@@ -539,6 +547,9 @@ func (p *platform) ready(r *http.Request) map[string]error {
 	} else if h.Err != nil {
 		out["kms"] = errors.New("no answer for too long")
 	}
+	if err := p.rollouts.Health(); err != nil {
+		out["flags"] = edge.Degraded(err)
+	}
 	if p.draining.Load() {
 		out["server"] = errDraining
 	}
@@ -559,7 +570,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.rollouts.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
@@ -571,6 +582,10 @@ func (p *platform) Run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	// Not before: what still runs asks it.
+	if err := p.rollouts.Close(ctx); err != nil {
+		p.tel.Log.WarnContext(ctx, "the provider of feature flags did not end well", "err", err)
+	}
 	return errors.Join(errs...)
 }
 

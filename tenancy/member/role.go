@@ -144,6 +144,8 @@ var permissions = []Permission{
 	{apikey.ScopeTenantsWrite, "Create, suspend and delete tenants, settle quotas", []Role{StaffAdmin}},
 	{apikey.ScopeSystemRead, "See how the installation is", []Role{StaffAdmin, StaffSupport}},
 	{apikey.ScopeSystemWrite, "Retry jobs that were given up", []Role{StaffAdmin}},
+	{ScopeRolloutsRead, "See which parts of Biocore are on, and for whom", []Role{StaffAdmin, StaffSupport}},
+	{ScopeRolloutsWrite, "Turn parts of Biocore on and off", []Role{StaffAdmin}},
 	{ScopeStaffRead, "See the staff", []Role{StaffAdmin, StaffSupport}},
 	{ScopeStaffWrite, "Invite, change and remove staff", []Role{StaffAdmin}},
 	{ScopeOwnerRecoveries, "Ask for and approve the recovery of a tenant's owner", []Role{StaffAdmin, StaffSupport}},
@@ -155,6 +157,8 @@ const (
 	ScopeStaffRead       = "staff:members:read"
 	ScopeStaffWrite      = "staff:members:write"
 	ScopeOwnerRecoveries = "staff:ownerRecoveries"
+	ScopeRolloutsRead    = "staff:rollouts:read"
+	ScopeRolloutsWrite   = "staff:rollouts:write"
 )
 
 // Permissions returns the table, to be shown.

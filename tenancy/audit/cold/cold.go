@@ -54,6 +54,8 @@ type Options struct {
 	Policy func(ctx context.Context, sc scope.Scope) (policy.Document, error)
 	// LockFor is how long nobody is to be able to remove an archive; 0 asks for no lock.
 	LockFor time.Duration
+	// On reports whether anything of a tenant is to be archived and removed, now; nil: always. Maintain asks before each piece.
+	On func(ctx context.Context, sc scope.Scope) bool
 }
 
 // Service archives, and reads archives. It is safe for concurrent use.
@@ -86,7 +88,7 @@ const Longest = 10 * time.Minute
 func New(o Options) *Service { return &Service{o: o, piece: piece, part: part, batch: batch} }
 
 // Maintain archives what is due, and removes what has been archived for a week: whole months (UTC), all of whose entries are older than the tenant's policy keeps in
-// the database. It may be run at any time, by several servers at once, and again after a failure. trail.ErrDamaged, ErrDamaged,
+// the database. Where it is turned off it does neither, and counts what waits. It may be run at any time, by several servers at once, and again after a failure. trail.ErrDamaged, ErrDamaged,
 // blob.ErrUnavailable.
 func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 	if s.o.Objects == nil {
@@ -104,19 +106,23 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 func (s *Service) maintain(ctx context.Context, sc scope.Scope, keep time.Duration) error {
 	now := s.o.Store.Now()
 	before, until := month(now.Add(-keep)), now.Add(Longest/2)
-	for did := true; did && s.o.Store.Now().Before(until); {
+	for did := true; did && s.o.Store.Now().Before(until) && s.on(ctx, sc); {
 		var err error
 		if did, err = s.Archive(ctx, sc, before); err != nil {
 			return err
 		}
 	}
-	for more := true; more && s.o.Store.Now().Before(until); {
+	for more := true; more && s.o.Store.Now().Before(until) && s.on(ctx, sc); {
 		var err error
 		if more, err = s.Remove(ctx, sc); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Service) on(ctx context.Context, sc scope.Scope) bool {
+	return s.o.On == nil || s.o.On(ctx, sc)
 }
 
 // Remove removes up to 5,000 of the first entries of the log that have been archived for a week and are 90 days old, and answers

@@ -48,7 +48,8 @@ type world struct {
 	super         *pgx.Conn
 	folder        string
 	objects       *blob.Bucket
-	keep          int // days
+	keep          int                    // days
+	on            func(scope.Scope) bool // nil: archiving is, for everybody
 	behind        atomic.Int64
 }
 
@@ -94,7 +95,7 @@ func (w *world) pass(d time.Duration) { w.behind.Add(-int64(d)) }
 
 // server is one more: pieces of some 40 entries, in objects of 8 kB.
 func (w *world) server() *cold.Service {
-	s := cold.New(cold.Options{Store: w.then, Keys: w.keys, Trail: w.trail, Objects: w.objects, LockFor: time.Hour, Policy: func(context.Context, scope.Scope) (policy.Document, error) {
+	s := cold.New(cold.Options{Store: w.then, Keys: w.keys, Trail: w.trail, Objects: w.objects, LockFor: time.Hour, On: func(_ context.Context, sc scope.Scope) bool { return w.on == nil || w.on(sc) }, Policy: func(context.Context, scope.Scope) (policy.Document, error) {
 		return policy.Document{AuditRetentionDays: w.keep}, nil
 	}})
 	s.Bound(40, 8_000, 100)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/tenancy/audit/cold"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // What could have been archived and is not is told, by its age, and no longer once it is; and so is each failure.
@@ -63,5 +64,60 @@ func TestState(t *testing.T) {
 	}
 	if err := s.Check(t.Context(), acme, st.Last); !errors.Is(err, cold.ErrDamaged) {
 		t.Errorf("Check of what is gone = %v, want ErrDamaged", err)
+	}
+}
+
+// Archiving that is turned off does nothing more from the next piece on, says how much waits, and goes on from where it was.
+func TestTurnedOff(t *testing.T) {
+	w := newWorld(t, "")
+	acme := w.tenant(t)
+	w.grow(t, acme, 330)
+	w.year(t, acme)
+	s := w.server()
+	count := func() int {
+		t.Helper()
+		list, err := s.List(t.Context(), acme, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	maintain := func() {
+		t.Helper()
+		if err := s.Maintain(t.Context(), acme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := 0
+	w.on = func(scope.Scope) bool { asked++; return asked <= 2 }
+	maintain()
+	if n := count(); n != 2 {
+		t.Fatalf("%d archives, want the two pieces before it was turned off", n)
+	}
+	if got := s.Stats(); got.Behind == 0 || got.Failures != 0 {
+		t.Errorf("while it is off: %+v", got)
+	}
+	maintain()
+	if n := count(); n != 2 {
+		t.Errorf("%d archives while it is off", n)
+	}
+	w.on = func(sc scope.Scope) bool { return sc.Tenant() == acme.Tenant() }
+	maintain()
+	if n := count(); n < 5 || s.Stats().Behind != 0 {
+		t.Errorf("%d archives once it is on, %+v", n, s.Stats())
+	}
+	// What was archived for a week stays while it is off.
+	if _, err := w.super.Exec(t.Context(), "UPDATE audit_archives SET archived_at = archived_at - interval '8 days'"); err != nil {
+		t.Fatal(err)
+	}
+	w.on = func(scope.Scope) bool { return false }
+	maintain()
+	if seq, _ := w.first(t, acme); seq != 0 {
+		t.Errorf("removed up to %d while it is off", seq)
+	}
+	w.on = nil
+	maintain()
+	if seq, _ := w.first(t, acme); seq == 0 {
+		t.Error("nothing was removed once it is on")
 	}
 }

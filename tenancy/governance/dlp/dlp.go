@@ -13,6 +13,7 @@
 package dlp
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -46,6 +47,8 @@ var (
 	errBroken = fault.New(fault.Unavailable, "DLP_SCAN_BROKEN_OFF", "the attempt was broken off with its server")
 	// errLost says that somebody has cancelled the scan, or another server has taken it after a silence.
 	errLost = errors.New("the scan is no longer this attempt's")
+	// errOff says that scans were turned off meanwhile: it goes on from where it is once they are on, as another attempt.
+	errOff = errors.New("scans are turned off")
 )
 
 // ScanState is how far a scan is.
@@ -169,6 +172,9 @@ type Options struct {
 	// Sources are opened by scans beside tables and the log; nil: none are, as where no scan is made.
 	Sources []Source
 
+	// On reports whether a tenant's texts are to be scanned, now; nil: always. Maintain asks first, and after each page.
+	On func(ctx context.Context, sc scope.Scope) bool
+
 	Log *slog.Logger // nil means slog.Default
 }
 
@@ -179,6 +185,7 @@ type Service struct {
 	trail   *trail.Reader
 	log     *slog.Logger
 	sources []Source
+	on      func(context.Context, scope.Scope) bool
 	maxRows int
 
 	// step is for tests: it is told after each page, and an error breaks the attempt off.
@@ -187,7 +194,10 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, keys: o.Keys, trail: o.Trail, sources: o.Sources, log: o.Log, maxRows: MaxRows}
+	s := &Service{store: o.Store, keys: o.Keys, trail: o.Trail, sources: o.Sources, on: o.On, log: o.Log, maxRows: MaxRows}
+	if s.on == nil {
+		s.on = func(context.Context, scope.Scope) bool { return true }
+	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

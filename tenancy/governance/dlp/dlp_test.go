@@ -1,6 +1,7 @@
 package dlp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -33,6 +34,7 @@ type works struct {
 	keys         *keys.Service
 	seq          *sequencer.Sequencer
 	acme, globex scope.Scope
+	on           func(scope.Scope) bool // nil: all are
 }
 
 func newWorks(t *testing.T) *works {
@@ -55,7 +57,7 @@ func newWorks(t *testing.T) *works {
 	}
 	w.keys = ks
 	w.seq = sequencer.New(sequencer.Options{Store: w.store.Store, Keys: ks, Host: "biocore.test"})
-	w.Service = dlp.New(dlp.Options{Store: w.store.Store, Keys: ks, Trail: trail.NewReader(w.store.Store, ks)})
+	w.Service = dlp.New(dlp.Options{Store: w.store.Store, Keys: ks, Trail: trail.NewReader(w.store.Store, ks), On: func(_ context.Context, sc scope.Scope) bool { return w.on == nil || w.on(sc) }})
 	return w
 }
 

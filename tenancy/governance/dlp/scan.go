@@ -159,8 +159,11 @@ func (s *Service) Cancel(ctx context.Context, sc scope.Scope, id uuid.UUID, reas
 }
 
 // Maintain does what is due of the tenant's scans and schedule. It may be run at any time, by several servers at once, and again
-// after a failure: a scan goes on behind the last page that was noted.
+// after a failure: a scan goes on behind the last page that was noted. Where scans are turned off it does nothing.
 func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
+	if !s.on(ctx, sc) {
+		return nil
+	}
 	if err := s.scheduled(ctx, sc); err != nil {
 		return err
 	}
@@ -187,6 +190,9 @@ func (s *Service) Maintain(ctx context.Context, sc scope.Scope) error {
 		return nil
 	case errors.Is(err, errLost):
 		s.log.InfoContext(ctx, "a scan was cancelled, or taken over", "tenant", sc.Tenant())
+		return nil
+	case errors.Is(err, errOff):
+		s.log.InfoContext(ctx, "a scan waits: scans are turned off", "tenant", sc.Tenant())
 		return nil
 	}
 	// The job's time may be over, or the server on its way out.
@@ -318,6 +324,9 @@ func (s *Service) scanPlace(ctx context.Context, sc scope.Scope, row *tenantq.Dl
 			if err := s.step(p.name); err != nil {
 				return err
 			}
+		}
+		if !s.on(ctx, sc) {
+			return errOff
 		}
 		if last {
 			return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit/trail"
 	"github.com/biocore-id/biocore/tenancy/cadence"
 	"github.com/biocore-id/biocore/tenancy/governance/dlp"
+	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
 // A schedule has a scan made when its period is over, once for all that nobody was there for; one that is under way is enough; a
@@ -128,5 +129,49 @@ func TestScheduleIsSwept(t *testing.T) {
 		if n := seen(); n != tt.want {
 			t.Errorf("set %s ahead, due in %s: %d are seen", tt.set, tt.due, n)
 		}
+	}
+}
+
+// Where scans are turned off none is begun, by whomever it was asked for; one under way stops after its page and goes on from there.
+func TestTurnedOff(t *testing.T) {
+	w := newWorks(t)
+	w.exec(t, `INSERT INTO event_outbox (tenant_id, at, id, type, payload)
+		SELECT $1, now() - n * interval '1 second', gen_random_uuid(), 'user.created', '{"note":"x' || n || '@example.com"}' FROM generate_series(1, 1203) n`, w.acme.Tenant())
+	if _, err := w.PutSchedule(t.Context(), w.acme, dlp.ScheduleRequest{Cadence: cadence.Daily}); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(t, "UPDATE dlp_schedules SET due_at = now() - interval '1 second'")
+	w.on = func(scope.Scope) bool { return false }
+	if err := w.Maintain(t.Context(), w.acme); err != nil {
+		t.Fatal(err)
+	}
+	if scans, err := w.Scans(t.Context(), w.acme); err != nil || len(scans) != 0 {
+		t.Errorf("by schedule while they are off: %+v, %v", scans, err)
+	}
+	asked, pages := 0, 0
+	w.OnStep(func(place string) error {
+		if place == "event_outbox" {
+			pages++
+		}
+		return nil
+	})
+	w.on = func(scope.Scope) bool { asked++; return pages < 1 } // off after the first page of a table
+	if err := w.Maintain(t.Context(), w.acme); err != nil {
+		t.Fatal(err)
+	}
+	scans, err := w.Scans(t.Context(), w.acme)
+	if err != nil || len(scans) != 1 || scans[0].State != dlp.Running || pages != 1 || scans[0].Failure != "" {
+		t.Fatalf("turned off after a page: %+v, %v, %d pages", scans, err, pages)
+	}
+	w.exec(t, "UPDATE dlp_scans SET due_at = now() - interval '1 second' WHERE due_at IS NOT NULL") // its lease is over
+	if err := w.Maintain(t.Context(), w.acme); err != nil || pages != 1 {
+		t.Errorf("while they are off: %d pages, %v", pages, err)
+	}
+	w.on = func(sc scope.Scope) bool { return sc.Tenant() == w.acme.Tenant() }
+	if err := w.Maintain(t.Context(), w.acme); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := w.GetScan(t.Context(), w.acme, scans[0].ID); err != nil || done.State != dlp.Done || done.Found != 1203 || asked == 0 {
+		t.Errorf("turned on again: %+v, %v", done, err)
 	}
 }

@@ -1,0 +1,95 @@
+package rollout_test
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/biocore-id/biocore/db/dbtest"
+	"github.com/biocore-id/biocore/tenancy/flag"
+	"github.com/biocore-id/biocore/tenancy/keys"
+	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/rollout"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// Servers that start at once make each flag once; one that died halfway is gone on with; what a person has changed stays; what is
+// deleted is made again. At no moment does a flag say anything but its default.
+func TestPrepare(t *testing.T) {
+	store := dbtest.Fresh(t)
+	path := filepath.Join(t.TempDir(), "kms.key")
+	if err := kms.CreateLocal(path); err != nil {
+		t.Fatal(err)
+	}
+	k, err := kms.OpenLocal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ks := keys.New(keys.Options{Store: store.Store, KMS: k})
+	home := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "serve"})
+	if err := ks.Ensure(t.Context(), home); err != nil {
+		t.Fatal(err)
+	}
+	flags := flag.New(store.Store, ks)
+	own := rollout.Own{Service: flags}
+	says := func(s rollout.Switch) (on, there bool) {
+		t.Helper()
+		set, err := own.Flags(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := set.Evaluate(s.Key, &flag.Subject{Key: "t"})
+		return got.Variant != nil && got.Variant.Bool, got.Variant != nil
+	}
+
+	// One that died after making a flag: it is off, and says what the default says.
+	half := rollout.LiveStreams
+	if _, err := flags.Create(t.Context(), home, flag.CreateRequest{Key: half.Key, Type: flag.Boolean, OffVariant: "on", DefaultVariant: "on", About: flag.About{Name: half.Name}}); err != nil {
+		t.Fatal(err)
+	}
+	if on, _ := says(half); !on {
+		t.Error("halfway it is off")
+	}
+	var group sync.WaitGroup
+	errs := make([]error, 4)
+	for i := range errs {
+		group.Go(func() { errs[i] = rollout.Prepare(t.Context(), flags, home) })
+	}
+	group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, s := range rollout.All() {
+		if on, there := says(s); !there || on != s.Default {
+			t.Errorf("%s says %t", s.Key, on)
+		}
+		f, err := flags.Get(t.Context(), home, s.Key)
+		if err != nil || !f[0].Enabled || f[0].OffVariant != "off" || f[1].Enabled {
+			t.Errorf("%s is %+v, %v", s.Key, f, err)
+		}
+	}
+	for action, n := range map[string]int64{"flag.create": 3, "flag.update": 3} {
+		if got := store.AuditCount(t, home, action); got != n {
+			t.Errorf("%d entries of %s, want %d", got, action, n)
+		}
+	}
+
+	off := false
+	if _, err := flags.Update(t.Context(), home, flag.UpdateRequest{Key: half.Key, Enabled: &off}); err != nil {
+		t.Fatal(err)
+	}
+	if err := flags.Delete(t.Context(), home, flag.DeleteRequest{Key: rollout.TextScans.Key}); err != nil {
+		t.Fatal(err)
+	}
+	if err := rollout.Prepare(t.Context(), flags, home); err != nil {
+		t.Fatal(err)
+	}
+	if on, _ := says(half); on {
+		t.Error("what the staff turned off is on again")
+	}
+	if on, there := says(rollout.TextScans); !on || !there {
+		t.Error("what was deleted is not there again")
+	}
+}
