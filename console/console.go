@@ -283,6 +283,7 @@ func (c *Console) routes(mux *router) {
 	c.auditRoutes(mux)
 	c.streamRoutes(mux)
 	c.flagRoutes(mux)
+	c.rolloutRoutes(mux)
 	c.reportRoutes(mux)
 	c.liveRoutes(mux)
 	c.usageRoutes(mux)

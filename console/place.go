@@ -42,6 +42,14 @@ type place struct {
 // may reports whether the person's role, or the grant that they are in by,
 // allows what scope does. Who was let in to act may also do what a viewer may.
 func (p *place) may(scope string) bool {
+	if p.staff { // flags of the reserved tenant are Biocore's own
+		switch scope {
+		case apikey.ScopeFlagsRead:
+			scope = member.ScopeRolloutsRead
+		case apikey.ScopeFlagsWrite:
+			scope = member.ScopeRolloutsWrite
+		}
+	}
 	return p.me.Role.May(scope) || p.support != nil && member.Viewer.May(scope)
 }
 
@@ -125,6 +133,7 @@ var (
 			entry(foundersPath, "userplus", "Tenant invitations", apikey.ScopeTenantsRead),
 			entry("/support", "buoy", "Support access", apikey.ScopeSupportRequest),
 			entry("/system", "server", "System", apikey.ScopeSystemRead),
+			entry(flagsPath, "flag", "Feature flags", member.ScopeRolloutsRead),
 			entry("/members", "members", "Staff", member.ScopeStaffRead),
 		}},
 	}

@@ -1,0 +1,84 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/biocore-id/biocore/tenancy/apikey"
+	"github.com/biocore-id/biocore/tenancy/flag"
+	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/rollout"
+)
+
+// The staff throw Biocore's own switches on pages of their own; support looks, and a tenant's people see nothing.
+func TestRolloutPages(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	boss, helper, owner := s.person(t, "Boss", s.home, member.StaffAdmin), s.person(t, "Helper", s.home, member.StaffSupport), s.person(t, "Olga", acme, member.Owner)
+	flags := flag.New(s.store.Store, s.keys)
+	if err := rollout.Prepare(t.Context(), flags, s.home); err != nil {
+		t.Fatal(err)
+	}
+	const page = "/console/platform/flags"
+	at := page + "/" + rollout.LiveStreams.Key
+	if body := boss.get(t, "/console/platform/system").body; !strings.Contains(body, `href="`+page+`"`) {
+		t.Error("the menu does not lead there")
+	}
+	body := boss.get(t, page).body
+	for _, one := range rollout.All() {
+		if !strings.Contains(body, one.Name) || !strings.Contains(body, one.Key) {
+			t.Errorf("the list lacks %s", one.Key)
+		}
+	}
+	if strings.Contains(body, "/console/t/") {
+		t.Error("the list leads into a tenant")
+	}
+	if body := helper.get(t, at); body.StatusCode != http.StatusOK || strings.Contains(body.body, at+"/switch") || !strings.Contains(body.body, rollout.LiveStreams.Owner) {
+		t.Errorf("support sees %d, or may switch", body.StatusCode)
+	}
+	if res := boss.form(t, at+"/switch", "reason", "Redis is short of breath"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
+		t.Fatalf("switch = %d %s", res.StatusCode, res.body)
+	}
+	if got, err := flags.Get(t.Context(), s.home, rollout.LiveStreams.Key); err != nil || got[0].Enabled {
+		t.Errorf("after the switch: %+v, %v", got, err)
+	}
+	if body := boss.get(t, at).body; !strings.Contains(body, "Redis is short of breath") || !strings.Contains(body, "Serves off to everybody") {
+		t.Error("the page does not tell who switched it off, and why")
+	}
+	rules := `[{"when": {"attribute": "tenant", "operator": "IN", "values": ["` + acme.Tenant().String() + `"]}, "variant": "off"}]`
+	if res := boss.form(t, at+"/rules", "rules", rules, "offVariant", "off", "defaultVariant", "on", "etag", etagIn(t, boss.get(t, at+"/rules").body), "reason", "for one of them"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("rules = %d %s", res.StatusCode, res.body)
+	}
+	if body := boss.get(t, at).body; strings.Contains(body, at+"/activity") {
+		t.Error("the page leads to an audit log that the staff do not read")
+	}
+	if res := boss.form(t, page, "key", "mine", "name", "Mine", "type", "BOOLEAN", "reason", "to try"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("create = %d %s", res.StatusCode, res.body)
+	}
+	if res := boss.form(t, page+"/mine/delete", "reason", "tried", "confirm", "mine"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("delete = %d %s", res.StatusCode, res.body)
+	}
+	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 2} {
+		if got := s.store.AuditCount(t, s.home, action); got != n {
+			t.Errorf("%d entries of %s, want %d", got, action, n)
+		}
+	}
+	for name, tt := range map[string]struct {
+		res  answer
+		want int
+	}{
+		"support's switch":      {helper.form(t, at+"/switch", "reason", "x"), http.StatusForbidden},
+		"support's rules":       {helper.get(t, at+"/rules"), http.StatusForbidden},
+		"an owner's look":       {owner.get(t, page), http.StatusNotFound},
+		"an owner's switch":     {owner.form(t, at+"/switch", "reason", "x"), http.StatusNotFound},
+		"the staff in a tenant": {boss.get(t, "/console/t/"+slug+"/flags"), http.StatusNotFound},
+	} {
+		if tt.res.StatusCode != tt.want {
+			t.Errorf("%s = %d, want %d", name, tt.res.StatusCode, tt.want)
+		}
+	}
+	if member.StaffAdmin.May(apikey.ScopeFlagsWrite) {
+		t.Error("who throws Biocore's switches may change flags of tenants")
+	}
+}
