@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -108,6 +109,7 @@ type site struct {
 	metadata    *mds.Snapshot
 	net         *fetchtest.Internet  // on which tenants' domains are
 	reports     []blastradius.Report // of the metadata
+	unwatched   atomic.Bool          // live streams are turned off
 }
 
 func newSite(t *testing.T) *site { return newSiteAt(t, publicURL, nil) }
@@ -150,7 +152,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now}); err != nil {
+	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now, On: func(context.Context, scope.Scope) bool { return !s.unwatched.Load() }}); err != nil {
 		t.Fatal(err)
 	}
 	s.evidence = evidence.New(evidence.Options{Store: store, Keys: s.keys})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -136,16 +137,21 @@ func (c *Console) watch(w http.ResponseWriter, r *http.Request, v *visit, p *pla
 	if err == nil {
 		st, err = c.tail.Open(r.Context(), p.sc, req)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		defer st.Close(r.Context())
+	case !errors.Is(err, tail.ErrOff) || len(first) == 0: // what was last is told even so
 		c.fail(w, r, v, err)
 		return
 	}
-	defer st.Close(r.Context())
 	sse.Serve(w, r, sse.Stream{
 		Next: func(ctx context.Context) ([]sse.Message, error) {
 			if events := first; events != nil {
 				first = nil
 				return l.messages(ctx, events)
+			}
+			if st == nil {
+				return nil, tail.ErrOff
 			}
 			events, err := st.Next(ctx)
 			if err != nil {

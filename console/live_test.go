@@ -148,6 +148,19 @@ func TestLiveRows(t *testing.T) {
 	if e := soon(t, activity); e.data.Key != id.String() || !strings.HasPrefix(e.data.HTML, "<tr") {
 		t.Errorf("activity = %+v", e)
 	}
+	// Where live streams are turned off it tells what was last, and ends; the list has no stream.
+	s.unwatched.Store(true)
+	_, activity = dev.watch(t, base+"/activity/events")
+	if e := soon(t, activity); e.data.Key != id.String() {
+		t.Errorf("activity while streams are off = %+v", e)
+	}
+	if e := soon(t, activity); e.name != "end" || e.data.Reason != tail.ErrOff.Reason {
+		t.Errorf("after it: %+v", e)
+	}
+	if status, _ := dev.watch(t, base+"/ceremonies/events"); status != http.StatusServiceUnavailable {
+		t.Errorf("the list's stream while they are off = %d", status)
+	}
+	s.unwatched.Store(false)
 	if body := dev.get(t, base+"/ceremonies").body; !strings.Contains(body, `data-live="`+base+`/ceremonies/events?after=`) {
 		t.Error("the list names no stream")
 	}
