@@ -1,6 +1,8 @@
 package rollout_test
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -50,13 +52,16 @@ func TestPrepare(t *testing.T) {
 	if on, _ := says(half); !on {
 		t.Error("halfway it is off")
 	}
+	done, watched := make(chan struct{}), make(chan error, 1)
+	go func() { watched <- alwaysOn(t.Context(), own, done) }()
 	var group sync.WaitGroup
 	errs := make([]error, 4)
 	for i := range errs {
 		group.Go(func() { errs[i] = rollout.Prepare(t.Context(), flags, home) })
 	}
 	group.Wait()
-	for _, err := range errs {
+	close(done)
+	for _, err := range append(errs, <-watched) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -91,5 +96,25 @@ func TestPrepare(t *testing.T) {
 	}
 	if on, there := says(rollout.TextScans); !on || !there {
 		t.Error("what was deleted is not there again")
+	}
+}
+
+// alwaysOn reads flags until done, and fails when a switch that is there says off.
+func alwaysOn(ctx context.Context, own rollout.Own, done <-chan struct{}) error {
+	for {
+		select {
+		case <-done:
+			return nil
+		default:
+		}
+		set, err := own.Flags(ctx)
+		if err != nil {
+			return err
+		}
+		for _, s := range rollout.All() {
+			if got := set.Evaluate(s.Key, &flag.Subject{Key: "t"}); got.Variant != nil && !got.Variant.Bool {
+				return fmt.Errorf("%s is off meanwhile", s.Key)
+			}
+		}
 	}
 }
