@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -61,7 +62,7 @@ func TestPrepare(t *testing.T) {
 	}
 	group.Wait()
 	close(done)
-	for _, err := range append(errs, <-watched) {
+	for _, err := range slices.Concat(errs, []error{<-watched}) {
 		if err != nil {
 			t.Error(err)
 		}
