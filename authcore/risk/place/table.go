@@ -70,6 +70,9 @@ func readTable(raw []byte, want field) (*table, error) {
 		return nil, fmt.Errorf("it is no MaxMind DB: %w", err)
 	}
 	m := &reader.Metadata
+	if m.RecordSize != 24 && m.RecordSize != 28 && m.RecordSize != 32 {
+		return nil, fmt.Errorf("its tree has records of %d bits", m.RecordSize)
+	}
 	t := &table{reader: reader, records: map[uintptr]record{}, built: m.BuildTime().UTC(), kind: m.DatabaseType, nodes: int(m.NodeCount)} //nolint:gosec // fits in the file
 	if m.BuildEpoch == 0 {
 		t.built = time.Time{}
