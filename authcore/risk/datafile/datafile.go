@@ -129,7 +129,7 @@ func (f *File[T]) read() ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was read
+	defer file.Close()
 	before, err := file.Stat()
 	if err != nil {
 		return nil, nil, err

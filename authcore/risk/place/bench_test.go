@@ -10,10 +10,10 @@ import (
 	"github.com/biocore-id/biocore/authcore/risk/place/placetest"
 )
 
-// BenchmarkOf looks random addresses up. BIOCORE_PLACE_COUNTRY and BIOCORE_PLACE_ASN name real files; without them it has two of
+// BenchmarkOf looks random addresses up. BIOCORE_TEST_PLACE_COUNTRY and BIOCORE_TEST_PLACE_ASN name real files; without them it has two of
 // a handful of networks.
 func BenchmarkOf(b *testing.B) {
-	countries, networks := os.Getenv("BIOCORE_PLACE_COUNTRY"), os.Getenv("BIOCORE_PLACE_ASN")
+	countries, networks := os.Getenv("BIOCORE_TEST_PLACE_COUNTRY"), os.Getenv("BIOCORE_TEST_PLACE_ASN")
 	if countries == "" {
 		countries = placetest.Write(b, "country.mmdb", map[string]map[string]any{"81.0.0.0/8": placetest.Country("GB"), "2a02::/16": placetest.Country("PT")})
 	}
@@ -21,7 +21,7 @@ func BenchmarkOf(b *testing.B) {
 		networks = placetest.Write(b, "asn.mmdb", map[string]map[string]any{"81.0.0.0/8": placetest.Network(20712, "A&A"), "2a02::/16": placetest.Network(3243, "MEO")})
 	}
 	s := place.New(b.Context(), place.Options{CountryFile: countries, ASNFile: networks, Log: quiet})
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same addresses each time
+	rng := rand.New(rand.NewPCG(1, 2))
 	addresses := make([]netip.Addr, 4096)
 	for i := range addresses {
 		if i%2 == 0 {
@@ -42,7 +42,7 @@ func BenchmarkOf(b *testing.B) {
 }
 
 func BenchmarkLook(b *testing.B) {
-	path := os.Getenv("BIOCORE_PLACE_ASN")
+	path := os.Getenv("BIOCORE_TEST_PLACE_ASN")
 	if path == "" {
 		path = placetest.Write(b, "asn.mmdb", map[string]map[string]any{"81.0.0.0/8": placetest.Network(20712, "A&A")})
 	}

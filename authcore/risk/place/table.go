@@ -73,7 +73,7 @@ func readTable(raw []byte, want field) (*table, error) {
 	if m.RecordSize != 24 && m.RecordSize != 28 && m.RecordSize != 32 {
 		return nil, fmt.Errorf("its tree has records of %d bits", m.RecordSize)
 	}
-	t := &table{reader: reader, records: map[uintptr]record{}, built: m.BuildTime().UTC(), kind: m.DatabaseType, nodes: int(m.NodeCount)} //nolint:gosec // fits in the file
+	t := &table{reader: reader, records: map[uintptr]record{}, built: m.BuildTime().UTC(), kind: m.DatabaseType, nodes: int(m.NodeCount)}
 	if m.BuildEpoch == 0 {
 		t.built = time.Time{}
 	}
@@ -153,13 +153,13 @@ func cleanName(s string) string {
 // nodes as they lie in the file, once: a tree that is followed may lead back into itself, and then has more paths than can be walked.
 func leaves(raw []byte, m *maxminddb.Metadata) func(yield func(uintptr, error) bool) {
 	return func(yield func(uintptr, error) bool) {
-		size := int(m.RecordSize) / 4 //nolint:gosec // 24, 28 or 32: two records, in bytes
+		size := int(m.RecordSize) / 4
 		count := uint64(m.NodeCount)
-		if uint64(len(raw))/uint64(size) < count { //nolint:gosec // positive
+		if uint64(len(raw))/uint64(size) < count {
 			yield(0, errors.New("its tree is longer than the file"))
 			return
 		}
-		for n := 0; uint64(n) < count; n++ { //nolint:gosec // counts from 0
+		for n := 0; uint64(n) < count; n++ {
 			node := raw[n*size:]
 			for _, pointer := range [2]uint64{left(node, size), right(node, size)} {
 				if pointer <= count { // another node, or nothing

@@ -62,7 +62,7 @@ func run(args []string, out io.Writer) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: outline countries-10m.json")
 	}
-	raw, err := os.ReadFile(args[0])
+	raw, err := os.ReadFile(args[0]) //nolint:gosec // whoever runs it names it
 	if err != nil {
 		return err
 	}
@@ -116,16 +116,21 @@ func (p point) to(q point) float64 { return earth * math.Acos(max(-1, min(1, p.n
 
 // topology is the part of TopoJSON that the file uses.
 type topology struct {
-	Transform struct{ Scale, Translate [2]float64 }
-	Arcs      [][][2]float64
-	Objects   map[string]struct {
+	Transform struct {
+		Scale     [2]float64 `json:"scale"`
+		Translate [2]float64 `json:"translate"`
+	} `json:"transform"`
+	Arcs    [][][2]float64 `json:"arcs"`
+	Objects map[string]struct {
 		Geometries []struct {
-			Type       string
-			ID         string
-			Arcs       json.RawMessage
-			Properties struct{ Name string }
-		}
-	}
+			Type       string          `json:"type"`
+			ID         string          `json:"id"`
+			Arcs       json.RawMessage `json:"arcs"`
+			Properties struct {
+				Name string `json:"name"`
+			} `json:"properties"`
+		} `json:"geometries"`
+	} `json:"objects"`
 }
 
 // read returns the points of each country's border, by its code.

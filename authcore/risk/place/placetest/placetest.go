@@ -60,7 +60,7 @@ func Table(built time.Time, records map[string]map[string]any) []byte {
 			case pointer < 0:
 				pointer = count + 16 + (-pointer - 1)
 			}
-			out = append(out, byte(pointer>>16), byte(pointer>>8), byte(pointer))
+			out = append(out, byte(pointer>>16), byte(pointer>>8), byte(pointer)) //nolint:gosec // 24 bits
 		}
 	}
 	out = append(out, make([]byte, 16)...)
@@ -129,10 +129,10 @@ func encode(v any) []byte {
 func control(kind, size int) []byte {
 	var after []byte
 	if size >= 29 {
-		size, after = 29, []byte{byte(size - 29)} // up to 284 bytes: enough for tests
+		size, after = 29, []byte{byte(size - 29)} //nolint:gosec // up to 284 bytes: enough for tests
 	}
 	if kind > 7 {
-		return append([]byte{byte(size), byte(kind - 7)}, after...)
+		return append([]byte{byte(size), byte(kind - 7)}, after...) //nolint:gosec // 5 bits and a byte
 	}
-	return append([]byte{byte(kind<<5 | size)}, after...)
+	return append([]byte{byte(kind<<5 | size)}, after...) //nolint:gosec // 3 bits and 5
 }
