@@ -34,6 +34,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	whereabouts "github.com/biocore-id/biocore/authcore/risk/place"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/tail"
@@ -126,6 +127,9 @@ type Options struct {
 	System      *system.Service
 	Static      *static.Files
 
+	// Places tell where addresses are; nil: nothing is known of any.
+	Places *whereabouts.Service
+
 	// Metadata returns what authenticators are named by, nil while there is none.
 	Metadata func() *mds.Snapshot
 
@@ -153,6 +157,7 @@ type Console struct {
 	users       *user.Service
 	credentials *credential.Service
 	sessions    *session.Service
+	places      *whereabouts.Service
 	recovery    *recovery.Service
 	evidence    *evidence.Service
 	exports     *archive.Service
@@ -225,7 +230,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
-		sessions: o.Sessions, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
+		sessions: o.Sessions, places: o.Places, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports, dlp: o.DLP, flags: o.Flags,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,

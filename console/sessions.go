@@ -2,8 +2,11 @@ package console
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/biocore-id/biocore/authcore/credential"
+	whereabouts "github.com/biocore-id/biocore/authcore/risk/place"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/console/ui"
@@ -29,6 +32,7 @@ type sessionRow struct {
 	Owner       string
 	OwnerAt     string
 	Address     string
+	Place       string // where the address is, in words; empty: not known
 	AAL         string
 	Verified    string
 	Since       ui.Moment
@@ -54,6 +58,7 @@ func (c *Console) sessionRow(s *session.Session, names map[user.ID]user.Profile,
 	}
 	if s.Address.IsValid() {
 		row.Address = s.Address.String()
+		row.Place = placeWords(c.places.Of(s.Address))
 	}
 	row.Verified = "user not verified"
 	if s.UserVerified {
@@ -68,6 +73,22 @@ func (c *Console) sessionRow(s *session.Session, names map[user.ID]user.Profile,
 		row.Ends = "in " + ui.Left(s.ExpiresAt.Sub(now))
 	}
 	return row
+}
+
+// placeWords is where an address is, as "Portugal, MEO (AS3243)"; empty: not known.
+func placeWords(at whereabouts.Place) string {
+	var words []string
+	if at.Country != "" {
+		words = append(words, whereabouts.CountryName(at.Country))
+	}
+	switch number := "AS" + strconv.FormatUint(uint64(at.ASN), 10); {
+	case at.ASN == 0:
+	case at.Network == "":
+		words = append(words, number)
+	default:
+		words = append(words, at.Network+" ("+number+")")
+	}
+	return strings.Join(words, ", ")
 }
 
 type sessionsView struct {
@@ -177,19 +198,23 @@ func (c *Console) exportSessions(w http.ResponseWriter, r *http.Request, v *visi
 	req.PageSize = listing.MaxPageSize
 	c.export(w, r, v, exported{
 		Name:    "sessions",
-		Columns: []string{"id", "userId", "credentialId", "aal", "address", "userAgent", "createdAt", "lastUsedAt", "expiresAt", "revokedAt"},
+		Columns: []string{"id", "userId", "credentialId", "aal", "address", "country", "asn", "network", "userAgent", "createdAt", "lastUsedAt", "expiresAt", "revokedAt"},
 		Next: func(token string) ([][]string, string, error) {
 			req.PageToken = token
 			list, err := c.sessions.List(r.Context(), p.sc, req)
 			rows := make([][]string, len(list.Items))
 			for i := range list.Items {
 				s := &list.Items[i]
-				address := ""
+				address, asn := "", ""
 				if s.Address.IsValid() {
 					address = s.Address.String()
 				}
+				at := c.places.Of(s.Address)
+				if at.ASN != 0 {
+					asn = strconv.FormatUint(uint64(at.ASN), 10)
+				}
 				rows[i] = []string{
-					s.ID.String(), s.UserID.String(), s.CredentialID.String(), "AAL" + ui.Number(int(s.AAL)), address, s.UserAgent,
+					s.ID.String(), s.UserID.String(), s.CredentialID.String(), "AAL" + ui.Number(int(s.AAL)), address, at.Country, asn, at.Network, s.UserAgent,
 					iso(&s.CreatedAt), iso(&s.LastUsedAt), iso(&s.ExpiresAt), iso(s.RevokedAt),
 				}
 			}

@@ -114,6 +114,18 @@ type Config struct {
 	// 10.20.0.0/16. Default none.
 	FetchNetworks string `yaml:"fetchNetworks" env:"BIOCORE_FETCH_NETWORKS"`
 
+	// RiskCountryFile and RiskASNFile tell the country and the network (autonomous system) of an address: files in MaxMind DB
+	// form, such as /var/lib/biocore/country.mmdb. One that is replaced comes into use within a minute: docs/risk-data.md. Default
+	// none: neither is known.
+	RiskCountryFile string `yaml:"riskCountryFile" env:"BIOCORE_RISK_COUNTRY_FILE"`
+	RiskASNFile     string `yaml:"riskAsnFile" env:"BIOCORE_RISK_ASN_FILE"`
+	// RiskNetworkLists are lists of networks in files, each with a label that risk rules know it by, as label=/a/file and divided
+	// by commas: tor=/var/lib/biocore/tor.txt,hosting=/var/lib/biocore/hosting.txt. At most 16. One that is replaced comes into use
+	// within a minute: docs/risk-data.md. Default none.
+	RiskNetworkLists string `yaml:"riskNetworkLists" env:"BIOCORE_RISK_NETWORK_LISTS"`
+	// RiskDataDays is after how many days doctor finds that a file of these is old, 1 to 3650. Default 45.
+	RiskDataDays int `yaml:"riskDataDays" env:"BIOCORE_RISK_DATA_DAYS"`
+
 	// SMTPURL is the mail server, smtp://user:password@host:587 (STARTTLS) or
 	// smtps://user:password@host:465 (TLS at once): docs/mail.md. Without it no mail is sent, and
 	// links are copied.
@@ -150,7 +162,7 @@ const maxLockDays = 36_500
 func defaults() Config {
 	return Config{
 		Listen: ":8080", OpsListen: "127.0.0.1:9090", DatabaseConns: 16,
-		AuditLockDays: 365, MDSMaxUnparsed: 5, SLOObjective: 99.9, FlagsProvider: string(provider.Biocore), LogLevel: "info", DrainTimeout: 20 * time.Second,
+		AuditLockDays: 365, MDSMaxUnparsed: 5, RiskDataDays: 45, SLOObjective: 99.9, FlagsProvider: string(provider.Biocore), LogLevel: "info", DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -232,6 +244,12 @@ func (c *Config) validateServe(unread ...string) error {
 	}
 	if err := c.flags().Check(); err != nil && !slices.Contains(unread, "BIOCORE_FLAGS_KEY") {
 		errs = append(errs, fmt.Errorf("BIOCORE_FLAGS_PROVIDER, BIOCORE_FLAGS_URL, BIOCORE_FLAGS_KEY: %w", err))
+	}
+	if _, err := c.riskLists(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.RiskDataDays < 1 || c.RiskDataDays > 3650 {
+		errs = append(errs, errors.New("BIOCORE_RISK_DATA_DAYS is 1 to 3650"))
 	}
 	if c.BackupDays < 0 || c.BackupDays > 3650 {
 		errs = append(errs, errors.New("BIOCORE_BACKUP_DAYS is 0 to 3650"))

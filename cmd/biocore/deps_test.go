@@ -155,7 +155,8 @@ var owners = []owner{
 	{"github.com/miekg/pkcs11", []string{"tenancy/keys/kms"}, "as AWS's: C, and in binaries of the tag pkcs11 alone"},
 	{"net/smtp", []string{"tenancy/mail"}, "mail leaves by one door"},
 	{"os/exec", []string{"db/embedded"}, "a server starts no programs; the development database is one"},
-	{"net/http", []string{"web", "console", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "tenancy/fetch", "tenancy/siem", "tenancy/rollout/provider", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS, object storage, tenants' own domains, their SIEMs and a provider of flags are asked by it"},
+	{"net/http", []string{"web", "console", "cmd", "proto/gen", "db/embedded", "db/blob", "tenancy/keys/kms", "tenancy/fetch", "tenancy/siem", "tenancy/scoring", "tenancy/rollout/provider", "sdk/go"}, "the domain decides; only the edge speaks HTTP, and clients to it; a KMS, object storage, tenants' own domains, their SIEMs, their risk scoring services and a provider of flags are asked by it"},
+	{"github.com/oschwald/maxminddb-golang", []string{"authcore/risk/place"}, "its files are found broken there, before anything is looked up in them"},
 }
 
 func TestImportLaw(t *testing.T) {

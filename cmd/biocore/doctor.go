@@ -134,6 +134,7 @@ func (d *checkup) run(ctx context.Context) {
 		{"metadata", d.metadata},
 		{"mail", d.mail},
 		{"feature flags", d.featureFlags},
+		{"risk data", d.riskData},
 		{"kms", d.openKMS},
 		{"data keys", d.dataKeys},
 		{"signing keys", d.signingKeys},

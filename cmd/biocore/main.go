@@ -151,6 +151,8 @@ func commands() []command {
 		{"mds models", "", "list the models that the metadata describes", "biocore mds models --filter 'certification >= FIDO_CERTIFIED_L2 AND name = \"*key*\"'", runMDSModels},
 		{"mds show", "AAGUID", "tell what is known of a model", "biocore mds show --tenant acme ee882879-721c-4913-9775-3dfcce97072a", runMDSShow},
 		{"mds blast-radius", "", "count tenants, credentials and users of the models that are revoked or compromised", "biocore mds blast-radius --aaguid ee882879-721c-4913-9775-3dfcce97072a", runMDSBlastRadius},
+		{"risk lookup", "ADDRESS", "tell country, network and lists of an address, and how old the files are that know them", "biocore risk lookup 81.2.69.142", runRiskLookup},
+		{"risk fetch", "FILE", "download a file of countries, networks or a list, and put it in place if it can be used", "biocore risk fetch --kind country --url https://mirror.example/country.mmdb /var/lib/biocore/country.mmdb", runRiskFetch},
 		{"jobs list", "", "list the jobs that were given up", "biocore jobs list", runJobsList},
 		{"jobs retry", "ID", "have a job that was given up done once more", "biocore jobs retry --reason 'the mail server is back' 4711", runJobsRetry},
 		{"loadtest", "", "measure sign-ins against a server on this machine", "biocore loadtest --workers 1,16,64 --duration 10s", runLoadtest},

@@ -28,6 +28,8 @@ import (
 	"github.com/biocore-id/biocore/authcore/recovery"
 	"github.com/biocore-id/biocore/authcore/retention"
 	"github.com/biocore-id/biocore/authcore/risk"
+	"github.com/biocore-id/biocore/authcore/risk/netlist"
+	"github.com/biocore-id/biocore/authcore/risk/place"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/tail"
@@ -63,6 +65,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/rollout"
 	"github.com/biocore-id/biocore/tenancy/rp"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/scoring"
 	"github.com/biocore-id/biocore/tenancy/siem"
 	"github.com/biocore-id/biocore/tenancy/stats"
 	"github.com/biocore-id/biocore/tenancy/support"
@@ -265,6 +268,9 @@ type platform struct {
 	erasures *erasure.Service
 	risk     *risk.Service
 	tail     *tail.Service
+	places   *place.Service   // countries and networks of addresses
+	lists    *netlist.Service // of networks, by label
+	scores   *scoring.Counts  // of all tenants' risk scoring services
 	blast    *blastradius.Service
 	limits   *ratelimit.Limiter
 	flags    *flag.Service
@@ -320,6 +326,14 @@ func (p *platform) wire(ctx context.Context) error {
 	}
 	var err error
 	if p.redis, err = ephemeral.Open(p.cfg.RedisURL.Reveal()); err != nil {
+		return err
+	}
+	p.places = p.cfg.openPlaces(ctx, p.tel, p.store.Now)
+	if p.lists, err = p.cfg.openLists(ctx, p.tel, p.store.Now); err != nil {
+		return err
+	}
+	p.scores = new(scoring.Counts)
+	if err := errors.Join(p.tel.ObserveRiskData(p.places, p.lists, p.store.Now), p.tel.ObserveScoring(p.scores)); err != nil {
 		return err
 	}
 	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Now: p.store.Now, Log: p.tel.Log})
@@ -425,7 +439,7 @@ func (p *platform) wire(ctx context.Context) error {
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
 		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Archives: p.archived, Views: views, Streams: p.streams, Reports: p.reports, DLP: p.dlp, Flags: p.flags, Blast: p.blast, Models: models, Roots: p.roots,
-		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Erasures: p.erasures, Debugger: p.debugger, Tail: p.tail,
+		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Erasures: p.erasures, Places: p.places, Debugger: p.debugger, Tail: p.tail,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
 	if err != nil {
@@ -456,7 +470,7 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterUserServiceHandler(p.rpc, rpc.NewUserHandler(p.users))
 	authv1connect.RegisterCredentialServiceHandler(p.rpc, rpc.NewCredentialHandler(credentials, faces))
 	authv1connect.RegisterRecoveryServiceHandler(p.rpc, rpc.NewRecoveryHandler(recoveries))
-	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions))
+	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions, p.places))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants, p.members, p.joinLink))
 	adminv1connect.RegisterExportServiceHandler(p.rpc, rpc.NewExportHandler(p.exports))
 	adminv1connect.RegisterUsageServiceHandler(p.rpc, rpc.NewUsageHandler(p.usage, p.tenants))
@@ -570,7 +584,7 @@ func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.rollouts.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.rollouts.Run, p.places.Run, p.lists.Run, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

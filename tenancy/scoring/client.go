@@ -47,11 +47,11 @@ var _ Provider = (*Client)(nil)
 type wire interface {
 	// question is the URL's path below the address, headers and body.
 	question(f Facts) (request, error)
-	// answer reads what a status of 200 or 201 came with. Its error is a Failure.
+	// answer reads what a status of 200 or 201 came with. Its error is a ScoreError.
 	answer(body []byte) (Score, error)
 }
 
-// New returns a Client, or the first Problem.
+// New returns a Client, or the first ConfigError.
 func New(o Options) (*Client, error) {
 	if problems := o.Config.Check(o.Allowed); len(problems) > 0 {
 		return nil, problems[0]
@@ -94,11 +94,11 @@ func (c *Client) score(outer context.Context, f Facts) (Score, error) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	default:
-		return Score{}, &Failure{Busy, "too many questions to the risk provider are under way"}
+		return Score{}, &ScoreError{Busy, "too many questions to the risk provider are under way"}
 	}
 	leave, ok := c.breaker.ask()
 	if !ok {
-		return Score{}, &Failure{Open, "the risk provider has failed too often, and is left alone for a while"}
+		return Score{}, &ScoreError{Open, "the risk provider has failed too often, and is left alone for a while"}
 	}
 	ctx, cancel := context.WithTimeout(outer, c.config.timeout())
 	defer cancel()
@@ -175,7 +175,7 @@ func (c *Counts) add(kind Kind, err error, took time.Duration) {
 		}
 		one := &c.kinds[i]
 		reason := Reason("")
-		if f, ok := errors.AsType[*Failure](err); ok {
+		if f, ok := errors.AsType[*ScoreError](err); ok {
 			reason = f.Reason
 		}
 		if reason != Open && reason != Busy {

@@ -210,7 +210,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.will(page(tt.answer))
 			score, err := s.client(t, "risk.example", tt.kind, nil).Score(t.Context(), facts)
-			failure, _ := errors.AsType[*scoring.Failure](err)
+			failure, _ := errors.AsType[*scoring.ScoreError](err)
 			switch {
 			case tt.risk >= 0 && (err != nil || score.Risk != tt.risk):
 				t.Errorf("Score = %+v, %v; want %d", score, err, tt.risk)
@@ -266,16 +266,20 @@ func TestMisbehaving(t *testing.T) {
 			}, nil, scoring.Malformed},
 			{"a drop at a time", "risk.example", func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.WriteString(w, "{")
-				w.(http.Flusher).Flush()
+				_ = http.NewResponseController(w).Flush()
 				hang(r)
 			}, short, scoring.TimedOut},
 			{"hangs up", "risk.example", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, scoring.Unreachable},
-			{"an error of its own", "risk.example", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "at 10.0.0.1: "+secret, 500) }, nil, scoring.Unexpected},
-			{"busy", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, nil, scoring.Unexpected},
-			{"nothing to say", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, nil, scoring.Unexpected},
-			{"a credential that it does not take", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, nil, scoring.Refused},
-			{"forbidden", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, nil, scoring.Refused},
-			{"sends elsewhere", "risk.example", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://inner.example/", 307) }, nil, scoring.Unexpected},
+			{"an error of its own", "risk.example", func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "at 10.0.0.1: "+secret, http.StatusInternalServerError)
+			}, nil, scoring.Unexpected},
+			{"busy", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, nil, scoring.Unexpected},
+			{"nothing to say", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, nil, scoring.Unexpected},
+			{"a credential that it does not take", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, nil, scoring.Refused},
+			{"forbidden", "risk.example", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, nil, scoring.Refused},
+			{"sends elsewhere", "risk.example", func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "https://inner.example/", http.StatusTemporaryRedirect)
+			}, nil, scoring.Unexpected},
 			{"another's certificate", "untrusted.example", nil, nil, scoring.Untrusted},
 			{"a certificate of whom the tenant does not name", "risk.example", page(tmxGood), func(o *scoring.Options) { o.Config.CACertificates = fetchtest.New(t).CA() }, scoring.Untrusted},
 			{"no such name", "nobody.example", nil, nil, scoring.Unreachable},
@@ -287,7 +291,7 @@ func TestMisbehaving(t *testing.T) {
 				s.will(tt.answer)
 				c := s.client(t, tt.host, kind, tt.change)
 				_, err := c.Score(t.Context(), facts)
-				failure, ok := errors.AsType[*scoring.Failure](err)
+				failure, ok := errors.AsType[*scoring.ScoreError](err)
 				if !ok || failure.Reason != tt.want {
 					t.Fatalf("Score = %v (%+v), want %s", err, failure, tt.want)
 				}
@@ -313,11 +317,11 @@ func TestBreakerOfClient(t *testing.T) {
 	now := facts.At
 	counts := new(scoring.Counts)
 	c := s.client(t, "risk.example", scoring.Feedzai, func(o *scoring.Options) { o.Now, o.Counts = func() time.Time { return now }, counts })
-	s.will(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	s.will(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	want := func(when string, reason scoring.Reason, state scoring.State) {
 		t.Helper()
 		_, err := c.Score(t.Context(), facts)
-		failure, _ := errors.AsType[*scoring.Failure](err)
+		failure, _ := errors.AsType[*scoring.ScoreError](err)
 		if (failure == nil) != (reason == "") || failure != nil && failure.Reason != reason || c.State() != state {
 			t.Errorf("%s: %v, %s; want %q, %s", when, err, c.State(), reason, state)
 		}
@@ -379,7 +383,7 @@ func TestBusy(t *testing.T) {
 		<-arrived
 	}
 	_, err := c.Score(t.Context(), facts)
-	if failure, _ := errors.AsType[*scoring.Failure](err); failure == nil || failure.Reason != scoring.Busy {
+	if failure, _ := errors.AsType[*scoring.ScoreError](err); failure == nil || failure.Reason != scoring.Busy {
 		t.Errorf("the 65th: %v", err)
 	}
 	close(release)

@@ -49,22 +49,22 @@ type Config struct {
 	CACertificates string `json:"caCertificates,omitempty"`
 }
 
-// Problem is something that is wrong with a Config.
-type Problem struct {
+// ConfigError is something that is wrong with a Config.
+type ConfigError struct {
 	Field string // as JSON spells it
 	Text  string // what it is to be: follows the field's name
 }
 
-func (p Problem) Error() string { return p.Field + " " + p.Text }
+func (p ConfigError) Error() string { return p.Field + " " + p.Text }
 
 // The forms that ThreatMetrix's own documents show: letters, digits and little else. They stand in a JSON string.
 var wordForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // Check returns everything that is wrong, in the order of the fields. Networks of the operator's are allowed beside the
 // public Internet. What a name leads to is looked at when it is asked.
-func (c *Config) Check(allowed []netip.Prefix) (all []Problem) {
+func (c *Config) Check(allowed []netip.Prefix) (all []ConfigError) {
 	bad := func(field, format string, args ...any) {
-		all = append(all, Problem{field, fmt.Sprintf(format, args...)})
+		all = append(all, ConfigError{field, fmt.Sprintf(format, args...)})
 	}
 	if !slices.Contains(Kinds(), c.Kind) {
 		bad("kind", "is one of THREATMETRIX, FEEDZAI")
@@ -133,7 +133,7 @@ func checkAddress(text string, allowed []netip.Prefix) string {
 // CheckCredential says what is wrong with what a service is shown; nil: nothing. ThreatMetrix has an API key, Feedzai a token.
 func CheckCredential(credential string) error {
 	if credential == "" || len(credential) > maxCredential || strings.ContainsFunc(credential, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return Problem{"credential", fmt.Sprintf("is 1 to %d visible ASCII characters", maxCredential)}
+		return ConfigError{"credential", fmt.Sprintf("is 1 to %d visible ASCII characters", maxCredential)}
 	}
 	return nil
 }

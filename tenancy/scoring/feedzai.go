@@ -60,7 +60,7 @@ type feedzaiScore struct {
 
 // answer takes the score as the answer, and within its member explanation, as clients of the API have met it.
 func (z feedzai) answer(body []byte) (Score, error) {
-	malformed := &Failure{Malformed, "the risk provider's answer is no JSON of the form that Feedzai has"}
+	malformed := &ScoreError{Malformed, "the risk provider's answer is no JSON of the form that Feedzai has"}
 	var a feedzaiScore
 	if err := json.Unmarshal(body, &a); err != nil {
 		return Score{}, malformed
@@ -73,7 +73,7 @@ func (z feedzai) answer(body []byte) (Score, error) {
 		a = inner
 	}
 	if worst := z.config.maxScore(); !a.Score.given || a.Score.value < 0 || a.Score.value > worst {
-		return Score{}, &Failure{Malformed, fmt.Sprintf("Feedzai's answer lacks a score of 0 to %.0f", worst)}
+		return Score{}, &ScoreError{Malformed, fmt.Sprintf("Feedzai's answer lacks a score of 0 to %.0f", worst)}
 	}
 	var parts []struct {
 		Description string `json:"description"`

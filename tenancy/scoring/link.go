@@ -47,11 +47,11 @@ func newLink(o *Options) *link {
 	}}
 }
 
-// post asks, and returns the body of 200 or 201. Its errors are Failures.
+// post asks, and returns the body of 200 or 201. Its errors are ScoreErrors.
 func (l *link) post(ctx context.Context, q request) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.base+q.path, bytes.NewReader(q.body))
 	if err != nil {
-		return nil, &Failure{Unexpected, "the risk provider's address cannot be asked"}
+		return nil, &ScoreError{Unexpected, "the risk provider's address cannot be asked"}
 	}
 	req.Header = q.header
 	req.Header.Set("Content-Type", "application/json")
@@ -64,9 +64,9 @@ func (l *link) post(ctx context.Context, q request) ([]byte, error) {
 	defer func() { _ = res.Body.Close() }()
 	switch {
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return nil, &Failure{Refused, "the risk provider does not take the credential: it answers " + strconv.Itoa(res.StatusCode)}
+		return nil, &ScoreError{Refused, "the risk provider does not take the credential: it answers " + strconv.Itoa(res.StatusCode)}
 	case res.StatusCode != http.StatusOK && res.StatusCode != http.StatusCreated:
-		return nil, &Failure{Unexpected, "the risk provider answers with status " + strconv.Itoa(res.StatusCode)}
+		return nil, &ScoreError{Unexpected, "the risk provider answers with status " + strconv.Itoa(res.StatusCode)}
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err == nil {
@@ -77,7 +77,7 @@ func (l *link) post(ctx context.Context, q request) ([]byte, error) {
 	case err != nil:
 		return nil, explain(ctx, err)
 	case len(body) > maxAnswer:
-		return nil, &Failure{Malformed, "the risk provider's answer is larger than 256 KiB"}
+		return nil, &ScoreError{Malformed, "the risk provider's answer is larger than 256 KiB"}
 	}
 	return body, nil
 }
@@ -92,13 +92,13 @@ func explain(ctx context.Context, err error) error {
 	var slow net.Error
 	switch {
 	case errors.Is(err, fetch.ErrForbiddenAddress):
-		return &Failure{Forbidden, "the risk provider's address is not of the public Internet, and of no network that this installation allows"}
+		return &ScoreError{Forbidden, "the risk provider's address is not of the public Internet, and of no network that this installation allows"}
 	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert):
-		return &Failure{Untrusted, "the risk provider's certificate does not come from whom it should, or is not for this name"}
+		return &ScoreError{Untrusted, "the risk provider's certificate does not come from whom it should, or is not for this name"}
 	case ctx.Err() != nil, errors.As(err, &slow) && slow.Timeout():
-		return &Failure{TimedOut, "the risk provider did not answer in time"}
+		return &ScoreError{TimedOut, "the risk provider did not answer in time"}
 	case errors.As(err, &dns):
-		return &Failure{Unreachable, "the name of the risk provider does not resolve"}
+		return &ScoreError{Unreachable, "the name of the risk provider does not resolve"}
 	}
-	return &Failure{Unreachable, "the connection to the risk provider broke or was refused"}
+	return &ScoreError{Unreachable, "the connection to the risk provider broke or was refused"}
 }

@@ -69,14 +69,17 @@ type Score struct {
 
 // Provider is a service. Client is the only one that speaks to a network; tests have others.
 type Provider interface {
-	// Score asks. Its errors are Failures, and the context's.
+	// Score asks. Its errors are ScoreErrors, and the context's.
 	Score(ctx context.Context, f Facts) (Score, error)
 }
+
+// subjectPurpose separates pseudonyms from other MACs.
+const subjectPurpose keys.Purpose = "risk provider subject"
 
 // Subject is what a service is told in place of a user's id: the same for the same user as long as the tenant has keys, and another for
 // each tenant and service, so that two services cannot tell that they speak of the same person. 22 characters of base64url.
 func Subject(ring *keys.Ring, provider, user uuid.UUID) string {
-	sum := ring.MAC("risk provider subject", append(provider[:], user[:]...))
+	sum := ring.MAC(subjectPurpose, append(provider[:], user[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
@@ -101,13 +104,13 @@ func Reasons() []Reason {
 	return []Reason{TimedOut, Unreachable, Forbidden, Untrusted, Refused, Unexpected, Malformed, Open, Busy}
 }
 
-// Failure is that there is no score. Its text is ours: it holds nothing that the service sent, and no address.
-type Failure struct {
+// ScoreError is that there is no score. Its text is ours: it holds nothing that the service sent, and no address.
+type ScoreError struct {
 	Reason Reason
 	Text   string
 }
 
-func (f *Failure) Error() string { return f.Text }
+func (f *ScoreError) Error() string { return f.Text }
 
 // Bounds of what is kept of an answer.
 const (

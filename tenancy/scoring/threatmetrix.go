@@ -52,7 +52,7 @@ func (t threatMetrix) question(f Facts) (request, error) {
 	if f.ASN != 0 {
 		q.ASN = "AS" + strconv.FormatUint(uint64(f.ASN), 10)
 	}
-	body, err := json.Marshal(q)
+	body, err := json.Marshal(q) //nolint:gosec // the API wants its key here
 	if err != nil {
 		return request{}, fmt.Errorf("encode question: %w", err)
 	}
@@ -69,14 +69,14 @@ func (threatMetrix) answer(body []byte) (Score, error) {
 		Reasons      []string `json:"reason_code"`
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return Score{}, &Failure{Malformed, "the risk provider's answer is no JSON of the form that ThreatMetrix has"}
+		return Score{}, &ScoreError{Malformed, "the risk provider's answer is no JSON of the form that ThreatMetrix has"}
 	}
 	if a.Result != "success" {
-		return Score{}, &Failure{Malformed, "ThreatMetrix says that the question did not succeed"}
+		return Score{}, &ScoreError{Malformed, "ThreatMetrix says that the question did not succeed"}
 	}
 	floor, known := reviewFloor[a.ReviewStatus]
 	if !known || !a.PolicyScore.given || math.Abs(a.PolicyScore.value) > 100 {
-		return Score{}, &Failure{Malformed, "ThreatMetrix's answer lacks a review_status or a policy_score of -100 to 100"}
+		return Score{}, &ScoreError{Malformed, "ThreatMetrix's answer lacks a review_status or a policy_score of -100 to 100"}
 	}
 	s := Score{Risk: max(floor, int(math.Round(-a.PolicyScore.value))), Reference: clean(a.RequestID, maxReference)}
 	if floor > 0 {

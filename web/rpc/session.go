@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/biocore-id/biocore/authcore/risk/place"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
@@ -32,10 +33,13 @@ type sessions interface {
 type SessionHandler struct {
 	authv1connect.UnimplementedSessionServiceHandler
 	sessions sessions
+	places   *place.Service
 }
 
-// NewSessionHandler returns a handler over s.
-func NewSessionHandler(s *session.Service) *SessionHandler { return &SessionHandler{sessions: s} }
+// NewSessionHandler returns a handler over s. Places may be nil: then nothing is known of addresses.
+func NewSessionHandler(s *session.Service, places *place.Service) *SessionHandler {
+	return &SessionHandler{sessions: s, places: places}
+}
 
 // VerifySession answers active: false for a token that is not good, whatever is
 // wrong with it, and no claims with it.
@@ -68,7 +72,7 @@ func (h *SessionHandler) RefreshSession(ctx context.Context, req *authv1.Refresh
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.RefreshSessionResponse{Session: toSessionWithTokens(r.Session, r.Tokens)}, nil
+	return &authv1.RefreshSessionResponse{Session: h.located(toSessionWithTokens(r.Session, r.Tokens), &r.Session)}, nil
 }
 
 // ListSessions translates: of one user, or of all for the user - (AIP-159).
@@ -93,7 +97,7 @@ func (h *SessionHandler) ListSessions(ctx context.Context, req *authv1.ListSessi
 	}
 	res := &authv1.ListSessionsResponse{NextPageToken: page.NextToken}
 	for _, s := range page.Items {
-		res.Sessions = append(res.Sessions, toSession(s))
+		res.Sessions = append(res.Sessions, h.toSession(s))
 	}
 	return res, nil
 }
@@ -109,13 +113,13 @@ func (h *SessionHandler) RevokeSession(ctx context.Context, req *authv1.RevokeSe
 		return nil, err
 	}
 	answers(ctx, func(s session.Session) proto.Message {
-		return &authv1.RevokeSessionResponse{Session: toSession(s)}
+		return &authv1.RevokeSessionResponse{Session: h.toSession(s)}
 	})
 	s, err := h.sessions.Revoke(ctx, sc, session.RevokeRequest{ID: id, Reason: req.GetReason()})
 	if err != nil {
 		return nil, err
 	}
-	return &authv1.RevokeSessionResponse{Session: toSession(s)}, nil
+	return &authv1.RevokeSessionResponse{Session: h.toSession(s)}, nil
 }
 
 // BatchRevokeSessions translates: one call, one answer.
@@ -134,20 +138,31 @@ func (h *SessionHandler) BatchRevokeSessions(
 		}
 		in.IDs = append(in.IDs, id)
 	}
-	answers(ctx, func(list []session.Session) proto.Message { return toBatch(list) })
+	answers(ctx, func(list []session.Session) proto.Message { return h.toBatch(list) })
 	list, err := h.sessions.BatchRevoke(ctx, sc, in)
 	if err != nil {
 		return nil, err
 	}
-	return toBatch(list), nil
+	return h.toBatch(list), nil
 }
 
-func toBatch(list []session.Session) *authv1.BatchRevokeSessionsResponse {
+func (h *SessionHandler) toBatch(list []session.Session) *authv1.BatchRevokeSessionsResponse {
 	res := new(authv1.BatchRevokeSessionsResponse)
 	for _, s := range list {
-		res.Sessions = append(res.Sessions, toSession(s))
+		res.Sessions = append(res.Sessions, h.toSession(s))
 	}
 	return res
+}
+
+// toSession is a session with the place of its address, as it is known now: nothing of it is stored.
+func (h *SessionHandler) toSession(s session.Session) *authv1.Session {
+	return h.located(toSession(s), &s)
+}
+
+func (h *SessionHandler) located(out *authv1.Session, s *session.Session) *authv1.Session {
+	at := h.places.Of(s.Address)
+	out.Country, out.Asn, out.Network = at.Country, at.ASN, at.Network
+	return out
 }
 
 // RevokeAllSessions translates: one call, one answer.

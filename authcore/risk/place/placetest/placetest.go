@@ -34,6 +34,19 @@ func Write(t testing.TB, name string, records map[string]map[string]any) string 
 	return path
 }
 
+// Documentation writes a file of countries and one of networks, in which the ranges that are kept for documentation (RFC 5737,
+// RFC 3849) are somewhere: made-up people have their addresses.
+func Documentation(t testing.TB) (countries, networks string) {
+	t.Helper()
+	countries = Write(t, "country.mmdb", map[string]map[string]any{
+		"192.0.2.0/24": Country("PT"), "198.51.100.0/24": Country("ES"), "203.0.113.0/24": Country("DE"), "2001:db8::/32": Country("GB"),
+	})
+	networks = Write(t, "asn.mmdb", map[string]map[string]any{
+		"192.0.2.0/24": Network(64496, "Example Telecom"), "198.51.100.0/24": Network(64497, "Beispiel Mobilfunk"), "2001:db8::/32": Network(64499, "Documentation Broadband"),
+	})
+	return countries, networks
+}
+
 // Table is a file with records by network, such as 81.2.69.0/24; networks do not hold each other. Members are strings, uint32 and
 // maps of them.
 func Table(built time.Time, records map[string]map[string]any) []byte {

@@ -54,7 +54,15 @@ type Session struct {
 	AccessTokenExpiresAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=access_token_expires_at,json=accessTokenExpiresAt,proto3,oneof" json:"access_token_expires_at,omitempty"`
 	// Trades once for new tokens. Only in answers that issue one, and never for
 	// callers with a publishable key.
-	RefreshToken  *string `protobuf:"bytes,13,opt,name=refresh_token,json=refreshToken,proto3,oneof" json:"refresh_token,omitempty"`
+	RefreshToken *string `protobuf:"bytes,13,opt,name=refresh_token,json=refreshToken,proto3,oneof" json:"refresh_token,omitempty"`
+	// Country that ip is of, by the files of the installation as they are now:
+	// ISO 3166-1 alpha-2; empty where not known. Not in the answer of a sign-in.
+	Country string `protobuf:"bytes,14,opt,name=country,proto3" json:"country,omitempty"`
+	// Number of the autonomous system that ip is of, as country; 0 where not
+	// known.
+	Asn uint32 `protobuf:"varint,15,opt,name=asn,proto3" json:"asn,omitempty"`
+	// Whose the autonomous system is, in a few words; empty where not known.
+	Network       string `protobuf:"bytes,16,opt,name=network,proto3" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -176,6 +184,27 @@ func (x *Session) GetAccessTokenExpiresAt() *timestamppb.Timestamp {
 func (x *Session) GetRefreshToken() string {
 	if x != nil && x.RefreshToken != nil {
 		return *x.RefreshToken
+	}
+	return ""
+}
+
+func (x *Session) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *Session) GetAsn() uint32 {
+	if x != nil {
+		return x.Asn
+	}
+	return 0
+}
+
+func (x *Session) GetNetwork() string {
+	if x != nil {
+		return x.Network
 	}
 	return ""
 }
@@ -812,7 +841,7 @@ var File_biocore_auth_v1_session_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/auth/v1/session.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x05\n" +
+	"\x1dbiocore/auth/v1/session.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x05\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12#\n" +
@@ -832,7 +861,10 @@ const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampH\x00R\trevokedAt\x88\x01\x01\x12&\n" +
 	"\faccess_token\x18\v \x01(\tH\x01R\vaccessToken\x88\x01\x01\x12V\n" +
 	"\x17access_token_expires_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x02R\x14accessTokenExpiresAt\x88\x01\x01\x12(\n" +
-	"\rrefresh_token\x18\r \x01(\tH\x03R\frefreshToken\x88\x01\x01B\r\n" +
+	"\rrefresh_token\x18\r \x01(\tH\x03R\frefreshToken\x88\x01\x01\x12\x18\n" +
+	"\acountry\x18\x0e \x01(\tR\acountry\x12\x10\n" +
+	"\x03asn\x18\x0f \x01(\rR\x03asn\x12\x18\n" +
+	"\anetwork\x18\x10 \x01(\tR\anetworkB\r\n" +
 	"\v_revoked_atB\x0f\n" +
 	"\r_access_tokenB\x1a\n" +
 	"\x18_access_token_expires_atB\x10\n" +
