@@ -34,6 +34,8 @@ import (
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/risk/place"
+	"github.com/biocore-id/biocore/authcore/risk/place/placetest"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
 	"github.com/biocore-id/biocore/authcore/tail"
@@ -219,7 +221,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 			Store: store, Keys: s.keys, Users: s.users, Trail: s.trail, Archived: s.archives, Streams: s.streams, BackupDays: 35,
 			Ledger: ledger.New(ledger.Options{Store: store, Keys: s.keys, Log: slog.New(slog.DiscardHandler)}),
 		}),
-		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail,
+		Debugger: debugger.NewReader(store, s.keys), Tail: s.tail, Places: s.places(t),
 		System: system.New(system.Options{
 			Store: store, Stats: s.stats, Objective: .999, JobsURL: s.store.URL("bc_jobs"), Redis: redis.Version, KMS: func() system.KMS { return system.KMS{Key: "test-kms/key-1"} },
 			Metadata: func(context.Context) (system.Dependency, error) {
@@ -232,6 +234,13 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// places know where addresses of documentation are.
+func (s *site) places(t *testing.T) *place.Service {
+	t.Helper()
+	countries, networks := placetest.Documentation(t)
+	return place.New(t.Context(), place.Options{CountryFile: countries, ASNFile: networks, Log: slog.New(slog.DiscardHandler)})
 }
 
 // tenant mints a tenant and returns its scope and slug.

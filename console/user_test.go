@@ -469,3 +469,38 @@ func TestEvidenceOfAPasskey(t *testing.T) {
 		t.Errorf("by another tenant = %d, want 404", res.StatusCode)
 	}
 }
+
+// Sessions show where their addresses are: in the list, on the user's page and in what is exported. What is not known is
+// not made up, and an erased user has no session to show.
+func TestSessionPlaces(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	base := "/console/t/" + slug
+	ada, bob := s.customer(t, acme, "cust_1", "Ada Lovelace"), s.customer(t, acme, "cust_2", "Bob Harris")
+	_, known := s.passkey(t, acme, ada)
+	_, private := s.passkey(t, acme, bob)
+	s.exec(t, "UPDATE sessions SET address = '192.0.2.7' WHERE id = $1", known)
+	s.exec(t, "UPDATE sessions SET address = '10.0.0.7' WHERE id = $1", private)
+	b := s.person(t, "Somebody", acme, member.Owner)
+	const place = "Portugal, Example Telecom (AS64496)"
+	for _, path := range []string{base + "/sessions", base + "/users/" + ada.ID.String() + "/sessions"} {
+		if page := b.get(t, path); page.StatusCode != http.StatusOK || strings.Count(page.body, place) != 2 { // in its column, and where there is no room for one
+			t.Errorf("%s = %d, and shows %d times where the session is", path, page.StatusCode, strings.Count(page.body, place))
+		}
+	}
+	if page := b.get(t, base+"/users/"+bob.ID.String()+"/sessions"); !strings.Contains(page.body, "10.0.0.7") || strings.Contains(page.body, "Portugal") || strings.Contains(page.body, "AS0") {
+		t.Error("a private address is somewhere")
+	}
+	file := b.get(t, base+"/sessions/export")
+	for _, want := range []string{"address,country,asn,network,userAgent", "192.0.2.7,PT,64496,Example Telecom,", "10.0.0.7,,,,"} {
+		if !strings.Contains(file.body, want) {
+			t.Errorf("the export lacks %q:\n%s", want, file.body)
+		}
+	}
+	if _, err := s.users.Delete(t.Context(), acme, user.DeleteRequest{ID: ada.ID, Reason: "asked for"}); err != nil {
+		t.Fatal(err)
+	}
+	if page := b.get(t, base+"/sessions"); strings.Contains(page.body, "Portugal") || strings.Contains(page.body, "192.0.2.7") {
+		t.Error("an erased user's session is shown")
+	}
+}

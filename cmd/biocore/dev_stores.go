@@ -40,6 +40,12 @@ func (d *dev) forget(ctx context.Context) error {
 	return nil
 }
 
+// What somebody may have put into the folder, for addresses to have countries and networks: docs/risk-data.md.
+const (
+	countryFile = "country.mmdb"
+	asnFile     = "asn.mmdb"
+)
+
 // stores starts them, migrates, and returns the configuration of a server on them.
 func (d *dev) stores(ctx context.Context) (Config, error) {
 	cfg := defaults()
@@ -64,6 +70,11 @@ func (d *dev) stores(ctx context.Context) (Config, error) {
 	objects, err := filepath.Abs(d.path(objectsFolder))
 	cfg.ObjectStorageURL = (&url.URL{Scheme: "file", Path: objects}).String()
 	cfg.AuditLockDays = 0 // a folder locks nothing
+	for name, field := range map[string]*string{countryFile: &cfg.RiskCountryFile, asnFile: &cfg.RiskASNFile} {
+		if fileExists(d.path(name)) {
+			*field = d.path(name)
+		}
+	}
 	return cfg, err
 }
 

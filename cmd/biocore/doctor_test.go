@@ -424,7 +424,7 @@ func TestDoctorWithoutPostgres(t *testing.T) {
 	for name, f := range found {
 		want := unchecked
 		switch name {
-		case "configuration", "redis", "object storage", "kms", "mail":
+		case "configuration", "redis", "object storage", "kms", "mail", "risk data":
 			want = well
 		case "postgres":
 			want = unwell

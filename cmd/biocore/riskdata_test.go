@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/risk/place/placetest"
+	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/tenancy/scoring"
 )
 
@@ -164,5 +165,44 @@ func TestRiskMetrics(t *testing.T) {
 	}
 	if strings.Contains(metrics, `data_age_seconds{file="list tor"}`) {
 		t.Error("a file that was never read has an age")
+	}
+}
+
+// The API tells where a session's address is, by the files as they are now; of an erased user it tells nothing.
+func TestSessionPlaces(t *testing.T) {
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	cfg.RiskCountryFile, cfg.RiskASNFile = placetest.Documentation(t)
+	w := startWorld(t, store, cfg)
+	c := w.tenant(t, "acme")
+	w.enroll(t, c, "alice")
+	w.signIn(t, c)
+	list := "/v1/users/" + c.user + "/sessions"
+	where := func(a answer, path ...string) string {
+		one := answer{body: map[string]any{"of": a.at(path...)}}
+		return fmt.Sprint(one.at("of", "country"), " ", one.at("of", "asn"), " ", one.at("of", "network"))
+	}
+	const nowhere, portugal = " 0 ", "PT 64496 Example Telecom"
+	if got := where(w.must(t, "GET", list, c.secret, nil), "sessions", "0"); got != nowhere {
+		t.Errorf("of a loopback address: %s", got)
+	}
+	if _, err := store.Superuser(t).Exec(t.Context(), "UPDATE sessions SET address = '192.0.2.7'"); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{list, "/v1/users/-/sessions"} {
+		if got := where(w.must(t, "GET", path, c.secret, nil), "sessions", "0"); got != portugal {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	refreshed := w.must(t, "POST", "/v1/sessions:refresh", c.secret, map[string]any{"refreshToken": c.refresh})
+	if got := where(refreshed, "session"); got != portugal {
+		t.Errorf("refreshed: %s", got)
+	}
+	if got := where(w.must(t, "POST", "/v1/sessions/"+c.session+":revoke", c.secret, map[string]any{}), "session"); got != portugal {
+		t.Errorf("revoked: %s", got)
+	}
+	w.must(t, "DELETE", "/v1/users/"+c.user, c.secret, nil)
+	if got := w.must(t, "GET", "/v1/users/-/sessions", c.secret, nil); got.at("sessions", "0") != nil {
+		t.Errorf("after the user was erased: %s", got)
 	}
 }

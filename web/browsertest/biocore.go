@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/biocore-id/biocore/authcore/risk/place/placetest"
 )
 
 const (
@@ -67,6 +69,7 @@ func StartBiocore(t testing.TB, more ...string) *Biocore {
 	}
 	server := exec.Command(binary, arguments...) //nolint:gosec,noctx // built above; stopped by hand, gently
 	server.Dir = folder
+	placePeople(t, folder)
 	server.Env = withoutBiocore(os.Environ())
 	output := &log{}
 	server.Stdout, server.Stderr = output, output
@@ -87,6 +90,21 @@ func StartBiocore(t testing.TB, more ...string) *Biocore {
 		stop(t, server, exited)
 	})
 	return await(t, filepath.Join(folder, ".biocore", "dev.json"), exited, output)
+}
+
+// placePeople leaves in the server's folder where the addresses of the demo's people are.
+func placePeople(t testing.TB, folder string) {
+	t.Helper()
+	data := filepath.Join(folder, ".biocore")
+	if err := os.MkdirAll(data, 0o755); err != nil { //nolint:gosec // as the server makes it: Postgres's own account must reach its folder in here
+		t.Fatalf("make %s: %v", data, err)
+	}
+	countries, networks := placetest.Documentation(t)
+	for name, from := range map[string]string{"country.mmdb": countries, "asn.mmdb": networks} {
+		if err := os.Rename(from, filepath.Join(data, name)); err != nil {
+			t.Fatalf("place the people: %v", err)
+		}
+	}
 }
 
 // await returns when the server answers that it is ready.
