@@ -182,7 +182,7 @@ func TestSessionPlaces(t *testing.T) {
 		one := answer{body: map[string]any{"of": a.at(path...)}}
 		return fmt.Sprint(one.at("of", "country"), " ", one.at("of", "asn"), " ", one.at("of", "network"))
 	}
-	const nowhere, portugal = " 0 ", "PT 64496 Example Telecom"
+	const nowhere, portugal = "<nil> <nil> <nil>", "PT 64496 Example Telecom"
 	if got := where(w.must(t, "GET", list, c.secret, nil), "sessions", "0"); got != nowhere {
 		t.Errorf("of a loopback address: %s", got)
 	}

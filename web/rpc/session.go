@@ -161,7 +161,10 @@ func (h *SessionHandler) toSession(s session.Session) *authv1.Session {
 
 func (h *SessionHandler) located(out *authv1.Session, s *session.Session) *authv1.Session {
 	at := h.places.Of(s.Address)
-	out.Country, out.Asn, out.Network = at.Country, at.ASN, at.Network
+	out.Country, out.Network = optional(at.Country), optional(at.Network)
+	if at.ASN != 0 {
+		out.Asn = proto.Uint32(at.ASN)
+	}
 	return out
 }
 

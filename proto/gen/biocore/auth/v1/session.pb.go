@@ -56,13 +56,12 @@ type Session struct {
 	// callers with a publishable key.
 	RefreshToken *string `protobuf:"bytes,13,opt,name=refresh_token,json=refreshToken,proto3,oneof" json:"refresh_token,omitempty"`
 	// Country that ip is of, by the files of the installation as they are now:
-	// ISO 3166-1 alpha-2; empty where not known. Not in the answer of a sign-in.
-	Country string `protobuf:"bytes,14,opt,name=country,proto3" json:"country,omitempty"`
-	// Number of the autonomous system that ip is of, as country; 0 where not
-	// known.
-	Asn uint32 `protobuf:"varint,15,opt,name=asn,proto3" json:"asn,omitempty"`
-	// Whose the autonomous system is, in a few words; empty where not known.
-	Network       string `protobuf:"bytes,16,opt,name=network,proto3" json:"network,omitempty"`
+	// ISO 3166-1 alpha-2. Absent where not known, and in the answer of a sign-in.
+	Country *string `protobuf:"bytes,14,opt,name=country,proto3,oneof" json:"country,omitempty"`
+	// Number of the autonomous system that ip is of. Absent as country is.
+	Asn *uint32 `protobuf:"varint,15,opt,name=asn,proto3,oneof" json:"asn,omitempty"`
+	// Whose the autonomous system is, in a few words. Absent as country is.
+	Network       *string `protobuf:"bytes,16,opt,name=network,proto3,oneof" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -189,22 +188,22 @@ func (x *Session) GetRefreshToken() string {
 }
 
 func (x *Session) GetCountry() string {
-	if x != nil {
-		return x.Country
+	if x != nil && x.Country != nil {
+		return *x.Country
 	}
 	return ""
 }
 
 func (x *Session) GetAsn() uint32 {
-	if x != nil {
-		return x.Asn
+	if x != nil && x.Asn != nil {
+		return *x.Asn
 	}
 	return 0
 }
 
 func (x *Session) GetNetwork() string {
-	if x != nil {
-		return x.Network
+	if x != nil && x.Network != nil {
+		return *x.Network
 	}
 	return ""
 }
@@ -841,7 +840,7 @@ var File_biocore_auth_v1_session_proto protoreflect.FileDescriptor
 
 const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1dbiocore/auth/v1/session.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x05\n" +
+	"\x1dbiocore/auth/v1/session.proto\x12\x0fbiocore.auth.v1\x1a\x1fbiocore/auth/v1/assurance.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x06\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12#\n" +
@@ -861,14 +860,19 @@ const file_biocore_auth_v1_session_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampH\x00R\trevokedAt\x88\x01\x01\x12&\n" +
 	"\faccess_token\x18\v \x01(\tH\x01R\vaccessToken\x88\x01\x01\x12V\n" +
 	"\x17access_token_expires_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x02R\x14accessTokenExpiresAt\x88\x01\x01\x12(\n" +
-	"\rrefresh_token\x18\r \x01(\tH\x03R\frefreshToken\x88\x01\x01\x12\x18\n" +
-	"\acountry\x18\x0e \x01(\tR\acountry\x12\x10\n" +
-	"\x03asn\x18\x0f \x01(\rR\x03asn\x12\x18\n" +
-	"\anetwork\x18\x10 \x01(\tR\anetworkB\r\n" +
+	"\rrefresh_token\x18\r \x01(\tH\x03R\frefreshToken\x88\x01\x01\x12\x1d\n" +
+	"\acountry\x18\x0e \x01(\tH\x04R\acountry\x88\x01\x01\x12\x15\n" +
+	"\x03asn\x18\x0f \x01(\rH\x05R\x03asn\x88\x01\x01\x12\x1d\n" +
+	"\anetwork\x18\x10 \x01(\tH\x06R\anetwork\x88\x01\x01B\r\n" +
 	"\v_revoked_atB\x0f\n" +
 	"\r_access_tokenB\x1a\n" +
 	"\x18_access_token_expires_atB\x10\n" +
-	"\x0e_refresh_token\"F\n" +
+	"\x0e_refresh_tokenB\n" +
+	"\n" +
+	"\b_countryB\x06\n" +
+	"\x04_asnB\n" +
+	"\n" +
+	"\b_network\"F\n" +
 	"\x14VerifySessionRequest\x12.\n" +
 	"\faccess_token\x18\x01 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x01R\vaccessToken\"p\n" +
 	"\x15VerifySessionResponse\x12\x16\n" +
