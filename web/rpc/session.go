@@ -163,7 +163,7 @@ func (h *SessionHandler) located(out *authv1.Session, s *session.Session) *authv
 	at := h.places.Of(s.Address)
 	out.Country, out.Network = optional(at.Country), optional(at.Network)
 	if at.ASN != 0 {
-		out.Asn = proto.Uint32(at.ASN)
+		out.Asn = new(at.ASN)
 	}
 	return out
 }
