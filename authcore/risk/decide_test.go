@@ -53,7 +53,7 @@ func TestSignals(t *testing.T) {
 		{"NEW_NETWORK", risk.Facts{Known: true, NewNetwork: true}, 0},
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 8000, PreviousSeconds: 3600}, 45},
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 8000, PreviousSeconds: 8 * 3600}, 0},
-		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 7500, PreviousSeconds: 5 * 3600}, 23},
+		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 7500, PreviousSeconds: 5 * 3600}, 16},
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "FR", PreviousSeconds: 0}, 0}, // neighbours
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "US", DistanceKm: 6000, PreviousSeconds: 0}, 45},
 		{"USER_VELOCITY", risk.Facts{UserAttempts: 4}, 0},

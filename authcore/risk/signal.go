@@ -57,7 +57,7 @@ func says(text string) func(*Facts) string { return func(*Facts) string { return
 
 // Bounds of what is told apart.
 const (
-	topSpeed       = 1000 // km/h: an airliner's, with a margin
+	topSpeed       = 1100 // km/h: place.FastestKMH, an airliner's with a tailwind
 	dormantDays    = 60
 	longDormant    = 365
 	enoughSignIns  = 10 // before a user has hours of their own
