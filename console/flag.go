@@ -32,6 +32,7 @@ func (c *Console) flagRoutes(mux *router) {
 	mux.HandleFunc("GET "+base+"/{key}"+activityPath, c.inTenant(reads, c.showFlag))
 	mux.HandleFunc("GET "+base+"/{key}/rules", c.inTenant(writes, c.showFlagRules))
 	mux.HandleFunc("POST "+base+"/{key}/rules", c.inTenant(writes, c.saveFlagRules))
+	mux.HandleFunc("POST "+base+"/{key}/rules/draft", c.inTenant(writes, c.draftFlagRules))
 	mux.HandleFunc("POST "+base+"/{key}/switch", c.inTenant(writes, c.switchFlag))
 	mux.HandleFunc("POST "+base+"/{key}/delete", c.inTenant(writes, c.deleteFlag))
 }

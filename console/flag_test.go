@@ -35,7 +35,7 @@ func TestFlagPages(t *testing.T) {
 		{"rollout": [{"variant": "on", "weight": 12.5}, {"variant": "off", "weight": 87.5}]}]`
 	form := dev.get(t, at+"/rules?environment=staging").body
 	save := func(text, tag string) answer {
-		return dev.form(t, at+"/rules?environment=staging", "rules", text, "offVariant", "off", "defaultVariant", "off", "etag", tag, "reason", "Nordic first")
+		return dev.form(t, at+"/rules?environment=staging", "view", "json", "rules", text, "offVariant", "off", "defaultVariant", "off", "etag", tag, "reason", "Nordic first")
 	}
 	for name, tt := range map[string]struct{ text, says string }{
 		"no list":       {`{"when": 1}`, "Line 1: object cannot stand"},
@@ -50,6 +50,9 @@ func TestFlagPages(t *testing.T) {
 		if res.StatusCode != http.StatusUnprocessableEntity && res.StatusCode != http.StatusBadRequest || !strings.Contains(res.body, `id="flag-rules-error"`) || !strings.Contains(res.body, tt.says) || !strings.Contains(res.body, "Nordic first") {
 			t.Errorf("%s = %d, without %q at the field", name, res.StatusCode, tt.says)
 		}
+	}
+	if got, err := flag.New(s.store.Store, s.keys).Get(t.Context(), acme, "number-matching"); err != nil || len(got[1].Rules) != 0 {
+		t.Errorf("what was refused is in force: %+v, %v", got[1].Rules, err)
 	}
 	if res := save(rules, etagIn(t, form)); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at+"?environment=staging" {
 		t.Fatalf("save = %d %s", res.StatusCode, res.body)
@@ -84,7 +87,7 @@ func TestFlagPages(t *testing.T) {
 	}
 
 	for name, res := range map[string]answer{
-		"a viewer's switch": viewer.form(t, at+"/switch", "reason", "x"), "a viewer's rules": viewer.get(t, at+"/rules"),
+		"a viewer's switch": viewer.form(t, at+"/switch", "reason", "x"), "a viewer's rules": viewer.get(t, at+"/rules"), "a viewer's draft": viewer.form(t, at+"/rules/draft", "do", "rule"),
 		"a stranger's": stranger.get(t, at), "of another tenant": stranger.get(t, "/console/t/"+foreign+"/flags/number-matching"), "a stranger's switch": stranger.form(t, "/console/t/"+foreign+"/flags/number-matching/switch", "reason", "x"),
 		"of nowhere": dev.get(t, at+"?environment=moon"), "of none": dev.get(t, page+"/none"),
 	} {

@@ -53,10 +53,10 @@ function asks(form) {
   return roles.includes(form.elements.role?.value);
 }
 
-/** Has a form ask for a passkey before it goes out, where the last one is too long ago. */
+/** Has a form ask for a passkey before it goes out, where the last one is too long ago, unless by a button that saves nothing. */
 function confirms(form) {
   form.addEventListener("submit", (event) => {
-    if (!asks(form) || fresh(form)) return;
+    if (!asks(form) || fresh(form) || "draft" in (event.submitter?.dataset ?? {})) return;
     event.preventDefault();
     clearProblem(form);
     void busy(event.submitter ?? form.querySelector("button:not([type=button])"), "Waiting for your passkey…", async () => {

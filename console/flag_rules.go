@@ -1,0 +1,472 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/biocore-id/biocore/console/ui"
+	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/flag"
+)
+
+// ruleForm is a rule as the builder shows it, as it was typed.
+type ruleForm struct {
+	Name   string // of its fields, as r0
+	ID     string
+	Who    term   // the group whose fields have the rule's name
+	To     string // a variant, or shared
+	By     string
+	Shares []shareForm
+}
+
+type shareForm struct{ Variant, Weight string }
+
+// shared is what a rule serves that has a rollout: no variant has that name.
+const shared = "*"
+
+// rulesForm is an environment's rules as they are typed, in rows or as JSON.
+type rulesForm struct {
+	View                       string // form or json
+	Rules                      []ruleForm
+	Text                       string // of the view json
+	Off, Default, Reason, ETag string
+	Problem                    *ui.Problem
+	Changed                    bool   // somebody else changed it meanwhile
+	Focus                      string // the field or button that what was done leads to; empty for none
+}
+
+// ruleForms are rules in rows. Every variant has a share to type in, those of a rollout first and in its order.
+func ruleForms(rules []flag.Rule, variants []string) []ruleForm {
+	out := make([]ruleForm, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		out[i] = ruleForm{Name: ruleField(i), ID: r.ID, Who: groupOf(ruleField(i), &r.When), To: r.Variant, By: r.By}
+		if r.Variant == "" {
+			out[i].To = shared
+		}
+		for _, s := range r.Rollout {
+			out[i].Shares = append(out[i].Shares, shareForm{s.Variant, strconv.FormatFloat(s.Weight.Percent(), 'f', -1, 64)})
+		}
+		out[i].fill(variants)
+	}
+	return out
+}
+
+// fill adds the variants that have no share yet.
+func (r *ruleForm) fill(variants []string) {
+	for _, name := range variants {
+		if !slices.ContainsFunc(r.Shares, func(s shareForm) bool { return s.Variant == name }) {
+			r.Shares = append(r.Shares, shareForm{Variant: name})
+		}
+	}
+}
+
+func ruleField(i int) string { return "r" + strconv.Itoa(i) }
+
+// share is the name of the fields of a rule's j-th share.
+func (r *ruleForm) share(j int) string { return r.Name + ".s" + strconv.Itoa(j) }
+
+// readRules reads the form of an environment's rules.
+func readRules(form url.Values) rulesForm {
+	f := rulesForm{
+		View: "form", Text: plainLines(form.Get("rules")), Off: form.Get("offVariant"), Default: form.Get("defaultVariant"), Reason: clean(form.Get("reason")), ETag: form.Get("etag"),
+	}
+	if form.Get("view") == "json" {
+		f.View = "json"
+	}
+	for {
+		r := ruleForm{Name: ruleField(len(f.Rules))}
+		if !form.Has(r.Name + ".id") {
+			return f
+		}
+		r.ID, r.Who, r.To, r.By = form.Get(r.Name+".id"), readGroup(form, r.Name), form.Get(r.Name+".to"), clean(form.Get(r.Name+".by"))
+		for form.Has(r.share(len(r.Shares)) + ".variant") {
+			at := r.share(len(r.Shares))
+			r.Shares = append(r.Shares, shareForm{form.Get(at + ".variant"), clean(form.Get(at + ".weight"))})
+		}
+		f.Rules = append(f.Rules, r)
+	}
+}
+
+// rules are what is typed, and by which fields. ErrInvalid where that cannot be read.
+func (f *rulesForm) rules() ([]flag.Rule, places, error) {
+	if f.View == "json" {
+		rules, err := parseRules(f.Text)
+		return rules, nil, err
+	}
+	where := places{}
+	rules := make([]flag.Rule, len(f.Rules))
+	for i := range f.Rules {
+		r, at := &f.Rules[i], fmt.Sprintf("rules[%d]", i)
+		for _, part := range []string{"", ".variant"} {
+			where[at+part] = typedAt{whole: r.Name + ".to"}
+		}
+		where[at+".by"], where[at+".rollout"] = typedAt{whole: r.Name + ".by"}, typedAt{whole: r.Name + ".rollout"}
+		rules[i] = flag.Rule{ID: r.ID, When: r.Who.root(at+".when", where)}
+		if r.To != shared {
+			rules[i].Variant = r.To
+			continue
+		}
+		rules[i].By = r.By
+		for j, s := range r.Shares {
+			if s.Weight == "" {
+				continue
+			}
+			in := fmt.Sprintf("%s.rollout[%d]", at, len(rules[i].Rollout))
+			where[in] = typedAt{whole: r.share(j) + ".weight"}
+			percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s.Weight, "%")), 64)
+			weight, ok := flag.ParseWeight(percent)
+			if err != nil || !ok {
+				return nil, where, flag.ErrInvalid.WithMessage(in+".weight: a weight is 0 to 100 percent, with at most three decimals: not "+strconv.Quote(s.Weight)).With("field", in+".weight")
+			}
+			rules[i].Rollout = append(rules[i].Rollout, flag.Share{Variant: s.Variant, Weight: weight})
+		}
+	}
+	return rules, where, nil
+}
+
+// act does what a button of the builder says to the rows: a verb and the name of a rule or a term. What it does not know
+// changes nothing.
+func (f *rulesForm) act(do string, variants []string) {
+	verb, name, _ := strings.Cut(do, " ")
+	i := slices.IndexFunc(f.Rules, func(r ruleForm) bool { return r.Name == name || strings.HasPrefix(name, r.Name+".") })
+	switch {
+	case verb == "rule":
+		r := ruleForm{Who: term{Is: isGroup, Match: "all"}, To: shared}
+		if len(variants) > 0 {
+			r.To = variants[0]
+		}
+		f.Rules, f.Focus = append(f.Rules, r), ruleField(len(f.Rules))+".to"
+	case i < 0:
+	case verb == "term" || verb == "group":
+		f.Focus = f.Rules[i].Who.add(verb, name)
+	case name != f.Rules[i].Name:
+		if verb == "remove" {
+			f.Focus = f.Rules[i].Who.remove(name)
+		}
+	case verb == "remove":
+		f.Rules, f.Focus = slices.Delete(f.Rules, i, i+1), "rule"
+	case verb == "up" && i > 0:
+		f.Rules[i-1], f.Rules[i] = f.Rules[i], f.Rules[i-1]
+		f.Focus = "up " + ruleField(i-1)
+	case verb == "down" && i < len(f.Rules)-1:
+		f.Rules[i+1], f.Rules[i] = f.Rules[i], f.Rules[i+1]
+		f.Focus = "down " + ruleField(i+1)
+	}
+	for i := range f.Rules {
+		r := &f.Rules[i]
+		r.Name = ruleField(i)
+		r.Who.rename(r.Name)
+		r.fill(variants)
+	}
+}
+
+// add adds a comparison, or a group with one, to the group of a name, and says where to go on.
+func (t *term) add(verb, name string) (focus string) {
+	into := t.group(name)
+	if into == nil {
+		return ""
+	}
+	one := term{Is: isAttribute, Operator: string(flag.In)}
+	if focus = into.below(len(into.Terms)) + ".attribute"; verb == "group" {
+		one, focus = term{Is: isGroup, Match: "any", Terms: []term{one}}, into.below(len(into.Terms))+".match"
+	}
+	into.Terms = append(into.Terms, one)
+	return focus
+}
+
+// remove takes out the term of a name, and says where to go on: where another is added.
+func (t *term) remove(name string) (focus string) {
+	in, at := t.find(name)
+	if in == nil {
+		return ""
+	}
+	*in = slices.Delete(*in, at, at+1)
+	return "term " + name[:strings.LastIndexByte(name, '.')]
+}
+
+type flagRulesView struct {
+	ui.Page
+
+	Flag                        flagRow
+	Form                        rulesForm
+	Builder                     builder
+	Action, Cancel, Fresh       string
+	Example                     string
+	Rules, Off, Default, Reason ui.Input
+	Choices                     []ui.Choice // the variants
+	Serves                      []ui.Choice // and a split
+	Diff                        []diffRow
+	Changes                     int
+}
+
+const ruleExample = `[
+  {
+    "when": {"all": [
+      {"attribute": "country", "operator": "IN", "values": ["NO", "SE"]},
+      {"attribute": "appVersion", "operator": "VERSION_AT_LEAST", "values": ["4.2.0"]}
+    ]},
+    "variant": "on"
+  },
+  {"rollout": [{"variant": "on", "weight": 25}, {"variant": "off", "weight": 75}]}
+]`
+
+func (c *Console) showFlagRules(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	f := &all[at]
+	c.rules200(w, r, v, p, f, rulesForm{View: "form", Rules: ruleForms(f.Rules, variantNames(f)), Off: f.OffVariant, Default: f.DefaultVariant, ETag: f.ETag}, http.StatusOK)
+}
+
+func variantNames(f *flag.Stored) []string {
+	return slices.Sorted(maps.Keys(f.Variants))
+}
+
+// draftFlagRules does what a button of the builder says, and shows what comes of it: nothing is saved.
+func (c *Console) draftFlagRules(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	f := &all[at]
+	form, do := readRules(r.PostForm), r.PostFormValue("do")
+	switch do {
+	case "form", "json", "review":
+		rules, where, wrong := form.rules()
+		if wrong == nil && do == "review" {
+			wrong = form.check(f, rules)
+		}
+		if wrong != nil {
+			c.refusedRules(w, r, v, p, f, form, where, wrong)
+			return
+		}
+		if do == "form" && form.View == "json" {
+			form.Rules = ruleForms(rules, variantNames(f))
+		}
+		if do != "review" {
+			form.View, form.Text = do, ruleText(rules)
+		}
+	default:
+		form.act(do, variantNames(f))
+	}
+	c.rules200(w, r, v, p, f, form, http.StatusOK)
+}
+
+// check refuses what saving would.
+func (f *rulesForm) check(of *flag.Stored, rules []flag.Rule) error {
+	draft := of.Flag
+	draft.Rules, draft.OffVariant, draft.DefaultVariant = slices.Clone(rules), f.Off, f.Default
+	for i := range draft.Rules {
+		if draft.Rules[i].ID == "" { // which saving gives one
+			draft.Rules[i].ID = "new-" + strconv.Itoa(i)
+		}
+	}
+	return draft.Check(nil)
+}
+
+func (c *Console) saveFlagRules(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	all, at, err := c.flagOf(r.Context(), r, p)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	f, form := &all[at], readRules(r.PostForm)
+	var where places
+	switch err = sensitive(v, form.Reason); {
+	case err != nil:
+	case form.ETag == "":
+		err = errMalformed
+	default:
+		var rules []flag.Rule
+		if rules, where, err = form.rules(); err == nil {
+			_, err = c.flags.Update(r.Context(), p.sc, flag.UpdateRequest{
+				Key: f.Key, Environment: f.Environment, Rules: &rules, OffVariant: &form.Off, DefaultVariant: &form.Default, Reason: form.Reason, IfMatch: form.ETag,
+			})
+		}
+	}
+	if err == nil {
+		c.done(w, r, "saved", c.flagRow(p, f).Href)
+		return
+	}
+	c.refusedRules(w, r, v, p, f, form, where, err)
+}
+
+// refusedRules shows what was typed, with what is wrong beside the field that it is about.
+func (c *Console) refusedRules(w http.ResponseWriter, r *http.Request, v *visit, p *place, f *flag.Stored, form rulesForm, where places, err error) {
+	problem, code := c.flagProblem(r, err)
+	form.Problem = problem
+	if refused, ok := fault.As(err); ok && form.View == "form" && errors.Is(err, flag.ErrInvalid) {
+		path := refused.Metadata["field"]
+		if name := where.field(path); name != "" {
+			problem.Field, problem.Message = name, sentence(strings.TrimPrefix(refused.Message, path+": "))
+			var i int
+			if n, _ := fmt.Sscanf(path, "rules[%d]", &i); n == 1 {
+				problem.Title = fmt.Sprintf("Rule %d needs another look", i+1)
+			}
+		} else if problem.Field == "rules" {
+			problem.Field = "" // of all of them, as that there are too many
+		}
+	}
+	if errors.Is(err, etag.ErrMismatch) {
+		code, form.ETag, form.Changed = http.StatusConflict, f.ETag, true
+	}
+	c.rules200(w, r, v, p, f, form, code)
+}
+
+// rules200 shows the form of an environment's rules, and what it would change.
+func (c *Console) rules200(w http.ResponseWriter, r *http.Request, v *visit, p *place, f *flag.Stored, form rulesForm, status int) {
+	row := c.flagRow(p, f)
+	view := flagRulesView{
+		Page: c.frame(w, r, v, p, "Rules in "+row.Where, p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}, ui.Link{Href: row.Href, Label: f.Name}),
+		Flag: row, Form: form, Action: row.below("/rules"), Builder: builder{Draft: row.below("/rules/draft"), Focus: form.Focus, Problem: form.Problem}, Cancel: row.Href, Fresh: freshUntil(v), Example: ruleExample,
+		Rules: ui.Input{
+			ID: "flag-rules", Name: "rules", Label: "Rules", Hint: "A list in JSON: the first rule that matches decides. A rule without an id gets one.", Value: form.Text, Max: 64 << 10, Rows: 18, Problem: form.Problem,
+		},
+		Off:     ui.Input{ID: "flag-off", Name: "offVariant", Label: "While it is off, everybody gets", Value: form.Off, Problem: form.Problem},
+		Default: ui.Input{ID: "flag-default", Name: "defaultVariant", Label: "When no rule matches", Value: form.Default, Problem: form.Problem},
+		Reason:  ui.Input{ID: "flag-reason", Name: "reason", Label: "Reason", Hint: "Kept in the flag’s history and the audit log with your name.", Value: form.Reason, Max: 256, Problem: form.Problem},
+	}
+	for _, name := range variantNames(f) {
+		view.Choices = append(view.Choices, ui.Choice{Value: name, Label: name})
+	}
+	view.Serves = append(slices.Clone(view.Choices), ui.Choice{Value: shared, Label: "a split by percent"})
+	if rules, _, err := form.rules(); err == nil {
+		before, after := targetingText(f.Rules, f.OffVariant, f.DefaultVariant), targetingText(rules, form.Off, form.Default)
+		if before != after {
+			view.Diff, view.Changes = diffLines(before, after)
+		}
+	}
+	c.render(w, r, status, c.flagRulesPage(view))
+}
+
+// targetingText is what a form of rules changes, a thing to a line.
+func targetingText(rules []flag.Rule, off, fallback string) string {
+	return "\"offVariant\": " + oneLine(off) + "\n\"defaultVariant\": " + oneLine(fallback) + "\n\"rules\": " + ruleText(rules)
+}
+
+// ruleText is rules as JSON with a comparison, a variant or a rollout to a line: a rule of a thousand values has few lines.
+func ruleText(rules []flag.Rule) string {
+	if len(rules) == 0 {
+		return "[]"
+	}
+	var out strings.Builder
+	out.WriteString("[")
+	for i := range rules {
+		r := &rules[i]
+		out.WriteString(comma(i) + "\n  {")
+		var parts []string
+		if r.ID != "" {
+			parts = append(parts, `"id": `+oneLine(r.ID))
+		}
+		if !r.When.IsZero() {
+			parts = append(parts, `"when": `+conditionText(&r.When, "    "))
+		}
+		if r.Variant != "" {
+			parts = append(parts, `"variant": `+oneLine(r.Variant))
+		}
+		if len(r.Rollout) > 0 {
+			shares := make([]string, len(r.Rollout))
+			for j, share := range r.Rollout {
+				shares[j] = `{"variant": ` + oneLine(share.Variant) + `, "weight": ` + oneLine(share.Weight) + "}"
+			}
+			parts = append(parts, `"rollout": [`+strings.Join(shares, ", ")+"]")
+		}
+		if r.By != "" {
+			parts = append(parts, `"by": `+oneLine(r.By))
+		}
+		for j, part := range parts {
+			out.WriteString(comma(j) + "\n    " + part)
+		}
+		out.WriteString("\n  }")
+	}
+	out.WriteString("\n]")
+	return out.String()
+}
+
+func comma(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return ","
+}
+
+func conditionText(q *flag.Condition, indent string) string {
+	list := func(word string, of []flag.Condition) string {
+		var out strings.Builder
+		out.WriteString(`{"` + word + `": [`)
+		for i := range of {
+			out.WriteString(comma(i) + "\n" + indent + "  " + conditionText(&of[i], indent+"  "))
+		}
+		out.WriteString("\n" + indent + "]}")
+		return out.String()
+	}
+	switch {
+	case q.All != nil:
+		return list("all", q.All)
+	case q.Any != nil:
+		return list("any", q.Any)
+	case q.Not != nil:
+		return `{"not": ` + conditionText(q.Not, indent) + "}"
+	}
+	members := []string{`"attribute": ` + oneLine(q.Attribute), `"operator": ` + oneLine(q.Operator)}
+	if q.Values != nil {
+		values := make([]string, len(q.Values))
+		for i, value := range q.Values {
+			values[i] = oneLine(value)
+		}
+		members = append(members, `"values": [`+strings.Join(values, ", ")+"]")
+	}
+	return "{" + strings.Join(members, ", ") + "}"
+}
+
+// oneLine is a value as JSON in a line.
+func oneLine(value any) string {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false) // a page escapes by itself
+	if enc.Encode(value) != nil {
+		return "null" // not reached: what is shown was read, or is text
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// parseRules reads what was typed. A refusal says in which line reading stopped.
+func parseRules(text string) ([]flag.Rule, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	rules := []flag.Rule{}
+	err := dec.Decode(&rules)
+	if err == nil && dec.More() {
+		err = errors.New("one list stands there, and nothing after it")
+	}
+	if err == nil {
+		return rules, nil
+	}
+	at, says := int(dec.InputOffset()), strings.TrimPrefix(err.Error(), "json: ")
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = int(syntax.Offset)
+	} else if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at, says = int(typed.Offset), typed.Value+" cannot stand here"
+		if typed.Field != "" {
+			says = typed.Value + " cannot stand at " + typed.Field
+		}
+	} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		at, says = len(text), "the list has no end"
+	}
+	line := 1 + strings.Count(text[:min(max(at, 0), len(text))], "\n")
+	return nil, flag.ErrInvalid.WithMessage(fmt.Sprintf("rules: line %d: %s", line, says)).With("field", "rules")
+}
