@@ -146,7 +146,7 @@ func (f *rulesForm) act(do string, variants []string) {
 		if len(variants) > 0 {
 			r.To = variants[0]
 		}
-		f.Rules, f.Focus = append(f.Rules, r), ruleField(len(f.Rules))+".to"
+		f.Rules, f.Focus = append(f.Rules, r), "term "+ruleField(len(f.Rules))
 	case i < 0:
 	case verb == "term" || verb == "group":
 		f.Focus = f.Rules[i].Who.add(verb, name)
@@ -158,10 +158,14 @@ func (f *rulesForm) act(do string, variants []string) {
 		f.Rules, f.Focus = slices.Delete(f.Rules, i, i+1), "rule"
 	case verb == "up" && i > 0:
 		f.Rules[i-1], f.Rules[i] = f.Rules[i], f.Rules[i-1]
-		f.Focus = "up " + ruleField(i-1)
+		if f.Focus = "up " + ruleField(i-1); i == 1 { // the button is of no use there
+			f.Focus = "down r0"
+		}
 	case verb == "down" && i < len(f.Rules)-1:
 		f.Rules[i+1], f.Rules[i] = f.Rules[i], f.Rules[i+1]
-		f.Focus = "down " + ruleField(i+1)
+		if f.Focus = "down " + ruleField(i+1); i == len(f.Rules)-2 {
+			f.Focus = "up " + ruleField(i+1)
+		}
 	}
 	for i := range f.Rules {
 		r := &f.Rules[i]

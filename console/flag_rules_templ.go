@@ -256,9 +256,9 @@ func (c *Console) flagRulesPage(v flagRulesView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 string
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs("For everybody else in " + v.Flag.Where)
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs("Everybody else in " + v.Flag.Where)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/flag_rules.templ`, Line: 71, Col: 81}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/flag_rules.templ`, Line: 71, Col: 77}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 			if templ_7745c5c3_Err != nil {
@@ -498,14 +498,14 @@ func (c *Console) ruleCards(v flagRulesView) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		for i, r := range v.Form.Rules {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "<section class=\"card rule\" aria-labelledby=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "<section class=\"card flag-rule\" aria-labelledby=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var23 string
 			templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(r.Name + "-h")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/flag_rules.templ`, Line: 116, Col: 60}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/flag_rules.templ`, Line: 116, Col: 65}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 			if templ_7745c5c3_Err != nil {
@@ -567,7 +567,7 @@ func (c *Console) ruleCards(v flagRulesView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.draftButton(v.Builder, draftAct{Do: "up " + r.Name, Icon: "up", Small: true, Off: i == 0, Says: fmt.Sprintf("Move rule %d up", i+1)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.draftButton(v.Builder, draftAct{Do: "up " + r.Name, Icon: "down", Small: true, Off: i == 0, Says: fmt.Sprintf("Move rule %d up", i+1)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -591,11 +591,11 @@ func (c *Console) ruleCards(v flagRulesView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = c.Select(v.Builder.input(ui.Input{Name: r.Name + ".to", Label: "gets", Value: r.To}), v.Serves).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = c.Select(v.Builder.input(ui.Input{Name: r.Name + ".to", Label: "They get", Value: r.To}), v.Serves).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<fieldset class=\"split\"><legend class=\"label\">By percent</legend><div class=\"shares\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<fieldset class=\"percents\"><legend class=\"label\">By percent</legend><div class=\"shares\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -26,6 +26,7 @@ const (
 	NounSession    Noun = "session"
 
 	NounAttestationRoot Noun = "attestationroot" // all of the tenant's
+	NounSegment         Noun = "segment"         // all members of the tenant's
 	NounFlag            Noun = "flag"            // all of the tenant's
 	NounRisk            Noun = "risk"            // the tenant's rules
 )

@@ -147,6 +147,12 @@ var tables = []table{
 		name: "flag_targeting", key: "environment, flag_key",
 		columns: "flag_key environment enabled off_variant default_variant rules!jsonb salt updated_by updated_at version",
 	},
+	{name: "flag_segments", key: "key", columns: "key name description condition!jsonb created_by created_at updated_by updated_at version"},
+	{
+		name: "flag_segment_members", key: "segment_key, targeting_index", columns: "segment_key user_id excluded added_by added_at",
+		person: "(user_id = $1 OR targeting_index = (SELECT external_index FROM users WHERE id = $1))",
+		left:   map[string]string{"targeting_index": "a keyed hash of who is listed, whom you know: of nobody the key itself is kept"},
+	},
 	{name: "flag_changes", key: "id", columns: "id flag_key environment action before!jsonb after!jsonb reason changed_by changed_at"},
 	{name: "risk_rulesets", key: "version", columns: "version document!jsonb reason created_by created_at", rows: 20},
 	{name: "risk_profiles", person: ofUser, key: "user_id", columns: "user_id profile!jsonb updated_at"},

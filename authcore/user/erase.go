@@ -82,6 +82,17 @@ func (s *Service) Delete(ctx context.Context, sc scope.Scope, req DeleteRequest)
 		if erased.Contacts, err = tx.DeleteContactsOfUser(ctx, req.ID.UUID()); err != nil {
 			return fmt.Errorf("delete contacts: %w", err)
 		}
+		// Segments of feature flags list users by id or external id.
+		switch n, err := tx.DeleteSegmentMembersOfUser(ctx, tenantq.DeleteSegmentMembersOfUserParams{ExternalIndex: row.ExternalIndex, UserID: req.ID.UUID()}); {
+		case err != nil:
+			return fmt.Errorf("delete from segments: %w", err)
+		case n > 0:
+			for _, noun := range []db.Noun{db.NounSegment, db.NounFlag} { // in this order: sets are made of members
+				if err := tx.Changed(ctx, noun, ""); err != nil {
+					return err
+				}
+			}
+		}
 		if err := tx.EraseSubject(ctx, tenantq.EraseSubjectParams{SubjectID: req.ID.UUID(), Now: tx.Now()}); err != nil {
 			return fmt.Errorf("erase from the audit log: %w", err)
 		}

@@ -503,6 +503,7 @@ func (p *platform) wire(ctx context.Context) error {
 	adminv1connect.RegisterStatsServiceHandler(p.rpc, rpc.NewStatsHandler(p.stats))
 	adminv1connect.RegisterDashboardServiceHandler(p.rpc, rpc.NewDashboardHandler(boards))
 	adminv1connect.RegisterFlagServiceHandler(p.rpc, rpc.NewFlagHandler(p.flags))
+	adminv1connect.RegisterSegmentServiceHandler(p.rpc, rpc.NewSegmentHandler(p.flags))
 	adminv1connect.RegisterSystemServiceHandler(p.rpc, rpc.NewSystemHandler(p.system))
 	gate := rpc.NewGate(p.apiKeys, p.tenants, p.limits)
 	p.events = rpc.NewCeremonyEvents(p.tail, gate, p.tel.Log)

@@ -91,6 +91,34 @@ func (q *Queries) GetFlag(ctx context.Context, key string) ([]GetFlagRow, error)
 	return items, nil
 }
 
+const GetFlagChange = `-- name: GetFlagChange :one
+SELECT tenant_id, id, flag_key, environment, action, before, after, reason, changed_by, changed_at FROM flag_changes WHERE id = $1 AND flag_key = $2
+`
+
+type GetFlagChangeParams struct {
+	ID      uuid.UUID
+	FlagKey string
+}
+
+// Index: flag_changes_pkey.
+func (q *Queries) GetFlagChange(ctx context.Context, arg GetFlagChangeParams) (FlagChange, error) {
+	row := q.db.QueryRow(ctx, GetFlagChange, arg.ID, arg.FlagKey)
+	var i FlagChange
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.FlagKey,
+		&i.Environment,
+		&i.Action,
+		&i.Before,
+		&i.After,
+		&i.Reason,
+		&i.ChangedBy,
+		&i.ChangedAt,
+	)
+	return i, err
+}
+
 const InsertFlag = `-- name: InsertFlag :execrows
 INSERT INTO flags (key, type, name, description, owner, remove_by, variants, client_visible, created_by, created_at, updated_by, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,

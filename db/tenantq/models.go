@@ -254,6 +254,19 @@ type FlagChange struct {
 	ChangedAt   time.Time
 }
 
+type FlagSegment struct {
+	TenantID    uuid.UUID
+	Key         string
+	Name        string
+	Description string
+	Condition   []byte
+	CreatedBy   string
+	CreatedAt   time.Time
+	UpdatedBy   string
+	UpdatedAt   time.Time
+	Version     int32
+}
+
 type FlagTargeting struct {
 	TenantID       uuid.UUID
 	FlagKey        string

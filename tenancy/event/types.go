@@ -129,6 +129,10 @@ const (
 	FlagUpdated Type = "flag.updated" // environment says where; empty: everywhere
 	FlagDeleted Type = "flag.deleted"
 
+	SegmentCreated Type = "segment.created"
+	SegmentUpdated Type = "segment.updated" // or its members
+	SegmentDeleted Type = "segment.deleted"
+
 	AuthenticationSucceeded Type = "authentication.succeeded"
 	AuthenticationDenied    Type = "authentication.denied" // by policy, after a valid signature
 
@@ -163,7 +167,7 @@ func Types() []Type {
 		SupportRequested, SupportGranted, SupportRefused, SupportRevoked, SupportEnded,
 		DashboardCreated, DashboardUpdated, DashboardDeleted,
 		AuditViewCreated, AuditViewDeleted,
-		FlagCreated, FlagUpdated, FlagDeleted,
+		FlagCreated, FlagUpdated, FlagDeleted, SegmentCreated, SegmentUpdated, SegmentDeleted,
 		AuthenticationSucceeded, AuthenticationDenied,
 		SessionCreated, SessionRevoked, SessionRefreshReused,
 	}

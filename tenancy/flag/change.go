@@ -89,21 +89,67 @@ func (s *Service) Changes(ctx context.Context, sc scope.Scope, key string, req l
 		page.Items = make([]Change, len(rows))
 		for i := range rows {
 			r := &rows[i]
-			page.Items[i] = Change{
-				ID: r.ID, FlagKey: r.FlagKey, Environment: r.Environment, Action: Action(r.Action), Reason: r.Reason, ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
-			}
-			for text, into := range map[*[]byte]**Document{&r.Before: &page.Items[i].Before, &r.After: &page.Items[i].After} {
-				if *text == nil {
-					continue
-				}
-				if err := json.Unmarshal(*text, into); err != nil {
-					return fmt.Errorf("change %s of flag %s: %w", r.ID, r.FlagKey, err)
-				}
+			if page.Items[i], err = changeOf(r); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 	return page, err
+}
+
+func changeOf(r *tenantq.FlagChange) (Change, error) {
+	out := Change{
+		ID: r.ID, FlagKey: r.FlagKey, Environment: r.Environment, Action: Action(r.Action), Reason: r.Reason, ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
+	}
+	for text, into := range map[*[]byte]**Document{&r.Before: &out.Before, &r.After: &out.After} {
+		if *text == nil {
+			continue
+		}
+		if err := json.Unmarshal(*text, into); err != nil {
+			return Change{}, fmt.Errorf("change %s of flag %s: %w", r.ID, r.FlagKey, err)
+		}
+	}
+	return out, nil
+}
+
+// RestoreRequest names a change of a flag's history.
+type RestoreRequest struct {
+	Key     string
+	Change  uuid.UUID // after which the flag was as it is to be again
+	Reason  string    // for its history: up to 256 characters, or empty
+	IfMatch string    // the etag that the caller has read where the change was; empty: whatever it is
+}
+
+// Restore brings back what a flag was after a change, as a change of its own: of a change in an environment the rules, the variants
+// that are served there and the salt, but not whether it is on; of one everywhere what environments share. It returns the flag as it is
+// there. ErrChangeNotFound, also of the change that deleted it; else as Update.
+func (s *Service) Restore(ctx context.Context, sc scope.Scope, req RestoreRequest) (Stored, error) {
+	var was Change
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetFlagChange(ctx, tenantq.GetFlagChangeParams{FlagKey: req.Key, ID: req.Change})
+		if db.IsNoRows(err) {
+			return ErrChangeNotFound
+		} else if err != nil {
+			return fmt.Errorf("get flag change: %w", err)
+		}
+		was, err = changeOf(&row)
+		return err
+	})
+	if err != nil {
+		return Stored{}, err
+	}
+	to := was.After
+	if to == nil {
+		return Stored{}, ErrChangeNotFound
+	}
+	up := UpdateRequest{Key: req.Key, Environment: was.Environment, Reason: req.Reason, IfMatch: req.IfMatch, restores: was.ID}
+	if was.Environment != "" {
+		up.Rules, up.OffVariant, up.DefaultVariant, up.Salt = &to.Rules, &to.OffVariant, &to.DefaultVariant, &to.Salt
+	} else {
+		up.Name, up.Description, up.Owner, up.RemoveBy, up.Variants, up.ClientVisible = &to.Name, &to.Description, &to.Owner, &to.RemoveBy, to.Variants, &to.ClientVisible
+	}
+	return s.Update(ctx, sc, up)
 }
 
 // differences names the fields that differ: of the flag itself, and of its environment.
@@ -149,6 +195,7 @@ type change struct {
 	before, after *Stored  // nil: it was not, it is not
 	shared, here  []string // the fields that changed
 	reason        string
+	restores      uuid.UUID // the change that an update goes back to; zero: to none
 }
 
 // record leaves what a change leaves: its history, an audit entry, an event, and news for every server. The audit log has no
@@ -169,6 +216,9 @@ func record(ctx context.Context, tx *db.TenantTx, c change) error {
 			row.Environment = c.after.Environment
 		}
 		entry.Detail = append(entry.Detail, attr.Texts("fields", slices.Concat(c.shared, c.here)), attr.Text("environment", row.Environment))
+		if c.restores != (uuid.UUID{}) {
+			entry.Detail = append(entry.Detail, attr.UUID("restoredChangeId", c.restores))
+		}
 	case deleted:
 		entry.Action, news.Type = "flag.delete", event.FlagDeleted
 	}

@@ -131,18 +131,17 @@ type share struct {
 }
 
 type segment struct {
-	key                string
-	included, excluded map[string]struct{}
-	when               node
-	matches            bool // there are conditions
+	key     string
+	listed  func(key string) (in, known bool) // nil: nobody is
+	when    node
+	matches bool // there are conditions
 }
 
 func (s *segment) holds(subject *Subject) bool {
-	if _, ok := s.excluded[subject.Key]; ok {
-		return false
-	}
-	if _, ok := s.included[subject.Key]; ok {
-		return true
+	if s.listed != nil && subject.Key != "" {
+		if in, known := s.listed(subject.Key); known {
+			return in
+		}
 	}
 	return s.matches && s.when.holds(subject)
 }
@@ -192,23 +191,7 @@ func (s *Segment) compile() (*segment, error) {
 	if !IsKey(s.Key) {
 		return nil, refuse("key", "a key has 1 to %d of the characters A-Z a-z 0-9 . _ -, and begins with a letter or a digit", maxKey)
 	}
-	out := &segment{key: s.Key}
-	for _, list := range []struct {
-		name string
-		from []string
-		to   *map[string]struct{}
-	}{{"included", s.Included, &out.included}, {"excluded", s.Excluded, &out.excluded}} {
-		if len(list.from) > maxValues {
-			return nil, refuse(list.name, "at most %d subjects are named: conditions take any number", maxValues)
-		}
-		*list.to = make(map[string]struct{}, len(list.from))
-		for i, key := range list.from {
-			if !isText(key) {
-				return nil, refuse(fmt.Sprintf("%s[%d]", list.name, i), "a targeting key has 1 to %d bytes that can be seen", maxText)
-			}
-			(*list.to)[key] = struct{}{}
-		}
-	}
+	out := &segment{key: s.Key, listed: s.Listed}
 	if s.When.IsZero() {
 		return out, nil
 	}

@@ -118,10 +118,11 @@ func (w *Weight) UnmarshalJSON(text []byte) error {
 
 // Segment is a group of subjects that has a name, which rules of all flags of a tenant may ask for.
 type Segment struct {
-	Key      string    `json:"key"`
-	Included []string  `json:"included,omitempty"` // targeting keys that belong to it whatever When says; at most 1,000
-	Excluded []string  `json:"excluded,omitempty"` // and those that do not, although When or Included says so
-	When     Condition `json:"when,omitzero"`      // which asks for no segment; the zero Condition matches nobody
+	Key  string    `json:"key"`
+	When Condition `json:"when,omitzero"` // which asks for no segment; the zero Condition matches nobody
+
+	// Listed tells by a targeting key who is in it, or is not, whatever When says; known false: nobody has said. Nil: of nobody.
+	Listed func(key string) (in, known bool) `json:"-"`
 }
 
 var keyForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/audit"
@@ -22,11 +24,12 @@ import (
 
 // Errors returned by Service, beside ErrInvalid. Each Reason is part of the public API.
 var (
-	ErrNotFound    = fault.New(fault.NotFound, "FLAG_UNKNOWN", "no such flag")
-	ErrEnvironment = fault.New(fault.NotFound, "FLAG_ENVIRONMENT_UNKNOWN", "no such environment")
-	ErrTaken       = fault.New(fault.Conflict, "FLAG_KEY_TAKEN", "there is a flag of this key")
-	ErrTooMany     = fault.New(fault.Precondition, "TOO_MANY_FLAGS", "there are 1000 flags, which is the limit: delete one that is no longer read")
-	ErrReason      = fault.New(fault.Invalid, "REASON_REQUIRED", "say why: a reason of 1 to 256 characters")
+	ErrNotFound       = fault.New(fault.NotFound, "FLAG_UNKNOWN", "no such flag")
+	ErrEnvironment    = fault.New(fault.NotFound, "FLAG_ENVIRONMENT_UNKNOWN", "no such environment")
+	ErrTaken          = fault.New(fault.Conflict, "FLAG_KEY_TAKEN", "there is a flag of this key")
+	ErrTooMany        = fault.New(fault.Precondition, "TOO_MANY_FLAGS", "there are 1000 flags, which is the limit: delete one that is no longer read")
+	ErrChangeNotFound = fault.New(fault.NotFound, "FLAG_CHANGE_UNKNOWN", "no such change of this flag, or it left nothing that could come back")
+	ErrReason         = fault.New(fault.Invalid, "REASON_REQUIRED", "say why: a reason of 1 to 256 characters")
 )
 
 const (
@@ -79,11 +82,16 @@ type Service struct {
 	store *db.Store
 	keys  *keys.Service
 	sets  *db.Cache[*Set]
+
+	members *db.Cache[memberships] // which sets are made of
 }
 
 // New returns a Service.
 func New(store *db.Store, ks *keys.Service) *Service {
-	return &Service{store: store, keys: ks, sets: db.NewCache[*Set](store, db.NounFlag, maxCached, cacheLife)}
+	return &Service{
+		store: store, keys: ks, sets: db.NewCache[*Set](store, db.NounFlag, maxCached, cacheLife),
+		members: db.NewCache[memberships](store, db.NounSegment, maxCached, cacheLife),
+	}
 }
 
 // Flags returns all flags of an environment, compiled: from memory, unless one has changed or it cannot be known.
@@ -105,7 +113,11 @@ func (s *Service) Flags(ctx context.Context, sc scope.Scope, environment string)
 		for i := range stored {
 			flags[i] = stored[i].Flag
 		}
-		set, err := Compile(flags, nil)
+		segments, err := s.listed(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		set, err := Compile(flags, segments)
 		if err != nil {
 			return nil, fmt.Errorf("stored flags of tenant %s: %v", sc.Tenant(), err) //nolint:errorlint // it was valid when it was stored: not the caller's to mend
 		}
@@ -265,6 +277,8 @@ type UpdateRequest struct {
 
 	Reason  string // for its history: up to 256 characters, or empty
 	IfMatch string // the etag that the caller has read; empty: whatever it is
+
+	restores uuid.UUID // the change of its history that it goes back to
 }
 
 // Update changes a flag and returns it as it is in that environment. An update that changes nothing leaves no trace.
@@ -298,12 +312,16 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 			tx.Result(out)
 			return nil
 		}
+		known, err := hold(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for i := range all { // other environments serve variants by name, too
 			all[i].Variants = after.Variants
 			if i == at {
 				all[i] = after
 			}
-			if err := all[i].Check(nil); err != nil {
+			if err := all[i].Check(known); err != nil {
 				return inEnvironment(err, all[i].Environment, environment)
 			}
 		}
@@ -315,10 +333,19 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 		}
 		out = all[at]
 		tx.Result(out)
-		return record(ctx, tx, change{action: updated, before: &before, after: &out, shared: shared, here: here, reason: req.Reason})
+		return record(ctx, tx, change{action: updated, before: &before, after: &out, shared: shared, here: here, reason: req.Reason, restores: req.restores})
 	})
 	s.sets.Forget(sc.Tenant(), "")
 	return out, err
+}
+
+// hold returns the segments that rules may ask for, and keeps them until the transaction ends.
+func hold(ctx context.Context, tx *db.TenantTx) ([]Segment, error) {
+	if err := tx.HoldSegments(ctx); err != nil {
+		return nil, fmt.Errorf("hold segments: %w", err)
+	}
+	list, err := segments(ctx, tx)
+	return bare(list), err
 }
 
 // inEnvironment says where a flag would not do any more, unless it is where the change was meant.

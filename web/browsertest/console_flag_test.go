@@ -3,6 +3,8 @@ package browsertest_test
 import (
 	"testing"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"github.com/biocore-id/biocore/web/browsertest"
 )
 
@@ -35,11 +37,13 @@ func TestConsoleFlags(t *testing.T) {
 
 	ana.Follow(`.page-h .btn.primary`)
 	ana.See("h1", "Rules in Production")
+	ana.builds()
+	ana.Follow(`button[value="json"]`)
 	ana.Type("#flag-rules", `[{"variant": "on", "when": {"attribute": "country", "operator": "INN", "values": ["NO"]}}]`)
-	ana.Type("#flag-reason", "Nordic first")
+	ana.Type("#flag-reason", "Denmark, too")
 	ana.Follow("form .btn.primary")
 	ana.See("#flag-rules-error", "did you mean IN?")
-	ana.Inspect("console-flag-rules")
+	ana.Inspect("console-flag-rules-json")
 	ana.Type("#flag-rules", `[{"variant": "on", "when": {"all": [{"attribute": "country", "operator": "IN", "values": ["NO", "SE", "DK"]}, {"attribute": "appVersion", "operator": "VERSION_AT_LEAST", "values": ["4.2.0"]}]}}, {"rollout": [{"variant": "on", "weight": 25}, {"variant": "off", "weight": 75}]}]`)
 	ana.Follow("form .btn.primary")
 	ana.See(".toast", "Saved")
@@ -64,4 +68,55 @@ func TestConsoleFlags(t *testing.T) {
 	ana.See(".toast", "Switched off")
 	ana.See(".env-card.here", "Serves off to everybody")
 	ana.See("section[aria-labelledby=history-h]", "it showed a blank number")
+}
+
+// builds makes rules in rows by the keyboard alone: two conditions and a group, a mistake that is mended, and a split that is moved.
+func (c colleague) builds() {
+	reach := func(selector string) {
+		for range 120 { // around the page, by its end
+			if c.HasFocus(selector) {
+				return
+			}
+			c.Press(kb.Tab)
+		}
+		c.SeeFocus(selector)
+	}
+	press := func(button, leads string) {
+		reach(`button[value="` + button + `"]`)
+		c.Press(kb.Enter)
+		c.SeeFocus(leads)
+	}
+	press("rule", `button[value="term r0"]`)
+	press("term r0", "#r0-c0-attribute")
+	c.Press("country")
+	reach("#r0-c0-values")
+	c.Press("NO" + kb.Enter + "SE")
+	press("group r0", "#r0-c1-match")
+	reach("#r0-c1-c0-attribute")
+	c.Press("appVersion" + kb.Tab + "is at least v" + kb.Tab + "new")
+	press("term r0.c1", "#r0-c1-c1-attribute")
+	c.Press("plan" + kb.Tab + "is there")
+	reach("#r0-to")
+	c.Press("on")
+	press("rule", `button[value="term r1"]`)
+	reach("#r1-to")
+	c.Press("a split" + kb.Tab + "75" + kb.Tab + "25")
+	reach(`button[value="review"]`)
+	c.Press(kb.Enter)
+	c.SeeFocus("#r0-c1-c0-values")
+	c.See("#r0-c1-c0-values-error", "No semantic version: 4.2.0 is one")
+	c.Press(kb.Delete + kb.Delete + kb.Delete + "4.2.0")
+	press("down r0", `button[value="up r1"]`)
+	press("up r1", `button[value="down r0"]`)
+	reach(`button[value="review"]`)
+	c.Press(kb.Enter)
+	c.See("#changes", "VERSION_AT_LEAST")
+	c.SeeNothing(".err")
+	c.Inspect("console-flag-rules")
+	reach("#flag-reason")
+	c.Press("Nordic first")
+	c.Follow("form .card-f .btn.primary")
+	c.See(".toast", "Saved")
+	c.See(".flag-rules", "country is one of NO, SE and (appVersion is at least version 4.2.0 or plan is there)")
+	c.Follow(`.page-h .btn.primary`)
 }

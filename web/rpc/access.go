@@ -242,6 +242,16 @@ var methods = map[string]access{
 	adminv1connect.FlagServiceUpdateFlagProcedure:      {serverKey, apikey.ScopeFlagsWrite, replays},
 	adminv1connect.FlagServiceSetFlagRulesProcedure:    {serverKey, apikey.ScopeFlagsWrite, replays},
 	adminv1connect.FlagServiceDeleteFlagProcedure:      {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.FlagServiceRestoreFlagProcedure:     {serverKey, apikey.ScopeFlagsWrite, replays},
+
+	adminv1connect.SegmentServiceListSegmentsProcedure:         {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.SegmentServiceGetSegmentProcedure:           {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.SegmentServiceFindSegmentMemberProcedure:    {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.SegmentServiceCreateSegmentProcedure:        {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.SegmentServiceUpdateSegmentProcedure:        {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.SegmentServiceDeleteSegmentProcedure:        {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.SegmentServiceAddSegmentMembersProcedure:    {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.SegmentServiceRemoveSegmentMembersProcedure: {serverKey, apikey.ScopeFlagsWrite, replays},
 
 	adminv1connect.SupportServiceRequestSupportAccessProcedure: {platformKey, apikey.ScopeSupportRequest, replays},
 	adminv1connect.SupportServiceListSupportGrantsProcedure:    {serverKey, apikey.ScopeSupportRead, reads},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -24,6 +25,7 @@ type flags interface {
 	Get(ctx context.Context, sc scope.Scope, key string) ([]flag.Stored, error)
 	Create(ctx context.Context, sc scope.Scope, req flag.CreateRequest) (flag.Stored, error)
 	Update(ctx context.Context, sc scope.Scope, req flag.UpdateRequest) (flag.Stored, error)
+	Restore(ctx context.Context, sc scope.Scope, req flag.RestoreRequest) (flag.Stored, error)
 	Delete(ctx context.Context, sc scope.Scope, req flag.DeleteRequest) error
 	Changes(ctx context.Context, sc scope.Scope, key string, req listing.Request) (listing.Page[flag.Change], error)
 }
@@ -148,6 +150,28 @@ func (h *FlagHandler) update(ctx context.Context, change flag.UpdateRequest) (*a
 	}
 	answers(ctx, flagAnswer)
 	f, err := h.flags.Update(ctx, sc, change)
+	if err != nil {
+		return nil, err
+	}
+	return toFlag(&f)
+}
+
+// RestoreFlag brings a former version back; If-Match guards.
+func (h *FlagHandler) RestoreFlag(ctx context.Context, req *adminv1.RestoreFlagRequest) (*adminv1.Flag, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	change, err := uuid.Parse(req.GetChangeId())
+	if err != nil {
+		return nil, flag.ErrChangeNotFound
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, flagAnswer)
+	f, err := h.flags.Restore(ctx, sc, flag.RestoreRequest{Key: req.GetFlagKey(), Change: change, Reason: req.GetReason(), IfMatch: etag})
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +315,7 @@ func fromRule(i int, r *adminv1.FlagRule) (flag.Rule, error) {
 }
 
 func fromCondition(c *adminv1.FlagCondition) flag.Condition {
-	out := flag.Condition{Attribute: c.GetAttribute(), Operator: flag.Operator(c.GetOperator())}
+	out := flag.Condition{Segment: c.GetSegment(), Attribute: c.GetAttribute(), Operator: flag.Operator(c.GetOperator())}
 	for _, v := range c.GetValues() {
 		out.Values = append(out.Values, v.AsInterface())
 	}
@@ -339,7 +363,7 @@ func toFlag(f *flag.Stored) (*adminv1.Flag, error) {
 }
 
 func toCondition(c *flag.Condition) (*adminv1.FlagCondition, error) {
-	res := &adminv1.FlagCondition{Attribute: c.Attribute, Operator: string(c.Operator)}
+	res := &adminv1.FlagCondition{Segment: c.Segment, Attribute: c.Attribute, Operator: string(c.Operator)}
 	for _, v := range c.Values {
 		value, err := structpb.NewValue(v)
 		if err != nil {

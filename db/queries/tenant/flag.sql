@@ -55,3 +55,7 @@ VALUES (sqlc.arg(id), sqlc.arg(flag_key), sqlc.arg(environment), sqlc.arg(action
 -- Keyset by id, newest first. Index: flag_changes_flag, backwards.
 SELECT * FROM flag_changes WHERE flag_key = sqlc.arg(flag_key) AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
 ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: GetFlagChange :one
+-- Index: flag_changes_pkey.
+SELECT * FROM flag_changes WHERE id = sqlc.arg(id) AND flag_key = sqlc.arg(flag_key);

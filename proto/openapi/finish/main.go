@@ -80,6 +80,7 @@ func planes() []plane {
 				in(adminv1.File_biocore_admin_v1_stats_proto),
 				in(adminv1.File_biocore_admin_v1_dashboard_proto),
 				in(adminv1.File_biocore_admin_v1_flag_proto),
+				in(adminv1.File_biocore_admin_v1_segment_proto),
 				in(adminv1.File_biocore_admin_v1_support_proto),
 				in(adminv1.File_biocore_admin_v1_ceremony_proto),
 				in(adminv1.File_biocore_admin_v1_audit_proto),

@@ -140,7 +140,7 @@ func (x FlagChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FlagChange_Action.Descriptor instead.
 func (FlagChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{14, 0}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // Flag is a feature flag as it is in one environment.
@@ -507,7 +507,9 @@ type FlagCondition struct {
 	// (RFC 3339) or `EXISTS`.
 	Operator string `protobuf:"bytes,5,opt,name=operator,proto3" json:"operator,omitempty"`
 	// Strings, numbers and booleans: 1 to 1000 of `IN`, none of `EXISTS`, one of all else.
-	Values        []*structpb.Value `protobuf:"bytes,6,rep,name=values,proto3" json:"values,omitempty"`
+	Values []*structpb.Value `protobuf:"bytes,6,rep,name=values,proto3" json:"values,omitempty"`
+	// Key of a segment that the subject is in. A segment's own condition asks for none.
+	Segment       string `protobuf:"bytes,7,opt,name=segment,proto3" json:"segment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -582,6 +584,13 @@ func (x *FlagCondition) GetValues() []*structpb.Value {
 		return x.Values
 	}
 	return nil
+}
+
+func (x *FlagCondition) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
 }
 
 // ListFlagsRequest names an environment.
@@ -1095,6 +1104,70 @@ func (x *SetFlagRulesRequest) GetReason() string {
 	return ""
 }
 
+// RestoreFlagRequest names a change of a flag.
+type RestoreFlagRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its key.
+	FlagKey string `protobuf:"bytes,1,opt,name=flag_key,json=flagKey,proto3" json:"flag_key,omitempty"`
+	// The change, of its history, after which it was as it is to be again.
+	ChangeId string `protobuf:"bytes,2,opt,name=change_id,json=changeId,proto3" json:"change_id,omitempty"`
+	// Why, for its history: up to 256 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreFlagRequest) Reset() {
+	*x = RestoreFlagRequest{}
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreFlagRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreFlagRequest) ProtoMessage() {}
+
+func (x *RestoreFlagRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreFlagRequest.ProtoReflect.Descriptor instead.
+func (*RestoreFlagRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RestoreFlagRequest) GetFlagKey() string {
+	if x != nil {
+		return x.FlagKey
+	}
+	return ""
+}
+
+func (x *RestoreFlagRequest) GetChangeId() string {
+	if x != nil {
+		return x.ChangeId
+	}
+	return ""
+}
+
+func (x *RestoreFlagRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // DeleteFlagRequest names a flag, and says why it goes.
 type DeleteFlagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1108,7 +1181,7 @@ type DeleteFlagRequest struct {
 
 func (x *DeleteFlagRequest) Reset() {
 	*x = DeleteFlagRequest{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1193,7 @@ func (x *DeleteFlagRequest) String() string {
 func (*DeleteFlagRequest) ProtoMessage() {}
 
 func (x *DeleteFlagRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1206,7 @@ func (x *DeleteFlagRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteFlagRequest.ProtoReflect.Descriptor instead.
 func (*DeleteFlagRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{10}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteFlagRequest) GetFlagKey() string {
@@ -1159,7 +1232,7 @@ type DeleteFlagResponse struct {
 
 func (x *DeleteFlagResponse) Reset() {
 	*x = DeleteFlagResponse{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1244,7 @@ func (x *DeleteFlagResponse) String() string {
 func (*DeleteFlagResponse) ProtoMessage() {}
 
 func (x *DeleteFlagResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1257,7 @@ func (x *DeleteFlagResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteFlagResponse.ProtoReflect.Descriptor instead.
 func (*DeleteFlagResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{11}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{12}
 }
 
 // ListFlagChangesRequest names a flag.
@@ -1202,7 +1275,7 @@ type ListFlagChangesRequest struct {
 
 func (x *ListFlagChangesRequest) Reset() {
 	*x = ListFlagChangesRequest{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1287,7 @@ func (x *ListFlagChangesRequest) String() string {
 func (*ListFlagChangesRequest) ProtoMessage() {}
 
 func (x *ListFlagChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1300,7 @@ func (x *ListFlagChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFlagChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListFlagChangesRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{12}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListFlagChangesRequest) GetFlagKey() string {
@@ -1264,7 +1337,7 @@ type ListFlagChangesResponse struct {
 
 func (x *ListFlagChangesResponse) Reset() {
 	*x = ListFlagChangesResponse{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1349,7 @@ func (x *ListFlagChangesResponse) String() string {
 func (*ListFlagChangesResponse) ProtoMessage() {}
 
 func (x *ListFlagChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[13]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1362,7 @@ func (x *ListFlagChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFlagChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListFlagChangesResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{13}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListFlagChangesResponse) GetFlagChanges() []*FlagChange {
@@ -1331,7 +1404,7 @@ type FlagChange struct {
 
 func (x *FlagChange) Reset() {
 	*x = FlagChange{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1416,7 @@ func (x *FlagChange) String() string {
 func (*FlagChange) ProtoMessage() {}
 
 func (x *FlagChange) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[14]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1429,7 @@ func (x *FlagChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlagChange.ProtoReflect.Descriptor instead.
 func (*FlagChange) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{14}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FlagChange) GetId() string {
@@ -1430,7 +1503,7 @@ type EvaluateFlagRequest struct {
 
 func (x *EvaluateFlagRequest) Reset() {
 	*x = EvaluateFlagRequest{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1515,7 @@ func (x *EvaluateFlagRequest) String() string {
 func (*EvaluateFlagRequest) ProtoMessage() {}
 
 func (x *EvaluateFlagRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[15]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1528,7 @@ func (x *EvaluateFlagRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateFlagRequest.ProtoReflect.Descriptor instead.
 func (*EvaluateFlagRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{15}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EvaluateFlagRequest) GetFlagKey() string {
@@ -1498,7 +1571,7 @@ type EvaluateFlagResponse struct {
 
 func (x *EvaluateFlagResponse) Reset() {
 	*x = EvaluateFlagResponse{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1583,7 @@ func (x *EvaluateFlagResponse) String() string {
 func (*EvaluateFlagResponse) ProtoMessage() {}
 
 func (x *EvaluateFlagResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1596,7 @@ func (x *EvaluateFlagResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateFlagResponse.ProtoReflect.Descriptor instead.
 func (*EvaluateFlagResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{16}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EvaluateFlagResponse) GetVariant() string {
@@ -1576,7 +1649,7 @@ type FlagStep struct {
 
 func (x *FlagStep) Reset() {
 	*x = FlagStep{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1661,7 @@ func (x *FlagStep) String() string {
 func (*FlagStep) ProtoMessage() {}
 
 func (x *FlagStep) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1674,7 @@ func (x *FlagStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlagStep.ProtoReflect.Descriptor instead.
 func (*FlagStep) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{17}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FlagStep) GetRuleId() string {
@@ -1677,14 +1750,15 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\x05_when\"F\n" +
 	"\tFlagShare\x12!\n" +
 	"\avariant\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\avariant\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\xd3\x02\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\xf7\x02\n" +
 	"\rFlagCondition\x12<\n" +
 	"\x03all\x18\x01 \x03(\v2\x1f.biocore.admin.v1.FlagConditionB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x03all\x12<\n" +
 	"\x03any\x18\x02 \x03(\v2\x1f.biocore.admin.v1.FlagConditionB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x03any\x126\n" +
 	"\x03not\x18\x03 \x01(\v2\x1f.biocore.admin.v1.FlagConditionH\x00R\x03not\x88\x01\x01\x12&\n" +
 	"\tattribute\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tattribute\x12#\n" +
 	"\boperator\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\boperator\x129\n" +
-	"\x06values\x18\x06 \x03(\v2\x16.google.protobuf.ValueB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06valuesB\x06\n" +
+	"\x06values\x18\x06 \x03(\v2\x16.google.protobuf.ValueB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06values\x12\"\n" +
+	"\asegment\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\asegmentB\x06\n" +
 	"\x04_not\">\n" +
 	"\x10ListFlagsRequest\x12*\n" +
 	"\venvironment\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\venvironment\"A\n" +
@@ -1752,7 +1826,12 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aflagKey\x12*\n" +
 	"\venvironment\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\venvironment\x12:\n" +
 	"\x05rules\x18\x03 \x03(\v2\x1a.biocore.admin.v1.FlagRuleB\b\xbaH\x05\x92\x01\x02\x102R\x05rules\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\\\n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x84\x01\n" +
+	"\x12RestoreFlagRequest\x12%\n" +
+	"\bflag_key\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aflagKey\x12%\n" +
+	"\tchange_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bchangeId\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\\\n" +
 	"\x11DeleteFlagRequest\x12%\n" +
 	"\bflag_key\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aflagKey\x12 \n" +
@@ -1803,7 +1882,7 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\bFlagStep\x12\x17\n" +
 	"\arule_id\x18\x01 \x01(\tR\x06ruleId\x12\x18\n" +
 	"\adecided\x18\x02 \x01(\bR\adecided\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why2\xee\a\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why2\xea\b\n" +
 	"\vFlagService\x12p\n" +
 	"\tListFlags\x12\".biocore.admin.v1.ListFlagsRequest\x1a#.biocore.admin.v1.ListFlagsResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/admin/v1/flags\x90\x02\x01\x12j\n" +
 	"\aGetFlag\x12 .biocore.admin.v1.GetFlagRequest\x1a\x16.biocore.admin.v1.Flag\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/flags/{flag_key}\x90\x02\x01\x12e\n" +
@@ -1811,7 +1890,8 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"CreateFlag\x12#.biocore.admin.v1.CreateFlagRequest\x1a\x16.biocore.admin.v1.Flag\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/admin/v1/flags\x12p\n" +
 	"\n" +
 	"UpdateFlag\x12#.biocore.admin.v1.UpdateFlagRequest\x1a\x16.biocore.admin.v1.Flag\"%\x82\xd3\xe4\x93\x02\x1f:\x01*2\x1a/admin/v1/flags/{flag_key}\x12}\n" +
-	"\fSetFlagRules\x12%.biocore.admin.v1.SetFlagRulesRequest\x1a\x16.biocore.admin.v1.Flag\".\x82\xd3\xe4\x93\x02%:\x01*\x1a /admin/v1/flags/{flag_key}/rules\x90\x02\x02\x12~\n" +
+	"\fSetFlagRules\x12%.biocore.admin.v1.SetFlagRulesRequest\x1a\x16.biocore.admin.v1.Flag\".\x82\xd3\xe4\x93\x02%:\x01*\x1a /admin/v1/flags/{flag_key}/rules\x90\x02\x02\x12z\n" +
+	"\vRestoreFlag\x12$.biocore.admin.v1.RestoreFlagRequest\x1a\x16.biocore.admin.v1.Flag\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/admin/v1/flags/{flag_key}:restore\x12~\n" +
 	"\n" +
 	"DeleteFlag\x12#.biocore.admin.v1.DeleteFlagRequest\x1a$.biocore.admin.v1.DeleteFlagResponse\"%\x82\xd3\xe4\x93\x02\x1c*\x1a/admin/v1/flags/{flag_key}\x90\x02\x02\x12\x95\x01\n" +
 	"\x0fListFlagChanges\x12(.biocore.admin.v1.ListFlagChangesRequest\x1a).biocore.admin.v1.ListFlagChangesResponse\"-\x82\xd3\xe4\x93\x02$\x12\"/admin/v1/flags/{flag_key}/changes\x90\x02\x01\x12\x90\x01\n" +
@@ -1830,7 +1910,7 @@ func file_biocore_admin_v1_flag_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_flag_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_flag_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_biocore_admin_v1_flag_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_biocore_admin_v1_flag_proto_goTypes = []any{
 	(Flag_Type)(0),                  // 0: biocore.admin.v1.Flag.Type
 	(FlagChange_Action)(0),          // 1: biocore.admin.v1.FlagChange.Action
@@ -1844,67 +1924,70 @@ var file_biocore_admin_v1_flag_proto_goTypes = []any{
 	(*CreateFlagRequest)(nil),       // 9: biocore.admin.v1.CreateFlagRequest
 	(*UpdateFlagRequest)(nil),       // 10: biocore.admin.v1.UpdateFlagRequest
 	(*SetFlagRulesRequest)(nil),     // 11: biocore.admin.v1.SetFlagRulesRequest
-	(*DeleteFlagRequest)(nil),       // 12: biocore.admin.v1.DeleteFlagRequest
-	(*DeleteFlagResponse)(nil),      // 13: biocore.admin.v1.DeleteFlagResponse
-	(*ListFlagChangesRequest)(nil),  // 14: biocore.admin.v1.ListFlagChangesRequest
-	(*ListFlagChangesResponse)(nil), // 15: biocore.admin.v1.ListFlagChangesResponse
-	(*FlagChange)(nil),              // 16: biocore.admin.v1.FlagChange
-	(*EvaluateFlagRequest)(nil),     // 17: biocore.admin.v1.EvaluateFlagRequest
-	(*EvaluateFlagResponse)(nil),    // 18: biocore.admin.v1.EvaluateFlagResponse
-	(*FlagStep)(nil),                // 19: biocore.admin.v1.FlagStep
-	nil,                             // 20: biocore.admin.v1.Flag.VariantsEntry
-	nil,                             // 21: biocore.admin.v1.CreateFlagRequest.VariantsEntry
-	nil,                             // 22: biocore.admin.v1.UpdateFlagRequest.VariantsEntry
-	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
-	(*structpb.Value)(nil),          // 24: google.protobuf.Value
-	(*structpb.Struct)(nil),         // 25: google.protobuf.Struct
+	(*RestoreFlagRequest)(nil),      // 12: biocore.admin.v1.RestoreFlagRequest
+	(*DeleteFlagRequest)(nil),       // 13: biocore.admin.v1.DeleteFlagRequest
+	(*DeleteFlagResponse)(nil),      // 14: biocore.admin.v1.DeleteFlagResponse
+	(*ListFlagChangesRequest)(nil),  // 15: biocore.admin.v1.ListFlagChangesRequest
+	(*ListFlagChangesResponse)(nil), // 16: biocore.admin.v1.ListFlagChangesResponse
+	(*FlagChange)(nil),              // 17: biocore.admin.v1.FlagChange
+	(*EvaluateFlagRequest)(nil),     // 18: biocore.admin.v1.EvaluateFlagRequest
+	(*EvaluateFlagResponse)(nil),    // 19: biocore.admin.v1.EvaluateFlagResponse
+	(*FlagStep)(nil),                // 20: biocore.admin.v1.FlagStep
+	nil,                             // 21: biocore.admin.v1.Flag.VariantsEntry
+	nil,                             // 22: biocore.admin.v1.CreateFlagRequest.VariantsEntry
+	nil,                             // 23: biocore.admin.v1.UpdateFlagRequest.VariantsEntry
+	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
+	(*structpb.Value)(nil),          // 25: google.protobuf.Value
+	(*structpb.Struct)(nil),         // 26: google.protobuf.Struct
 }
 var file_biocore_admin_v1_flag_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Flag.type:type_name -> biocore.admin.v1.Flag.Type
-	20, // 1: biocore.admin.v1.Flag.variants:type_name -> biocore.admin.v1.Flag.VariantsEntry
+	21, // 1: biocore.admin.v1.Flag.variants:type_name -> biocore.admin.v1.Flag.VariantsEntry
 	3,  // 2: biocore.admin.v1.Flag.rules:type_name -> biocore.admin.v1.FlagRule
-	23, // 3: biocore.admin.v1.Flag.created_at:type_name -> google.protobuf.Timestamp
-	23, // 4: biocore.admin.v1.Flag.updated_at:type_name -> google.protobuf.Timestamp
+	24, // 3: biocore.admin.v1.Flag.created_at:type_name -> google.protobuf.Timestamp
+	24, // 4: biocore.admin.v1.Flag.updated_at:type_name -> google.protobuf.Timestamp
 	5,  // 5: biocore.admin.v1.FlagRule.when:type_name -> biocore.admin.v1.FlagCondition
 	4,  // 6: biocore.admin.v1.FlagRule.rollout:type_name -> biocore.admin.v1.FlagShare
 	5,  // 7: biocore.admin.v1.FlagCondition.all:type_name -> biocore.admin.v1.FlagCondition
 	5,  // 8: biocore.admin.v1.FlagCondition.any:type_name -> biocore.admin.v1.FlagCondition
 	5,  // 9: biocore.admin.v1.FlagCondition.not:type_name -> biocore.admin.v1.FlagCondition
-	24, // 10: biocore.admin.v1.FlagCondition.values:type_name -> google.protobuf.Value
+	25, // 10: biocore.admin.v1.FlagCondition.values:type_name -> google.protobuf.Value
 	2,  // 11: biocore.admin.v1.ListFlagsResponse.flags:type_name -> biocore.admin.v1.Flag
 	0,  // 12: biocore.admin.v1.CreateFlagRequest.type:type_name -> biocore.admin.v1.Flag.Type
-	21, // 13: biocore.admin.v1.CreateFlagRequest.variants:type_name -> biocore.admin.v1.CreateFlagRequest.VariantsEntry
-	22, // 14: biocore.admin.v1.UpdateFlagRequest.variants:type_name -> biocore.admin.v1.UpdateFlagRequest.VariantsEntry
+	22, // 13: biocore.admin.v1.CreateFlagRequest.variants:type_name -> biocore.admin.v1.CreateFlagRequest.VariantsEntry
+	23, // 14: biocore.admin.v1.UpdateFlagRequest.variants:type_name -> biocore.admin.v1.UpdateFlagRequest.VariantsEntry
 	3,  // 15: biocore.admin.v1.SetFlagRulesRequest.rules:type_name -> biocore.admin.v1.FlagRule
-	16, // 16: biocore.admin.v1.ListFlagChangesResponse.flag_changes:type_name -> biocore.admin.v1.FlagChange
+	17, // 16: biocore.admin.v1.ListFlagChangesResponse.flag_changes:type_name -> biocore.admin.v1.FlagChange
 	1,  // 17: biocore.admin.v1.FlagChange.action:type_name -> biocore.admin.v1.FlagChange.Action
-	25, // 18: biocore.admin.v1.FlagChange.before:type_name -> google.protobuf.Struct
-	25, // 19: biocore.admin.v1.FlagChange.after:type_name -> google.protobuf.Struct
-	23, // 20: biocore.admin.v1.FlagChange.changed_at:type_name -> google.protobuf.Timestamp
-	25, // 21: biocore.admin.v1.EvaluateFlagRequest.context:type_name -> google.protobuf.Struct
-	24, // 22: biocore.admin.v1.EvaluateFlagResponse.value:type_name -> google.protobuf.Value
-	19, // 23: biocore.admin.v1.EvaluateFlagResponse.steps:type_name -> biocore.admin.v1.FlagStep
-	24, // 24: biocore.admin.v1.Flag.VariantsEntry.value:type_name -> google.protobuf.Value
-	24, // 25: biocore.admin.v1.CreateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
-	24, // 26: biocore.admin.v1.UpdateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
+	26, // 18: biocore.admin.v1.FlagChange.before:type_name -> google.protobuf.Struct
+	26, // 19: biocore.admin.v1.FlagChange.after:type_name -> google.protobuf.Struct
+	24, // 20: biocore.admin.v1.FlagChange.changed_at:type_name -> google.protobuf.Timestamp
+	26, // 21: biocore.admin.v1.EvaluateFlagRequest.context:type_name -> google.protobuf.Struct
+	25, // 22: biocore.admin.v1.EvaluateFlagResponse.value:type_name -> google.protobuf.Value
+	20, // 23: biocore.admin.v1.EvaluateFlagResponse.steps:type_name -> biocore.admin.v1.FlagStep
+	25, // 24: biocore.admin.v1.Flag.VariantsEntry.value:type_name -> google.protobuf.Value
+	25, // 25: biocore.admin.v1.CreateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
+	25, // 26: biocore.admin.v1.UpdateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
 	6,  // 27: biocore.admin.v1.FlagService.ListFlags:input_type -> biocore.admin.v1.ListFlagsRequest
 	8,  // 28: biocore.admin.v1.FlagService.GetFlag:input_type -> biocore.admin.v1.GetFlagRequest
 	9,  // 29: biocore.admin.v1.FlagService.CreateFlag:input_type -> biocore.admin.v1.CreateFlagRequest
 	10, // 30: biocore.admin.v1.FlagService.UpdateFlag:input_type -> biocore.admin.v1.UpdateFlagRequest
 	11, // 31: biocore.admin.v1.FlagService.SetFlagRules:input_type -> biocore.admin.v1.SetFlagRulesRequest
-	12, // 32: biocore.admin.v1.FlagService.DeleteFlag:input_type -> biocore.admin.v1.DeleteFlagRequest
-	14, // 33: biocore.admin.v1.FlagService.ListFlagChanges:input_type -> biocore.admin.v1.ListFlagChangesRequest
-	17, // 34: biocore.admin.v1.FlagService.EvaluateFlag:input_type -> biocore.admin.v1.EvaluateFlagRequest
-	7,  // 35: biocore.admin.v1.FlagService.ListFlags:output_type -> biocore.admin.v1.ListFlagsResponse
-	2,  // 36: biocore.admin.v1.FlagService.GetFlag:output_type -> biocore.admin.v1.Flag
-	2,  // 37: biocore.admin.v1.FlagService.CreateFlag:output_type -> biocore.admin.v1.Flag
-	2,  // 38: biocore.admin.v1.FlagService.UpdateFlag:output_type -> biocore.admin.v1.Flag
-	2,  // 39: biocore.admin.v1.FlagService.SetFlagRules:output_type -> biocore.admin.v1.Flag
-	13, // 40: biocore.admin.v1.FlagService.DeleteFlag:output_type -> biocore.admin.v1.DeleteFlagResponse
-	15, // 41: biocore.admin.v1.FlagService.ListFlagChanges:output_type -> biocore.admin.v1.ListFlagChangesResponse
-	18, // 42: biocore.admin.v1.FlagService.EvaluateFlag:output_type -> biocore.admin.v1.EvaluateFlagResponse
-	35, // [35:43] is the sub-list for method output_type
-	27, // [27:35] is the sub-list for method input_type
+	12, // 32: biocore.admin.v1.FlagService.RestoreFlag:input_type -> biocore.admin.v1.RestoreFlagRequest
+	13, // 33: biocore.admin.v1.FlagService.DeleteFlag:input_type -> biocore.admin.v1.DeleteFlagRequest
+	15, // 34: biocore.admin.v1.FlagService.ListFlagChanges:input_type -> biocore.admin.v1.ListFlagChangesRequest
+	18, // 35: biocore.admin.v1.FlagService.EvaluateFlag:input_type -> biocore.admin.v1.EvaluateFlagRequest
+	7,  // 36: biocore.admin.v1.FlagService.ListFlags:output_type -> biocore.admin.v1.ListFlagsResponse
+	2,  // 37: biocore.admin.v1.FlagService.GetFlag:output_type -> biocore.admin.v1.Flag
+	2,  // 38: biocore.admin.v1.FlagService.CreateFlag:output_type -> biocore.admin.v1.Flag
+	2,  // 39: biocore.admin.v1.FlagService.UpdateFlag:output_type -> biocore.admin.v1.Flag
+	2,  // 40: biocore.admin.v1.FlagService.SetFlagRules:output_type -> biocore.admin.v1.Flag
+	2,  // 41: biocore.admin.v1.FlagService.RestoreFlag:output_type -> biocore.admin.v1.Flag
+	14, // 42: biocore.admin.v1.FlagService.DeleteFlag:output_type -> biocore.admin.v1.DeleteFlagResponse
+	16, // 43: biocore.admin.v1.FlagService.ListFlagChanges:output_type -> biocore.admin.v1.ListFlagChangesResponse
+	19, // 44: biocore.admin.v1.FlagService.EvaluateFlag:output_type -> biocore.admin.v1.EvaluateFlagResponse
+	36, // [36:45] is the sub-list for method output_type
+	27, // [27:36] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
 	27, // [27:27] is the sub-list for extension extendee
 	0,  // [0:27] is the sub-list for field type_name
@@ -1918,15 +2001,15 @@ func file_biocore_admin_v1_flag_proto_init() {
 	file_biocore_admin_v1_flag_proto_msgTypes[1].OneofWrappers = []any{}
 	file_biocore_admin_v1_flag_proto_msgTypes[3].OneofWrappers = []any{}
 	file_biocore_admin_v1_flag_proto_msgTypes[8].OneofWrappers = []any{}
-	file_biocore_admin_v1_flag_proto_msgTypes[14].OneofWrappers = []any{}
-	file_biocore_admin_v1_flag_proto_msgTypes[16].OneofWrappers = []any{}
+	file_biocore_admin_v1_flag_proto_msgTypes[15].OneofWrappers = []any{}
+	file_biocore_admin_v1_flag_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_flag_proto_rawDesc), len(file_biocore_admin_v1_flag_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,8 @@ const (
 	FlagServiceUpdateFlagProcedure = "/biocore.admin.v1.FlagService/UpdateFlag"
 	// FlagServiceSetFlagRulesProcedure is the procedure name of the FlagService's SetFlagRules RPC.
 	FlagServiceSetFlagRulesProcedure = "/biocore.admin.v1.FlagService/SetFlagRules"
+	// FlagServiceRestoreFlagProcedure is the procedure name of the FlagService's RestoreFlag RPC.
+	FlagServiceRestoreFlagProcedure = "/biocore.admin.v1.FlagService/RestoreFlag"
 	// FlagServiceDeleteFlagProcedure is the procedure name of the FlagService's DeleteFlag RPC.
 	FlagServiceDeleteFlagProcedure = "/biocore.admin.v1.FlagService/DeleteFlag"
 	// FlagServiceListFlagChangesProcedure is the procedure name of the FlagService's ListFlagChanges
@@ -82,6 +84,13 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	flagServiceRestoreFlagSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_flag_proto.Services().ByName("FlagService").Methods().ByName("RestoreFlag"),
+			Procedure:  FlagServiceRestoreFlagProcedure,
+		}
+	})
 	flagServiceDeleteFlagSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -124,6 +133,11 @@ type FlagServiceClient interface {
 	// SetFlagRules replaces the rules of an environment, all of them; `If-Match` as in
 	// UpdateFlag.
 	SetFlagRules(context.Context, *v1.SetFlagRulesRequest) (*v1.Flag, error)
+	// RestoreFlag brings back what a flag was after a change of its history, as a change of
+	// its own: of a change in an environment the rules, the variants that are served there and
+	// the salt, but not whether it is on; of one everywhere what environments share.
+	// `If-Match` as in UpdateFlag.
+	RestoreFlag(context.Context, *v1.RestoreFlagRequest) (*v1.Flag, error)
 	// DeleteFlag removes one from every environment; `If-Match` takes the etag of
 	// `production`. Its history stays.
 	DeleteFlag(context.Context, *v1.DeleteFlagRequest) (*v1.DeleteFlagResponse, error)
@@ -157,6 +171,11 @@ type FlagServiceHandler interface {
 	// SetFlagRules replaces the rules of an environment, all of them; `If-Match` as in
 	// UpdateFlag.
 	SetFlagRules(context.Context, *v1.SetFlagRulesRequest) (*v1.Flag, error)
+	// RestoreFlag brings back what a flag was after a change of its history, as a change of
+	// its own: of a change in an environment the rules, the variants that are served there and
+	// the salt, but not whether it is on; of one everywhere what environments share.
+	// `If-Match` as in UpdateFlag.
+	RestoreFlag(context.Context, *v1.RestoreFlagRequest) (*v1.Flag, error)
 	// DeleteFlag removes one from every environment; `If-Match` takes the etag of
 	// `production`. Its history stays.
 	DeleteFlag(context.Context, *v1.DeleteFlagRequest) (*v1.DeleteFlagResponse, error)
@@ -178,6 +197,7 @@ func RegisterFlagServiceHandler(server *connect.Server, svc FlagServiceHandler) 
 		connect.Method{Spec: flagServiceCreateFlagSpec(), Handler: adapter.createFlag},
 		connect.Method{Spec: flagServiceUpdateFlagSpec(), Handler: adapter.updateFlag},
 		connect.Method{Spec: flagServiceSetFlagRulesSpec(), Handler: adapter.setFlagRules},
+		connect.Method{Spec: flagServiceRestoreFlagSpec(), Handler: adapter.restoreFlag},
 		connect.Method{Spec: flagServiceDeleteFlagSpec(), Handler: adapter.deleteFlag},
 		connect.Method{Spec: flagServiceListFlagChangesSpec(), Handler: adapter.listFlagChanges},
 		connect.Method{Spec: flagServiceEvaluateFlagSpec(), Handler: adapter.evaluateFlag},
@@ -205,6 +225,10 @@ func (UnimplementedFlagServiceHandler) UpdateFlag(context.Context, *v1.UpdateFla
 
 func (UnimplementedFlagServiceHandler) SetFlagRules(context.Context, *v1.SetFlagRulesRequest) (*v1.Flag, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.FlagService.SetFlagRules is not implemented")
+}
+
+func (UnimplementedFlagServiceHandler) RestoreFlag(context.Context, *v1.RestoreFlagRequest) (*v1.Flag, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.FlagService.RestoreFlag is not implemented")
 }
 
 func (UnimplementedFlagServiceHandler) DeleteFlag(context.Context, *v1.DeleteFlagRequest) (*v1.DeleteFlagResponse, error) {
@@ -258,6 +282,14 @@ func (c *flagServiceClient) UpdateFlag(ctx context.Context, req *v1.UpdateFlagRe
 func (c *flagServiceClient) SetFlagRules(ctx context.Context, req *v1.SetFlagRulesRequest) (*v1.Flag, error) {
 	var res v1.Flag
 	if err := c.client.CallUnary(ctx, flagServiceSetFlagRulesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *flagServiceClient) RestoreFlag(ctx context.Context, req *v1.RestoreFlagRequest) (*v1.Flag, error) {
+	var res v1.Flag
+	if err := c.client.CallUnary(ctx, flagServiceRestoreFlagSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -343,6 +375,18 @@ func (h flagServiceHandler) setFlagRules(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	res, err := h.svc.SetFlagRules(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h flagServiceHandler) restoreFlag(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RestoreFlagRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RestoreFlag(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,383 @@
+package flag_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/biocore-id/biocore/tenancy/etag"
+	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/flag"
+	"github.com/biocore-id/biocore/tenancy/listing"
+	"github.com/biocore-id/biocore/tenancy/scope"
+)
+
+// segmented is a flag that is on for a segment, in production.
+func (w *world) segmented(t *testing.T, key, segment string) {
+	t.Helper()
+	if _, err := w.flags.Create(t.Context(), w.acme, flag.CreateRequest{Key: key, Type: flag.Boolean, About: flag.About{Name: key}}); err != nil {
+		t.Fatal(err)
+	}
+	on := true
+	if _, err := w.flags.Update(t.Context(), w.acme, flag.UpdateRequest{Key: key, Enabled: &on, Rules: &[]flag.Rule{{When: flag.Condition{Segment: segment}, Variant: "on"}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gets is what a subject gets of a flag, at a server.
+func gets(t *testing.T, s *flag.Service, sc scope.Scope, key, subject string) bool {
+	t.Helper()
+	set, err := s.Flags(t.Context(), sc, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := set.Evaluate(key, &flag.Subject{Key: subject, Attributes: map[string]any{"plan": "pro", "of": subject}})
+	if got.Code != "" {
+		t.Fatalf("%s: %s", key, got.Code)
+	}
+	return got.Variant.Bool
+}
+
+func TestSegmentLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, other, another := t.Context(), w.tenant(t), w.server()
+	pro := flag.Condition{Attribute: "plan", Operator: flag.In, Values: []any{"pro"}}
+	made, err := w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "beta", Name: " Beta  testers ", When: flag.Condition{Attribute: "of", Operator: flag.In, Values: []any{"u9"}}, Reason: "before the launch"})
+	if err != nil || made.Name != "Beta testers" || made.ETag == "" || made.Included != 0 {
+		t.Fatalf("made %+v, %v", made, err)
+	}
+	// A rule may ask for a segment that is there, and for no other.
+	w.segmented(t, "f", "beta")
+	_, err = w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "f", Rules: &[]flag.Rule{{When: flag.Condition{Segment: "betta"}, Variant: "on"}}})
+	if refused, ok := fault.As(err); !ok || refused.Metadata["field"] != "rules[0].when.segment" || !strings.Contains(refused.Message, "did you mean beta?") {
+		t.Errorf("a rule of no segment = %v", err)
+	}
+	user := uuid.NewString()
+	if gets(t, another, w.acme, "f", "u1") || !gets(t, another, w.acme, "f", "u9") {
+		t.Error("an empty list has somebody, or the condition nobody")
+	}
+	// The list goes before conditions, on every server within a second, and a subject has one place in it.
+	for _, step := range []struct {
+		name string
+		do   func() (int, error)
+		n    int
+		want map[string]bool
+	}{
+		{"add", func() (int, error) {
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u1", "u2", "u1", user}})
+		}, 3, map[string]bool{"u1": true, "u2": true, user: true, "u3": false, "u9": true}},
+		{"again", func() (int, error) {
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u1"}})
+		}, 0, map[string]bool{"u1": true}},
+		{"exclude", func() (int, error) {
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u2", "u9"}, Excluded: true})
+		}, 2, map[string]bool{"u1": true, "u2": false, "u9": false}},
+		{"remove", func() (int, error) {
+			return w.flags.RemoveMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u1", "u9", "nobody"}, Reason: "asked to leave"})
+		}, 2, map[string]bool{"u1": false, "u9": true, user: true}},
+	} {
+		if n, err := step.do(); err != nil || n != step.n {
+			t.Errorf("%s = %d, %v, want %d", step.name, n, err, step.n)
+		}
+		for subject, want := range step.want {
+			if gets(t, w.flags, w.acme, "f", subject) != want {
+				t.Errorf("after %s, %s gets %t", step.name, subject, !want)
+			}
+			await(t, func() bool { return gets(t, another, w.acme, "f", subject) == want }, step.name+" at another server: "+subject)
+		}
+	}
+	got, usedBy, err := w.flags.GetSegment(ctx, w.acme, "beta")
+	if err != nil || got.Included != 1 || got.Excluded != 1 || !slices.Equal(usedBy, []string{"f"}) || got.ETag == made.ETag {
+		t.Errorf("Get = %+v, %q, %v", got, usedBy, err)
+	}
+	for key, want := range map[string]flag.Membership{"u2": {Listed: true, Excluded: true}, user: {Listed: true}, "u1": {}} {
+		if m, err := w.flags.GetMember(ctx, w.acme, "beta", key); err != nil || m.Listed != want.Listed || m.Excluded != want.Excluded || m.Listed != (m.AddedBy != "") {
+			t.Errorf("%s is %+v, %v", key, m, err)
+		}
+	}
+	// Its condition changes for every flag; what somebody has changed since is not overwritten.
+	if _, err := w.flags.UpdateSegment(ctx, w.acme, flag.UpdateSegmentRequest{Key: "beta", When: &pro, IfMatch: made.ETag}); !errors.Is(err, etag.ErrMismatch) {
+		t.Errorf("an update of what has changed = %v", err)
+	}
+	if up, err := w.flags.UpdateSegment(ctx, w.acme, flag.UpdateSegmentRequest{Key: "beta", When: &pro, IfMatch: got.ETag}); err != nil || up.When.Attribute != "plan" || up.Name != made.Name {
+		t.Errorf("Update = %+v, %v", up, err)
+	}
+	if !gets(t, w.flags, w.acme, "f", "u5") || gets(t, w.flags, w.acme, "f", "u2") {
+		t.Error("the condition does not hold, or the list does not go before it")
+	}
+	if _, err := w.flags.UpdateSegment(ctx, w.acme, flag.UpdateSegmentRequest{Key: "beta", When: &flag.Condition{Segment: "beta"}}); !errors.Is(err, flag.ErrInvalid) {
+		t.Errorf("a segment of itself = %v", err)
+	}
+	// No member's key is anywhere in the database.
+	if dump := w.dump(t); strings.Contains(dump, "u2") {
+		t.Error("a member's key is stored")
+	}
+
+	// Another tenant's is another, and of none is none.
+	for what, err := range map[string]error{
+		"get":    third(w.flags.GetSegment(ctx, other, "beta")),
+		"update": second(w.flags.UpdateSegment(ctx, other, flag.UpdateSegmentRequest{Key: "beta"})),
+		"delete": w.flags.DeleteSegment(ctx, other, flag.DeleteSegmentRequest{Key: "beta"}),
+		"add":    second(w.flags.AddMembers(ctx, other, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"x"}})),
+		"remove": second(w.flags.RemoveMembers(ctx, other, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"x"}})),
+		"find":   second(w.flags.GetMember(ctx, other, "beta", "u2")),
+	} {
+		if !errors.Is(err, flag.ErrSegmentNotFound) {
+			t.Errorf("%s of another tenant's = %v", what, err)
+		}
+	}
+	if list, err := w.flags.Segments(ctx, other); err != nil || len(list) != 0 {
+		t.Errorf("another tenant's list = %v, %v", list, err)
+	}
+
+	// What rules ask for stays, in whichever environment, and the refusal names whose.
+	for i := range 11 {
+		w.segmented(t, "g"+strconv.Itoa(10+i), "beta")
+	}
+	empty := []flag.Rule{}
+	if _, err := w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "f", Rules: &empty}); err != nil {
+		t.Fatal(err)
+	}
+	deep := []flag.Rule{{When: flag.Condition{All: []flag.Condition{pro, {Not: &flag.Condition{Any: []flag.Condition{{Segment: "beta"}}}}}}, Variant: "on"}}
+	if _, err := w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "f", Environment: "staging", Rules: &deep}); err != nil {
+		t.Fatal(err)
+	}
+	err = w.flags.DeleteSegment(ctx, w.acme, flag.DeleteSegmentRequest{Key: "beta"})
+	if refused, ok := fault.As(err); !ok || !errors.Is(err, flag.ErrSegmentInUse) || !strings.Contains(refused.Message, "of f, g10, ") || !strings.Contains(refused.Message, "and 2 more") {
+		t.Errorf("Delete of what is asked for = %v", err)
+	}
+	for i := range 11 {
+		if err := w.flags.Delete(ctx, w.acme, flag.DeleteRequest{Key: "g" + strconv.Itoa(10+i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "f", Environment: "staging", Rules: &empty}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.flags.DeleteSegment(ctx, w.acme, flag.DeleteSegmentRequest{Key: "beta", Reason: "launched"}); err != nil {
+		t.Errorf("Delete = %v", err)
+	}
+	if again, err := w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "beta", Name: "Beta"}); err != nil || again.Included+again.Excluded != 0 {
+		t.Errorf("made again %+v, %v", again, err)
+	}
+	for action, n := range map[string]int64{"segment.create": 2, "segment.update": 1, "segment.members.add": 2, "segment.members.remove": 1, "segment.delete": 1} {
+		if got := w.AuditCount(t, w.acme, action); got != n {
+			t.Errorf("%d entries of %s, want %d", got, action, n)
+		}
+	}
+}
+
+// await looks until something holds: the feed brings it within a second.
+func await(t *testing.T, holds func() bool, what string) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-t.Context().Done():
+			t.Fatal(what)
+		case <-tick.C:
+		}
+	}
+}
+
+func third[A, B any](_ A, _ B, err error) error { return err }
+
+// dump is all that the tables of flags have, as text.
+func (w *world) dump(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	for _, table := range []string{"flags", "flag_segments", "flag_segment_members", "audit_inbox", "event_outbox"} {
+		rows, err := w.Superuser(t).Query(t.Context(), "SELECT t::text FROM "+table+" t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				t.Fatal(err)
+			}
+			out.WriteString(line + "\n")
+		}
+		if rows.Err() != nil {
+			t.Fatal(rows.Err())
+		}
+	}
+	return out.String()
+}
+
+func TestSegmentRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	if _, err := w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "s", Name: "S"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		err  error
+		want error
+		at   string
+	}{
+		"a hostile key":  {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "a/b", Name: "S"})), flag.ErrInvalid, "key"},
+		"no name":        {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "x"})), flag.ErrInvalid, "name"},
+		"a key twice":    {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "s", Name: "S"})), flag.ErrSegmentTaken, ""},
+		"an operator":    {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "x", Name: "S", When: flag.Condition{Attribute: "a", Operator: "NEAR"}})), flag.ErrInvalid, "when.operator"},
+		"a long reason":  {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "x", Name: "S", Reason: strings.Repeat("x", 257)})), flag.ErrReason, ""},
+		"nobody":         {second(w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "s"})), flag.ErrInvalid, "targetingKeys"},
+		"too many":       {second(w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: make([]string, 1001)})), flag.ErrInvalid, "targetingKeys"},
+		"an empty one":   {second(w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: []string{"a", ""}})), flag.ErrInvalid, "targetingKeys[1]"},
+		"a hidden one":   {second(w.flags.RemoveMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: []string{"a\u202e"}})), flag.ErrInvalid, "targetingKeys[0]"},
+		"a long one":     {second(w.flags.GetMember(ctx, w.acme, "s", strings.Repeat("x", 257))), flag.ErrInvalid, "targetingKey"},
+		"a delete's why": {w.flags.DeleteSegment(ctx, w.acme, flag.DeleteSegmentRequest{Key: "s", Reason: strings.Repeat("x", 257)}), flag.ErrReason, ""},
+	} {
+		refused, ok := fault.As(tt.err)
+		if !errors.Is(tt.err, tt.want) || !ok || refused.Metadata["field"] != tt.at {
+			t.Errorf("%s: %v (%v)", name, tt.err, refused)
+		}
+	}
+	if n := w.AuditCount(t, w.acme, "segment.create") + w.AuditCount(t, w.acme, "segment.members.add"); n != 1 {
+		t.Errorf("%d entries", n)
+	}
+}
+
+// A rule that asks for a segment, and the segment's end, never both come to be.
+func TestSegmentGoesOrIsAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.flags.Create(t.Context(), w.acme, flag.CreateRequest{Key: "f", Type: flag.Boolean, About: flag.About{Name: "F"}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if _, err := w.flags.CreateSegment(t.Context(), w.acme, flag.CreateSegmentRequest{Key: "s", Name: "S"}); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		var asked, gone error
+		group.Go(func() {
+			_, asked = w.flags.Update(t.Context(), w.acme, flag.UpdateRequest{Key: "f", Rules: &[]flag.Rule{{When: flag.Condition{Segment: "s"}, Variant: "on"}}})
+		})
+		group.Go(func() { gone = w.flags.DeleteSegment(t.Context(), w.acme, flag.DeleteSegmentRequest{Key: "s"}) })
+		group.Wait()
+		if (asked == nil) == (gone == nil) {
+			t.Fatalf("asked for: %v; gone: %v", asked, gone)
+		}
+		if asked == nil {
+			if _, err := w.flags.Update(t.Context(), w.acme, flag.UpdateRequest{Key: "f", Rules: &[]flag.Rule{}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.flags.DeleteSegment(t.Context(), w.acme, flag.DeleteSegmentRequest{Key: "s"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// What a flag was comes back as a change of its own, of an environment or of the flag, and is refused where it can no longer be.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	if _, err := w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: "f", Type: flag.Boolean, About: flag.About{Name: "First"}}); err != nil {
+		t.Fatal(err)
+	}
+	update := func(req flag.UpdateRequest) flag.Stored {
+		t.Helper()
+		req.Key = "f"
+		out, err := w.flags.Update(ctx, w.acme, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	newest := func() flag.Change {
+		t.Helper()
+		page, err := w.flags.Changes(ctx, w.acme, "f", listing.Request{PageSize: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Items[0]
+	}
+	on, salt, name := true, "another", "Second"
+	quarter := []flag.Rule{rollout(25)}
+	was := update(flag.UpdateRequest{Environment: "staging", Rules: &quarter})
+	rules := newest()
+	update(flag.UpdateRequest{Environment: "staging", Rules: &[]flag.Rule{}, Salt: &salt, Enabled: &on})
+	back, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: rules.ID, Reason: "it was better"})
+	if err != nil || back.Environment != "staging" || len(back.Rules) != 1 || back.Salt != was.Salt || !back.Enabled {
+		t.Errorf("Restore = %+v, %v", back, err)
+	}
+	if got := newest(); got.Reason != "it was better" || got.Environment != "staging" || len(got.Before.Rules) != 0 || len(got.After.Rules) != 1 {
+		t.Errorf("the history has %+v", got)
+	}
+	all, err := w.flags.Get(ctx, w.acme, "f")
+	if err != nil || len(all[0].Rules) != 0 || len(all[2].Rules) != 0 {
+		t.Errorf("another environment has %+v, %v", all, err)
+	}
+	update(flag.UpdateRequest{Name: &name})
+	second2 := newest()
+	third := "Third"
+	update(flag.UpdateRequest{Name: &third, Variants: map[string]json.RawMessage{"on": json.RawMessage("true"), "off": json.RawMessage("false"), "maybe": json.RawMessage("true")}})
+	with := newest()
+	if back, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: second2.ID}); err != nil || back.Name != "Second" || len(back.Variants) != 2 {
+		t.Errorf("Restore of the flag = %+v, %v", back, err)
+	}
+	if got, err := w.flags.Get(ctx, w.acme, "f"); err != nil || len(got[1].Rules) != 1 {
+		t.Errorf("restoring the flag changed an environment: %+v, %v", got, err)
+	}
+	// Rules of a variant that is gone, or of a segment that is.
+	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: with.ID}); err != nil {
+		t.Fatal(err)
+	}
+	maybe := "maybe"
+	update(flag.UpdateRequest{DefaultVariant: &maybe})
+	served := newest()
+	off := "off"
+	update(flag.UpdateRequest{DefaultVariant: &off})
+	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: second2.ID}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.flags.Get(ctx, w.acme, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: served.ID}); !errors.Is(err, flag.ErrInvalid) {
+		t.Errorf("Restore of a variant that is gone = %v", err)
+	}
+	other := w.tenant(t)
+	for name, tt := range map[string]struct {
+		sc   scope.Scope
+		req  flag.RestoreRequest
+		want error
+	}{
+		"another tenant's": {other, flag.RestoreRequest{Key: "f", Change: rules.ID}, flag.ErrChangeNotFound},
+		"another flag's":   {w.acme, flag.RestoreRequest{Key: "g", Change: rules.ID}, flag.ErrChangeNotFound},
+		"none":             {w.acme, flag.RestoreRequest{Key: "f", Change: uuid.New()}, flag.ErrChangeNotFound},
+		"meanwhile":        {w.acme, flag.RestoreRequest{Key: "f", Change: rules.ID, IfMatch: was.ETag}, etag.ErrMismatch},
+		"a long reason":    {w.acme, flag.RestoreRequest{Key: "f", Change: rules.ID, Reason: strings.Repeat("x", 257)}, flag.ErrReason},
+	} {
+		if _, err := w.flags.Restore(ctx, tt.sc, tt.req); !errors.Is(err, tt.want) {
+			t.Errorf("%s = %v", name, err)
+		}
+	}
+	after, err := w.flags.Get(ctx, w.acme, "f")
+	if err != nil || after[0].ETag != before[0].ETag || after[1].ETag != before[1].ETag {
+		t.Errorf("what was refused changed it: %v", err)
+	}
+	if err := w.flags.Delete(ctx, w.acme, flag.DeleteRequest{Key: "f"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: newest().ID}); !errors.Is(err, flag.ErrChangeNotFound) {
+		t.Errorf("Restore of a deletion = %v", err)
+	}
+	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: rules.ID}); !errors.Is(err, flag.ErrNotFound) {
+		t.Errorf("Restore of a flag that is gone = %v", err)
+	}
+}
