@@ -88,7 +88,7 @@ func bodyLimit(path string) int64 {
 	switch {
 	case ok && strings.HasSuffix(place, findingsPath+"/import"):
 		return dlp.MaxImportBytes + maxBodyBytes
-	case ok && strings.Contains(place, flagsPath+"/"):
+	case ok && (strings.Contains(place, flagsPath+"/") || strings.Contains(place, segmentsPath+"/")):
 		return maxFlagBody
 	case strings.Contains(path, cataloguesPath):
 		return maxCatalogueBody
@@ -294,6 +294,7 @@ func (c *Console) routes(mux *router) {
 	c.streamRoutes(mux)
 	c.flagRoutes(mux)
 	c.rolloutRoutes(mux)
+	c.segmentRoutes(mux)
 	c.reportRoutes(mux)
 	c.liveRoutes(mux)
 	c.usageRoutes(mux)

@@ -33,6 +33,8 @@ func (c *Console) flagRoutes(mux *router) {
 	mux.HandleFunc("GET "+base+"/{key}/rules", c.inTenant(writes, c.showFlagRules))
 	mux.HandleFunc("POST "+base+"/{key}/rules", c.inTenant(writes, c.saveFlagRules))
 	mux.HandleFunc("POST "+base+"/{key}/rules/draft", c.inTenant(writes, c.draftFlagRules))
+	mux.HandleFunc("GET "+base+"/{key}/history/{change}", c.inTenant(writes, c.showFlagChange))
+	mux.HandleFunc("POST "+base+"/{key}/history/{change}", c.inTenant(writes, c.restoreFlag))
 	mux.HandleFunc("POST "+base+"/{key}/switch", c.inTenant(writes, c.switchFlag))
 	mux.HandleFunc("POST "+base+"/{key}/delete", c.inTenant(writes, c.deleteFlag))
 }
@@ -147,6 +149,9 @@ func conditionWords(q *flag.Condition) string {
 		return join(q.Any, " or ")
 	case q.Not != nil:
 		return "not (" + conditionWords(q.Not) + ")"
+	}
+	if q.Segment != "" {
+		return "in segment " + q.Segment
 	}
 	values := make([]string, 0, len(q.Values))
 	for i, v := range q.Values {
@@ -283,6 +288,7 @@ func ruleRows(rules []flag.Rule) []ruleRow {
 }
 
 type changeRow struct {
+	Back   string // where it can be brought back; empty: it cannot
 	What   string
 	Where  string
 	Reason string
@@ -386,6 +392,9 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 		row := changeRow{What: changeWords(h), Where: "Everywhere", Reason: h.Reason, By: whoLabel(h.ChangedBy, names), At: ui.Ago(h.ChangedAt, now)}
 		if h.Environment != "" {
 			row.Where = ui.Upper(h.Environment)
+		}
+		if view.May && h.After != nil && i > 0 {
+			row.Back = p.base + flagsPath + "/" + f.Key + "/history/" + h.ID.String()
 		}
 		view.History = append(view.History, row)
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,11 +15,13 @@ import (
 // form, as the values of fields whose names begin with Name; what is typed is as it was typed.
 type term struct {
 	Name string // of its fields, as r0.c1 for the second term of the first rule
-	Is   string // attribute or group
+	Is   string // attribute, segment or group
 
 	Attribute string
 	Operator  string // a flag.Operator; with ! before it: not
 	Values    string // one to a line
+
+	Segment string // whose Operator is flag.In, or with ! before it
 
 	Match string // of a group: see matches
 	Terms []term
@@ -26,6 +29,7 @@ type term struct {
 
 const (
 	isAttribute = "attribute"
+	isSegment   = "segment"
 	isGroup     = "group"
 	negated     = "!"
 )
@@ -75,6 +79,8 @@ func readGroup(form url.Values, name string) term {
 		switch form.Get(at + ".is") {
 		case isAttribute:
 			t.Terms = append(t.Terms, term{Name: at, Is: isAttribute, Attribute: clean(form.Get(at + ".attribute")), Operator: form.Get(at + ".operator"), Values: plainLines(form.Get(at + ".values"))})
+		case isSegment:
+			t.Terms = append(t.Terms, term{Name: at, Is: isSegment, Operator: form.Get(at + ".operator"), Segment: form.Get(at + ".segment")})
 		case isGroup:
 			t.Terms = append(t.Terms, readGroup(form, at))
 		default:
@@ -115,6 +121,8 @@ func termOf(q *flag.Condition) term {
 			t.Operator = negated + t.Operator
 		}
 		return t
+	case q.Segment != "":
+		return term{Is: isSegment, Operator: string(flag.In), Segment: q.Segment}
 	}
 	return term{Is: isAttribute, Attribute: q.Attribute, Operator: string(q.Operator), Values: valuesText(q.Operator, q.Values)}
 }
@@ -172,6 +180,10 @@ func (t *term) condition(at string, places places) flag.Condition {
 		positive.Operator = operator
 		inner := positive.condition(at+".not", places)
 		return flag.Condition{Not: &inner}
+	}
+	if t.Is == isSegment {
+		places[at] = typedAt{whole: t.Name + ".segment"}
+		return flag.Condition{Segment: t.Segment}
 	}
 	places[at] = typedAt{t.Name + ".attribute", t.Name}
 	operator := flag.Operator(t.Operator)
@@ -266,6 +278,9 @@ func valuesOf(op flag.Operator, typed string) []any {
 	return []any{line}
 }
 
+// segmentOperators are those of a term that asks for a segment.
+var segmentOperators = []ui.Choice{{Value: string(flag.In), Label: "is in segment"}, {Value: negated + string(flag.In), Label: "is not in segment"}}
+
 // operatorChoices are the operators as a builder words them, and what they are without.
 func operatorChoices() []ui.Choice {
 	var out []ui.Choice
@@ -292,6 +307,8 @@ type builder struct {
 	Draft   string // where its buttons post to
 	Focus   string // the field or button that what was done leads to; empty for none
 	Problem *ui.Problem
+
+	Segments []ui.Choice // that may be asked for; none: a segment's own condition asks for no other
 }
 
 // input is a field of the builder: its id is its name.
@@ -314,3 +331,30 @@ type draftAct struct {
 
 // removal is the label of the button that takes out what stands at a place.
 func removal(at string) string { return "Remove " + strings.ToLower(at) }
+
+// add adds a comparison, one that asks for a segment, or a group with a comparison to the group of a name, and says where to go on.
+func (t *term) add(verb, name string) (focus string) {
+	into := t.group(name)
+	if into == nil {
+		return ""
+	}
+	one := term{Is: isAttribute, Operator: string(flag.In)}
+	if focus = into.below(len(into.Terms)) + ".attribute"; verb == "group" {
+		one, focus = term{Is: isGroup, Match: "any", Terms: []term{one}}, into.below(len(into.Terms))+".match"
+	}
+	if verb == isSegment {
+		one, focus = term{Is: isSegment, Operator: string(flag.In)}, into.below(len(into.Terms))+".segment"
+	}
+	into.Terms = append(into.Terms, one)
+	return focus
+}
+
+// remove takes out the term of a name, and says where to go on: where another is added.
+func (t *term) remove(name string) (focus string) {
+	in, at := t.find(name)
+	if in == nil {
+		return ""
+	}
+	*in = slices.Delete(*in, at, at+1)
+	return "term " + name[:strings.LastIndexByte(name, '.')]
+}

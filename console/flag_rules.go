@@ -148,7 +148,7 @@ func (f *rulesForm) act(do string, variants []string) {
 		}
 		f.Rules, f.Focus = append(f.Rules, r), "term "+ruleField(len(f.Rules))
 	case i < 0:
-	case verb == "term" || verb == "group":
+	case verb == "term" || verb == isGroup || verb == isSegment:
 		f.Focus = f.Rules[i].Who.add(verb, name)
 	case name != f.Rules[i].Name:
 		if verb == "remove" {
@@ -173,30 +173,6 @@ func (f *rulesForm) act(do string, variants []string) {
 		r.Who.rename(r.Name)
 		r.fill(variants)
 	}
-}
-
-// add adds a comparison, or a group with one, to the group of a name, and says where to go on.
-func (t *term) add(verb, name string) (focus string) {
-	into := t.group(name)
-	if into == nil {
-		return ""
-	}
-	one := term{Is: isAttribute, Operator: string(flag.In)}
-	if focus = into.below(len(into.Terms)) + ".attribute"; verb == "group" {
-		one, focus = term{Is: isGroup, Match: "any", Terms: []term{one}}, into.below(len(into.Terms))+".match"
-	}
-	into.Terms = append(into.Terms, one)
-	return focus
-}
-
-// remove takes out the term of a name, and says where to go on: where another is added.
-func (t *term) remove(name string) (focus string) {
-	in, at := t.find(name)
-	if in == nil {
-		return ""
-	}
-	*in = slices.Delete(*in, at, at+1)
-	return "term " + name[:strings.LastIndexByte(name, '.')]
 }
 
 type flagRulesView struct {
@@ -252,7 +228,10 @@ func (c *Console) draftFlagRules(w http.ResponseWriter, r *http.Request, v *visi
 	case "form", "json", "review":
 		rules, where, wrong := form.rules()
 		if wrong == nil && do == "review" {
-			wrong = form.check(f, rules)
+			var segments []flag.StoredSegment
+			if segments, wrong = c.flags.Segments(r.Context(), p.sc); wrong == nil {
+				wrong = form.check(f, rules, segments)
+			}
 		}
 		if wrong != nil {
 			c.refusedRules(w, r, v, p, f, form, where, wrong)
@@ -271,7 +250,7 @@ func (c *Console) draftFlagRules(w http.ResponseWriter, r *http.Request, v *visi
 }
 
 // check refuses what saving would.
-func (f *rulesForm) check(of *flag.Stored, rules []flag.Rule) error {
+func (f *rulesForm) check(of *flag.Stored, rules []flag.Rule, segments []flag.StoredSegment) error {
 	draft := of.Flag
 	draft.Rules, draft.OffVariant, draft.DefaultVariant = slices.Clone(rules), f.Off, f.Default
 	for i := range draft.Rules {
@@ -279,7 +258,11 @@ func (f *rulesForm) check(of *flag.Stored, rules []flag.Rule) error {
 			draft.Rules[i].ID = "new-" + strconv.Itoa(i)
 		}
 	}
-	return draft.Check(nil)
+	known := make([]flag.Segment, len(segments))
+	for i := range segments {
+		known[i] = segments[i].Segment
+	}
+	return draft.Check(known)
 }
 
 func (c *Console) saveFlagRules(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -334,6 +317,11 @@ func (c *Console) refusedRules(w http.ResponseWriter, r *http.Request, v *visit,
 // rules200 shows the form of an environment's rules, and what it would change.
 func (c *Console) rules200(w http.ResponseWriter, r *http.Request, v *visit, p *place, f *flag.Stored, form rulesForm, status int) {
 	row := c.flagRow(p, f)
+	segments, err := c.flags.Segments(r.Context(), p.sc)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	view := flagRulesView{
 		Page: c.frame(w, r, v, p, "Rules in "+row.Where, p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}, ui.Link{Href: row.Href, Label: f.Name}),
 		Flag: row, Form: form, Action: row.below("/rules"), Builder: builder{Draft: row.below("/rules/draft"), Focus: form.Focus, Problem: form.Problem}, Cancel: row.Href, Fresh: freshUntil(v), Example: ruleExample,
@@ -343,6 +331,9 @@ func (c *Console) rules200(w http.ResponseWriter, r *http.Request, v *visit, p *
 		Off:     ui.Input{ID: "flag-off", Name: "offVariant", Label: "While it is off, everybody gets", Value: form.Off, Problem: form.Problem},
 		Default: ui.Input{ID: "flag-default", Name: "defaultVariant", Label: "When no rule matches", Value: form.Default, Problem: form.Problem},
 		Reason:  ui.Input{ID: "flag-reason", Name: "reason", Label: "Reason", Hint: "Kept in the flag’s history and the audit log with your name.", Value: form.Reason, Max: 256, Problem: form.Problem},
+	}
+	for i := range segments {
+		view.Builder.Segments = append(view.Builder.Segments, ui.Choice{Value: segments[i].Key, Label: segments[i].Key})
 	}
 	for _, name := range variantNames(f) {
 		view.Choices = append(view.Choices, ui.Choice{Value: name, Label: name})
@@ -425,6 +416,8 @@ func conditionText(q *flag.Condition, indent string) string {
 		return list("any", q.Any)
 	case q.Not != nil:
 		return `{"not": ` + conditionText(q.Not, indent) + "}"
+	case q.Segment != "":
+		return `{"segment": ` + oneLine(q.Segment) + "}"
 	}
 	members := []string{`"attribute": ` + oneLine(q.Attribute), `"operator": ` + oneLine(q.Operator)}
 	if q.Values != nil {

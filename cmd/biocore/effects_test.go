@@ -174,6 +174,30 @@ func effects() []effect {
 		{adminv1connect.FlagServiceDeleteFlagProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/flags/" + w.flag(t, c) + "?reason=over", c.secret, nil
 		}, "flag.delete", false, ""},
+		{adminv1connect.FlagServiceRestoreFlagProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			key := w.flag(t, c)
+			for _, on := range []bool{true, false} {
+				w.must(t, "PATCH", "/admin/v1/flags/"+key, c.secret, map[string]any{"defaultVariant": map[bool]string{true: "on", false: "off"}[on]})
+			}
+			list, _ := w.must(t, "GET", "/admin/v1/flags/"+key+"/changes", c.secret, nil).at("flagChanges").([]any)
+			change, _ := list[1].(map[string]any)
+			return "POST", "/admin/v1/flags/" + key + ":restore", c.secret, map[string]any{"changeId": change["id"]}
+		}, "flag.update", false, ""},
+		{adminv1connect.SegmentServiceCreateSegmentProcedure, post("/admin/v1/segments", map[string]any{"key": "drill", "name": "Drill"}), "segment.create", false, ""},
+		{adminv1connect.SegmentServiceUpdateSegmentProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/segments/" + w.segment(t, c), c.secret, map[string]any{"name": "Testers of the beta"}
+		}, "segment.update", false, ""},
+		{adminv1connect.SegmentServiceAddSegmentMembersProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "POST", "/admin/v1/segments/" + w.segment(t, c) + ":addMembers", c.secret, map[string]any{"targetingKeys": []any{"u-1", "u-2"}}
+		}, "segment.members.add", false, ""},
+		{adminv1connect.SegmentServiceRemoveSegmentMembersProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			key := w.segment(t, c)
+			w.must(t, "POST", "/admin/v1/segments/"+key+":addMembers", c.secret, map[string]any{"targetingKeys": []any{"u-1"}})
+			return "POST", "/admin/v1/segments/" + key + ":removeMembers", c.secret, map[string]any{"targetingKeys": []any{"u-1"}}
+		}, "segment.members.remove", false, ""},
+		{adminv1connect.SegmentServiceDeleteSegmentProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "DELETE", "/admin/v1/segments/" + w.segment(t, c) + "?reason=over", c.secret, nil
+		}, "segment.delete", false, ""},
 		{adminv1connect.AuditServiceCreateAuditViewProcedure, post("/admin/v1/auditViews", map[string]any{"name": "Refused", "filter": map[string]any{"outcome": "DENIED"}}), "auditview.create", false, ""},
 		{adminv1connect.AuditServiceDeleteAuditViewProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/auditViews/" + w.auditView(t, c), c.secret, nil

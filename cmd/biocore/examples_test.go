@@ -184,6 +184,7 @@ var echoed = map[string][]string{
 	"CheckRelyingParty":     {"origins"},
 	"CreateDashboard":       {"title", "charts"},
 	"CreateFlag":            {"key", "type", "name", "description", "owner", "removeBy", "variants", "clientVisible", "environment", "enabled", "offVariant", "defaultVariant", "rules"},
+	"CreateSegment":         {"key", "name", "description", "when", "included", "excluded", "usedBy"},
 	"CreateAuditView":       {"name", "filter"},
 	"UpdateTenantQuotas":    {"quotas"},
 }

@@ -14,6 +14,57 @@ func (w *world) flag(t testing.TB, c *customer) string {
 	return w.must(t, "POST", "/admin/v1/flags", c.secret, map[string]any{"key": "f-" + uuid.NewString(), "type": "BOOLEAN", "name": "Number matching"}).text("key")
 }
 
+// segment is the key of a new segment of the tenant.
+func (w *world) segment(t testing.TB, c *customer) string {
+	t.Helper()
+	return w.must(t, "POST", "/admin/v1/segments", c.secret, map[string]any{"key": "s-" + uuid.NewString(), "name": "Beta testers"}).text("key")
+}
+
+// A segment by REST, in a rule that OFREP evaluates, from its making to the erasure of who is listed.
+func TestSegmentsByREST(t *testing.T) {
+	w := newWorld(t)
+	c := w.tenant(t, "segments")
+	key := w.segment(t, c)
+	external := "cust_0051907"
+	user := w.must(t, "POST", "/v1/users", c.secret, map[string]any{"externalId": external, "name": "someone@example.com"}).text("id")
+	at := "/admin/v1/segments/" + key
+	up := w.must(t, "PATCH", at, c.secret, map[string]any{"when": map[string]any{"attribute": "plan", "operator": "IN", "values": []any{"beta"}}})
+	if !strings.Contains(up.raw, `"values":["beta"]`) {
+		t.Errorf("updated %s", up)
+	}
+	f := w.flag(t, c)
+	w.must(t, "PUT", "/admin/v1/flags/"+f+"/rules", c.secret, map[string]any{"rules": []any{map[string]any{"when": map[string]any{"segment": key}, "variant": "on"}}})
+	w.must(t, "PATCH", "/admin/v1/flags/"+f, c.secret, map[string]any{"enabled": true})
+	gets := func(subject string) any {
+		t.Helper()
+		return w.must(t, "POST", "/ofrep/v1/evaluate/flags/"+f, c.secret, map[string]any{"context": map[string]any{"targetingKey": subject, "plan": "free"}}).at("value")
+	}
+	if n := w.must(t, "POST", at+":addMembers", c.secret, map[string]any{"targetingKeys": []any{user, external, "cust_1"}}).at("added"); n != any(3.0) {
+		t.Errorf("added %v", n)
+	}
+	for subject, want := range map[string]bool{user: true, external: true, "cust_1": true, "cust_2": false} {
+		if gets(subject) != any(want) {
+			t.Errorf("%s gets %t", subject, !want)
+		}
+	}
+	if got := w.must(t, "GET", at, c.secret, nil); !strings.Contains(got.raw, `"usedBy":["`+f+`"]`) || got.at("included") != any(3.0) {
+		t.Errorf("it is %s", got)
+	}
+	if a := w.call(t, "DELETE", at, c.secret, nil); a.status != http.StatusBadRequest && a.status != http.StatusConflict && a.status != http.StatusPreconditionFailed || !strings.Contains(a.raw, "SEGMENT_IN_USE") || !strings.Contains(a.raw, f) {
+		t.Errorf("deleting what rules ask for = %s", a)
+	}
+	// Erasing a user takes the user out, by id and by external id, and nobody else; every server knows.
+	w.must(t, "DELETE", "/v1/users/"+user, c.secret, nil)
+	for subject, want := range map[string]bool{user: false, external: false, "cust_1": true} {
+		if gets(subject) != any(want) {
+			t.Errorf("after the erasure %s gets %t", subject, !want)
+		}
+		if found := w.must(t, "POST", at+":findMember", c.secret, map[string]any{"targetingKey": subject}).at("listed"); found != any(want) {
+			t.Errorf("after the erasure %s is listed: %v", subject, found)
+		}
+	}
+}
+
 // A flag by REST, from its making to its end.
 func TestFlagsByREST(t *testing.T) {
 	w := newWorld(t)

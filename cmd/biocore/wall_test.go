@@ -86,6 +86,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 		"kid": w.signingKey(t, c), "registrationToken": token.text("token"), "registrationId": registration.text("registrationId"),
 		"dashboardId":      w.dashboard(t, c),
 		"flagKey":          w.flag(t, c),
+		"segmentKey":       w.segment(t, c),
 		"auditViewId":      w.auditView(t, c),
 		"reportId":         strings.TrimPrefix(report, "/admin/v1/reports/"),
 		"catalogue":        w.catalogue(t, c),
@@ -272,7 +273,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		add("role", body(map[string]any{"role": "admin", "reason": "curious"}))
 	case "/admin/v1/relyingParty:verifyDomain", "/admin/v1/relyingParty:fetch":
 		return nil // ask one's own domain, which nothing in a request names: TestDomainProof
-	case "/admin/v1/stats/overview", "/admin/v1/stats/timeseries", "/admin/v1/dashboards", "/admin/v1/flags":
+	case "/admin/v1/stats/overview", "/admin/v1/stats/timeseries", "/admin/v1/dashboards", "/admin/v1/flags", "/admin/v1/segments":
 		return nil // of one's own: TestSeries and TestLife cross tenants
 	case "/admin/v1/ceremonies":
 		add("user filter", func(ids map[string]string) request {

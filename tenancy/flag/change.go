@@ -113,6 +113,22 @@ func changeOf(r *tenantq.FlagChange) (Change, error) {
 	return out, nil
 }
 
+// Change returns one step of a flag's history. ErrChangeNotFound.
+func (s *Service) Change(ctx context.Context, sc scope.Scope, key string, id uuid.UUID) (Change, error) {
+	var out Change
+	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		row, err := tx.GetFlagChange(ctx, tenantq.GetFlagChangeParams{FlagKey: key, ID: id})
+		if db.IsNoRows(err) {
+			return ErrChangeNotFound
+		} else if err != nil {
+			return fmt.Errorf("get flag change: %w", err)
+		}
+		out, err = changeOf(&row)
+		return err
+	})
+	return out, err
+}
+
 // RestoreRequest names a change of a flag's history.
 type RestoreRequest struct {
 	Key     string
@@ -125,17 +141,7 @@ type RestoreRequest struct {
 // that are served there and the salt, but not whether it is on; of one everywhere what environments share. It returns the flag as it is
 // there. ErrChangeNotFound, also of the change that deleted it; else as Update.
 func (s *Service) Restore(ctx context.Context, sc scope.Scope, req RestoreRequest) (Stored, error) {
-	var was Change
-	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		row, err := tx.GetFlagChange(ctx, tenantq.GetFlagChangeParams{FlagKey: req.Key, ID: req.Change})
-		if db.IsNoRows(err) {
-			return ErrChangeNotFound
-		} else if err != nil {
-			return fmt.Errorf("get flag change: %w", err)
-		}
-		was, err = changeOf(&row)
-		return err
-	})
+	was, err := s.Change(ctx, sc, req.Key, req.Change)
 	if err != nil {
 		return Stored{}, err
 	}

@@ -99,6 +99,7 @@ func TestSecretAnswersAreNotKept(t *testing.T) {
 		"google.protobuf.Struct.FieldsEntry.key":  "the name of a member",
 		"biocore.admin.v1.Flag.key":               "what programs call a flag",
 		"biocore.auth.v1.RiskReason.code":         "which signal it is",
+		"biocore.admin.v1.Segment.key":            "what rules call a segment",
 		"biocore.admin.v1.Flag.VariantsEntry.key": "the name of a variant",
 	}
 	secret := map[protoreflect.Name]bool{
