@@ -26,6 +26,7 @@ func (c *Console) flagRoutes(mux *router) {
 	reads, writes := apikey.ScopeFlagsRead, apikey.ScopeFlagsWrite
 	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showFlags))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(reads, c.exportFlags))
+	mux.HandleFunc("GET "+Path+"/t/{slug}"+staleFlagsPath, c.inTenant(reads, c.showStaleFlags))
 	mux.HandleFunc("GET "+base+"/new", c.inTenant(writes, c.showNewFlag))
 	mux.HandleFunc("POST "+base, c.inTenant(writes, c.createFlag))
 	mux.HandleFunc("GET "+base+"/{key}", c.inTenant(reads, c.showFlag))
@@ -55,6 +56,7 @@ type flagRow struct {
 	Overdue bool
 	At      ui.Moment
 	Here    bool // of cards: the one that is shown
+	Used    usedRow
 }
 
 func (c *Console) flagRow(p *place, f *flag.Stored) flagRow {
@@ -210,8 +212,15 @@ func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p 
 		}
 		view.Where = append(view.Where, tab)
 	}
+	used, err := c.flags.Usage(r.Context(), p.sc, environment)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	for i := range list {
-		view.Rows = append(view.Rows, c.flagRow(p, &list[i]))
+		row := c.flagRow(p, &list[i])
+		row.Used = c.usedRow(used, list[i].Key)
+		view.Rows = append(view.Rows, row)
 	}
 	c.render(w, r, http.StatusOK, c.flagsPage(view))
 }
@@ -378,6 +387,12 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 	case !slices.ContainsFunc(f.Rules, func(r flag.Rule) bool { return r.When.IsZero() }):
 		view.Rest = "Everybody else:"
 	}
+	used, err := c.flags.Usage(r.Context(), p.sc, f.Environment)
+	if err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
+	view.Flag.Used = c.usedRow(used, f.Key)
 	for i := range all {
 		card := c.flagRow(p, &all[i])
 		card.Here = i == at

@@ -97,6 +97,7 @@ var explained = map[string]words{
 	"FLAG_ENVIRONMENT_UNKNOWN":   {"There is no such environment", "Production, staging and development are there."},
 	"FLAG_INVALID":               {"This flag cannot be kept", "Correct what is marked."},
 	"FLAG_KEY_TAKEN":             {"This key is taken", "Another flag of this tenant has it."},
+	"FLAG_DAYS_INVALID":          {"So many days are not kept", "Ask for 1 to 90 days."},
 	"FLAG_CHANGE_UNKNOWN":        {"There is nothing to come back", "The change is another flag’s, or the flag’s end."},
 	"SEGMENT_UNKNOWN":            {"There is no such segment", "Somebody may have deleted it, or it is another tenant’s."},
 	"SEGMENT_KEY_TAKEN":          {"This key is taken", "Another segment of this tenant has it."},

@@ -48,6 +48,7 @@ var supportTables = map[string]supportMay{
 	"public.flags":                {reads: "*"},
 	"public.flag_targeting":       {reads: "*"},
 	"public.flag_changes":         {reads: "*"},
+	"public.flag_counts":          {reads: "*"},
 	"public.flag_segments":        {reads: "*"},
 	"public.flag_segment_members": {reads: "*", bytes: "targeting_index"},
 	"public.risk_rulesets":        {reads: "*"},

@@ -147,6 +147,7 @@ var tables = []table{
 		name: "flag_targeting", key: "environment, flag_key",
 		columns: "flag_key environment enabled off_variant default_variant rules!jsonb salt updated_by updated_at version",
 	},
+	{name: "flag_counts", key: "environment, flag_key, day, variant", columns: "environment flag_key day!day variant served last_at"},
 	{name: "flag_segments", key: "key", columns: "key name description condition!jsonb created_by created_at updated_by updated_at version"},
 	{
 		name: "flag_segment_members", key: "segment_key, targeting_index", columns: "segment_key user_id excluded added_by added_at",

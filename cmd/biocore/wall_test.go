@@ -101,7 +101,7 @@ func possessions(t *testing.T, w *world, c *customer) map[string]string {
 }
 
 // movedByJobs are the tables that the server's own jobs work off meanwhile.
-var movedByJobs = []string{"evidence", "erasures", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks", "reports"}
+var movedByJobs = []string{"evidence", "erasures", "dispositions", "stats_counts", "stats_faults", "stats_gauges", "stats_marks", "usage_days", "usage_alerts", "active_users", "siem_sinks", "reports", "flag_counts"}
 
 // modelOfPossessions is a model that an order is given on.
 const modelOfPossessions = "ee882879-721c-4913-9775-3dfcce97072a"

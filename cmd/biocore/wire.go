@@ -580,13 +580,16 @@ func (p *platform) serving(ctx context.Context) error {
 	return p.postgres.Ping(ctx)
 }
 
+// countFlags writes what was counted of feature flags.
+func (p *platform) countFlags(ctx context.Context) error { return p.flags.Run(ctx, p.tel.Log) }
+
 // Run does everything that goes on beside requests, until ctx ends. It returns
 // when all of it has stopped: the first error, or nil.
 func (p *platform) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{
-		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.rollouts.Run, p.places.Run, p.lists.Run, p.keepKMS,
+		p.store.Run, p.keys.Run, p.limits.Run, p.apiKeys.Run, p.denials.Run, p.sequencer.Run, p.anchors.Run, p.streams.Run, p.faults.Run, p.mds.Run, p.runner.Run, p.tail.Run, p.risk.Run, p.rollouts.Run, p.places.Run, p.lists.Run, p.countFlags, p.keepKMS,
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

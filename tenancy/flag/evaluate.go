@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // TargetingKey is the name by which conditions ask for a subject's key.
@@ -94,6 +95,8 @@ type Variant struct {
 	Number float64         // of Number
 	Object any             // of Object: map[string]any or []any. Shared: not to be changed
 	JSON   json.RawMessage // of every type, compact
+
+	served *atomic.Int64 // how often, since it was written last; nil: nobody counts
 }
 
 // Result is what a subject gets.
@@ -115,6 +118,7 @@ type Program struct {
 	fallback *Variant
 	variants []Variant // by name
 	rules    []rule
+	failed   *atomic.Int64 // evaluations that no variant was served by; nil: nobody counts
 }
 
 type rule struct {
@@ -291,16 +295,24 @@ func (s *Set) IsClientVisible(key string) bool {
 	return p != nil && p.client
 }
 
-// Evaluate returns what subject gets of a flag. A simple flag takes neither a lock nor an allocation.
+// Evaluate returns what subject gets of a flag, and counts it. A simple flag takes neither a lock nor an allocation.
 func (s *Set) Evaluate(key string, subject *Subject) Result {
 	p := s.programs[key]
 	if p == nil {
 		return Result{Reason: Failed, Rule: -1, Code: FlagNotFound}
 	}
-	return p.Evaluate(subject)
+	got := p.Evaluate(subject)
+	count := p.failed
+	if got.Variant != nil {
+		count = got.Variant.served
+	}
+	if count != nil {
+		count.Add(1)
+	}
+	return got
 }
 
-// Evaluate returns what subject gets.
+// Evaluate returns what subject gets. It is not counted.
 func (p *Program) Evaluate(subject *Subject) Result {
 	if !p.enabled {
 		return Result{Variant: p.off, Reason: Disabled, Rule: -1}

@@ -20,7 +20,7 @@ import (
 )
 
 // segmented is a flag that is on for a segment, in production.
-func (w *world) segmented(t *testing.T, key, segment string) {
+func (w *world) segmented(t testing.TB, key, segment string) {
 	t.Helper()
 	if _, err := w.flags.Create(t.Context(), w.acme, flag.CreateRequest{Key: key, Type: flag.Boolean, About: flag.About{Name: key}}); err != nil {
 		t.Fatal(err)
@@ -78,8 +78,8 @@ func TestSegmentLife(t *testing.T) {
 			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u1"}})
 		}, 0, map[string]bool{"u1": true}},
 		{"exclude", func() (int, error) {
-			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u2", "u9"}, Excluded: true})
-		}, 2, map[string]bool{"u1": true, "u2": false, "u9": false}},
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u2", "u9", "cust-0051907"}, Excluded: true})
+		}, 3, map[string]bool{"u1": true, "u2": false, "u9": false}},
 		{"remove", func() (int, error) {
 			return w.flags.RemoveMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: []string{"u1", "u9", "nobody"}, Reason: "asked to leave"})
 		}, 2, map[string]bool{"u1": false, "u9": true, user: true}},
@@ -95,7 +95,7 @@ func TestSegmentLife(t *testing.T) {
 		}
 	}
 	got, usedBy, err := w.flags.GetSegment(ctx, w.acme, "beta")
-	if err != nil || got.Included != 1 || got.Excluded != 1 || !slices.Equal(usedBy, []string{"f"}) || got.ETag == made.ETag {
+	if err != nil || got.Included != 1 || got.Excluded != 2 || !slices.Equal(usedBy, []string{"f"}) || got.ETag == made.ETag {
 		t.Errorf("Get = %+v, %q, %v", got, usedBy, err)
 	}
 	for key, want := range map[string]flag.Membership{"u2": {Listed: true, Excluded: true}, user: {Listed: true}, "u1": {}} {
@@ -117,7 +117,7 @@ func TestSegmentLife(t *testing.T) {
 		t.Errorf("a segment of itself = %v", err)
 	}
 	// No member's key is anywhere in the database.
-	if dump := w.dump(t); strings.Contains(dump, "u2") {
+	if dump := w.dump(t); strings.Contains(dump, "cust-0051907") {
 		t.Error("a member's key is stored")
 	}
 
@@ -380,4 +380,53 @@ func TestRestore(t *testing.T) {
 	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: rules.ID}); !errors.Is(err, flag.ErrNotFound) {
 		t.Errorf("Restore of a flag that is gone = %v", err)
 	}
+}
+
+// BenchmarkMembers evaluates beside and by a list of a hundred thousand, as a server has it.
+func BenchmarkMembers(b *testing.B) {
+	w := newWorld(b)
+	ctx := b.Context()
+	if _, err := w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "beta", Name: "Beta"}); err != nil {
+		b.Fatal(err)
+	}
+	for i := range 100 {
+		keys := make([]string, 1000)
+		for j := range keys {
+			keys[j] = "cust_" + strconv.Itoa(i*1000+j)
+		}
+		if n, err := w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "beta", TargetingKeys: keys}); err != nil || n != 1000 {
+			b.Fatal(n, err)
+		}
+	}
+	w.segmented(b, "by", "beta")
+	if _, err := w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: "beside", Type: flag.Boolean, About: flag.About{Name: "F"}}); err != nil {
+		b.Fatal(err)
+	}
+	on := true
+	if _, err := w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "beside", Enabled: &on, Rules: &[]flag.Rule{rollout(25)}}); err != nil {
+		b.Fatal(err)
+	}
+	set, err := w.flags.Flags(ctx, w.acme, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, subject := range map[string]string{"by/member": "cust_99999", "by/another": "cust_100000", "beside": "cust_99999"} {
+		key, _, _ := strings.Cut(name, "/")
+		if got := set.Evaluate(key, &flag.Subject{Key: subject}).Variant.Bool; key == "by" && got != (name == "by/member") {
+			b.Fatalf("%s gets %t", name, got)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				set.Evaluate(key, &flag.Subject{Key: subject})
+			}
+		})
+	}
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := w.server().Flags(ctx, w.acme, ""); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

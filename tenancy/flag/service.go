@@ -84,6 +84,7 @@ type Service struct {
 	sets  *db.Cache[*Set]
 
 	members *db.Cache[memberships] // which sets are made of
+	tallies tallies
 }
 
 // New returns a Service.
@@ -91,6 +92,7 @@ func New(store *db.Store, ks *keys.Service) *Service {
 	return &Service{
 		store: store, keys: ks, sets: db.NewCache[*Set](store, db.NounFlag, maxCached, cacheLife),
 		members: db.NewCache[memberships](store, db.NounSegment, maxCached, cacheLife),
+		tallies: tallies{all: map[uuid.UUID]*tally{}},
 	}
 }
 
@@ -121,6 +123,7 @@ func (s *Service) Flags(ctx context.Context, sc scope.Scope, environment string)
 		if err != nil {
 			return nil, fmt.Errorf("stored flags of tenant %s: %v", sc.Tenant(), err) //nolint:errorlint // it was valid when it was stored: not the caller's to mend
 		}
+		s.tallies.attach(sc.Tenant(), environment, set)
 		return set, nil
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +29,8 @@ type flags interface {
 	Update(ctx context.Context, sc scope.Scope, req flag.UpdateRequest) (flag.Stored, error)
 	Restore(ctx context.Context, sc scope.Scope, req flag.RestoreRequest) (flag.Stored, error)
 	Delete(ctx context.Context, sc scope.Scope, req flag.DeleteRequest) error
+	Usage(ctx context.Context, sc scope.Scope, environment string) (map[string]flag.Usage, error)
+	Stale(ctx context.Context, sc scope.Scope, days int) ([]flag.Stale, error)
 	Changes(ctx context.Context, sc scope.Scope, key string, req listing.Request) (listing.Page[flag.Change], error)
 }
 
@@ -49,12 +53,17 @@ func (h *FlagHandler) ListFlags(ctx context.Context, req *adminv1.ListFlagsReque
 	if err != nil {
 		return nil, err
 	}
+	used, err := h.flags.Usage(ctx, sc, req.GetEnvironment())
+	if err != nil {
+		return nil, err
+	}
 	res := &adminv1.ListFlagsResponse{}
 	for i := range list {
 		f, err := toFlag(&list[i])
 		if err != nil {
 			return nil, err
 		}
+		addUsage(f, used)
 		res.Flags = append(res.Flags, f)
 	}
 	return res, nil
@@ -74,12 +83,54 @@ func (h *FlagHandler) GetFlag(ctx context.Context, req *adminv1.GetFlagRequest) 
 	if err != nil {
 		return nil, err
 	}
+	used, err := h.flags.Usage(ctx, sc, environment)
+	if err != nil {
+		return nil, err
+	}
 	for i := range all {
 		if all[i].Environment == environment {
-			return toFlag(&all[i])
+			f, err := toFlag(&all[i])
+			addUsage(f, used)
+			return f, err
 		}
 	}
 	return nil, flag.ErrEnvironment
+}
+
+// addUsage says of a flag how it was evaluated.
+func addUsage(f *adminv1.Flag, used map[string]flag.Usage) {
+	u, ok := used[f.GetKey()]
+	if !ok {
+		return
+	}
+	f.LastEvaluatedAt = timestamp(*u.Last)
+	for _, name := range slices.Sorted(maps.Keys(u.Served)) {
+		f.Usage = append(f.Usage, &adminv1.FlagUsage{Variant: name, Served: u.Served[name]})
+	}
+}
+
+// ReportStaleFlags translates: one call, one answer.
+func (h *FlagHandler) ReportStaleFlags(ctx context.Context, req *adminv1.ReportStaleFlagsRequest) (*adminv1.ReportStaleFlagsResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := h.flags.Stale(ctx, sc, int(req.GetDays()))
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ReportStaleFlagsResponse{}
+	for i := range list {
+		one := &adminv1.StaleFlag{FlagKey: list[i].Key, Name: list[i].Name, Owner: list[i].Owner, Variant: list[i].Variant}
+		for _, reason := range list[i].Reasons {
+			one.Reasons = append(one.Reasons, adminv1.StaleFlag_Reason(adminv1.StaleFlag_Reason_value[string(reason)]))
+		}
+		if list[i].Last != nil {
+			one.LastEvaluatedAt = timestamp(*list[i].Last)
+		}
+		res.StaleFlags = append(res.StaleFlags, one)
+	}
+	return res, nil
 }
 
 // CreateFlag translates: one call, one answer.

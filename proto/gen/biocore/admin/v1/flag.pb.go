@@ -143,6 +143,67 @@ func (FlagChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{15, 0}
 }
 
+// Why, each for as many days as were asked for.
+type StaleFlag_Reason int32
+
+const (
+	// Not said.
+	StaleFlag_REASON_UNSPECIFIED StaleFlag_Reason = 0
+	// Made that long ago, and evaluated nowhere since.
+	StaleFlag_NEVER_EVALUATED StaleFlag_Reason = 1
+	// Evaluated before, and nowhere since.
+	StaleFlag_NOT_EVALUATED StaleFlag_Reason = 2
+	// Everybody got one variant, wherever it was evaluated.
+	StaleFlag_SINGLE_VARIANT StaleFlag_Reason = 3
+	// Off in all environments, and not changed.
+	StaleFlag_OFF_EVERYWHERE StaleFlag_Reason = 4
+)
+
+// Enum value maps for StaleFlag_Reason.
+var (
+	StaleFlag_Reason_name = map[int32]string{
+		0: "REASON_UNSPECIFIED",
+		1: "NEVER_EVALUATED",
+		2: "NOT_EVALUATED",
+		3: "SINGLE_VARIANT",
+		4: "OFF_EVERYWHERE",
+	}
+	StaleFlag_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED": 0,
+		"NEVER_EVALUATED":    1,
+		"NOT_EVALUATED":      2,
+		"SINGLE_VARIANT":     3,
+		"OFF_EVERYWHERE":     4,
+	}
+)
+
+func (x StaleFlag_Reason) Enum() *StaleFlag_Reason {
+	p := new(StaleFlag_Reason)
+	*p = x
+	return p
+}
+
+func (x StaleFlag_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StaleFlag_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_flag_proto_enumTypes[2].Descriptor()
+}
+
+func (StaleFlag_Reason) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_flag_proto_enumTypes[2]
+}
+
+func (x StaleFlag_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StaleFlag_Reason.Descriptor instead.
+func (StaleFlag_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{18, 0}
+}
+
 // Flag is a feature flag as it is in one environment.
 type Flag struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -183,7 +244,13 @@ type Flag struct {
 	// When that was.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// Changes with every change; goes into `If-Match`.
-	Etag          string `protobuf:"bytes,19,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,19,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it was evaluated there last, to half a minute; absent: never, and in answers to
+	// changes.
+	LastEvaluatedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=last_evaluated_at,json=lastEvaluatedAt,proto3" json:"last_evaluated_at,omitempty"`
+	// How often which variant was served there in the last seven days; of ListFlags and
+	// GetFlag alone.
+	Usage         []*FlagUsage `protobuf:"bytes,21,rep,name=usage,proto3" json:"usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +416,20 @@ func (x *Flag) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Flag) GetLastEvaluatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastEvaluatedAt
+	}
+	return nil
+}
+
+func (x *Flag) GetUsage() []*FlagUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
 }
 
 // FlagRule says who gets which variant: it has `variant` or `rollout`.
@@ -1488,6 +1569,244 @@ func (x *FlagChange) GetChangedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// ReportStaleFlagsRequest says after how long a flag is stale.
+type ReportStaleFlagsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Days: 1 to 90; 0: 30.
+	Days          int32 `protobuf:"varint,1,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportStaleFlagsRequest) Reset() {
+	*x = ReportStaleFlagsRequest{}
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportStaleFlagsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportStaleFlagsRequest) ProtoMessage() {}
+
+func (x *ReportStaleFlagsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportStaleFlagsRequest.ProtoReflect.Descriptor instead.
+func (*ReportStaleFlagsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReportStaleFlagsRequest) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+// ReportStaleFlagsResponse has the flags that are stale.
+type ReportStaleFlagsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The flags, by key.
+	StaleFlags    []*StaleFlag `protobuf:"bytes,1,rep,name=stale_flags,json=staleFlags,proto3" json:"stale_flags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportStaleFlagsResponse) Reset() {
+	*x = ReportStaleFlagsResponse{}
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportStaleFlagsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportStaleFlagsResponse) ProtoMessage() {}
+
+func (x *ReportStaleFlagsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportStaleFlagsResponse.ProtoReflect.Descriptor instead.
+func (*ReportStaleFlagsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReportStaleFlagsResponse) GetStaleFlags() []*StaleFlag {
+	if x != nil {
+		return x.StaleFlags
+	}
+	return nil
+}
+
+// StaleFlag is a flag that may be taken out of the code.
+type StaleFlag struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its key.
+	FlagKey string `protobuf:"bytes,1,opt,name=flag_key,json=flagKey,proto3" json:"flag_key,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Whom to ask; empty: nobody is said.
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// At least one.
+	Reasons []StaleFlag_Reason `protobuf:"varint,4,rep,packed,name=reasons,proto3,enum=biocore.admin.v1.StaleFlag_Reason" json:"reasons,omitempty"`
+	// The variant of SINGLE_VARIANT, where it is one in all environments.
+	Variant string `protobuf:"bytes,5,opt,name=variant,proto3" json:"variant,omitempty"`
+	// When it was evaluated last; absent: never.
+	LastEvaluatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_evaluated_at,json=lastEvaluatedAt,proto3" json:"last_evaluated_at,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *StaleFlag) Reset() {
+	*x = StaleFlag{}
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StaleFlag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StaleFlag) ProtoMessage() {}
+
+func (x *StaleFlag) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StaleFlag.ProtoReflect.Descriptor instead.
+func (*StaleFlag) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StaleFlag) GetFlagKey() string {
+	if x != nil {
+		return x.FlagKey
+	}
+	return ""
+}
+
+func (x *StaleFlag) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StaleFlag) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *StaleFlag) GetReasons() []StaleFlag_Reason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *StaleFlag) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
+func (x *StaleFlag) GetLastEvaluatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastEvaluatedAt
+	}
+	return nil
+}
+
+// FlagUsage is how often a variant was served in an environment.
+type FlagUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The variant; empty: none, since the caller's default applied.
+	Variant string `protobuf:"bytes,1,opt,name=variant,proto3" json:"variant,omitempty"`
+	// How often, in the last seven days.
+	Served        int64 `protobuf:"varint,2,opt,name=served,proto3" json:"served,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlagUsage) Reset() {
+	*x = FlagUsage{}
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlagUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlagUsage) ProtoMessage() {}
+
+func (x *FlagUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlagUsage.ProtoReflect.Descriptor instead.
+func (*FlagUsage) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *FlagUsage) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
+func (x *FlagUsage) GetServed() int64 {
+	if x != nil {
+		return x.Served
+	}
+	return 0
+}
+
 // EvaluateFlagRequest says for whom a flag is evaluated.
 type EvaluateFlagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1503,7 +1822,7 @@ type EvaluateFlagRequest struct {
 
 func (x *EvaluateFlagRequest) Reset() {
 	*x = EvaluateFlagRequest{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1834,7 @@ func (x *EvaluateFlagRequest) String() string {
 func (*EvaluateFlagRequest) ProtoMessage() {}
 
 func (x *EvaluateFlagRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[16]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1847,7 @@ func (x *EvaluateFlagRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateFlagRequest.ProtoReflect.Descriptor instead.
 func (*EvaluateFlagRequest) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{16}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EvaluateFlagRequest) GetFlagKey() string {
@@ -1571,7 +1890,7 @@ type EvaluateFlagResponse struct {
 
 func (x *EvaluateFlagResponse) Reset() {
 	*x = EvaluateFlagResponse{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1902,7 @@ func (x *EvaluateFlagResponse) String() string {
 func (*EvaluateFlagResponse) ProtoMessage() {}
 
 func (x *EvaluateFlagResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[17]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1915,7 @@ func (x *EvaluateFlagResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateFlagResponse.ProtoReflect.Descriptor instead.
 func (*EvaluateFlagResponse) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{17}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EvaluateFlagResponse) GetVariant() string {
@@ -1649,7 +1968,7 @@ type FlagStep struct {
 
 func (x *FlagStep) Reset() {
 	*x = FlagStep{}
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[18]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1980,7 @@ func (x *FlagStep) String() string {
 func (*FlagStep) ProtoMessage() {}
 
 func (x *FlagStep) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_flag_proto_msgTypes[18]
+	mi := &file_biocore_admin_v1_flag_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1993,7 @@ func (x *FlagStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlagStep.ProtoReflect.Descriptor instead.
 func (*FlagStep) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{18}
+	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FlagStep) GetRuleId() string {
@@ -1702,7 +2021,7 @@ var File_biocore_admin_v1_flag_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\n" +
-	"\x1bbiocore/admin/v1/flag.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x06\n" +
+	"\x1bbiocore/admin/v1/flag.proto\x12\x10biocore.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\a\n" +
 	"\x04Flag\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1b.biocore.admin.v1.Flag.TypeR\x04type\x12\x12\n" +
@@ -1728,7 +2047,9 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"updated_by\x18\x11 \x01(\tR\tupdatedBy\x129\n" +
 	"\n" +
 	"updated_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x12\n" +
-	"\x04etag\x18\x13 \x01(\tR\x04etag\x1aS\n" +
+	"\x04etag\x18\x13 \x01(\tR\x04etag\x12F\n" +
+	"\x11last_evaluated_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastEvaluatedAt\x121\n" +
+	"\x05usage\x18\x15 \x03(\v2\x1b.biocore.admin.v1.FlagUsageR\x05usage\x1aS\n" +
 	"\rVariantsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value:\x028\x01\"M\n" +
@@ -1865,7 +2186,28 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\aUPDATED\x10\x02\x12\v\n" +
 	"\aDELETED\x10\x03B\t\n" +
 	"\a_beforeB\b\n" +
-	"\x06_after\"\x9b\x01\n" +
+	"\x06_after\"8\n" +
+	"\x17ReportStaleFlagsRequest\x12\x1d\n" +
+	"\x04days\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x00R\x04days\"X\n" +
+	"\x18ReportStaleFlagsResponse\x12<\n" +
+	"\vstale_flags\x18\x01 \x03(\v2\x1b.biocore.admin.v1.StaleFlagR\n" +
+	"staleFlags\"\xe2\x02\n" +
+	"\tStaleFlag\x12\x19\n" +
+	"\bflag_key\x18\x01 \x01(\tR\aflagKey\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12<\n" +
+	"\areasons\x18\x04 \x03(\x0e2\".biocore.admin.v1.StaleFlag.ReasonR\areasons\x12\x18\n" +
+	"\avariant\x18\x05 \x01(\tR\avariant\x12F\n" +
+	"\x11last_evaluated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastEvaluatedAt\"p\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fNEVER_EVALUATED\x10\x01\x12\x11\n" +
+	"\rNOT_EVALUATED\x10\x02\x12\x12\n" +
+	"\x0eSINGLE_VARIANT\x10\x03\x12\x12\n" +
+	"\x0eOFF_EVERYWHERE\x10\x04\"=\n" +
+	"\tFlagUsage\x12\x18\n" +
+	"\avariant\x18\x01 \x01(\tR\avariant\x12\x16\n" +
+	"\x06served\x18\x02 \x01(\x03R\x06served\"\x9b\x01\n" +
 	"\x13EvaluateFlagRequest\x12%\n" +
 	"\bflag_key\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\aflagKey\x12*\n" +
@@ -1882,7 +2224,7 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\bFlagStep\x12\x17\n" +
 	"\arule_id\x18\x01 \x01(\tR\x06ruleId\x12\x18\n" +
 	"\adecided\x18\x02 \x01(\bR\adecided\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why2\xea\b\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why2\xf7\t\n" +
 	"\vFlagService\x12p\n" +
 	"\tListFlags\x12\".biocore.admin.v1.ListFlagsRequest\x1a#.biocore.admin.v1.ListFlagsResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/admin/v1/flags\x90\x02\x01\x12j\n" +
 	"\aGetFlag\x12 .biocore.admin.v1.GetFlagRequest\x1a\x16.biocore.admin.v1.Flag\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/flags/{flag_key}\x90\x02\x01\x12e\n" +
@@ -1894,7 +2236,8 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\vRestoreFlag\x12$.biocore.admin.v1.RestoreFlagRequest\x1a\x16.biocore.admin.v1.Flag\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/admin/v1/flags/{flag_key}:restore\x12~\n" +
 	"\n" +
 	"DeleteFlag\x12#.biocore.admin.v1.DeleteFlagRequest\x1a$.biocore.admin.v1.DeleteFlagResponse\"%\x82\xd3\xe4\x93\x02\x1c*\x1a/admin/v1/flags/{flag_key}\x90\x02\x02\x12\x95\x01\n" +
-	"\x0fListFlagChanges\x12(.biocore.admin.v1.ListFlagChangesRequest\x1a).biocore.admin.v1.ListFlagChangesResponse\"-\x82\xd3\xe4\x93\x02$\x12\"/admin/v1/flags/{flag_key}/changes\x90\x02\x01\x12\x90\x01\n" +
+	"\x0fListFlagChanges\x12(.biocore.admin.v1.ListFlagChangesRequest\x1a).biocore.admin.v1.ListFlagChangesResponse\"-\x82\xd3\xe4\x93\x02$\x12\"/admin/v1/flags/{flag_key}/changes\x90\x02\x01\x12\x8a\x01\n" +
+	"\x10ReportStaleFlags\x12).biocore.admin.v1.ReportStaleFlagsRequest\x1a*.biocore.admin.v1.ReportStaleFlagsResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/admin/v1/staleFlags\x90\x02\x01\x12\x90\x01\n" +
 	"\fEvaluateFlag\x12%.biocore.admin.v1.EvaluateFlagRequest\x1a&.biocore.admin.v1.EvaluateFlagResponse\"1\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/flags/{flag_key}:evaluate\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
@@ -1909,88 +2252,100 @@ func file_biocore_admin_v1_flag_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_flag_proto_rawDescData
 }
 
-var file_biocore_admin_v1_flag_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_biocore_admin_v1_flag_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_biocore_admin_v1_flag_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_biocore_admin_v1_flag_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_biocore_admin_v1_flag_proto_goTypes = []any{
-	(Flag_Type)(0),                  // 0: biocore.admin.v1.Flag.Type
-	(FlagChange_Action)(0),          // 1: biocore.admin.v1.FlagChange.Action
-	(*Flag)(nil),                    // 2: biocore.admin.v1.Flag
-	(*FlagRule)(nil),                // 3: biocore.admin.v1.FlagRule
-	(*FlagShare)(nil),               // 4: biocore.admin.v1.FlagShare
-	(*FlagCondition)(nil),           // 5: biocore.admin.v1.FlagCondition
-	(*ListFlagsRequest)(nil),        // 6: biocore.admin.v1.ListFlagsRequest
-	(*ListFlagsResponse)(nil),       // 7: biocore.admin.v1.ListFlagsResponse
-	(*GetFlagRequest)(nil),          // 8: biocore.admin.v1.GetFlagRequest
-	(*CreateFlagRequest)(nil),       // 9: biocore.admin.v1.CreateFlagRequest
-	(*UpdateFlagRequest)(nil),       // 10: biocore.admin.v1.UpdateFlagRequest
-	(*SetFlagRulesRequest)(nil),     // 11: biocore.admin.v1.SetFlagRulesRequest
-	(*RestoreFlagRequest)(nil),      // 12: biocore.admin.v1.RestoreFlagRequest
-	(*DeleteFlagRequest)(nil),       // 13: biocore.admin.v1.DeleteFlagRequest
-	(*DeleteFlagResponse)(nil),      // 14: biocore.admin.v1.DeleteFlagResponse
-	(*ListFlagChangesRequest)(nil),  // 15: biocore.admin.v1.ListFlagChangesRequest
-	(*ListFlagChangesResponse)(nil), // 16: biocore.admin.v1.ListFlagChangesResponse
-	(*FlagChange)(nil),              // 17: biocore.admin.v1.FlagChange
-	(*EvaluateFlagRequest)(nil),     // 18: biocore.admin.v1.EvaluateFlagRequest
-	(*EvaluateFlagResponse)(nil),    // 19: biocore.admin.v1.EvaluateFlagResponse
-	(*FlagStep)(nil),                // 20: biocore.admin.v1.FlagStep
-	nil,                             // 21: biocore.admin.v1.Flag.VariantsEntry
-	nil,                             // 22: biocore.admin.v1.CreateFlagRequest.VariantsEntry
-	nil,                             // 23: biocore.admin.v1.UpdateFlagRequest.VariantsEntry
-	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
-	(*structpb.Value)(nil),          // 25: google.protobuf.Value
-	(*structpb.Struct)(nil),         // 26: google.protobuf.Struct
+	(Flag_Type)(0),                   // 0: biocore.admin.v1.Flag.Type
+	(FlagChange_Action)(0),           // 1: biocore.admin.v1.FlagChange.Action
+	(StaleFlag_Reason)(0),            // 2: biocore.admin.v1.StaleFlag.Reason
+	(*Flag)(nil),                     // 3: biocore.admin.v1.Flag
+	(*FlagRule)(nil),                 // 4: biocore.admin.v1.FlagRule
+	(*FlagShare)(nil),                // 5: biocore.admin.v1.FlagShare
+	(*FlagCondition)(nil),            // 6: biocore.admin.v1.FlagCondition
+	(*ListFlagsRequest)(nil),         // 7: biocore.admin.v1.ListFlagsRequest
+	(*ListFlagsResponse)(nil),        // 8: biocore.admin.v1.ListFlagsResponse
+	(*GetFlagRequest)(nil),           // 9: biocore.admin.v1.GetFlagRequest
+	(*CreateFlagRequest)(nil),        // 10: biocore.admin.v1.CreateFlagRequest
+	(*UpdateFlagRequest)(nil),        // 11: biocore.admin.v1.UpdateFlagRequest
+	(*SetFlagRulesRequest)(nil),      // 12: biocore.admin.v1.SetFlagRulesRequest
+	(*RestoreFlagRequest)(nil),       // 13: biocore.admin.v1.RestoreFlagRequest
+	(*DeleteFlagRequest)(nil),        // 14: biocore.admin.v1.DeleteFlagRequest
+	(*DeleteFlagResponse)(nil),       // 15: biocore.admin.v1.DeleteFlagResponse
+	(*ListFlagChangesRequest)(nil),   // 16: biocore.admin.v1.ListFlagChangesRequest
+	(*ListFlagChangesResponse)(nil),  // 17: biocore.admin.v1.ListFlagChangesResponse
+	(*FlagChange)(nil),               // 18: biocore.admin.v1.FlagChange
+	(*ReportStaleFlagsRequest)(nil),  // 19: biocore.admin.v1.ReportStaleFlagsRequest
+	(*ReportStaleFlagsResponse)(nil), // 20: biocore.admin.v1.ReportStaleFlagsResponse
+	(*StaleFlag)(nil),                // 21: biocore.admin.v1.StaleFlag
+	(*FlagUsage)(nil),                // 22: biocore.admin.v1.FlagUsage
+	(*EvaluateFlagRequest)(nil),      // 23: biocore.admin.v1.EvaluateFlagRequest
+	(*EvaluateFlagResponse)(nil),     // 24: biocore.admin.v1.EvaluateFlagResponse
+	(*FlagStep)(nil),                 // 25: biocore.admin.v1.FlagStep
+	nil,                              // 26: biocore.admin.v1.Flag.VariantsEntry
+	nil,                              // 27: biocore.admin.v1.CreateFlagRequest.VariantsEntry
+	nil,                              // 28: biocore.admin.v1.UpdateFlagRequest.VariantsEntry
+	(*timestamppb.Timestamp)(nil),    // 29: google.protobuf.Timestamp
+	(*structpb.Value)(nil),           // 30: google.protobuf.Value
+	(*structpb.Struct)(nil),          // 31: google.protobuf.Struct
 }
 var file_biocore_admin_v1_flag_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Flag.type:type_name -> biocore.admin.v1.Flag.Type
-	21, // 1: biocore.admin.v1.Flag.variants:type_name -> biocore.admin.v1.Flag.VariantsEntry
-	3,  // 2: biocore.admin.v1.Flag.rules:type_name -> biocore.admin.v1.FlagRule
-	24, // 3: biocore.admin.v1.Flag.created_at:type_name -> google.protobuf.Timestamp
-	24, // 4: biocore.admin.v1.Flag.updated_at:type_name -> google.protobuf.Timestamp
-	5,  // 5: biocore.admin.v1.FlagRule.when:type_name -> biocore.admin.v1.FlagCondition
-	4,  // 6: biocore.admin.v1.FlagRule.rollout:type_name -> biocore.admin.v1.FlagShare
-	5,  // 7: biocore.admin.v1.FlagCondition.all:type_name -> biocore.admin.v1.FlagCondition
-	5,  // 8: biocore.admin.v1.FlagCondition.any:type_name -> biocore.admin.v1.FlagCondition
-	5,  // 9: biocore.admin.v1.FlagCondition.not:type_name -> biocore.admin.v1.FlagCondition
-	25, // 10: biocore.admin.v1.FlagCondition.values:type_name -> google.protobuf.Value
-	2,  // 11: biocore.admin.v1.ListFlagsResponse.flags:type_name -> biocore.admin.v1.Flag
-	0,  // 12: biocore.admin.v1.CreateFlagRequest.type:type_name -> biocore.admin.v1.Flag.Type
-	22, // 13: biocore.admin.v1.CreateFlagRequest.variants:type_name -> biocore.admin.v1.CreateFlagRequest.VariantsEntry
-	23, // 14: biocore.admin.v1.UpdateFlagRequest.variants:type_name -> biocore.admin.v1.UpdateFlagRequest.VariantsEntry
-	3,  // 15: biocore.admin.v1.SetFlagRulesRequest.rules:type_name -> biocore.admin.v1.FlagRule
-	17, // 16: biocore.admin.v1.ListFlagChangesResponse.flag_changes:type_name -> biocore.admin.v1.FlagChange
-	1,  // 17: biocore.admin.v1.FlagChange.action:type_name -> biocore.admin.v1.FlagChange.Action
-	26, // 18: biocore.admin.v1.FlagChange.before:type_name -> google.protobuf.Struct
-	26, // 19: biocore.admin.v1.FlagChange.after:type_name -> google.protobuf.Struct
-	24, // 20: biocore.admin.v1.FlagChange.changed_at:type_name -> google.protobuf.Timestamp
-	26, // 21: biocore.admin.v1.EvaluateFlagRequest.context:type_name -> google.protobuf.Struct
-	25, // 22: biocore.admin.v1.EvaluateFlagResponse.value:type_name -> google.protobuf.Value
-	20, // 23: biocore.admin.v1.EvaluateFlagResponse.steps:type_name -> biocore.admin.v1.FlagStep
-	25, // 24: biocore.admin.v1.Flag.VariantsEntry.value:type_name -> google.protobuf.Value
-	25, // 25: biocore.admin.v1.CreateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
-	25, // 26: biocore.admin.v1.UpdateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
-	6,  // 27: biocore.admin.v1.FlagService.ListFlags:input_type -> biocore.admin.v1.ListFlagsRequest
-	8,  // 28: biocore.admin.v1.FlagService.GetFlag:input_type -> biocore.admin.v1.GetFlagRequest
-	9,  // 29: biocore.admin.v1.FlagService.CreateFlag:input_type -> biocore.admin.v1.CreateFlagRequest
-	10, // 30: biocore.admin.v1.FlagService.UpdateFlag:input_type -> biocore.admin.v1.UpdateFlagRequest
-	11, // 31: biocore.admin.v1.FlagService.SetFlagRules:input_type -> biocore.admin.v1.SetFlagRulesRequest
-	12, // 32: biocore.admin.v1.FlagService.RestoreFlag:input_type -> biocore.admin.v1.RestoreFlagRequest
-	13, // 33: biocore.admin.v1.FlagService.DeleteFlag:input_type -> biocore.admin.v1.DeleteFlagRequest
-	15, // 34: biocore.admin.v1.FlagService.ListFlagChanges:input_type -> biocore.admin.v1.ListFlagChangesRequest
-	18, // 35: biocore.admin.v1.FlagService.EvaluateFlag:input_type -> biocore.admin.v1.EvaluateFlagRequest
-	7,  // 36: biocore.admin.v1.FlagService.ListFlags:output_type -> biocore.admin.v1.ListFlagsResponse
-	2,  // 37: biocore.admin.v1.FlagService.GetFlag:output_type -> biocore.admin.v1.Flag
-	2,  // 38: biocore.admin.v1.FlagService.CreateFlag:output_type -> biocore.admin.v1.Flag
-	2,  // 39: biocore.admin.v1.FlagService.UpdateFlag:output_type -> biocore.admin.v1.Flag
-	2,  // 40: biocore.admin.v1.FlagService.SetFlagRules:output_type -> biocore.admin.v1.Flag
-	2,  // 41: biocore.admin.v1.FlagService.RestoreFlag:output_type -> biocore.admin.v1.Flag
-	14, // 42: biocore.admin.v1.FlagService.DeleteFlag:output_type -> biocore.admin.v1.DeleteFlagResponse
-	16, // 43: biocore.admin.v1.FlagService.ListFlagChanges:output_type -> biocore.admin.v1.ListFlagChangesResponse
-	19, // 44: biocore.admin.v1.FlagService.EvaluateFlag:output_type -> biocore.admin.v1.EvaluateFlagResponse
-	36, // [36:45] is the sub-list for method output_type
-	27, // [27:36] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	26, // 1: biocore.admin.v1.Flag.variants:type_name -> biocore.admin.v1.Flag.VariantsEntry
+	4,  // 2: biocore.admin.v1.Flag.rules:type_name -> biocore.admin.v1.FlagRule
+	29, // 3: biocore.admin.v1.Flag.created_at:type_name -> google.protobuf.Timestamp
+	29, // 4: biocore.admin.v1.Flag.updated_at:type_name -> google.protobuf.Timestamp
+	29, // 5: biocore.admin.v1.Flag.last_evaluated_at:type_name -> google.protobuf.Timestamp
+	22, // 6: biocore.admin.v1.Flag.usage:type_name -> biocore.admin.v1.FlagUsage
+	6,  // 7: biocore.admin.v1.FlagRule.when:type_name -> biocore.admin.v1.FlagCondition
+	5,  // 8: biocore.admin.v1.FlagRule.rollout:type_name -> biocore.admin.v1.FlagShare
+	6,  // 9: biocore.admin.v1.FlagCondition.all:type_name -> biocore.admin.v1.FlagCondition
+	6,  // 10: biocore.admin.v1.FlagCondition.any:type_name -> biocore.admin.v1.FlagCondition
+	6,  // 11: biocore.admin.v1.FlagCondition.not:type_name -> biocore.admin.v1.FlagCondition
+	30, // 12: biocore.admin.v1.FlagCondition.values:type_name -> google.protobuf.Value
+	3,  // 13: biocore.admin.v1.ListFlagsResponse.flags:type_name -> biocore.admin.v1.Flag
+	0,  // 14: biocore.admin.v1.CreateFlagRequest.type:type_name -> biocore.admin.v1.Flag.Type
+	27, // 15: biocore.admin.v1.CreateFlagRequest.variants:type_name -> biocore.admin.v1.CreateFlagRequest.VariantsEntry
+	28, // 16: biocore.admin.v1.UpdateFlagRequest.variants:type_name -> biocore.admin.v1.UpdateFlagRequest.VariantsEntry
+	4,  // 17: biocore.admin.v1.SetFlagRulesRequest.rules:type_name -> biocore.admin.v1.FlagRule
+	18, // 18: biocore.admin.v1.ListFlagChangesResponse.flag_changes:type_name -> biocore.admin.v1.FlagChange
+	1,  // 19: biocore.admin.v1.FlagChange.action:type_name -> biocore.admin.v1.FlagChange.Action
+	31, // 20: biocore.admin.v1.FlagChange.before:type_name -> google.protobuf.Struct
+	31, // 21: biocore.admin.v1.FlagChange.after:type_name -> google.protobuf.Struct
+	29, // 22: biocore.admin.v1.FlagChange.changed_at:type_name -> google.protobuf.Timestamp
+	21, // 23: biocore.admin.v1.ReportStaleFlagsResponse.stale_flags:type_name -> biocore.admin.v1.StaleFlag
+	2,  // 24: biocore.admin.v1.StaleFlag.reasons:type_name -> biocore.admin.v1.StaleFlag.Reason
+	29, // 25: biocore.admin.v1.StaleFlag.last_evaluated_at:type_name -> google.protobuf.Timestamp
+	31, // 26: biocore.admin.v1.EvaluateFlagRequest.context:type_name -> google.protobuf.Struct
+	30, // 27: biocore.admin.v1.EvaluateFlagResponse.value:type_name -> google.protobuf.Value
+	25, // 28: biocore.admin.v1.EvaluateFlagResponse.steps:type_name -> biocore.admin.v1.FlagStep
+	30, // 29: biocore.admin.v1.Flag.VariantsEntry.value:type_name -> google.protobuf.Value
+	30, // 30: biocore.admin.v1.CreateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
+	30, // 31: biocore.admin.v1.UpdateFlagRequest.VariantsEntry.value:type_name -> google.protobuf.Value
+	7,  // 32: biocore.admin.v1.FlagService.ListFlags:input_type -> biocore.admin.v1.ListFlagsRequest
+	9,  // 33: biocore.admin.v1.FlagService.GetFlag:input_type -> biocore.admin.v1.GetFlagRequest
+	10, // 34: biocore.admin.v1.FlagService.CreateFlag:input_type -> biocore.admin.v1.CreateFlagRequest
+	11, // 35: biocore.admin.v1.FlagService.UpdateFlag:input_type -> biocore.admin.v1.UpdateFlagRequest
+	12, // 36: biocore.admin.v1.FlagService.SetFlagRules:input_type -> biocore.admin.v1.SetFlagRulesRequest
+	13, // 37: biocore.admin.v1.FlagService.RestoreFlag:input_type -> biocore.admin.v1.RestoreFlagRequest
+	14, // 38: biocore.admin.v1.FlagService.DeleteFlag:input_type -> biocore.admin.v1.DeleteFlagRequest
+	16, // 39: biocore.admin.v1.FlagService.ListFlagChanges:input_type -> biocore.admin.v1.ListFlagChangesRequest
+	19, // 40: biocore.admin.v1.FlagService.ReportStaleFlags:input_type -> biocore.admin.v1.ReportStaleFlagsRequest
+	23, // 41: biocore.admin.v1.FlagService.EvaluateFlag:input_type -> biocore.admin.v1.EvaluateFlagRequest
+	8,  // 42: biocore.admin.v1.FlagService.ListFlags:output_type -> biocore.admin.v1.ListFlagsResponse
+	3,  // 43: biocore.admin.v1.FlagService.GetFlag:output_type -> biocore.admin.v1.Flag
+	3,  // 44: biocore.admin.v1.FlagService.CreateFlag:output_type -> biocore.admin.v1.Flag
+	3,  // 45: biocore.admin.v1.FlagService.UpdateFlag:output_type -> biocore.admin.v1.Flag
+	3,  // 46: biocore.admin.v1.FlagService.SetFlagRules:output_type -> biocore.admin.v1.Flag
+	3,  // 47: biocore.admin.v1.FlagService.RestoreFlag:output_type -> biocore.admin.v1.Flag
+	15, // 48: biocore.admin.v1.FlagService.DeleteFlag:output_type -> biocore.admin.v1.DeleteFlagResponse
+	17, // 49: biocore.admin.v1.FlagService.ListFlagChanges:output_type -> biocore.admin.v1.ListFlagChangesResponse
+	20, // 50: biocore.admin.v1.FlagService.ReportStaleFlags:output_type -> biocore.admin.v1.ReportStaleFlagsResponse
+	24, // 51: biocore.admin.v1.FlagService.EvaluateFlag:output_type -> biocore.admin.v1.EvaluateFlagResponse
+	42, // [42:52] is the sub-list for method output_type
+	32, // [32:42] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_flag_proto_init() }
@@ -2002,14 +2357,14 @@ func file_biocore_admin_v1_flag_proto_init() {
 	file_biocore_admin_v1_flag_proto_msgTypes[3].OneofWrappers = []any{}
 	file_biocore_admin_v1_flag_proto_msgTypes[8].OneofWrappers = []any{}
 	file_biocore_admin_v1_flag_proto_msgTypes[15].OneofWrappers = []any{}
-	file_biocore_admin_v1_flag_proto_msgTypes[17].OneofWrappers = []any{}
+	file_biocore_admin_v1_flag_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_flag_proto_rawDesc), len(file_biocore_admin_v1_flag_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   22,
+			NumEnums:      3,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,9 @@ const (
 	// FlagServiceListFlagChangesProcedure is the procedure name of the FlagService's ListFlagChanges
 	// RPC.
 	FlagServiceListFlagChangesProcedure = "/biocore.admin.v1.FlagService/ListFlagChanges"
+	// FlagServiceReportStaleFlagsProcedure is the procedure name of the FlagService's ReportStaleFlags
+	// RPC.
+	FlagServiceReportStaleFlagsProcedure = "/biocore.admin.v1.FlagService/ReportStaleFlags"
 	// FlagServiceEvaluateFlagProcedure is the procedure name of the FlagService's EvaluateFlag RPC.
 	FlagServiceEvaluateFlagProcedure = "/biocore.admin.v1.FlagService/EvaluateFlag"
 )
@@ -107,6 +110,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	flagServiceReportStaleFlagsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_flag_proto.Services().ByName("FlagService").Methods().ByName("ReportStaleFlags"),
+			Procedure:        FlagServiceReportStaleFlagsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 	flagServiceEvaluateFlagSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -144,6 +155,9 @@ type FlagServiceClient interface {
 	// ListFlagChanges answers what became of a flag, the newest first; of one that is gone,
 	// too.
 	ListFlagChanges(context.Context, *v1.ListFlagChangesRequest) (*v1.ListFlagChangesResponse, error)
+	// ReportStaleFlags answers the flags that may be taken out of the code: by what was
+	// counted of evaluations, of which the last half minute may be missing.
+	ReportStaleFlags(context.Context, *v1.ReportStaleFlagsRequest) (*v1.ReportStaleFlagsResponse, error)
 	// EvaluateFlag answers what a subject gets, and why. It is for people who ask: applications
 	// use OFREP.
 	EvaluateFlag(context.Context, *v1.EvaluateFlagRequest) (*v1.EvaluateFlagResponse, error)
@@ -182,6 +196,9 @@ type FlagServiceHandler interface {
 	// ListFlagChanges answers what became of a flag, the newest first; of one that is gone,
 	// too.
 	ListFlagChanges(context.Context, *v1.ListFlagChangesRequest) (*v1.ListFlagChangesResponse, error)
+	// ReportStaleFlags answers the flags that may be taken out of the code: by what was
+	// counted of evaluations, of which the last half minute may be missing.
+	ReportStaleFlags(context.Context, *v1.ReportStaleFlagsRequest) (*v1.ReportStaleFlagsResponse, error)
 	// EvaluateFlag answers what a subject gets, and why. It is for people who ask: applications
 	// use OFREP.
 	EvaluateFlag(context.Context, *v1.EvaluateFlagRequest) (*v1.EvaluateFlagResponse, error)
@@ -200,6 +217,7 @@ func RegisterFlagServiceHandler(server *connect.Server, svc FlagServiceHandler) 
 		connect.Method{Spec: flagServiceRestoreFlagSpec(), Handler: adapter.restoreFlag},
 		connect.Method{Spec: flagServiceDeleteFlagSpec(), Handler: adapter.deleteFlag},
 		connect.Method{Spec: flagServiceListFlagChangesSpec(), Handler: adapter.listFlagChanges},
+		connect.Method{Spec: flagServiceReportStaleFlagsSpec(), Handler: adapter.reportStaleFlags},
 		connect.Method{Spec: flagServiceEvaluateFlagSpec(), Handler: adapter.evaluateFlag},
 	)
 }
@@ -237,6 +255,10 @@ func (UnimplementedFlagServiceHandler) DeleteFlag(context.Context, *v1.DeleteFla
 
 func (UnimplementedFlagServiceHandler) ListFlagChanges(context.Context, *v1.ListFlagChangesRequest) (*v1.ListFlagChangesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.FlagService.ListFlagChanges is not implemented")
+}
+
+func (UnimplementedFlagServiceHandler) ReportStaleFlags(context.Context, *v1.ReportStaleFlagsRequest) (*v1.ReportStaleFlagsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.FlagService.ReportStaleFlags is not implemented")
 }
 
 func (UnimplementedFlagServiceHandler) EvaluateFlag(context.Context, *v1.EvaluateFlagRequest) (*v1.EvaluateFlagResponse, error) {
@@ -306,6 +328,14 @@ func (c *flagServiceClient) DeleteFlag(ctx context.Context, req *v1.DeleteFlagRe
 func (c *flagServiceClient) ListFlagChanges(ctx context.Context, req *v1.ListFlagChangesRequest) (*v1.ListFlagChangesResponse, error) {
 	var res v1.ListFlagChangesResponse
 	if err := c.client.CallUnary(ctx, flagServiceListFlagChangesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *flagServiceClient) ReportStaleFlags(ctx context.Context, req *v1.ReportStaleFlagsRequest) (*v1.ReportStaleFlagsResponse, error) {
+	var res v1.ReportStaleFlagsResponse
+	if err := c.client.CallUnary(ctx, flagServiceReportStaleFlagsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -411,6 +441,18 @@ func (h flagServiceHandler) listFlagChanges(ctx context.Context, _ connect.Spec,
 		return err
 	}
 	res, err := h.svc.ListFlagChanges(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h flagServiceHandler) reportStaleFlags(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ReportStaleFlagsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ReportStaleFlags(ctx, &req)
 	if err != nil {
 		return err
 	}
