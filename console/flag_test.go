@@ -86,9 +86,45 @@ func TestFlagPages(t *testing.T) {
 		t.Errorf("export = %d %s", file.StatusCode, file.body)
 	}
 
+	flags := flag.New(s.store.Store, s.keys)
+	set, err := flags.Flags(t.Context(), acme, "staging")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, country := range []string{"NO", "SE", "NO"} {
+		set.Evaluate("number-matching", &flag.Subject{Key: "u1", Attributes: map[string]any{"country": country, "plan": "pro"}})
+	}
+	set.Evaluate("number-matching", &flag.Subject{})
+	if _, err := flags.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{page: "Never", page + "?environment=staging": "25.0% the code’s default, 75.0% on", at: "Never", at + "?environment=staging": "the code’s default 25.0%"} {
+		if body := viewer.get(t, path).body; !strings.Contains(body, want) {
+			t.Errorf("%s lacks %q", path, want)
+		}
+	}
+	stale := "/console/t/" + slug + "/stale-flags"
+	if body := viewer.get(t, stale).body; !strings.Contains(body, "No flag is stale") {
+		t.Error("a new flag is stale")
+	}
+	if _, err := s.store.Superuser(t).Exec(t.Context(), `UPDATE flag_counts SET day = day - 40, last_at = last_at - interval '40 days'`); err != nil {
+		t.Fatal(err)
+	}
+	if body := viewer.get(t, stale).body; !strings.Contains(body, "No longer evaluated") || !strings.Contains(body, at) {
+		t.Error("what nobody asks for is not stale")
+	}
+	if res := viewer.get(t, stale+"?days=90"); !strings.Contains(res.body, "No flag is stale") {
+		t.Errorf("after 90 days = %d", res.StatusCode)
+	}
+	for _, days := range []string{"0", "91", "x", "-1"} {
+		if res := viewer.get(t, stale+"?days="+days); res.StatusCode < 400 || res.StatusCode >= 500 {
+			t.Errorf("after %s days = %d", days, res.StatusCode)
+		}
+	}
+
 	for name, res := range map[string]answer{
 		"a viewer's switch": viewer.form(t, at+"/switch", "reason", "x"), "a viewer's rules": viewer.get(t, at+"/rules"), "a viewer's draft": viewer.form(t, at+"/rules/draft", "do", "rule"),
-		"a stranger's": stranger.get(t, at), "of another tenant": stranger.get(t, "/console/t/"+foreign+"/flags/number-matching"), "a stranger's switch": stranger.form(t, "/console/t/"+foreign+"/flags/number-matching/switch", "reason", "x"),
+		"a stranger's": stranger.get(t, at), "a stranger's report": stranger.get(t, stale), "of another tenant": stranger.get(t, "/console/t/"+foreign+"/flags/number-matching"), "a stranger's switch": stranger.form(t, "/console/t/"+foreign+"/flags/number-matching/switch", "reason", "x"),
 		"of nowhere": dev.get(t, at+"?environment=moon"), "of none": dev.get(t, page+"/none"),
 	} {
 		want := http.StatusNotFound
