@@ -199,7 +199,7 @@ func (t *term) conditions(at string, places places) flag.Condition {
 	case "none":
 		at, word = at+".not", ".any"
 	case "notAll":
-		at = at + ".not"
+		at += ".not"
 	}
 	places[at+word] = typedAt{whole: t.Name + ".match"}
 	list := make([]flag.Condition, len(t.Terms))

@@ -435,7 +435,7 @@ func oneLine(value any) string {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false) // a page escapes by itself
-	if enc.Encode(value) != nil {
+	if err := enc.Encode(value); err != nil {
 		return "null" // not reached: what is shown was read, or is text
 	}
 	return strings.TrimSuffix(out.String(), "\n")
