@@ -22,22 +22,39 @@ const flagsPath = "/flags"
 
 // flagRoutes are the tenant's feature flags.
 func (c *Console) flagRoutes(mux *router) {
-	base := Path + "/t/{slug}" + flagsPath
+	for _, one := range c.flagPages() {
+		mux.HandleFunc(one.method+" "+Path+"/t/{slug}"+one.path, c.inTenant(one.needs, one.serve))
+	}
+	mux.HandleFunc("GET "+Path+"/t/{slug}"+flagsPath+"/{key}"+activityPath, c.inTenant(apikey.ScopeFlagsRead, c.showFlag))
+}
+
+// flagPage is a page of flags, wherever they are.
+type flagPage struct {
+	method string
+	path   string // behind the address of the tenant, or of the platform
+	needs  string // a scope
+	serve  func(http.ResponseWriter, *http.Request, *visit, *place)
+}
+
+// flagPages are what tenants have of flags, and the staff of Biocore's own: see rolloutRoutes.
+func (c *Console) flagPages() []flagPage {
 	reads, writes := apikey.ScopeFlagsRead, apikey.ScopeFlagsWrite
-	mux.HandleFunc("GET "+base, c.inTenant(reads, c.showFlags))
-	mux.HandleFunc("GET "+base+"/export", c.inTenant(reads, c.exportFlags))
-	mux.HandleFunc("GET "+Path+"/t/{slug}"+staleFlagsPath, c.inTenant(reads, c.showStaleFlags))
-	mux.HandleFunc("GET "+base+"/new", c.inTenant(writes, c.showNewFlag))
-	mux.HandleFunc("POST "+base, c.inTenant(writes, c.createFlag))
-	mux.HandleFunc("GET "+base+"/{key}", c.inTenant(reads, c.showFlag))
-	mux.HandleFunc("GET "+base+"/{key}"+activityPath, c.inTenant(reads, c.showFlag))
-	mux.HandleFunc("GET "+base+"/{key}/rules", c.inTenant(writes, c.showFlagRules))
-	mux.HandleFunc("POST "+base+"/{key}/rules", c.inTenant(writes, c.saveFlagRules))
-	mux.HandleFunc("POST "+base+"/{key}/rules/draft", c.inTenant(writes, c.draftFlagRules))
-	mux.HandleFunc("GET "+base+"/{key}/history/{change}", c.inTenant(writes, c.showFlagChange))
-	mux.HandleFunc("POST "+base+"/{key}/history/{change}", c.inTenant(writes, c.restoreFlag))
-	mux.HandleFunc("POST "+base+"/{key}/switch", c.inTenant(writes, c.switchFlag))
-	mux.HandleFunc("POST "+base+"/{key}/delete", c.inTenant(writes, c.deleteFlag))
+	const one = flagsPath + "/{key}"
+	return []flagPage{
+		{http.MethodGet, flagsPath, reads, c.showFlags},
+		{http.MethodGet, flagsPath + "/export", reads, c.exportFlags},
+		{http.MethodGet, staleFlagsPath, reads, c.showStaleFlags},
+		{http.MethodGet, flagsPath + "/new", writes, c.showNewFlag},
+		{http.MethodPost, flagsPath, writes, c.createFlag},
+		{http.MethodGet, one, reads, c.showFlag},
+		{http.MethodGet, one + "/rules", writes, c.showFlagRules},
+		{http.MethodPost, one + "/rules", writes, c.saveFlagRules},
+		{http.MethodPost, one + "/rules/draft", writes, c.draftFlagRules},
+		{http.MethodGet, one + "/history/{change}", writes, c.showFlagChange},
+		{http.MethodPost, one + "/history/{change}", writes, c.restoreFlag},
+		{http.MethodPost, one + "/switch", writes, c.switchFlag},
+		{http.MethodPost, one + "/delete", writes, c.deleteFlag},
+	}
 }
 
 var flagTypes = map[flag.Type]string{flag.Boolean: "Boolean", flag.String: "String", flag.Number: "Number", flag.Object: "Object"}
@@ -178,11 +195,22 @@ func conditionWords(q *flag.Condition) string {
 	return strings.TrimSpace(q.Attribute + " " + word + " " + strings.Join(values, ", "))
 }
 
+// flagWriters are those who may change flags.
+func flagWriters(p *place) string {
+	if p.staff {
+		return "admins of the staff"
+	}
+	return "owners, admins and developers"
+}
+
 type flagsView struct {
 	ui.Page
 
 	Base      string
+	Sub       string
+	Segments  string // address of them; "" where there are none: of Biocore's own
 	May       bool
+	Writers   string // who may
 	Where     []ui.Tab
 	Rows      []flagRow
 	CSV, JSON string
@@ -201,9 +229,13 @@ func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p 
 	}
 	here := p.base + flagsPath
 	view := flagsView{
-		Page: c.frame(w, r, v, p, "Feature flags", here), Base: p.base, May: p.may(apikey.ScopeFlagsWrite),
+		Page: c.frame(w, r, v, p, "Feature flags", here), Base: p.base, May: p.may(apikey.ScopeFlagsWrite), Writers: flagWriters(p),
+		Sub: "What your applications switch on, for whom. They ask by OpenFeature.", Segments: p.base + segmentsPath,
 		CSV: here + "/export?environment=" + environment, JSON: here + "/export?format=json&environment=" + environment,
 		Curl: "curl -H \"Authorization: Bearer $BIOCORE_KEY\" \\\n  -d '{\"key\":\"number-matching\",\"type\":\"BOOLEAN\",\"name\":\"Number matching\"}' \\\n  " + c.publicURL + "/admin/v1/flags",
+	}
+	if p.staff {
+		view.Sub, view.Segments = "What Biocore itself does, and for which tenants. Every server goes by it within a second.", ""
 	}
 	for i, one := range flag.Environments() {
 		tab := ui.Tab{Href: here, Label: ui.Upper(one), Here: one == environment}
@@ -311,6 +343,7 @@ type flagView struct {
 	withActivity
 
 	May         bool
+	Writers     string // who may
 	Flag        flagRow
 	Cards       []flagRow
 	Rules       []ruleRow
@@ -374,7 +407,7 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 	}
 	now := c.now()
 	view := flagView{
-		Page: c.frame(w, r, v, p, f.Name, p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}), May: p.may(apikey.ScopeFlagsWrite),
+		Page: c.frame(w, r, v, p, f.Name, p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}), May: p.may(apikey.ScopeFlagsWrite), Writers: flagWriters(p),
 		Flag: c.flagRow(p, f), Rules: ruleRows(f.Rules), Description: f.Description, By: whoLabel(f.CreatedBy, names), Made: ui.Ago(f.CreatedAt, now), OFREP: c.publicURL,
 		Switch: acts.toggle, Delete: acts.remove,
 	}

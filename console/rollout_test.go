@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -47,11 +48,24 @@ func TestRolloutPages(t *testing.T) {
 		t.Error("the page does not tell who switched it off, and why")
 	}
 	rules := `[{"when": {"attribute": "tenant", "operator": "IN", "values": ["` + acme.Tenant().String() + `"]}, "variant": "off"}]`
-	if res := boss.form(t, at+"/rules", "rules", rules, "offVariant", "off", "defaultVariant", "on", "etag", etagIn(t, boss.get(t, at+"/rules").body), "reason", "for one of them"); res.StatusCode != http.StatusSeeOther {
+	if res := boss.form(t, at+"/rules", "view", "json", "rules", rules, "offVariant", "off", "defaultVariant", "on", "etag", etagIn(t, boss.get(t, at+"/rules").body), "reason", "for one of them"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("rules = %d %s", res.StatusCode, res.body)
 	}
 	if body := boss.get(t, at).body; strings.Contains(body, at+"/activity") {
 		t.Error("the page leads to an audit log that the staff do not read")
+	}
+	if res := boss.form(t, at+"/rules/draft", "do", "rule"); res.StatusCode != http.StatusOK {
+		t.Errorf("a draft = %d %s", res.StatusCode, res.body)
+	}
+	if res := boss.get(t, "/console/platform/stale-flags"); res.StatusCode != http.StatusOK {
+		t.Errorf("stale flags = %d", res.StatusCode)
+	}
+	back := regexp.MustCompile(`href="([^"]*/history/[^"]*)"`).FindStringSubmatch(boss.get(t, at).body)
+	if back == nil {
+		t.Fatal("no way back to a former version")
+	}
+	if res := boss.form(t, back[1], "reason", "as it was"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
+		t.Errorf("back = %d %s", res.StatusCode, res.body)
 	}
 	if res := boss.form(t, page, "key", "mine", "name", "Mine", "type", "BOOLEAN", "reason", "to try"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("create = %d %s", res.StatusCode, res.body)
@@ -59,7 +73,7 @@ func TestRolloutPages(t *testing.T) {
 	if res := boss.form(t, page+"/mine/delete", "reason", "tried", "confirm", "mine"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 2} {
+	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 3} {
 		if got := s.store.AuditCount(t, s.home, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/biocore-id/biocore/tenancy/fault"
 	"golang.org/x/mod/semver"
 )
 
@@ -122,7 +123,7 @@ func (c *compiler) compile(at string, from *Condition, depth int) (node, error) 
 				known = append(known, key)
 			}
 			slices.Sort(known)
-			return node{}, refuse(at+".segment", "there is no segment %q%s", cut(from.Segment), hint(from.Segment, known))
+			return node{}, refuse(at+".segment", "there is no segment %q%s", cut(from.Segment), fault.Hint(from.Segment, known))
 		}
 		return node{kind: asksSegment, segment: s, source: from}, nil
 	}
@@ -159,7 +160,7 @@ func attribute(at string, from *Condition) (node, error) {
 	case from.Operator == Exists:
 		least, most = 0, 0
 	case !slices.Contains(Operators(), from.Operator):
-		return node{}, refuse(at+".operator", "%q is no operator%s", cut(string(from.Operator)), hint(string(from.Operator), names(Operators())))
+		return node{}, refuse(at+".operator", "%q is no operator%s", cut(string(from.Operator)), fault.Hint(string(from.Operator), names(Operators())))
 	}
 	if len(from.Values) < least || len(from.Values) > most {
 		return node{}, refuse(at+".values", "%s takes %s", from.Operator, map[int]string{0: "no value", 1: "one value", maxValues: "1 to " + strconv.Itoa(maxValues) + " values"}[most])

@@ -138,7 +138,7 @@ func (f *Flag) check() error {
 	case !IsKey(f.Key):
 		return refuse("key", "a key has 1 to %d of the characters A-Z a-z 0-9 . _ -, and begins with a letter or a digit", maxKey)
 	case !slices.Contains(Types(), f.Type):
-		return refuse("type", "%q is no type: it is one of BOOLEAN, STRING, NUMBER, OBJECT%s", cut(string(f.Type)), hint(string(f.Type), names(Types())))
+		return refuse("type", "%q is no type: it is one of BOOLEAN, STRING, NUMBER, OBJECT%s", cut(string(f.Type)), fault.Hint(string(f.Type), names(Types())))
 	case len(f.Variants) < 1 || len(f.Variants) > maxVariants:
 		return refuse("variants", "a flag has 1 to %d variants", maxVariants)
 	case !isName(f.Salt):
@@ -210,7 +210,7 @@ func (f *Flag) known(at, variant string) error {
 	if _, ok := f.Variants[variant]; ok {
 		return nil
 	}
-	return refuse(at, "%q is no variant of this flag%s", cut(variant), hint(variant, slices.Sorted(maps.Keys(f.Variants))))
+	return refuse(at, "%q is no variant of this flag%s", cut(variant), fault.Hint(variant, slices.Sorted(maps.Keys(f.Variants))))
 }
 
 func refuse(at, format string, args ...any) error {
@@ -241,38 +241,4 @@ func names[T ~string](all []T) []string {
 		out[i] = string(one)
 	}
 	return out
-}
-
-// hint proposes the one of all that is nearest to text, if any is near.
-func hint(text string, all []string) string {
-	best, least := "", 3 // edits: more is another word
-	for _, one := range all {
-		if d := distance(strings.ToLower(cut(text)), strings.ToLower(one)); d < least {
-			best, least = one, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost = 1 + min(before, row[j], row[j+1])
-			}
-			before, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -53,7 +53,7 @@ func Environment(name string) (string, error) {
 	case slices.Contains(Environments(), name):
 		return name, nil
 	}
-	return "", ErrEnvironment.WithMessage(fmt.Sprintf("there is no environment %q%s", cut(name), hint(name, Environments())))
+	return "", ErrEnvironment.WithMessage(fmt.Sprintf("there is no environment %q%s", cut(name), fault.Hint(name, Environments())))
 }
 
 // About is what people read of a flag, the same in every environment.
