@@ -330,7 +330,8 @@ func (c *Console) limit(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sc := c.platformScope(r.Context())
-		err := c.limits.Allow(sc, ratelimit.PerVisitor, "console@"+ratelimit.Visitor(sc.Origin().Address).String())
+		from := ratelimit.Visitor(sc.Origin().Address).String()
+		err := c.limits.Check(r.Context(), sc, ratelimit.Ask{Limit: &ratelimit.PerVisitor, ID: "console@" + from, Who: from})
 		if err == nil {
 			next.ServeHTTP(w, r)
 			return

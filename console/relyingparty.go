@@ -299,15 +299,15 @@ func (f *partyForm) against(now *partyForm) (changed []changedView) {
 }
 
 // mayLook bounds how often somebody else's servers are asked.
-func (c *Console) mayLook(p *place) error {
+func (c *Console) mayLook(r *http.Request, p *place) error {
 	if c.limits == nil {
 		return nil
 	}
-	return c.limits.Allow(p.sc, ratelimit.PerDomainLook, "all")
+	return c.limits.Check(r.Context(), p.sc, ratelimit.Ask{Limit: &ratelimit.PerDomainLook, ID: "all"})
 }
 
 func (c *Console) verifyParty(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	err := c.mayLook(p)
+	err := c.mayLook(r, p)
 	var proof tenant.DomainProof
 	if err == nil {
 		proof, err = c.tenants.VerifyDomain(r.Context(), p.sc)
@@ -323,7 +323,7 @@ func (c *Console) verifyParty(w http.ResponseWriter, r *http.Request, v *visit, 
 }
 
 func (c *Console) fetchParty(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	err := c.mayLook(p)
+	err := c.mayLook(r, p)
 	var found []tenant.Published
 	if err == nil {
 		found, err = c.tenants.Published(r.Context(), p.sc)

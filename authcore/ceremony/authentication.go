@@ -22,7 +22,7 @@ import (
 //
 // tenant.ErrSuspended, tenant.ErrQuotaExceeded; ErrPolicy when the request asks for less than the policy;
 // ErrPurpose; webauthn.ErrExtension; ErrSubject when it names the user twice; ErrStepUpToken; with a user,
-// db.ErrUnavailable.
+// ratelimit.ErrLimited and db.ErrUnavailable.
 func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req BeginAuthenticationRequest) (BegunAuthentication, error) {
 	ring, snap, err := s.tenant(ctx, sc)
 	if err == nil {
@@ -115,6 +115,9 @@ func (s *Service) identify(
 		name = id.String() // a user is shown one list, however the id is spelled
 	}
 	fakes, root := fakesOf(ring, kind, name)
+	if err := s.mayBegin(ctx, sc, root); err != nil {
+		return nil, err
+	}
 	var rows []tenantq.ListDescriptorsOfUserRow
 	var id user.ID
 	err := s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) (err error) {

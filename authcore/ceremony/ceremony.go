@@ -39,6 +39,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/secret"
 	"github.com/biocore-id/biocore/tenancy/tenant"
@@ -260,16 +261,17 @@ type Exchanged struct {
 
 // Options configures a Service.
 type Options struct {
-	Store     *db.Store         // required
-	Keys      *keys.Service     // required
-	Tenants   *tenant.Service   // required
-	Sessions  *session.Service  // required: it makes the tokens
-	Ephemeral *ephemeral.Client // required: registrations are kept there
-	Denials   *audit.Denials    // required: refusals are recorded by it
-	Evidence  *evidence.Service // of registrations; nil keeps none
-	Risk      *risk.Service     // assesses sign-ins; nil: nobody does
-	Tail      *tail.Service     // told of begins while somebody watches; nil: nobody does
-	Rand      io.Reader         // of challenges; nil means crypto/rand
+	Store     *db.Store          // required
+	Keys      *keys.Service      // required
+	Tenants   *tenant.Service    // required
+	Sessions  *session.Service   // required: it makes the tokens
+	Ephemeral *ephemeral.Client  // required: registrations are kept there
+	Denials   *audit.Denials     // required: refusals are recorded by it
+	Evidence  *evidence.Service  // of registrations; nil keeps none
+	Limits    *ratelimit.Limiter // per user and credential; nil: there are none
+	Risk      *risk.Service      // assesses sign-ins; nil: nobody does
+	Tail      *tail.Service      // told of begins while somebody watches; nil: nobody does
+	Rand      io.Reader          // of challenges; nil means crypto/rand
 
 	// Metadata returns what attestations are judged by, nil while there is none. Nil: there
 	// never is, so that no chain is trusted.
@@ -289,6 +291,7 @@ type Service struct {
 	denials   *audit.Denials
 	evidence  *evidence.Service
 	risk      *risk.Service
+	limits    *ratelimit.Limiter
 	tail      *tail.Service
 	rand      io.Reader
 	metadata  func() *mds.Snapshot
@@ -318,7 +321,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keys: o.Keys, tenants: o.Tenants, sessions: o.Sessions, ephemeral: o.Ephemeral,
-		denials: o.Denials, evidence: o.Evidence, risk: o.Risk, tail: o.Tail, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
+		denials: o.Denials, evidence: o.Evidence, risk: o.Risk, limits: o.Limits, tail: o.Tail, rand: o.Rand, metadata: o.Metadata, roots: o.Roots, decoy: webauthn.DecoyKey(),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

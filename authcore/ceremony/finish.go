@@ -51,7 +51,7 @@ type signIn struct {
 //
 // Errors: ErrChallengeUnknown, ErrChallengeExpired, ErrChallengeSpent; webauthn's;
 // credential.ErrNotFound; after a valid signature credential.ErrRevoked,
-// ErrCredentialSuspended, user.ErrBlocked, ErrChanged; tenant.ErrSuspended;
+// ErrCredentialSuspended, user.ErrBlocked, ErrChanged, ratelimit.ErrLimited; tenant.ErrSuspended;
 // db.ErrUnavailable and db.ErrOverloaded.
 func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req FinishAuthenticationRequest) (Authenticated, error) {
 	id, err := mint()
@@ -93,6 +93,9 @@ func (s *Service) finish(ctx context.Context, in *signIn, req *FinishAuthenticat
 	}
 	in.laps.end(lapOpen)
 	if err := s.verify(ctx, in, &req.Response); err != nil {
+		return Authenticated{}, err
+	}
+	if err := s.mayFinish(ctx, in); err != nil {
 		return Authenticated{}, err
 	}
 	if int(in.assurance().AAL) < in.snap.Policy.MinimumAAL {

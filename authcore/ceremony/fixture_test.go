@@ -28,6 +28,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/keys/kms"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -58,6 +59,8 @@ type world struct {
 	db    *dbtest.Store
 	kms   keys.KMS
 	redis string
+
+	limits *ratelimit.Limiter // of the servers that are made later; nil: none
 
 	perMinute int // refusals alike that are recorded one by one; 0: all that a test makes
 
@@ -110,7 +113,7 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	s.users = user.New(user.Options{Store: store, Keys: s.keys, Erased: s.risk.Forget})
 	s.Service, err = ceremony.New(ceremony.Options{
 		Store: store, Keys: s.keys, Tenants: s.tenants, Sessions: s.sessions, Ephemeral: redis,
-		Denials: s.denials, Evidence: s.evidence, Tail: s.tail, Risk: s.risk,
+		Denials: s.denials, Evidence: s.evidence, Tail: s.tail, Risk: s.risk, Limits: w.limits,
 		Metadata: w.metadata.Load,
 	})
 	if err != nil {

@@ -337,7 +337,7 @@ func (p *platform) wire(ctx context.Context) error {
 	if err := errors.Join(p.tel.ObserveRiskData(p.places, p.lists, p.store.Now), p.tel.ObserveScoring(p.scores)); err != nil {
 		return err
 	}
-	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Now: p.store.Now, Log: p.tel.Log})
+	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Log: p.tel.Log})
 	p.flags = flag.New(p.store, p.keys)
 	if err := p.openRollouts(ctx); err != nil {
 		return err
@@ -416,7 +416,7 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence, Risk: p.risk, Tail: p.tail,
+		Store: p.store, Keys: p.keys, Tenants: p.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: p.denials, Evidence: p.evidence, Risk: p.risk, Limits: p.limits, Tail: p.tail,
 		Metadata: p.mds.Current, Roots: p.roots.Current,
 	})
 	if err != nil {

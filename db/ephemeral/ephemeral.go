@@ -154,8 +154,15 @@ func (c *Client) Count(ctx context.Context, sc scope.Scope, kind Kind, id string
 
 func (c *Client) do(ctx context.Context, sc scope.Scope, fn func(context.Context) error) error {
 	if sc.IsZero() {
-		return errors.New("ephemeral: the zero scope has no keys")
+		return errNoScope
 	}
+	return c.bounded(ctx, fn)
+}
+
+var errNoScope = errors.New("ephemeral: the zero scope has no keys")
+
+// bounded runs fn within maxWait, unless Redis is known to be gone.
+func (c *Client) bounded(ctx context.Context, fn func(context.Context) error) error {
 	if int64(time.Since(start)) < c.open.Load() {
 		return ErrUnavailable
 	}
@@ -191,7 +198,7 @@ func (c *Client) judge(ctx context.Context, err error) error {
 }
 
 // isAway reports the answers of a server that cannot serve now.
-func isAway(err redis.Error) bool {
+func isAway(err error) bool {
 	s := err.Error()
 	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "OOM", "MISCONF", "ERR max number of clients"} {
 		if strings.HasPrefix(s, prefix) {

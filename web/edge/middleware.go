@@ -18,7 +18,7 @@ func arrive(next http.Handler, trustedHops int, hsts bool, log *slog.Logger) htt
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		o := origin(r, trustedHops)
-		ctx := rpc.NewOriginContext(r.Context(), o)
+		ctx := rpc.NewHeaderContext(rpc.NewOriginContext(r.Context(), o), w.Header())
 		if !streams(r) {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
@@ -152,5 +152,5 @@ func crossOrigin(next http.Handler) http.Handler {
 
 var (
 	anyOrigin = []string{"*"}
-	exposed   = []string{"X-Request-Id, Retry-After, ETag, RateLimit, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin"}
+	exposed   = []string{"X-Request-Id, Retry-After, ETag, RateLimit, RateLimit-Policy, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin"}
 )

@@ -165,15 +165,17 @@ func TestMissingScopeIsNamed(t *testing.T) {
 // ledger remembers what was counted.
 type ledger struct {
 	tenant uuid.UUID
-	limit  ratelimit.Limit
-	id     string
+	asked  []ratelimit.Ask
 	err    error
+	full   int // calls that there was no room for
 }
 
-func (l *ledger) Allow(sc scope.Scope, limit ratelimit.Limit, id string) error {
-	l.tenant, l.limit, l.id = sc.Tenant(), limit, id
-	return l.err
+func (l *ledger) Allow(_ context.Context, sc scope.Scope, asks ...ratelimit.Ask) (ratelimit.Standing, error) {
+	l.tenant, l.asked = sc.Tenant(), append(l.asked, asks...)
+	return ratelimit.Standing{}, l.err
 }
+
+func (l *ledger) Overloaded(scope.Scope) { l.full++ }
 
 func TestLimit(t *testing.T) {
 	caller := callerOf(apikey.Secret, "*")
@@ -184,8 +186,11 @@ func TestLimit(t *testing.T) {
 		if !errors.Is(err, want) || (ctx == nil) != (want != nil) {
 			t.Errorf("%s: error = %v, want %v", name, err, want)
 		}
-		if l.tenant != caller.Scope.Tenant() || l.id != caller.ID.String() || l.limit != ratelimit.PerKey {
-			t.Errorf("%s: counted %+v, want the key", name, l)
+		want := []ratelimit.Ask{
+			{Limit: &ratelimit.PerKey, ID: caller.ID.String(), Who: caller.ID.String()}, {Limit: &ratelimit.PerTenant, ID: "all", Who: caller.ID.String()},
+		}
+		if l.tenant != caller.Scope.Tenant() || !slices.Equal(l.asked, want) {
+			t.Errorf("%s: counted %+v, want the key and the tenant", name, l.asked)
 		}
 	}
 	if ctx, err := through(t, authv1connect.UserServiceGetUserProcedure, header, Limit(&ledger{})); !errors.Is(err, scope.ErrMissing) || ctx != nil {

@@ -37,7 +37,7 @@ func (g *Gate) Application(ctx context.Context, key, wanted, origin string) (sc 
 			return scope.Scope{}, page, err
 		}
 	}
-	sc, err = g.admit(ctx, caller)
+	sc, err = g.admit(ctx, caller, ratelimit.Ask{})
 	return sc, page, err
 }
 
@@ -48,10 +48,10 @@ func (g *Gate) Server(ctx context.Context, key, wanted string) (scope.Scope, err
 	if err != nil {
 		return scope.Scope{}, err
 	}
-	return g.admit(ctx, caller)
+	return g.admit(ctx, caller, ratelimit.Ask{})
 }
 
-// Reader is Server for what reads the admin plane, which a tenant that is stopped may.
+// Reader is Server for downloads of the admin plane, which a tenant that is stopped may, too.
 func (g *Gate) Reader(ctx context.Context, key, wanted string) (scope.Scope, error) {
 	return g.reader(ctx, key, access{kinds: serverKey, scope: wanted})
 }
@@ -69,15 +69,14 @@ func (g *Gate) reader(ctx context.Context, key string, a access) (scope.Scope, e
 	if err := a.admits(&caller); err != nil {
 		return scope.Scope{}, err
 	}
-	return g.admit(ctx, caller)
+	return g.admit(ctx, caller, ratelimit.Ask{Limit: &ratelimit.PerEndpoint, ID: "download/" + a.scope, Cost: downloadCost})
 }
 
-func (g *Gate) admit(ctx context.Context, caller apikey.Caller) (scope.Scope, error) {
-	origin := OriginFromContext(ctx)
-	if err := allow(g.limits, caller, origin.Address); err != nil {
+func (g *Gate) admit(ctx context.Context, caller apikey.Caller, method ratelimit.Ask) (scope.Scope, error) {
+	if err := allow(ctx, g.limits, &caller, method); err != nil {
 		return scope.Scope{}, err
 	}
-	return caller.Scope.WithOrigin(origin), nil
+	return caller.Scope.WithOrigin(OriginFromContext(ctx)), nil
 }
 
 // Still reports whether Server would still let in who holds key. It is no call, and is not

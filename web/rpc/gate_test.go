@@ -16,7 +16,7 @@ import (
 // gateKeys knows one caller, and full is a limiter that lets nobody through.
 type (
 	gateKeys struct{ caller apikey.Caller }
-	full     struct{ asked []ratelimit.Limit }
+	full     struct{ asked []ratelimit.Ask }
 )
 
 func (k gateKeys) AuthenticateReader(context.Context, string, netip.Addr) (apikey.Caller, error) {
@@ -27,10 +27,12 @@ func (k gateKeys) Authenticate(context.Context, string, netip.Addr) (apikey.Call
 	return k.caller, nil
 }
 
-func (f *full) Allow(_ scope.Scope, limit ratelimit.Limit, _ string) error {
-	f.asked = append(f.asked, limit)
-	return ratelimit.ErrLimited
+func (f *full) Allow(_ context.Context, _ scope.Scope, asks ...ratelimit.Ask) (ratelimit.Standing, error) {
+	f.asked = append(f.asked, asks...)
+	return ratelimit.Standing{}, ratelimit.ErrLimited
 }
+
+func (f *full) Overloaded(scope.Scope) {}
 
 // A key that is over its limit is refused, and one that may not ask takes nothing from
 // a limit.
@@ -42,7 +44,7 @@ func TestGateLimits(t *testing.T) {
 		want   error
 		asked  int
 	}{
-		{"a server key", apikey.Caller{Scope: sc, Kind: apikey.Secret, Scopes: []string{apikey.ScopeSessions}}, ratelimit.ErrLimited, 1},
+		{"a server key", apikey.Caller{Scope: sc, Kind: apikey.Secret, Scopes: []string{apikey.ScopeSessions}}, ratelimit.ErrLimited, 2},
 		{"without the scope", apikey.Caller{Scope: sc, Kind: apikey.Secret, Scopes: []string{apikey.ScopeUsersRead}}, apikey.ErrScopeMissing, 0},
 		{"a publishable key", apikey.Caller{Scope: sc, Kind: apikey.Publishable}, ErrKeyKind, 0},
 		{"a platform key", apikey.Caller{Scope: sc, Kind: apikey.Platform, Scopes: []string{apikey.ScopeAuthPlane}}, ErrKeyKind, 0},
