@@ -62,17 +62,18 @@ type Options struct {
 // Store is a connection to one database, with all roles that a server needs.
 // It is safe for concurrent use.
 type Store struct {
-	app     *pgxpool.Pool
-	writer  *pgxpool.Pool
-	control *pgxpool.Pool
-	support *pgxpool.Pool
-	audit   *pgxpool.Pool
-	feed    *feed
-	signIns *signInQueue
-	log     *slog.Logger
-	clock   func() time.Time
-	follows bool
-	skew    atomic.Int64 // nanoseconds to add to clock to get Postgres's time
+	app       *pgxpool.Pool
+	writer    *pgxpool.Pool
+	control   *pgxpool.Pool
+	support   *pgxpool.Pool
+	audit     *pgxpool.Pool
+	feed      *feed
+	signIns   *signInQueue
+	admission *admission
+	log       *slog.Logger
+	clock     func() time.Time
+	follows   bool
+	skew      atomic.Int64 // nanoseconds to add to clock to get Postgres's time
 
 	platformCalls atomic.Int64
 }
@@ -91,6 +92,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.AppConns == 0 {
 		o.AppConns = 16
 	}
+	s.admission = newAdmission(o.AppConns)
 	var err error
 	if s.app, err = open(ctx, o.AppURL, o.AppConns, o.Tracer, nil); err != nil {
 		return nil, fmt.Errorf("connect as bc_app: %w", err)

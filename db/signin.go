@@ -14,13 +14,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
-
-// ErrOverloaded says that too many sign-ins wait for Postgres, of all tenants or
-// of this one. Nothing was written.
-var ErrOverloaded = fault.New(fault.Unavailable, "OVERLOADED", "too many sign-ins are waiting").WithRetryAfter(time.Second)
 
 // What the sign-in statement writes into audit_inbox.action and event_outbox.type:
 // the entry and the event that a SignIn carries are of these.

@@ -20,11 +20,15 @@ const beginSnapshot = "begin read only isolation level repeatable read; SET LOCA
 // Snapshot runs fn in a transaction that only reads sc's tenant, and that sees all of it as
 // it is at its first statement, whatever is written meanwhile. It is for one long reading
 // (an export): while it lasts, vacuum removes no row that it might see, so the caller bounds
-// it. fn runs once. Errors: fn's own; ErrScope, also for support; ErrUnavailable.
+// it. fn runs once. Errors: fn's own; ErrScope, also for support; ErrOverloaded; ErrUnavailable.
 func (s *Store) Snapshot(ctx context.Context, sc scope.Scope, fn func(*TenantTx) error) error {
 	if sc.IsZero() || sc.IsSupport() {
 		return ErrScope
 	}
+	if err := s.admission.enter(ctx, sc.Tenant()); err != nil {
+		return err
+	}
+	defer s.admission.leave(sc.Tenant())
 	return begin(ctx, s.app, beginSnapshot, sc.Tenant(), func(tx pgx.Tx) error {
 		return fn(&TenantTx{Queries: tenantq.New(tx), tx: tx, scope: sc, now: s.Now()})
 	})

@@ -49,8 +49,10 @@ func (tx *TenantTx) Changed(ctx context.Context, noun Noun, id string) error {
 }
 
 // InTenant runs fn in a transaction in sc's tenant, and commits when fn returns
-// nil. fn may run twice. The scope of support runs as a role of its own, which sees what
-// was granted while it is: support.go. Errors: fn's own; ErrScope for the zero Scope;
+// nil. fn may run twice, and opens no transaction of its own: one that waits for a connection
+// while it holds one would wait for itself. It waits for its turn (admission.go), with the
+// priority of ctx. The scope of support runs as a role of its own, which sees what
+// was granted while it is: support.go. Errors: fn's own; ErrScope for the zero Scope; ErrOverloaded;
 // ErrUnavailable when Postgres cannot be reached; an *idempotency.ReplayedError when the call
 // carries an Idempotency-Key that was answered before.
 func (s *Store) InTenant(ctx context.Context, sc scope.Scope, fn func(*TenantTx) error) error {
@@ -89,6 +91,10 @@ func (s *Store) inTenant(ctx context.Context, sc scope.Scope, what purpose, call
 	if what == reading {
 		how = beginReading
 	}
+	if err := s.admission.enter(ctx, sc.Tenant()); err != nil {
+		return err
+	}
+	defer s.admission.leave(sc.Tenant())
 	err := retry(ctx, func() error {
 		return begin(ctx, s.app, how, sc.Tenant(), func(tx pgx.Tx) error {
 			t := &TenantTx{Queries: tenantq.New(tx), tx: tx, scope: sc, now: s.Now()}

@@ -78,6 +78,7 @@ func (c *code) hash() [32]byte {
 // ErrCodeExpired, ErrCodeSpent; session.ErrRevoked and session.ErrExpired when the
 // session has ended meanwhile.
 func (s *Service) ExchangeCode(ctx context.Context, sc scope.Scope, text string) (Exchanged, error) {
+	ctx = db.WithPriority(ctx, db.Urgent)
 	ring, snap, err := s.tenant(ctx, sc)
 	if err != nil {
 		return Exchanged{}, err

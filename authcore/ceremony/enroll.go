@@ -60,6 +60,7 @@ type enrollment struct {
 // credential.ErrNickname; tenant.ErrSuspended; db.ErrUnavailable,
 // ephemeral.ErrUnavailable.
 func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req FinishRegistrationRequest) (Registered, error) {
+	ctx = db.WithPriority(ctx, db.Urgent)
 	id, err := mint()
 	if err != nil {
 		return Registered{}, err

@@ -54,6 +54,7 @@ type signIn struct {
 // ErrCredentialSuspended, user.ErrBlocked, ErrChanged, ratelimit.ErrLimited; tenant.ErrSuspended;
 // db.ErrUnavailable and db.ErrOverloaded.
 func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req FinishAuthenticationRequest) (Authenticated, error) {
+	ctx = db.WithPriority(ctx, db.Urgent)
 	id, err := mint()
 	if err != nil {
 		return Authenticated{}, err

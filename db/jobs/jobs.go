@@ -151,6 +151,7 @@ func (r *Runner) MaintainKeys(fn func(ctx context.Context, sc scope.Scope) error
 
 // Run works until ctx ends, then waits for what is running, at most ten seconds.
 func (r *Runner) Run(ctx context.Context) error {
+	ctx = db.WithPriority(ctx, db.Patient)
 	if r.now == nil {
 		return errors.New("jobs: Options.Now is required")
 	}
