@@ -31,7 +31,8 @@ type CodesStatus struct {
 	LastUsedAt       *time.Time // nil when none was used
 }
 
-// CreateCodes gives a user a new set of codes, in place of the old one. ErrCodesOff,
+// CreateCodes gives a user a new set of codes, in place of the old one, and releases the lock of
+// wrong ones: guesses at the old set say nothing of the new one. ErrCodesOff,
 // user.ErrNotFound, user.ErrBlocked. The reason is for the audit log: up to 256 characters,
 // or empty; credential.ErrReason.
 func (s *Service) CreateCodes(ctx context.Context, sc scope.Scope, id user.ID, reason string) (Codes, error) {
@@ -55,6 +56,10 @@ func (s *Service) CreateCodes(ctx context.Context, sc scope.Scope, id user.ID, r
 		hashes[i], made.Codes[i] = hash(ring, id, code), written(code)
 	}
 	err = s.store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
+		released, err := release(ctx, tx, ring, &snap.Policy, id)
+		if err != nil {
+			return err
+		}
 		// Two sets at once would be left as one of 20.
 		if err := lockUser(ctx, tx, id); err != nil {
 			return err
@@ -71,7 +76,7 @@ func (s *Service) CreateCodes(ctx context.Context, sc scope.Scope, id user.ID, r
 		}
 		return record(ctx, tx, audit.Entry{
 			Action: "recovery.codes_create", Target: target(id), Reason: reason,
-			Detail: []attr.Attr{attr.Int("codes", codesInSet), attr.Int("unusedBefore", int64(old.Unused))},
+			Detail: []attr.Attr{attr.Int("codes", codesInSet), attr.Int("unusedBefore", int64(old.Unused)), attr.Bool("lockReleased", released)},
 		}, event.Event{Type: event.RecoveryCodesCreated, UserID: id.UUID()})
 	})
 	if err != nil {

@@ -330,18 +330,78 @@ func TestLockout(t *testing.T) {
 	fail(&w.server, ada.ExternalID, 1)
 	_, err := w.redeem(t, acme, ada.ExternalID, codes[1])
 	wantErr(t, "the right code, locked out", err, recovery.ErrRefused)
-	almost, after := w.after(t, 9*time.Minute), w.after(t, 11*time.Minute)
-	_, err = almost.redeem(t, acme, ada.ExternalID, codes[1])
-	wantErr(t, "on another server, nine minutes later", err, recovery.ErrRefused)
+	soon, after := w.after(t, 50*time.Second), w.after(t, 70*time.Second)
+	_, err = soon.redeem(t, acme, ada.ExternalID, codes[1])
+	wantErr(t, "on another server, 50 seconds later", err, recovery.ErrRefused)
 	if n, m := w.EventCount(t, acme, event.RecoveryLocked), w.AuditCount(t, acme, "recovery.lock"); n != 1 || m != 1 {
 		t.Errorf("%d events and %d entries of the lock, want 1", n, m)
 	}
 	if _, err = after.redeem(t, acme, ada.ExternalID, codes[1]); err != nil {
-		t.Errorf("eleven minutes later: %v", err)
+		t.Errorf("70 seconds later: %v", err)
 	}
-	fail(&w.server, "nobody", 5)
+	fail(&w.server, "nobody", 5) // two of them while it is locked
 	if n := w.EventCount(t, acme, event.RecoveryLocked); n != 2 {
 		t.Errorf("%d events of locks, want another for a name that nobody has", n)
+	}
+}
+
+// Each failure after a lock doubles the next one, up to the policy's longest; who succeeds
+// begins anew, and so does who is given new codes. Known names and others alike.
+func TestLockoutBacksOff(t *testing.T) {
+	w := newWorld(t)
+	conn := w.Superuser(t)
+	for _, known := range []bool{true, false} {
+		acme := w.policed(t, `{"recoveryFailures":2,"recoveryLockoutSeconds":600}`)
+		ada := w.User(t, acme)
+		codes, name := w.codes(t, acme, ada), "nobody"
+		if known {
+			name = ada.ExternalID
+		}
+		pass := func(d time.Duration) { // instead of waiting
+			t.Helper()
+			if _, err := conn.Exec(t.Context(), "UPDATE recovery_attempts SET expires_at = expires_at - $2::interval WHERE tenant_id = $1", acme.Tenant(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wrong := func(want int) {
+			t.Helper()
+			_, err := w.redeem(t, acme, name, "wrong")
+			wantErr(t, name, err, recovery.ErrRefused)
+			var n int
+			if err := conn.QueryRow(t.Context(), "SELECT max(failures) FROM recovery_attempts WHERE tenant_id = $1", acme.Tenant()).Scan(&n); err != nil || n != want {
+				t.Errorf("%s: %d failures are counted, %v, want %d", name, n, err, want)
+			}
+		}
+		wrong(1)
+		wrong(2)
+		for i, minutes := range []int{1, 2, 4, 8, 10, 10} {
+			pass(time.Duration(minutes)*time.Minute - 30*time.Second)
+			wrong(2 + i) // it is locked, and this is not counted
+			pass(31 * time.Second)
+			wrong(3 + i)
+		}
+		if n := w.AuditCount(t, acme, "recovery.lock"); n != 7 {
+			t.Errorf("%s: %d entries of locks, want 7", name, n)
+		}
+		if !known {
+			continue
+		}
+		_, err := w.redeem(t, acme, name, codes[0])
+		wantErr(t, "the right code while it is locked", err, recovery.ErrRefused)
+		fresh := w.codes(t, acme, ada)
+		if _, err := w.redeem(t, acme, name, fresh[0]); err != nil {
+			t.Errorf("a new code: %v", err)
+		}
+		page, err := trail.NewReader(w.Store.Store, w.Keys).List(t.Context(), acme, listing.Request{Filter: "action = recovery.codes_create"})
+		if err != nil || len(page.Items) != 2 || !strings.Contains(string(page.Items[0].Detail), `"lockReleased":true`) {
+			t.Errorf("the entry of new codes = %+v, %v, want that it released the lock", page.Items, err)
+		}
+		wrong(1)
+		wrong(2)
+		pass(61 * time.Second)
+		if _, err := w.redeem(t, acme, name, fresh[1]); err != nil {
+			t.Errorf("after a lock of a minute again: %v", err)
+		}
 	}
 }
 
@@ -373,9 +433,9 @@ func TestOldAttemptsGo(t *testing.T) {
 		_, err := w.redeem(t, acme, fmt.Sprint("nobody-", i), "wrong")
 		wantErr(t, "a made-up name", err, recovery.ErrRefused)
 	}
-	later := w.after(t, time.Hour)
+	later := w.after(t, 25*time.Hour)
 	_, err := later.redeem(t, acme, "another", "wrong")
-	wantErr(t, "an hour later", err, recovery.ErrRefused)
+	wantErr(t, "a day later", err, recovery.ErrRefused)
 	var rows int
 	if err := w.Superuser(t).QueryRow(t.Context(), "SELECT count(*) FROM recovery_attempts WHERE tenant_id = $1", acme.Tenant()).Scan(&rows); err != nil || rows != 1 {
 		t.Errorf("%d rows are left, %v, want the last", rows, err)

@@ -31,7 +31,8 @@ type RedeemRequest struct {
 
 // Redeem spends a code, for good, and returns the recovery that it opens. So many wrong
 // ones in a row as the policy says, and the name is locked: then right ones are refused
-// too, and are not spent. ErrRefused for all that does not work; ErrCodesOff,
+// too, and are not spent. The first lock is a minute long, and each failure that follows one
+// doubles it, up to what the policy says. ErrRefused for all that does not work; ErrCodesOff,
 // tenant.ErrSuspended.
 func (s *Service) Redeem(ctx context.Context, sc scope.Scope, req RedeemRequest) (Grant, error) {
 	ring, snap, err := s.tenant(ctx, sc)
@@ -98,17 +99,14 @@ type attempt struct {
 // Against the erasure of the user it may deadlock, whose cascade waits for the code while
 // the recovery waits for the user: one of the two runs again.
 func (a *attempt) run(ctx context.Context, tx *db.TenantTx, req *RedeemRequest) error {
-	lockout := time.Duration(a.snap.Policy.RecoveryLockoutSeconds) * time.Second
 	subject := a.ring.MAC(macSubject, []byte(req.ExternalID))
 	// Guesses at one name come one by one, or a thousand at once would count as one.
-	counted, err := tx.LockRecoveryAttempts(ctx, tenantq.LockRecoveryAttemptsParams{Subject: subject[:], ExpiresAt: tx.Now().Add(lockout)})
+	row, err := tx.LockRecoveryAttempts(ctx, tenantq.LockRecoveryAttemptsParams{Subject: subject[:], ExpiresAt: tx.Now().Add(remembered)})
 	if err != nil {
 		return fmt.Errorf("lock recovery attempts: %w", err)
 	}
-	if !tx.Now().Before(counted.ExpiresAt) {
-		counted.Failures, counted.ExpiresAt = 0, tx.Now().Add(lockout)
-	}
-	locked := int(counted.Failures) >= a.snap.Policy.RecoveryFailures
+	counted := failuresOf(row, tx.Now())
+	locked := tx.Now().Before(counted.lockedUntil(&a.snap.Policy))
 	var state user.State
 	a.user, state, err = user.FindState(ctx, tx, a.ring, req.ExternalID)
 	switch {
@@ -136,33 +134,92 @@ func (a *attempt) run(ctx context.Context, tx *db.TenantTx, req *RedeemRequest) 
 	if spent == 1 {
 		return a.open(ctx, tx, subject)
 	}
-	return a.count(ctx, tx, subject, counted, locked, lockout)
+	return a.count(ctx, tx, subject, counted, locked)
 }
 
+// failures is what was counted for a name: failures in a row, and when the last of them was.
+type failures struct {
+	count int
+	last  time.Time
+}
+
+const (
+	// firstLock is how long the first lock is.
+	firstLock = time.Minute
+	// remembered is how long failures are counted on after the last of them, and with them how
+	// long the next lock is. It is the longest lock that policy allows, too.
+	remembered = 24 * time.Hour
+)
+
+// failuresOf reads a row, which is kept for remembered after its last failure.
+func failuresOf(row tenantq.LockRecoveryAttemptsRow, now time.Time) failures {
+	if !now.Before(row.ExpiresAt) {
+		return failures{}
+	}
+	return failures{int(row.Failures), row.ExpiresAt.Add(-remembered)}
+}
+
+// lockFor is how long the last failure locks the name: not at all before as many as policy
+// allows, then one minute, two, four and so on, up to its longest.
+func (f failures) lockFor(p *policy.Document) time.Duration {
+	over := f.count - p.RecoveryFailures
+	if over < 0 {
+		return 0
+	}
+	return min(firstLock<<min(over, 11), p.RecoveryLockout()) // 2048 minutes are over a day
+}
+
+func (f failures) lockedUntil(p *policy.Document) time.Time { return f.last.Add(f.lockFor(p)) }
+
 // count counts a failure, and locks the name with the last one allowed.
-func (a *attempt) count(ctx context.Context, tx *db.TenantTx, subject [32]byte, counted tenantq.LockRecoveryAttemptsRow, locked bool, lockout time.Duration) error {
+func (a *attempt) count(ctx context.Context, tx *db.TenantTx, subject [32]byte, counted failures, locked bool) error {
 	if !locked { // else whoever keeps guessing would keep it locked
-		counted.Failures++
-		counted.ExpiresAt = tx.Now().Add(lockout)
+		counted = failures{counted.count + 1, tx.Now()}
 	}
 	if err := tx.SetRecoveryAttempts(ctx, tenantq.SetRecoveryAttemptsParams{
-		Subject: subject[:], Failures: counted.Failures, ExpiresAt: counted.ExpiresAt,
+		Subject: subject[:], Failures: int32(counted.count), ExpiresAt: counted.last.Add(remembered), //nolint:gosec // one a lock: far from it
 	}); err != nil {
 		return fmt.Errorf("count recovery attempt: %w", err)
 	}
 	if err := tx.DropRecoveryAttempts(ctx, tx.Now()); err != nil {
 		return fmt.Errorf("drop old recovery attempts: %w", err)
 	}
-	if locked || int(counted.Failures) < a.snap.Policy.RecoveryFailures {
+	lockout := counted.lockFor(&a.snap.Policy)
+	if locked || lockout == 0 {
 		return nil
 	}
 	// Also for a name that nobody has: as much work, and who probes names is of interest.
-	entry := audit.Entry{Action: actionLock, Detail: []attr.Attr{attr.Int("failures", int64(counted.Failures)), attr.Int("lockoutSeconds", int64(lockout/time.Second))}}
+	entry := audit.Entry{Action: actionLock, Detail: []attr.Attr{attr.Int("failures", int64(counted.count)), attr.Int("lockoutSeconds", int64(lockout/time.Second))}}
 	happened := event.Event{Type: event.RecoveryLocked, Data: []attr.Attr{attr.Int("lockoutSeconds", int64(lockout/time.Second))}}
 	if a.user != nobody {
 		entry.Target, entry.Subject, happened.UserID = target(a.user), a.user.UUID(), a.user.UUID()
 	}
 	return record(ctx, tx, entry, happened)
+}
+
+// release forgets what was counted for a user's name, and reports whether it was locked. A name
+// that does not open is left: nobody can tell what was counted for it.
+func release(ctx context.Context, tx *db.TenantTx, ring *keys.Ring, p *policy.Document, id user.ID) (bool, error) {
+	row, err := tx.GetUser(ctx, id.UUID())
+	if db.IsNoRows(err) {
+		return false, user.ErrNotFound
+	} else if err != nil {
+		return false, fmt.Errorf("get user: %w", err)
+	}
+	u, err := user.FromRow(ring, row)
+	if err != nil {
+		return false, nil //nolint:nilerr // documented: its new codes are made all the same
+	}
+	subject := ring.MAC(macSubject, []byte(u.ExternalID))
+	// Before the user's own lock, as in Redeem.
+	was, err := tx.LockRecoveryAttempts(ctx, tenantq.LockRecoveryAttemptsParams{Subject: subject[:], ExpiresAt: tx.Now()})
+	if err != nil {
+		return false, fmt.Errorf("lock recovery attempts: %w", err)
+	}
+	if err := tx.SetRecoveryAttempts(ctx, tenantq.SetRecoveryAttemptsParams{Subject: subject[:], ExpiresAt: tx.Now()}); err != nil {
+		return false, fmt.Errorf("forget recovery attempts: %w", err)
+	}
+	return tx.Now().Before(failuresOf(was, tx.Now()).lockedUntil(p)), nil
 }
 
 // open makes the recovery of a code that was spent.

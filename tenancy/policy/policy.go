@@ -263,7 +263,8 @@ type Document struct {
 	RecoveryApproval Approval `json:"recoveryApproval"`
 	// RecoveryFailures in a row that lock recovery for a while: 1 to 20.
 	RecoveryFailures int `json:"recoveryFailures"`
-	// RecoveryLockoutSeconds is how long that lasts: 60 to 86400.
+	// RecoveryLockoutSeconds is the longest lock, 60 to 86400: the first lasts a minute, and each
+	// failure that follows one doubles the next.
 	RecoveryLockoutSeconds int `json:"recoveryLockoutSeconds"`
 }
 
