@@ -298,6 +298,7 @@ func (c *Console) routes(mux *router) {
 	c.reportRoutes(mux)
 	c.liveRoutes(mux)
 	c.usageRoutes(mux)
+	c.limitsRoutes(mux)
 	c.settingsRoutes(mux)
 	c.systemRoutes(mux)
 }

@@ -46,8 +46,9 @@ type overviewView struct {
 	Models    []rankView
 	ModelsAll string
 
-	Activity string // address of what is told as it happens; empty where the person may not see it
-	Log      string // address of the ceremonies
+	Activity string           // address of what is told as it happens; empty where the person may not see it
+	Log      string           // address of the ceremonies
+	Refused  *refusedCardView // by limits; nil: nothing
 }
 
 // numberView is a key number.
@@ -115,6 +116,7 @@ func (c *Console) showOverview(w http.ResponseWriter, r *http.Request, v *visit,
 	view.Snippet = ui.Snippet{Title: "The first registration, from your server", Text: "curl -X POST " + c.publicURL + "/v1/registrations:begin \\\n" +
 		"  -H \"Authorization: Bearer $BIOCORE_SECRET_KEY\" \\\n  -H \"Content-Type: application/json\" \\\n" +
 		"  -d '{\"user\": {\"externalId\": \"u-1001\", \"name\": \"ana@example.com\"}}'"}
+	view.Refused = c.refusedCard(r.Context(), p)
 	if p.may(apikey.ScopeCeremoniesRead) {
 		view.Log = p.base + "/ceremonies"
 		if p.tenant.Usable() == nil {

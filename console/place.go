@@ -113,6 +113,7 @@ var (
 			entry(partyPath, "rp", "Relying party", apikey.ScopeSettingsRead),
 			entry(keysPath, "api", "API keys", apikey.ScopeAPIKeysRead),
 			entry(signingPath, "sign", "Signing keys", apikey.ScopeSigningKeysRead),
+			entry(limitsPath, "gauge", "Limits", apikey.ScopeUsageRead),
 		}},
 		{"Governance", []page{
 			entry(auditPath, "audit", "Audit log", apikey.ScopeAuditRead),

@@ -4,11 +4,13 @@ import (
 	"context"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect/v2"
 
 	authv1 "github.com/biocore-id/biocore/proto/gen/biocore/auth/v1"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 )
 
 // Whoever is admitted is told where it stands, and whoever is refused when to come back, over
@@ -51,5 +53,13 @@ func TestEveryProtocolTellsTheLimits(t *testing.T) {
 				t.Errorf("%s: nothing is refused", name)
 			}
 		}
+	}
+
+	told := w.must(t, "GET", "/admin/v1/limits", c.secret, nil)
+	if n := strings.Count(told.raw, `"windowSeconds"`); n != len(ratelimit.All()) || !strings.Contains(told.raw, `"limit":"user"`) {
+		t.Errorf("GET /admin/v1/limits: %d limits: %s", n, told.raw)
+	}
+	if other := w.must(t, "GET", "/admin/v1/limits", w.tenant(t, "globex").secret, nil); strings.Contains(other.raw, `"limit"`+":") {
+		t.Errorf("another tenant is told what was refused: %s", other.raw)
 	}
 }

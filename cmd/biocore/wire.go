@@ -338,6 +338,9 @@ func (p *platform) wire(ctx context.Context) error {
 		return err
 	}
 	p.limits = ratelimit.New(ratelimit.Options{Counters: p.redis, Off: p.cfg.NoLimits, Log: p.tel.Log})
+	if err := p.tel.ObserveLimits(p.limits.Stats); err != nil {
+		return err
+	}
 	p.flags = flag.New(p.store, p.keys)
 	if err := p.openRollouts(ctx); err != nil {
 		return err
@@ -474,7 +477,7 @@ func (p *platform) wire(ctx context.Context) error {
 	authv1connect.RegisterSessionServiceHandler(p.rpc, rpc.NewSessionHandler(sessions, p.places))
 	adminv1connect.RegisterTenantServiceHandler(p.rpc, rpc.NewTenantHandler(p.tenants, p.members, p.joinLink))
 	adminv1connect.RegisterExportServiceHandler(p.rpc, rpc.NewExportHandler(p.exports))
-	adminv1connect.RegisterUsageServiceHandler(p.rpc, rpc.NewUsageHandler(p.usage, p.tenants))
+	adminv1connect.RegisterUsageServiceHandler(p.rpc, rpc.NewUsageHandler(p.usage, p.tenants, p.limits))
 	adminv1connect.RegisterSettingsServiceHandler(p.rpc, rpc.NewSettingsHandler(p.tenants, p.cfg.PublicURL))
 	adminv1connect.RegisterPolicyServiceHandler(p.rpc, rpc.NewPolicyHandler(p.tenants, simulations))
 	adminv1connect.RegisterRiskRulesServiceHandler(p.rpc, rpc.NewRiskRulesHandler(p.risk))

@@ -2,13 +2,16 @@ package rpc
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 	"github.com/biocore-id/biocore/tenancy/usage"
@@ -25,16 +28,46 @@ type tenantReader interface {
 	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (tenant.Tenant, error)
 }
 
+// refusals is what the handler needs of ratelimit.Limiter.
+type refusals interface {
+	Recent(ctx context.Context, sc scope.Scope) ([]ratelimit.Refusals, error)
+}
+
 // UsageHandler serves UsageService.
 type UsageHandler struct {
 	adminv1connect.UnimplementedUsageServiceHandler
 	usage   meter
 	tenants tenantReader
+	limits  refusals
 }
 
-// NewUsageHandler returns a handler over s and the tenants of t.
-func NewUsageHandler(s *usage.Service, t *tenant.Service) *UsageHandler {
-	return &UsageHandler{usage: s, tenants: t}
+// NewUsageHandler returns a handler over s, the tenants of t, and what l refuses.
+func NewUsageHandler(s *usage.Service, t *tenant.Service, l *ratelimit.Limiter) *UsageHandler {
+	return &UsageHandler{usage: s, tenants: t, limits: l}
+}
+
+// GetLimits translates: one call, one answer.
+func (h *UsageHandler) GetLimits(ctx context.Context, _ *adminv1.GetLimitsRequest) (*adminv1.Limits, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	recent, err := h.limits.Recent(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	out := &adminv1.Limits{}
+	for _, l := range ratelimit.All() {
+		out.Limits = append(out.Limits, &adminv1.Limit{
+			Name: l.Name, Calls: int32(l.Max), WindowSeconds: int32(l.Window.Seconds()), Exact: l.Exact, //nolint:gosec // constants
+		})
+	}
+	for _, r := range recent {
+		out.Refusals = append(out.Refusals, &adminv1.LimitRefusals{
+			Limit: r.Limit, Hour: timestamppb.New(r.Hour), Who: r.Who, Calls: int32(min(r.Calls, math.MaxInt32)), //nolint:gosec // bounded here
+		})
+	}
+	return out, nil
 }
 
 // GetUsage translates: one call, one answer.

@@ -451,6 +451,248 @@ func (x *UpdateTenantQuotasResponse) GetQuotas() []*Quota {
 	return nil
 }
 
+// GetLimitsRequest asks for the caller's own.
+type GetLimitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLimitsRequest) Reset() {
+	*x = GetLimitsRequest{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLimitsRequest) ProtoMessage() {}
+
+func (x *GetLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLimitsRequest.ProtoReflect.Descriptor instead.
+func (*GetLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{6}
+}
+
+// Limits are what bounds a tenant's calls, and what was refused.
+type Limits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In force, the same for every tenant.
+	Limits []*Limit `protobuf:"bytes,1,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Of the last 24 hours, of all servers together: the latest hour first, and in
+	// it what was refused most. It may be five seconds behind, and is forgotten
+	// when Redis is.
+	Refusals      []*LimitRefusals `protobuf:"bytes,2,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limits) Reset() {
+	*x = Limits{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limits) ProtoMessage() {}
+
+func (x *Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limits.ProtoReflect.Descriptor instead.
+func (*Limits) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Limits) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *Limits) GetRefusals() []*LimitRefusals {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+// Limit admits so many calls in each window, evenly, and as many at once.
+type Limit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in the metadata of RATE_LIMITED and in the header RateLimit: `key`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many.
+	Calls int32 `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Of how many seconds.
+	WindowSeconds int32 `protobuf:"varint,3,opt,name=window_seconds,json=windowSeconds,proto3" json:"window_seconds,omitempty"`
+	// Whether it holds exactly over all servers. The others may admit more for
+	// about 100 ms, and take it from what comes.
+	Exact         bool `protobuf:"varint,4,opt,name=exact,proto3" json:"exact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Limit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Limit) GetCalls() int32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *Limit) GetWindowSeconds() int32 {
+	if x != nil {
+		return x.WindowSeconds
+	}
+	return 0
+}
+
+func (x *Limit) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+// LimitRefusals are calls that a limit refused.
+type LimitRefusals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The limit's name, or `overloaded` for what the server had no room for.
+	Limit string `protobuf:"bytes,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// When the hour began.
+	Hour *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=hour,proto3" json:"hour,omitempty"`
+	// Who was refused: the id of an API key, or an address (IPv6: its /64). Empty
+	// for what names nobody, and for the rest beyond 200 in an hour.
+	Who string `protobuf:"bytes,3,opt,name=who,proto3" json:"who,omitempty"`
+	// How many.
+	Calls         int32 `protobuf:"varint,4,opt,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LimitRefusals) Reset() {
+	*x = LimitRefusals{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LimitRefusals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LimitRefusals) ProtoMessage() {}
+
+func (x *LimitRefusals) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LimitRefusals.ProtoReflect.Descriptor instead.
+func (*LimitRefusals) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LimitRefusals) GetLimit() string {
+	if x != nil {
+		return x.Limit
+	}
+	return ""
+}
+
+func (x *LimitRefusals) GetHour() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Hour
+	}
+	return nil
+}
+
+func (x *LimitRefusals) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *LimitRefusals) GetCalls() int32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
 // Day is what was used on one day.
 type Usage_Day struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -473,7 +715,7 @@ type Usage_Day struct {
 
 func (x *Usage_Day) Reset() {
 	*x = Usage_Day{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +727,7 @@ func (x *Usage_Day) String() string {
 func (*Usage_Day) ProtoMessage() {}
 
 func (x *Usage_Day) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[6]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +803,7 @@ type Usage_Meter struct {
 
 func (x *Usage_Meter) Reset() {
 	*x = Usage_Meter{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +815,7 @@ func (x *Usage_Meter) String() string {
 func (*Usage_Meter) ProtoMessage() {}
 
 func (x *Usage_Meter) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[7]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +878,7 @@ type Usage_Alert struct {
 
 func (x *Usage_Alert) Reset() {
 	*x = Usage_Alert{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +890,7 @@ func (x *Usage_Alert) String() string {
 func (*Usage_Alert) ProtoMessage() {}
 
 func (x *Usage_Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[8]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,10 +996,25 @@ const file_biocore_admin_v1_usage_proto_rawDesc = "" +
 	"\x06remove\x18\x03 \x03(\x0e2\x1c.biocore.admin.v1.Quota.KindB\x11\xbaH\x0e\x92\x01\v\x10\x03\"\a\x82\x01\x04\x10\x01 \x00R\x06remove\x12 \n" +
 	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"M\n" +
 	"\x1aUpdateTenantQuotasResponse\x12/\n" +
-	"\x06quotas\x18\x01 \x03(\v2\x17.biocore.admin.v1.QuotaR\x06quotas2\x9d\x03\n" +
+	"\x06quotas\x18\x01 \x03(\v2\x17.biocore.admin.v1.QuotaR\x06quotas\"\x12\n" +
+	"\x10GetLimitsRequest\"v\n" +
+	"\x06Limits\x12/\n" +
+	"\x06limits\x18\x01 \x03(\v2\x17.biocore.admin.v1.LimitR\x06limits\x12;\n" +
+	"\brefusals\x18\x02 \x03(\v2\x1f.biocore.admin.v1.LimitRefusalsR\brefusals\"n\n" +
+	"\x05Limit\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05calls\x18\x02 \x01(\x05R\x05calls\x12%\n" +
+	"\x0ewindow_seconds\x18\x03 \x01(\x05R\rwindowSeconds\x12\x14\n" +
+	"\x05exact\x18\x04 \x01(\bR\x05exact\"}\n" +
+	"\rLimitRefusals\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\tR\x05limit\x12.\n" +
+	"\x04hour\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04hour\x12\x10\n" +
+	"\x03who\x18\x03 \x01(\tR\x03who\x12\x14\n" +
+	"\x05calls\x18\x04 \x01(\x05R\x05calls2\x85\x04\n" +
 	"\fUsageService\x12b\n" +
 	"\bGetUsage\x12!.biocore.admin.v1.GetUsageRequest\x1a\x17.biocore.admin.v1.Usage\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/admin/v1/usage\x90\x02\x01\x12\x82\x01\n" +
-	"\x0eGetTenantUsage\x12'.biocore.admin.v1.GetTenantUsageRequest\x1a\x17.biocore.admin.v1.Usage\".\x82\xd3\xe4\x93\x02%\x12#/admin/v1/tenants/{tenant_id}/usage\x90\x02\x01\x12\xa3\x01\n" +
+	"\x0eGetTenantUsage\x12'.biocore.admin.v1.GetTenantUsageRequest\x1a\x17.biocore.admin.v1.Usage\".\x82\xd3\xe4\x93\x02%\x12#/admin/v1/tenants/{tenant_id}/usage\x90\x02\x01\x12f\n" +
+	"\tGetLimits\x12\".biocore.admin.v1.GetLimitsRequest\x1a\x18.biocore.admin.v1.Limits\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/v1/limits\x90\x02\x01\x12\xa3\x01\n" +
 	"\x12UpdateTenantQuotas\x12+.biocore.admin.v1.UpdateTenantQuotasRequest\x1a,.biocore.admin.v1.UpdateTenantQuotasResponse\"2\x82\xd3\xe4\x93\x02):\x01*2$/admin/v1/tenants/{tenant_id}/quotas\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
@@ -773,7 +1030,7 @@ func file_biocore_admin_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_admin_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_biocore_admin_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_biocore_admin_v1_usage_proto_goTypes = []any{
 	(Quota_Kind)(0),                    // 0: biocore.admin.v1.Quota.Kind
 	(*Quota)(nil),                      // 1: biocore.admin.v1.Quota
@@ -782,35 +1039,44 @@ var file_biocore_admin_v1_usage_proto_goTypes = []any{
 	(*GetTenantUsageRequest)(nil),      // 4: biocore.admin.v1.GetTenantUsageRequest
 	(*UpdateTenantQuotasRequest)(nil),  // 5: biocore.admin.v1.UpdateTenantQuotasRequest
 	(*UpdateTenantQuotasResponse)(nil), // 6: biocore.admin.v1.UpdateTenantQuotasResponse
-	(*Usage_Day)(nil),                  // 7: biocore.admin.v1.Usage.Day
-	(*Usage_Meter)(nil),                // 8: biocore.admin.v1.Usage.Meter
-	(*Usage_Alert)(nil),                // 9: biocore.admin.v1.Usage.Alert
-	(*timestamppb.Timestamp)(nil),      // 10: google.protobuf.Timestamp
+	(*GetLimitsRequest)(nil),           // 7: biocore.admin.v1.GetLimitsRequest
+	(*Limits)(nil),                     // 8: biocore.admin.v1.Limits
+	(*Limit)(nil),                      // 9: biocore.admin.v1.Limit
+	(*LimitRefusals)(nil),              // 10: biocore.admin.v1.LimitRefusals
+	(*Usage_Day)(nil),                  // 11: biocore.admin.v1.Usage.Day
+	(*Usage_Meter)(nil),                // 12: biocore.admin.v1.Usage.Meter
+	(*Usage_Alert)(nil),                // 13: biocore.admin.v1.Usage.Alert
+	(*timestamppb.Timestamp)(nil),      // 14: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Quota.kind:type_name -> biocore.admin.v1.Quota.Kind
-	7,  // 1: biocore.admin.v1.Usage.days:type_name -> biocore.admin.v1.Usage.Day
-	8,  // 2: biocore.admin.v1.Usage.meters:type_name -> biocore.admin.v1.Usage.Meter
-	9,  // 3: biocore.admin.v1.Usage.alerts:type_name -> biocore.admin.v1.Usage.Alert
+	11, // 1: biocore.admin.v1.Usage.days:type_name -> biocore.admin.v1.Usage.Day
+	12, // 2: biocore.admin.v1.Usage.meters:type_name -> biocore.admin.v1.Usage.Meter
+	13, // 3: biocore.admin.v1.Usage.alerts:type_name -> biocore.admin.v1.Usage.Alert
 	1,  // 4: biocore.admin.v1.UpdateTenantQuotasRequest.set:type_name -> biocore.admin.v1.Quota
 	0,  // 5: biocore.admin.v1.UpdateTenantQuotasRequest.remove:type_name -> biocore.admin.v1.Quota.Kind
 	1,  // 6: biocore.admin.v1.UpdateTenantQuotasResponse.quotas:type_name -> biocore.admin.v1.Quota
-	10, // 7: biocore.admin.v1.Usage.Day.measured_at:type_name -> google.protobuf.Timestamp
-	0,  // 8: biocore.admin.v1.Usage.Meter.kind:type_name -> biocore.admin.v1.Quota.Kind
-	1,  // 9: biocore.admin.v1.Usage.Meter.quota:type_name -> biocore.admin.v1.Quota
-	0,  // 10: biocore.admin.v1.Usage.Alert.kind:type_name -> biocore.admin.v1.Quota.Kind
-	10, // 11: biocore.admin.v1.Usage.Alert.at:type_name -> google.protobuf.Timestamp
-	3,  // 12: biocore.admin.v1.UsageService.GetUsage:input_type -> biocore.admin.v1.GetUsageRequest
-	4,  // 13: biocore.admin.v1.UsageService.GetTenantUsage:input_type -> biocore.admin.v1.GetTenantUsageRequest
-	5,  // 14: biocore.admin.v1.UsageService.UpdateTenantQuotas:input_type -> biocore.admin.v1.UpdateTenantQuotasRequest
-	2,  // 15: biocore.admin.v1.UsageService.GetUsage:output_type -> biocore.admin.v1.Usage
-	2,  // 16: biocore.admin.v1.UsageService.GetTenantUsage:output_type -> biocore.admin.v1.Usage
-	6,  // 17: biocore.admin.v1.UsageService.UpdateTenantQuotas:output_type -> biocore.admin.v1.UpdateTenantQuotasResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	9,  // 7: biocore.admin.v1.Limits.limits:type_name -> biocore.admin.v1.Limit
+	10, // 8: biocore.admin.v1.Limits.refusals:type_name -> biocore.admin.v1.LimitRefusals
+	14, // 9: biocore.admin.v1.LimitRefusals.hour:type_name -> google.protobuf.Timestamp
+	14, // 10: biocore.admin.v1.Usage.Day.measured_at:type_name -> google.protobuf.Timestamp
+	0,  // 11: biocore.admin.v1.Usage.Meter.kind:type_name -> biocore.admin.v1.Quota.Kind
+	1,  // 12: biocore.admin.v1.Usage.Meter.quota:type_name -> biocore.admin.v1.Quota
+	0,  // 13: biocore.admin.v1.Usage.Alert.kind:type_name -> biocore.admin.v1.Quota.Kind
+	14, // 14: biocore.admin.v1.Usage.Alert.at:type_name -> google.protobuf.Timestamp
+	3,  // 15: biocore.admin.v1.UsageService.GetUsage:input_type -> biocore.admin.v1.GetUsageRequest
+	4,  // 16: biocore.admin.v1.UsageService.GetTenantUsage:input_type -> biocore.admin.v1.GetTenantUsageRequest
+	7,  // 17: biocore.admin.v1.UsageService.GetLimits:input_type -> biocore.admin.v1.GetLimitsRequest
+	5,  // 18: biocore.admin.v1.UsageService.UpdateTenantQuotas:input_type -> biocore.admin.v1.UpdateTenantQuotasRequest
+	2,  // 19: biocore.admin.v1.UsageService.GetUsage:output_type -> biocore.admin.v1.Usage
+	2,  // 20: biocore.admin.v1.UsageService.GetTenantUsage:output_type -> biocore.admin.v1.Usage
+	8,  // 21: biocore.admin.v1.UsageService.GetLimits:output_type -> biocore.admin.v1.Limits
+	6,  // 22: biocore.admin.v1.UsageService.UpdateTenantQuotas:output_type -> biocore.admin.v1.UpdateTenantQuotasResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_usage_proto_init() }
@@ -818,14 +1084,14 @@ func file_biocore_admin_v1_usage_proto_init() {
 	if File_biocore_admin_v1_usage_proto != nil {
 		return
 	}
-	file_biocore_admin_v1_usage_proto_msgTypes[7].OneofWrappers = []any{}
+	file_biocore_admin_v1_usage_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_usage_proto_rawDesc), len(file_biocore_admin_v1_usage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,8 @@ const (
 	// UsageServiceGetTenantUsageProcedure is the procedure name of the UsageService's GetTenantUsage
 	// RPC.
 	UsageServiceGetTenantUsageProcedure = "/biocore.admin.v1.UsageService/GetTenantUsage"
+	// UsageServiceGetLimitsProcedure is the procedure name of the UsageService's GetLimits RPC.
+	UsageServiceGetLimitsProcedure = "/biocore.admin.v1.UsageService/GetLimits"
 	// UsageServiceUpdateTenantQuotasProcedure is the procedure name of the UsageService's
 	// UpdateTenantQuotas RPC.
 	UsageServiceUpdateTenantQuotasProcedure = "/biocore.admin.v1.UsageService/UpdateTenantQuotas"
@@ -51,6 +53,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	usageServiceGetLimitsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_usage_proto.Services().ByName("UsageService").Methods().ByName("GetLimits"),
+			Procedure:        UsageServiceGetLimitsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 	usageServiceUpdateTenantQuotasSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -67,6 +77,10 @@ type UsageServiceClient interface {
 	GetUsage(context.Context, *v1.GetUsageRequest) (*v1.Usage, error)
 	// GetTenantUsage answers what a tenant uses. It takes platform keys.
 	GetTenantUsage(context.Context, *v1.GetTenantUsageRequest) (*v1.Usage, error)
+	// GetLimits answers the rate limits that the key's own tenant is subject to, and
+	// what they refused in the last 24 hours. REDIS_UNAVAILABLE while nobody can
+	// tell.
+	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.Limits, error)
 	// UpdateTenantQuotas settles what a tenant may use, and leaves the kinds that
 	// are not named as they are. It takes platform keys.
 	UpdateTenantQuotas(context.Context, *v1.UpdateTenantQuotasRequest) (*v1.UpdateTenantQuotasResponse, error)
@@ -84,6 +98,10 @@ type UsageServiceHandler interface {
 	GetUsage(context.Context, *v1.GetUsageRequest) (*v1.Usage, error)
 	// GetTenantUsage answers what a tenant uses. It takes platform keys.
 	GetTenantUsage(context.Context, *v1.GetTenantUsageRequest) (*v1.Usage, error)
+	// GetLimits answers the rate limits that the key's own tenant is subject to, and
+	// what they refused in the last 24 hours. REDIS_UNAVAILABLE while nobody can
+	// tell.
+	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.Limits, error)
 	// UpdateTenantQuotas settles what a tenant may use, and leaves the kinds that
 	// are not named as they are. It takes platform keys.
 	UpdateTenantQuotas(context.Context, *v1.UpdateTenantQuotasRequest) (*v1.UpdateTenantQuotasResponse, error)
@@ -96,6 +114,7 @@ func RegisterUsageServiceHandler(server *connect.Server, svc UsageServiceHandler
 	server.Register(
 		connect.Method{Spec: usageServiceGetUsageSpec(), Handler: adapter.getUsage},
 		connect.Method{Spec: usageServiceGetTenantUsageSpec(), Handler: adapter.getTenantUsage},
+		connect.Method{Spec: usageServiceGetLimitsSpec(), Handler: adapter.getLimits},
 		connect.Method{Spec: usageServiceUpdateTenantQuotasSpec(), Handler: adapter.updateTenantQuotas},
 	)
 }
@@ -109,6 +128,10 @@ func (UnimplementedUsageServiceHandler) GetUsage(context.Context, *v1.GetUsageRe
 
 func (UnimplementedUsageServiceHandler) GetTenantUsage(context.Context, *v1.GetTenantUsageRequest) (*v1.Usage, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.UsageService.GetTenantUsage is not implemented")
+}
+
+func (UnimplementedUsageServiceHandler) GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.Limits, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.UsageService.GetLimits is not implemented")
 }
 
 func (UnimplementedUsageServiceHandler) UpdateTenantQuotas(context.Context, *v1.UpdateTenantQuotasRequest) (*v1.UpdateTenantQuotasResponse, error) {
@@ -130,6 +153,14 @@ func (c *usageServiceClient) GetUsage(ctx context.Context, req *v1.GetUsageReque
 func (c *usageServiceClient) GetTenantUsage(ctx context.Context, req *v1.GetTenantUsageRequest) (*v1.Usage, error) {
 	var res v1.Usage
 	if err := c.client.CallUnary(ctx, usageServiceGetTenantUsageSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *usageServiceClient) GetLimits(ctx context.Context, req *v1.GetLimitsRequest) (*v1.Limits, error) {
+	var res v1.Limits
+	if err := c.client.CallUnary(ctx, usageServiceGetLimitsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -163,6 +194,18 @@ func (h usageServiceHandler) getTenantUsage(ctx context.Context, _ connect.Spec,
 		return err
 	}
 	res, err := h.svc.GetTenantUsage(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h usageServiceHandler) getLimits(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetLimitsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetLimits(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -95,8 +95,8 @@ type RecoveryServiceClient interface {
 	// RedeemRecoveryCode spends a code for a registration token. Whatever is wrong
 	// (nobody has the name, the user has no codes, is blocked or locked out, or the
 	// code is another's) the answer is RECOVERY_REFUSED, after the same work: show
-	// it as it is. After policy's `recoveryFailures` in a row the name is locked
-	// for `recoveryLockoutSeconds`. Where policy's `recoveryApproval` is
+	// it as it is. After policy's `recoveryFailures` in a row the name is locked,
+	// longer each time, up to `recoveryLockoutSeconds`. Where policy's `recoveryApproval` is
 	// SECOND_PERSON, the token works once somebody has approved.
 	RedeemRecoveryCode(context.Context, *v1.RedeemRecoveryCodeRequest) (*v1.RedeemRecoveryCodeResponse, error)
 	// GetRecovery answers how a recovery stands, for a page that waits for its
@@ -123,8 +123,8 @@ type RecoveryServiceHandler interface {
 	// RedeemRecoveryCode spends a code for a registration token. Whatever is wrong
 	// (nobody has the name, the user has no codes, is blocked or locked out, or the
 	// code is another's) the answer is RECOVERY_REFUSED, after the same work: show
-	// it as it is. After policy's `recoveryFailures` in a row the name is locked
-	// for `recoveryLockoutSeconds`. Where policy's `recoveryApproval` is
+	// it as it is. After policy's `recoveryFailures` in a row the name is locked,
+	// longer each time, up to `recoveryLockoutSeconds`. Where policy's `recoveryApproval` is
 	// SECOND_PERSON, the token works once somebody has approved.
 	RedeemRecoveryCode(context.Context, *v1.RedeemRecoveryCodeRequest) (*v1.RedeemRecoveryCodeResponse, error)
 	// GetRecovery answers how a recovery stands, for a page that waits for its
