@@ -190,7 +190,7 @@ func (a *admission) next() bool {
 	a.turns++
 	if a.turns%lowestEach == 0 {
 		for p := priorities - 1; p >= 0; p-- {
-			if a.serve(Priority(p)) { //nolint:gosec // it is one
+			if a.serve(Priority(p)) {
 				return true
 			}
 		}

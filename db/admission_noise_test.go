@@ -3,7 +3,6 @@ package db_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -66,5 +65,5 @@ func BenchmarkNoisyTenant(b *testing.B) {
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 		})
 	}
-	b.Log(fmt.Sprintf("%+v", store.AdmissionStats()))
+	b.Logf("%+v", store.AdmissionStats())
 }

@@ -144,8 +144,8 @@ func TestATenantsShare(t *testing.T) {
 		d.leave(d.tenant("a")) // which has its share still by the next of its own, were it served first
 		synctest.Wait()
 		select {
-		case <-late:
-			t.Error("the tenant that waits longer is overtaken")
+		case err := <-late:
+			t.Errorf("%v: the tenant that waits longer is overtaken", err)
 		default:
 		}
 		d.leave(d.tenant("c"))
@@ -257,10 +257,10 @@ func TestTheDoorCounts(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(i), 7)) //nolint:gosec // the same each time
+			random := rand.New(rand.NewPCG(uint64(i), 7))
 			for range 500 {
 				k := random.IntN(4)
-				ctx, cancel := context.WithCancel(WithPriority(t.Context(), Priority(random.IntN(3)))) //nolint:gosec // 0 to 2
+				ctx, cancel := context.WithCancel(WithPriority(t.Context(), Priority(random.IntN(3))))
 				if random.IntN(4) == 0 {
 					cancel()
 				}

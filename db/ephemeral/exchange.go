@@ -24,7 +24,6 @@ func NewScript(source string) *Script { return &Script{redis.NewScript(source)} 
 // needs, one of them calls Do, and each reads its own replies. It is for one goroutine.
 type Exchange struct {
 	client  *Client
-	pipe    redis.Pipeliner
 	replies []*Reply
 	err     error // of what was added
 }
@@ -32,7 +31,7 @@ type Exchange struct {
 // Reply is what became of one command, once Do has returned.
 type Reply struct {
 	cmd    *redis.Cmd
-	script *redis.Script // nil: a plain command
+	script *redis.Script // nil: a plain command, which is args
 	keys   []string
 	args   []any
 	err    error
@@ -41,7 +40,7 @@ type Reply struct {
 var errNotAsked = errors.New("ephemeral: the exchange has not been made")
 
 // Exchange returns an empty one.
-func (c *Client) Exchange() *Exchange { return &Exchange{client: c, pipe: c.rdb.Pipeline()} }
+func (c *Client) Exchange() *Exchange { return &Exchange{client: c} }
 
 // Len returns how many commands were added.
 func (x *Exchange) Len() int { return len(x.replies) }
@@ -52,16 +51,12 @@ func (x *Exchange) Run(sc scope.Scope, script *Script, kind Kind, ids []string, 
 	for i, id := range ids {
 		keys[i] = key(sc, kind, id)
 	}
-	r := x.add(sc, &Reply{script: script.script, keys: keys, args: args})
-	r.cmd = script.script.EvalSha(context.Background(), x.pipe, keys, args...)
-	return r
+	return x.add(sc, &Reply{script: script.script, keys: keys, args: args})
 }
 
 // Counts asks for all fields of the counters (sc, kind, id): Reply.Counts.
 func (x *Exchange) Counts(sc scope.Scope, kind Kind, id string) *Reply {
-	r := x.add(sc, &Reply{})
-	r.cmd = x.pipe.Do(context.Background(), "hgetall", key(sc, kind, id))
-	return r
+	return x.add(sc, &Reply{args: []any{"hgetall", key(sc, kind, id)}})
 }
 
 func (x *Exchange) add(sc scope.Scope, r *Reply) *Reply {
@@ -81,8 +76,15 @@ func (x *Exchange) Do(ctx context.Context) error {
 		return x.err
 	}
 	return x.client.bounded(ctx, func(ctx context.Context) error {
-		_, _ = x.pipe.Exec(ctx) // each command has its error
-		again := x.client.rdb.Pipeline()
+		pipe, again := x.client.rdb.Pipeline(), x.client.rdb.Pipeline()
+		for _, r := range x.replies {
+			if r.script != nil {
+				r.cmd = r.script.EvalSha(ctx, pipe, r.keys, r.args...)
+			} else {
+				r.cmd = pipe.Do(ctx, r.args...)
+			}
+		}
+		_, _ = pipe.Exec(ctx) // each command has its error
 		for _, r := range x.replies {
 			// A Redis that has started anew does not know the script, and has done nothing of it.
 			if r.err = r.cmd.Err(); r.script != nil && r.err != nil && strings.HasPrefix(r.err.Error(), "NOSCRIPT") {

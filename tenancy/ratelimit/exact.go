@@ -16,6 +16,8 @@ import (
 //
 // Nothing is ever ahead by more than twice what may be: neither what many servers have admitted
 // at once, nor a Redis whose clock is put back, shuts anybody out for longer.
+//
+//nolint:dupword // Lua's blocks end so
 var script = ephemeral.NewScript(`
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
