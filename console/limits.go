@@ -62,7 +62,7 @@ var limitWords = map[string][2]string{
 const maxRefused = 100
 
 func (c *Console) showLimits(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	view := limitsView{Off: c.limits == nil}
+	view := limitsView{Off: c.limits.Off()}
 	var recent []ratelimit.Refusals
 	if c.limits != nil {
 		var err error

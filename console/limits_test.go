@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 
 // The limits in force, what they refused to whom, and who may know of whom.
 func TestLimitsPage(t *testing.T) {
-	now := time.Now()
-	l := ratelimit.New(ratelimit.Options{Now: func() time.Time { return now }})
+	began := time.Now()
+	var past atomic.Int64 // the visitors of this test are one address, which is limited, too
+	l := ratelimit.New(ratelimit.Options{Now: func() time.Time { return began.Add(time.Duration(past.Load())) }})
 	s := newSiteAt(t, publicURL, l)
 	sc, slug := s.tenant(t)
 	other, _ := s.tenant(t)
@@ -54,15 +56,23 @@ func TestLimitsPage(t *testing.T) {
 	if a := owner.get(t, "/console/t/"+slug); !strings.Contains(a.body, "13 calls refused by limits") || !strings.Contains(a.body, "Most by: Visitor") {
 		t.Errorf("the overview does not tell of it:\n%s", a.body)
 	}
+	past.Add(int64(time.Second))
 	// A viewer may not read keys' names, nor the addresses of the audit log.
 	viewer := s.person(t, "Vi", sc, member.Viewer).get(t, path)
 	if viewer.StatusCode != http.StatusOK || strings.Contains(viewer.body, "192.0.2.7") || strings.Contains(viewer.body, "2001:db8") || !strings.Contains(viewer.body, "An address") {
 		t.Errorf("a viewer is told of addresses: %d\n%s", viewer.StatusCode, viewer.body)
 	}
+	past.Add(int64(time.Second))
 	if a := s.person(t, "Su", sc, member.Support).get(t, path); a.StatusCode != http.StatusForbidden {
 		t.Errorf("the help desk: %d", a.StatusCode)
 	}
+	past.Add(int64(time.Second))
 	if a := s.person(t, "Eve", other, member.Owner).get(t, path); a.StatusCode != http.StatusNotFound {
 		t.Errorf("another tenant's: %d", a.StatusCode)
+	}
+	off := newSiteAt(t, publicURL, ratelimit.New(ratelimit.Options{Off: true}))
+	home, there := off.tenant(t)
+	if a := off.person(t, "Ana", home, member.Owner).get(t, "/console/t/"+there+"/limits"); !strings.Contains(a.body, "Limits are off on this server") || strings.Contains(page.body, "Limits are off") {
+		t.Errorf("limits that are off: %d\n%s", a.StatusCode, a.body)
 	}
 }

@@ -157,6 +157,9 @@ func (l *Limiter) Allow(ctx context.Context, sc scope.Scope, asks ...Ask) (Stand
 	return l.judge(sc, asks)
 }
 
+// Off reports that everything is admitted. A nil Limiter is off.
+func (l *Limiter) Off() bool { return l == nil || l.off }
+
 // Check is Allow for whoever needs no standing.
 func (l *Limiter) Check(ctx context.Context, sc scope.Scope, asks ...Ask) error {
 	_, err := l.Allow(ctx, sc, asks...)
