@@ -50,6 +50,7 @@ var notOfPerson = map[string]string{
 var otherPlaces = map[string]string{
 	"redis/registration":   "kept for the minutes that a registration takes",
 	"redis/limit":          "counters of addresses, kept for an hour at most",
+	"redis/refused":        "counters of addresses that were refused, kept for a day",
 	"redis/risk-profile":   "the fresher copy of risk_profiles, which is here",
 	"object/evidence":      "in evidence.jsonl",
 	"object/export":        "archives of the whole tenant, kept for seven days: what they have of a user is here as it is now",

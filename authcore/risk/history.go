@@ -3,6 +3,8 @@ package risk
 import (
 	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"time"
@@ -81,52 +83,50 @@ func (s *Service) observe(ctx context.Context, sc scope.Scope, who subject, at t
 	failure, failedBefore := window(at, failureWindow)
 	fromHalf, _ := window(at, addressWindow/distinctSlices)
 	usersHalf, _ := window(at, usersWindow/distinctSlices)
-	var (
-		profile                                          ephemeral.Value
-		userNow, addressNow, tenantNow, addresses, users ephemeral.Number
-		others                                           ephemeral.Numbers
-	)
+	var profile, userNow, addressNow, addresses, users, others *ephemeral.Reply
 	names := make([]string, 0, 6)
-	err := s.ephemeral.Do(ctx, sc, func(b *ephemeral.Batch) {
-		if who.user != "" {
-			profile = b.Get(kindProfile, who.user)
-			userNow = b.Count(kindCount, counter("user", who.user, attempt), 1, 2*attemptWindow)
-			names = append(names, counter("user", who.user, attempt-1), counter("failed-user", who.user, failure), counter("failed-user", who.user, failure-1))
-		}
-		if who.address != "" {
-			addressNow = b.Count(kindCount, counter("address", who.address, attempt), 1, 2*attemptWindow)
-			names = append(names, counter("address", who.address, attempt-1), counter("failed-address", who.address, failure), counter("failed-address", who.address, failure-1))
-		}
-		if who.user != "" && who.address != "" {
-			addresses = b.Distinct(kindCount, who.address, addressWindow*3/2, counter("addresses", who.user, fromHalf), counter("addresses", who.user, fromHalf-1))
-			users = b.Distinct(kindCount, who.user, usersWindow*3/2, counter("users", who.address, usersHalf), counter("users", who.address, usersHalf-1))
-		}
-		tenantNow = b.Count(kindCount, counter("tenant", "all", minute), 1, 2*tenantWindow)
-		if len(names) > 0 {
-			others = b.Counts(kindCount, names...)
-		}
-	})
-	if err != nil {
+	x := s.ephemeral.Exchange()
+	if who.user != "" {
+		profile = x.Get(sc, kindProfile, who.user)
+		userNow = x.Count(sc, kindCount, counter("user", who.user, attempt), 1, 2*attemptWindow)
+		names = append(names, counter("user", who.user, attempt-1), counter("failed-user", who.user, failure), counter("failed-user", who.user, failure-1))
+	}
+	if who.address != "" {
+		addressNow = x.Count(sc, kindCount, counter("address", who.address, attempt), 1, 2*attemptWindow)
+		names = append(names, counter("address", who.address, attempt-1), counter("failed-address", who.address, failure), counter("failed-address", who.address, failure-1))
+	}
+	if who.user != "" && who.address != "" {
+		addresses = x.Distinct(sc, kindCount, who.address, addressWindow*3/2, counter("addresses", who.user, fromHalf), counter("addresses", who.user, fromHalf-1))
+		users = x.Distinct(sc, kindCount, who.user, usersWindow*3/2, counter("users", who.address, usersHalf), counter("users", who.address, usersHalf-1))
+	}
+	tenantNow := x.Count(sc, kindCount, counter("tenant", "all", minute), 1, 2*tenantWindow)
+	if len(names) > 0 {
+		others = x.Numbers(sc, kindCount, names...)
+	}
+	if err := x.Do(ctx); err != nil {
 		return observed{}, err
 	}
-	f.TenantAttempts = tenantNow.Int()
-	var out observed
-	var counts []int
-	if len(names) > 0 {
-		counts = others.Ints()
+	counts, err := others.Numbers()
+	var errs [6]error
+	f.TenantAttempts, errs[0] = tenantNow.Int()
+	f.UserAttempts, errs[1] = userNow.Int()
+	f.AddressAttempts, errs[2] = addressNow.Int()
+	f.UserAddresses, errs[3] = addresses.Int()
+	f.AddressUsers, errs[4] = users.Int()
+	errs[5] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		return observed{}, fmt.Errorf("counters: %w", err)
 	}
+	var out observed
 	if who.user != "" {
 		out.profile, _ = profile.Bytes()
-		f.UserAttempts = sliding(userNow.Int(), counts[0], before)
+		f.UserAttempts = sliding(f.UserAttempts, counts[0], before)
 		f.UserFailures = sliding(counts[1], counts[2], failedBefore)
 		counts = counts[3:]
 	}
 	if who.address != "" {
-		f.AddressAttempts = sliding(addressNow.Int(), counts[0], before)
+		f.AddressAttempts = sliding(f.AddressAttempts, counts[0], before)
 		f.AddressFailures = sliding(counts[1], counts[2], failedBefore)
-	}
-	if who.user != "" && who.address != "" {
-		f.UserAddresses, f.AddressUsers = addresses.Int(), users.Int()
 	}
 	return out, nil
 }

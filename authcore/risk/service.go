@@ -321,14 +321,14 @@ func (s *Service) writeFailure(ctx context.Context, ring *keys.Ring, l *lesson) 
 	s.local.count(l.scope.Tenant(), who.user, l.visit.at, failureWindow, true, 1)
 	s.local.count(l.scope.Tenant(), who.address, l.visit.at, failureWindow, true, 1)
 	failure, _ := window(l.visit.at, failureWindow)
-	return s.ephemeral.Do(ctx, l.scope, func(b *ephemeral.Batch) {
-		if who.user != "" {
-			b.Count(kindCount, counter("failed-user", who.user, failure), 1, 2*failureWindow)
-		}
-		if who.address != "" {
-			b.Count(kindCount, counter("failed-address", who.address, failure), 1, 2*failureWindow)
-		}
-	})
+	x := s.ephemeral.Exchange()
+	if who.user != "" {
+		x.Count(l.scope, kindCount, counter("failed-user", who.user, failure), 1, 2*failureWindow)
+	}
+	if who.address != "" {
+		x.Count(l.scope, kindCount, counter("failed-address", who.address, failure), 1, 2*failureWindow)
+	}
+	return x.Do(ctx)
 }
 
 // Forget removes what Redis knows of a user who is erased. What is in Postgres goes with the user. Without Redis it goes by

@@ -59,7 +59,7 @@ var (
 		"users.external_index": "a MAC", "users.terms": "MACs", "user_terms.term": "a MAC", "contacts.match_index": "a MAC", "flag_segment_members.targeting_index": "a MAC", "recovery_codes.hash": "a MAC",
 		"recovery_attempts.subject": "a MAC", "idempotency_keys.body_hash": "a MAC", "import_marks.mark": "a hash", "console_sessions.cookie_hash": "a hash",
 		"user_facts.last_sign_in_at": "a time", "credentials.last_used_at": "a time", "sessions.last_used_at": "a time", "console_sessions.proved_at": "a time", "console_sessions.last_seen_at": "a time",
-		"evidence.record_key": "a key", "exports.archive_key": "a key", "subject_keys.salt": "by chance", "risk_profiles.profile": "kinds of browsers, countries and numbers", "redis/risk-profile": "as risk_profiles.profile",
+		"evidence.record_key": "a key", "exports.archive_key": "a key", "subject_keys.salt": "by chance", "risk_profiles.profile": "kinds of browsers, countries and numbers", "redis/risk-profile": "as risk_profiles.profile", "redis/refused": "as redis/limit, of those who were refused",
 		"invitations.email_sealed": "of whoever is invited into the console: it goes with the invitation",
 	}
 )

@@ -56,8 +56,9 @@ var (
 	PerUser = Limit{Name: "user", Max: 30, Window: time.Minute, Exact: true}
 
 	// PerCredential bounds how often one credential signs in: each good signature is a session,
-	// and rows. Bad ones are not counted, or anybody could use it up.
-	PerCredential = Limit{Name: "credential", Max: 30, Window: time.Minute, Exact: true}
+	// and rows. Bad ones are not counted, or anybody could use it up. It is not exact: a sign-in would
+	// wait for Redis, for a bound that need not be.
+	PerCredential = Limit{Name: "credential", Max: 30, Window: time.Minute}
 
 	// PerEndpoint bounds, method by method and for all keys of a tenant together, what costs
 	// far more than a call: exports, reports, evidence, previews of policy. The methods and what

@@ -79,20 +79,21 @@ var limited = map[string]*ratelimit.Limit{
 // or sends something out, 4 where it begins something that others finish or is mailed, 1 where it
 // opens what is sealed, or reads a page of everything.
 var costs = map[string]int64{
-	adminv1connect.ExportServiceStartExportProcedure:        20,
-	adminv1connect.ReportServiceCreateReportProcedure:       20,
-	adminv1connect.DlpServiceStartDlpScanProcedure:          20,
-	adminv1connect.PolicyServiceSimulatePolicyProcedure:     10,
-	adminv1connect.LogStreamServiceReplayLogStreamProcedure: 10,
-	adminv1connect.LogStreamServiceTestLogStreamProcedure:   10,
-	adminv1connect.ImportServiceCreateImportProcedure:       4,
-	adminv1connect.DlpServiceImportDlpFindingsProcedure:     4,
-	adminv1connect.MemberServiceInviteMemberProcedure:       4,
-	adminv1connect.TenantServiceInviteTenantProcedure:       4,
-	adminv1connect.ImportServiceExportUsersProcedure:        1,
-	adminv1connect.ImportServiceExportContactsProcedure:     1,
-	adminv1connect.EvidenceServiceDownloadEvidenceProcedure: 1,
-	adminv1connect.EvidenceServiceVerifyEvidenceProcedure:   1,
+	adminv1connect.ExportServiceStartExportProcedure:          20,
+	adminv1connect.ReportServiceCreateReportProcedure:         20,
+	adminv1connect.DlpServiceStartDlpScanProcedure:            20,
+	adminv1connect.PolicyServiceSimulatePolicyProcedure:       10,
+	adminv1connect.RiskRulesServiceBacktestRiskRulesProcedure: 10,
+	adminv1connect.LogStreamServiceReplayLogStreamProcedure:   10,
+	adminv1connect.LogStreamServiceTestLogStreamProcedure:     10,
+	adminv1connect.ImportServiceCreateImportProcedure:         4,
+	adminv1connect.DlpServiceImportDlpFindingsProcedure:       4,
+	adminv1connect.MemberServiceInviteMemberProcedure:         4,
+	adminv1connect.TenantServiceInviteTenantProcedure:         4,
+	adminv1connect.ImportServiceExportUsersProcedure:          1,
+	adminv1connect.ImportServiceExportContactsProcedure:       1,
+	adminv1connect.EvidenceServiceDownloadEvidenceProcedure:   1,
+	adminv1connect.EvidenceServiceVerifyEvidenceProcedure:     1,
 }
 
 // downloadCost is what a download takes of PerEndpoint: 30 a minute of each kind.
