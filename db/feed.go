@@ -29,6 +29,7 @@ const (
 	NounSegment         Noun = "segment"         // all members of the tenant's
 	NounFlag            Noun = "flag"            // all of the tenant's
 	NounRisk            Noun = "risk"            // the tenant's rules
+	NounRiskProvider    Noun = "riskprovider"    // the service that the tenant has asked
 )
 
 // Change says that something cached is stale. It is opaque: nouns and ids only,

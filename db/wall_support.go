@@ -75,6 +75,7 @@ var supportBlind = map[string]string{
 	"public.recovery_attempts":     "says nothing to a person",
 	"public.evidence":              "opens pieces of evidence",
 	"public.sign_in_marks":         "says nothing to a person",
+	"public.risk_providers":        "opens a service of the tenant's",
 	"public.risk_profiles":         "what a user's sign-ins are like, put together",
 	"public.import_marks":          "says nothing to a person",
 	"public.exports":               "archives of everything, and what opens them",

@@ -32,6 +32,7 @@ var notOfPerson = map[string]string{
 	"api_keys":          isTenants,
 	"audit_logs":        isTenants,
 	"siem_sinks":        isTenants,
+	"risk_providers":    isTenants,
 	"audit_anchor_log":  "of the installation itself",
 	"user_terms":        isIndex,
 	"subject_keys":      opensMore,

@@ -156,6 +156,10 @@ var tables = []table{
 	},
 	{name: "flag_changes", key: "id", columns: "id flag_key environment action before!jsonb after!jsonb reason changed_by changed_at"},
 	{name: "risk_rulesets", key: "version", columns: "version document!jsonb reason created_by created_at", rows: 20},
+	{
+		name: "risk_providers", key: "id", columns: "id config!jsonb updated_by updated_at",
+		left: map[string]string{"credential": "a secret of your service's: whoever has the archive could ask it", "key_version": isMark, "version": isMark},
+	},
 	{name: "risk_profiles", person: ofUser, key: "user_id", columns: "user_id profile!jsonb updated_at"},
 	{name: "risk_evaluations", person: ofUser, key: "id", columns: "id at user_id action outcome reason facts!json api_key_id"},
 	{name: "risk_feedback", key: "decision_id", columns: "decision_id verdict note given_by given_at"},

@@ -18,7 +18,7 @@ func (s *Service) assess(ctx context.Context, in *signIn) error {
 	c := &in.known.credential
 	var err error
 	in.risk, err = s.risk.Assess(ctx, in.scope, &risk.Attempt{
-		User: in.known.user.ID.UUID(), At: in.at, Address: in.client.Address, Device: in.client.Device(), Purpose: in.begun.purpose,
+		ID: in.id, UserAgent: in.client.UserAgent, User: in.known.user.ID.UUID(), At: in.at, Address: in.client.Address, Device: in.client.Device(), Purpose: in.begun.purpose,
 		UserVerified: in.assertion.Flags.UserVerified(), BackedUp: in.assertion.Flags.BackedUp(), AAL: int(in.assurance().AAL), Caller: in.signals,
 		Credential: &risk.Credential{
 			CreatedAt: c.CreatedAt, Model: c.AAGUID, Adverse: c.Disposition != "", SignCount: in.assertion.SignCount, LastCount: c.SignCount,

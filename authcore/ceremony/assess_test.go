@@ -39,6 +39,9 @@ func distance(from, to string) int {
 	return 0
 }
 
+// loopback is where scoring services of tests are.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"
 
 // risky is a tenant with risk rules.

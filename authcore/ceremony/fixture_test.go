@@ -107,7 +107,7 @@ func (w *world) on(t testing.TB, store *db.Store) *server {
 	if s.tail, err = tail.New(tail.Options{Reader: debugger.NewReader(store, s.keys), Keys: s.keys, Redis: redis, Now: store.Now}); err != nil {
 		t.Fatal(err)
 	}
-	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis, Locate: locate, Distance: distance}); err != nil {
+	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis, Locate: locate, Distance: distance, Allowed: loopback}); err != nil {
 		t.Fatal(err)
 	}
 	s.users = user.New(user.Options{Store: store, Keys: s.keys, Erased: s.risk.Forget})

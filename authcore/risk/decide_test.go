@@ -197,12 +197,12 @@ func TestVariables(t *testing.T) {
 	facts := risk.Facts{
 		Purpose: "pay", Hour: 1, Country: "DE", ASN: 2, Networks: []string{"tor"}, UserVerified: true, BackedUp: true, AAL: 3, CredentialAge: 4, CountJump: 5,
 		Adverse: true, Model: "m", Known: true, SignIns: 6, NewDevice: true, NewCountry: true, NewNetwork: true, PreviousCountry: "FR", PreviousSeconds: 7, DistanceKm: 8,
-		UserAttempts: 9, AddressAttempts: 10, TenantAttempts: 11, UserFailures: 12, AddressFailures: 13, UserAddresses: 14, AddressUsers: 15, ProviderScore: 16, Degraded: true,
+		UserAttempts: 9, AddressAttempts: 10, TenantAttempts: 11, UserFailures: 12, AddressFailures: 13, UserAddresses: 14, AddressUsers: 15, ProviderScore: 16, ProviderFailed: "BUSY", Degraded: true,
 		Caller: risk.Values{{Name: "n", Number: 0.5}},
 	}
 	when := `purpose == 'pay' && hour == 1 && country == 'DE' && asn == 2 && networks == ['tor'] && userVerified && backedUp && aal == 3 && credentialAge == 4 && ` +
 		`countJump == 5 && adverse && model == 'm' && known && signIns == 6 && newDevice && newCountry && newNetwork && previousCountry == 'FR' && previousSeconds == 7 && distanceKm == 8 && ` +
-		`userAttempts == 9 && addressAttempts == 10 && tenantAttempts == 11 && userFailures == 12 && addressFailures == 13 && userAddresses == 14 && addressUsers == 15 && providerScore == 16 && ` +
+		`userAttempts == 9 && addressAttempts == 10 && tenantAttempts == 11 && userFailures == 12 && addressFailures == 13 && userAddresses == 14 && addressUsers == 15 && providerScore == 16 && providerFailed == 'BUSY' && ` +
 		`degraded && caller.n == 0.5 && score == 100 && level == 'HIGH' && signals.ADVERSE_STATUS == 40 && !('NEW_HOUR' in signals)`
 	document, err := json.Marshal(map[string]any{"mode": "ENFORCE", "rules": []any{map[string]any{"id": "all", "when": when, "then": "DENY"}}})
 	if err != nil {

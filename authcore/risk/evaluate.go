@@ -56,7 +56,7 @@ func (s *Service) Evaluate(ctx context.Context, sc scope.Scope, req EvaluateRequ
 		}
 	}
 	a, err := s.Assess(ctx, sc, &Attempt{
-		User: req.User, At: s.o.Store.Now(), Address: req.Address, Device: scope.Origin{UserAgent: req.UserAgent}.Device(), Purpose: req.Action, Caller: req.Attributes,
+		ID: id, UserAgent: req.UserAgent, User: req.User, At: s.o.Store.Now(), Address: req.Address, Device: scope.Origin{UserAgent: req.UserAgent}.Device(), Purpose: req.Action, Caller: req.Attributes,
 	})
 	if err != nil {
 		return Evaluation{}, err

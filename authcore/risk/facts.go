@@ -57,6 +57,8 @@ type Facts struct {
 	// What an external provider said: its name, and its score, 0 to 100.
 	Provider      string `json:"provider"`
 	ProviderScore int    `json:"providerScore"`
+	// ProviderFailed is why it did not say anything, as TIMEOUT: scoring.Reason.
+	ProviderFailed string `json:"providerFailed"`
 
 	// Degraded: Redis was gone, and counters are this server's own.
 	Degraded bool `json:"degraded"`
@@ -156,6 +158,7 @@ func (f *Facts) append(m *writer) {
 	}
 	m.text("provider", f.Provider)
 	m.number("providerScore", f.ProviderScore)
+	m.text("providerFailed", f.ProviderFailed)
 	m.yes("degraded", f.Degraded)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -46,7 +45,7 @@ func (s *Service) Report(ctx context.Context, sc scope.Scope, decision uuid.UUID
 	if verdict != Fraud && verdict != Legitimate {
 		return Feedback{}, ErrVerdict
 	}
-	if !utf8.ValidString(note) || utf8.RuneCountInString(note) > maxReason {
+	if !isReason(note) {
 		return Feedback{}, ErrReason.WithMessage("a note has up to 256 characters")
 	}
 	var f Feedback

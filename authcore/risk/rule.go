@@ -96,6 +96,7 @@ var variables = []variable{
 	{"addressUsers", "how many users came from the address in an hour", cel.IntType, number(func(f *Facts) int { return f.AddressUsers }), false},
 	{"caller", "what your server said, by name", cel.MapType(cel.StringType, cel.DynType), func(e *evaluation) any { return e.caller() }, false},
 	{"providerScore", "of an external provider: 0 to 100", cel.IntType, number(func(f *Facts) int { return f.ProviderScore }), false},
+	{"providerFailed", `why an external provider said nothing, as "TIMEOUT"; "" where it did, or there is none`, cel.StringType, text(func(f *Facts) string { return f.ProviderFailed }), false},
 	{"degraded", "Redis was gone: counters are one server's own, and nothing is known of the user", cel.BoolType, yes(func(f *Facts) bool { return f.Degraded }), false},
 }
 

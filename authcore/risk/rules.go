@@ -137,7 +137,7 @@ func (s *Service) RollbackRules(ctx context.Context, sc scope.Scope, version int
 func (s *Service) changeRules(
 	ctx context.Context, sc scope.Scope, ifMatch, reason string, rolledBackTo int, next func(context.Context, *db.TenantTx) (Document, error),
 ) (RulesVersion, error) {
-	if reason != "" && (!utf8.ValidString(reason) || utf8.RuneCountInString(reason) > maxReason) {
+	if !isReason(reason) {
 		return RulesVersion{}, ErrReason
 	}
 	var put RulesVersion
@@ -168,6 +168,10 @@ func (s *Service) changeRules(
 	}
 	s.rulesets.Forget(sc.Tenant(), "")
 	return put, nil
+}
+
+func isReason(text string) bool {
+	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxReason
 }
 
 func writeRules(ctx context.Context, tx *db.TenantTx, before RulesVersion, document Document, reason string, rolledBackTo int) (RulesVersion, error) {

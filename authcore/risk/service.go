@@ -2,9 +2,11 @@ package risk
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
+	"github.com/biocore-id/biocore/tenancy/scoring"
 )
 
 // Place is where an address is, as far as it is known.
@@ -36,6 +39,12 @@ type Options struct {
 	// Distance is that of two countries where they are nearest, in km; 0 where it is not known. Nil: always 0.
 	Distance func(from, to string) int
 
+	// How tenants' scoring services are asked: see scoring.Options. All may be nil.
+	Allowed  []netip.Prefix
+	Resolver *net.Resolver
+	Roots    *x509.CertPool
+	Counts   *scoring.Counts
+
 	Log *slog.Logger // nil means slog.Default
 }
 
@@ -45,6 +54,7 @@ type Service struct {
 	ephemeral *ephemeral.Client
 	log       *slog.Logger
 	rulesets  *db.Cache[*Ruleset]
+	providers *db.Cache[*asked]
 	local     local
 	lessons   chan lesson
 	running   running // backtests
@@ -65,7 +75,8 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		o: o, ephemeral: o.Ephemeral, log: o.Log, rulesets: db.NewCache[*Ruleset](o.Store, db.NounRisk, maxRulesets, rulesetLife),
-		local: local{counters: map[localKey]int{}}, lessons: make(chan lesson, maxLessons),
+		providers: db.NewCache[*asked](o.Store, db.NounRiskProvider, maxRulesets, rulesetLife),
+		local:     local{counters: map[localKey]int{}}, lessons: make(chan lesson, maxLessons),
 		running: running{tenants: map[uuid.UUID]bool{}},
 	}
 	if s.log == nil {
@@ -76,11 +87,13 @@ func New(o Options) (*Service, error) {
 
 // Attempt is what is to be assessed.
 type Attempt struct {
+	ID   uuid.UUID // of the ceremony, or of what else comes of it
 	User uuid.UUID // Nil: nobody known
 	At   time.Time // Store.Now
 	// Address and Device are those of the user's own client: invalid and empty where only a server was seen.
-	Address netip.Addr
-	Device  string // scope.Origin.Device
+	Address   netip.Addr
+	Device    string // scope.Origin.Device
+	UserAgent string // for a scoring service, where the tenant sends it
 
 	Purpose      string
 	UserVerified bool
@@ -152,6 +165,9 @@ func (s *Service) Assess(ctx context.Context, sc scope.Scope, at *Attempt) (*Ass
 	}
 	who := subjectOf(ring, at.User, at.Address)
 	if err := s.history(ctx, sc, ring, who, a); err != nil {
+		return nil, err
+	}
+	if err := s.ask(ctx, sc, ring, at, f); err != nil {
 		return nil, err
 	}
 	a.Decision = Decide(ruleset, f)

@@ -129,6 +129,13 @@ func effects() []effect {
 			w.setRisk(t, c, `{"mode":"ENFORCE"}`)
 			return "POST", "/admin/v1/riskRules:rollback", c.secret, map[string]any{"version": 1, "reason": "too early"}
 		}, "risk_rules.update", false, ""},
+		{adminv1connect.RiskRulesServicePutRiskProviderProcedure, func(_ *testing.T, _ *world, c *customer) (string, string, string, any) {
+			return "PUT", "/admin/v1/riskProvider", c.secret, riskProvider()
+		}, "risk_provider.update", false, ""},
+		{adminv1connect.RiskRulesServiceDeleteRiskProviderProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			w.must(t, "PUT", "/admin/v1/riskProvider", c.secret, riskProvider())
+			return "DELETE", "/admin/v1/riskProvider?reason=over", c.secret, nil
+		}, "risk_provider.delete", false, ""},
 		{authv1connect.RiskServiceEvaluateRiskProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			w.setRisk(t, c, `{"mode":"SHADOW"}`)
 			return "POST", "/v1/risk:evaluate", c.secret, map[string]any{"userId": c.user, "action": "transfer"}

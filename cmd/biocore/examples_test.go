@@ -170,7 +170,7 @@ var refusedExamples = map[string]string{
 	"FinishRegistration": "CHALLENGE_UNKNOWN", "FinishAuthentication": "CHALLENGE_UNKNOWN",
 	"InviteMember": "MAIL_NOT_CONFIGURED", "InviteTenant": "MAIL_NOT_CONFIGURED",
 	"RequestSupportAccess": "STAFF_REQUIRED", "RestoreTenant": "TENANT_NOT_DELETING", "RollbackPolicy": "POLICY_VERSION_UNKNOWN", "GetAuditAnchor": "AUDIT_ANCHOR_UNKNOWN",
-	"RollbackRiskRules": "RISK_RULES_VERSION_UNKNOWN", "EvaluateRisk": "USER_UNKNOWN", "ReportRisk": "RISK_DECISION_UNKNOWN",
+	"RollbackRiskRules": "RISK_RULES_VERSION_UNKNOWN", "EvaluateRisk": "USER_UNKNOWN", "GetRiskProvider": "RISK_PROVIDER_UNKNOWN", "DeleteRiskProvider": "RISK_PROVIDER_UNKNOWN", "ReportRisk": "RISK_DECISION_UNKNOWN",
 	"GetDlpSchedule": "DLP_SCHEDULE_UNKNOWN", "DeleteDlpSchedule": "DLP_SCHEDULE_UNKNOWN",
 	"CreateUser": "USER_EXISTS", "BatchRevokeSessions": "SESSION_UNKNOWN",
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
@@ -139,5 +140,55 @@ func TestRiskRulesAreOnesOwn(t *testing.T) {
 	}
 	if a := w.must(t, "POST", "/admin/v1/riskRules:backtest", globex.secret, map[string]any{}); a.at("decisions") != 0.0 {
 		t.Errorf("globex's backtest: %s", a)
+	}
+}
+
+// riskProvider is a scoring service to put.
+func riskProvider() map[string]any {
+	return map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://scoring.example"}, "credential": "hidden-credential", "reason": "as agreed"}
+}
+
+// A service is configured, shown without its credential, changed without naming it again, and removed.
+func TestRiskProviderByREST(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.tenant(t, "acme"), w.tenant(t, "globex")
+	const at = "/admin/v1/riskProvider"
+	if a := w.call(t, "GET", at, acme.secret, nil); a.status != http.StatusNotFound || a.reason() != "RISK_PROVIDER_UNKNOWN" {
+		t.Errorf("before there is one: %s", a)
+	}
+	made := w.must(t, "PUT", at, acme.secret, riskProvider())
+	if made.text("config", "kind") != "FEEDZAI" || strings.Contains(made.raw, "hidden-credential") {
+		t.Errorf("made: %s", made)
+	}
+	changed := w.must(t, "PUT", at, acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://scoring.example/v2", "timeoutMillis": 200}})
+	if changed.at("config", "timeoutMillis") != 200.0 || changed.text("etag") == made.text("etag") {
+		t.Errorf("changed: %s", changed)
+	}
+	if a := w.call(t, "PUT", at, acme.secret, riskProvider(), "If-Match", made.header.Get("ETag")); a.reason() != "ETAG_MISMATCH" {
+		t.Errorf("with an old etag: %s", a)
+	}
+	for name, tt := range map[string]struct {
+		key   string
+		body  map[string]any
+		field string
+	}{
+		"in the clear":       {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "http://scoring.example"}}, "address"},
+		"of the inside":      {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://10.0.0.1"}}, "address"},
+		"another kind":       {acme.secret, map[string]any{"config": map[string]any{"kind": "ORACLE", "address": "https://scoring.example"}}, "kind"},
+		"without credential": {globex.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://scoring.example"}}, "credential"},
+	} {
+		if a := w.call(t, "PUT", at, tt.key, tt.body); a.status != http.StatusBadRequest || a.reason() != "RISK_PROVIDER_INVALID" || a.metadata("field") != tt.field {
+			t.Errorf("%s: %s", name, a)
+		}
+	}
+	if a := w.call(t, "GET", at, globex.secret, nil); a.reason() != "RISK_PROVIDER_UNKNOWN" {
+		t.Errorf("another tenant's look: %s", a)
+	}
+	if a := w.call(t, "DELETE", at, globex.secret, nil); a.reason() != "RISK_PROVIDER_UNKNOWN" {
+		t.Errorf("another tenant's removal: %s", a)
+	}
+	w.must(t, "DELETE", at+"?reason=over", acme.secret, nil)
+	if a := w.call(t, "GET", at, acme.secret, nil); a.reason() != "RISK_PROVIDER_UNKNOWN" {
+		t.Errorf("after it is removed: %s", a)
 	}
 }

@@ -308,7 +308,7 @@ func foreignRequests(r rest.Route, theirs, nobodys map[string]string) map[string
 		return nil // names nothing: TestSettingsAreOnesOwn
 	case "/admin/v1/policy", "/admin/v1/policy/versions", "/admin/v1/policy/versions/{version}", "/admin/v1/policy:rollback", "/admin/v1/policy:simulate":
 		return nil // versions are counted by every tenant alike: TestPolicyIsOnesOwn
-	case "/admin/v1/riskRules", "/admin/v1/riskRules/versions", "/admin/v1/riskRules/versions/{version}", "/admin/v1/riskRules:rollback", "/admin/v1/riskRules:backtest":
+	case "/admin/v1/riskRules", "/admin/v1/riskRules/versions", "/admin/v1/riskRules/versions/{version}", "/admin/v1/riskRules:rollback", "/admin/v1/riskRules:backtest", "/admin/v1/riskProvider":
 		return nil // as of the policy: TestRiskRulesAreOnesOwn
 	case "/v1/risk:evaluate":
 		add("user", body(map[string]any{"userId": "@userId", "action": "transfer"}))

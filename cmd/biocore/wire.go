@@ -147,7 +147,8 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 			credentials, and := o.streams.Reseal(ctx, sc, limit-users-records-archives-logs)
 			heads, last := o.anchors.Reseal(ctx, sc, limit-users-records-archives-logs-credentials)
 			reports, end := o.reports.Reseal(ctx, sc, limit-users-records-archives-logs-credentials-heads)
-			return users + records + archives + logs + credentials + heads + reports, errors.Join(err, more, still, yet, and, last, end)
+			services, finally := risk.Reseal(ctx, store, o.keys, sc, limit-users-records-archives-logs-credentials-heads-reports)
+			return users + records + archives + logs + credentials + heads + reports + services, errors.Join(err, more, still, yet, and, last, end, finally)
 		},
 	})
 	_, host, _ := strings.Cut(cfg.PublicURL, "://")
@@ -411,7 +412,11 @@ func (p *platform) wire(ctx context.Context) error {
 	if err := p.tel.ObserveTail(p.tail.Stats); err != nil {
 		return err
 	}
-	if p.risk, err = risk.New(risk.Options{Store: p.store, Keys: p.keys, Ephemeral: p.redis, Locate: p.locate, Distance: kilometres, Log: p.tel.Log}); err != nil {
+	networks, err := p.cfg.fetchNetworks()
+	if err != nil {
+		return err
+	}
+	if p.risk, err = risk.New(risk.Options{Store: p.store, Keys: p.keys, Ephemeral: p.redis, Locate: p.locate, Distance: kilometres, Allowed: networks, Resolver: p.cfg.resolver(), Counts: p.scores, Log: p.tel.Log}); err != nil {
 		return err
 	}
 	p.forget = p.risk.Forget

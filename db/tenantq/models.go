@@ -436,6 +436,17 @@ type RiskFeedback struct {
 	GivenAt    time.Time
 }
 
+type RiskProvider struct {
+	TenantID   uuid.UUID
+	ID         uuid.UUID
+	Config     []byte
+	Credential []byte
+	KeyVersion int64
+	UpdatedBy  string
+	UpdatedAt  time.Time
+	Version    int32
+}
+
 type Session struct {
 	TenantID          uuid.UUID
 	ID                uuid.UUID

@@ -12,6 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
+const DeleteRiskProvider = `-- name: DeleteRiskProvider :execrows
+DELETE FROM risk_providers WHERE id = $1
+`
+
+// Index: risk_providers_pkey.
+func (q *Queries) DeleteRiskProvider(ctx context.Context, id uuid.UUID) (int64, error) {
+	result, err := q.db.Exec(ctx, DeleteRiskProvider, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const GetRiskEvaluation = `-- name: GetRiskEvaluation :one
 SELECT tenant_id, id, at, user_id, action, outcome, reason, facts, api_key_id FROM risk_evaluations WHERE id = $1
 `
@@ -67,6 +80,27 @@ func (q *Queries) GetRiskProfile(ctx context.Context, userID uuid.UUID) (GetRisk
 	row := q.db.QueryRow(ctx, GetRiskProfile, userID)
 	var i GetRiskProfileRow
 	err := row.Scan(&i.Profile, &i.UpdatedAt)
+	return i, err
+}
+
+const GetRiskProvider = `-- name: GetRiskProvider :one
+SELECT tenant_id, id, config, credential, key_version, updated_by, updated_at, version FROM risk_providers
+`
+
+// Index: risk_providers_pkey.
+func (q *Queries) GetRiskProvider(ctx context.Context) (RiskProvider, error) {
+	row := q.db.QueryRow(ctx, GetRiskProvider)
+	var i RiskProvider
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.Config,
+		&i.Credential,
+		&i.KeyVersion,
+		&i.UpdatedBy,
+		&i.UpdatedAt,
+		&i.Version,
+	)
 	return i, err
 }
 
@@ -362,6 +396,46 @@ func (q *Queries) PutRiskProfile(ctx context.Context, arg PutRiskProfileParams) 
 	return result.RowsAffected(), nil
 }
 
+const PutRiskProvider = `-- name: PutRiskProvider :one
+INSERT INTO risk_providers (id, config, credential, key_version, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (tenant_id) DO UPDATE SET config = EXCLUDED.config, credential = EXCLUDED.credential, key_version = EXCLUDED.key_version,
+  updated_by = EXCLUDED.updated_by, updated_at = EXCLUDED.updated_at, version = risk_providers.version + 1
+RETURNING tenant_id, id, config, credential, key_version, updated_by, updated_at, version
+`
+
+type PutRiskProviderParams struct {
+	ID         uuid.UUID
+	Config     []byte
+	Credential []byte
+	KeyVersion int64
+	UpdatedBy  string
+	UpdatedAt  time.Time
+}
+
+// The id stays. Index: risk_providers_pkey.
+func (q *Queries) PutRiskProvider(ctx context.Context, arg PutRiskProviderParams) (RiskProvider, error) {
+	row := q.db.QueryRow(ctx, PutRiskProvider,
+		arg.ID,
+		arg.Config,
+		arg.Credential,
+		arg.KeyVersion,
+		arg.UpdatedBy,
+		arg.UpdatedAt,
+	)
+	var i RiskProvider
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.Config,
+		&i.Credential,
+		&i.KeyVersion,
+		&i.UpdatedBy,
+		&i.UpdatedAt,
+		&i.Version,
+	)
+	return i, err
+}
+
 const RemoveRiskEvaluations = `-- name: RemoveRiskEvaluations :execrows
 DELETE FROM risk_evaluations WHERE id IN (
   SELECT e.id FROM risk_evaluations e WHERE e.id < $1::uuid ORDER BY e.id LIMIT $2)
@@ -375,6 +449,31 @@ type RemoveRiskEvaluationsParams struct {
 // The oldest max_rows of before an id: ask again until it answers fewer. Index: risk_evaluations_pkey.
 func (q *Queries) RemoveRiskEvaluations(ctx context.Context, arg RemoveRiskEvaluationsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, RemoveRiskEvaluations, arg.BeforeID, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const ReplaceRiskProviderCredential = `-- name: ReplaceRiskProviderCredential :execrows
+UPDATE risk_providers SET credential = $1, key_version = $2 WHERE id = $3 AND credential = $4
+`
+
+type ReplaceRiskProviderCredentialParams struct {
+	Credential []byte
+	KeyVersion int64
+	ID         uuid.UUID
+	Was        []byte
+}
+
+// Sealed anew, unless it was changed meanwhile. Index: risk_providers_pkey.
+func (q *Queries) ReplaceRiskProviderCredential(ctx context.Context, arg ReplaceRiskProviderCredentialParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ReplaceRiskProviderCredential,
+		arg.Credential,
+		arg.KeyVersion,
+		arg.ID,
+		arg.Was,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -23,8 +23,9 @@ const (
 	DomainProofMissing Type = "domain.proof_missing" // what was published is not found any more: a warning
 	DomainProofFound   Type = "domain.proof_found"   // it is again
 
-	PolicyChanged    Type = "policy.changed"
-	RiskRulesChanged Type = "risk_rules.changed"
+	PolicyChanged       Type = "policy.changed"
+	RiskRulesChanged    Type = "risk_rules.changed"
+	RiskProviderChanged Type = "risk_provider.changed" // which scoring service is asked
 
 	APIKeyCreated  Type = "apikey.created"
 	APIKeyRotated  Type = "apikey.rotated" // replacedBy has taken its place; it ends at expiresAt
@@ -147,7 +148,7 @@ func Types() []Type {
 		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded, TenantDeleting, TenantRestored, TenantDestroyed, QuotaChanged, QuotaReached,
 		SettingsUpdated,
 		DomainProven, DomainProofMissing, DomainProofFound,
-		PolicyChanged, RiskRulesChanged,
+		PolicyChanged, RiskRulesChanged, RiskProviderChanged,
 		APIKeyCreated, APIKeyRotated, APIKeyLocked, APIKeyUnlocked, APIKeyRevoked,
 		SigningKeyCreated, SigningKeyActivated, SigningKeyRetired, SigningKeyRevoked,
 		UserCreated, UserUpdated, UserBlocked, UserUnblocked, UserDeleted,

@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/biocore-id/biocore/tenancy/fault"
 	"golang.org/x/mod/semver"
+
+	"github.com/biocore-id/biocore/tenancy/fault"
 )
 
 // Condition is what a subject is asked for. Exactly one of All, Any, Not, Segment and Attribute is

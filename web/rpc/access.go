@@ -120,6 +120,9 @@ var methods = map[string]access{
 	adminv1connect.RiskRulesServiceGetRiskRulesVersionProcedure:   {serverKey, apikey.ScopeRiskRead, reads},
 	adminv1connect.RiskRulesServiceRollbackRiskRulesProcedure:     {serverKey, apikey.ScopeRiskWrite, replays},
 	adminv1connect.RiskRulesServiceBacktestRiskRulesProcedure:     {serverKey, apikey.ScopeRiskRead, reads},
+	adminv1connect.RiskRulesServiceGetRiskProviderProcedure:       {serverKey, apikey.ScopeRiskRead, reads},
+	adminv1connect.RiskRulesServicePutRiskProviderProcedure:       {serverKey, apikey.ScopeRiskWrite, replays},
+	adminv1connect.RiskRulesServiceDeleteRiskProviderProcedure:    {serverKey, apikey.ScopeRiskWrite, replays},
 
 	adminv1connect.RecoveryServiceCreateEnrollmentLinkProcedure: {serverKey, apikey.ScopeRecoveryLinks, neverKept},
 	adminv1connect.RecoveryServiceListRecoveriesProcedure:       {serverKey, apikey.ScopeRecoveriesRead, reads},

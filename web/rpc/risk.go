@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 
@@ -174,6 +175,9 @@ type riskRules interface {
 	RulesVersion(ctx context.Context, sc scope.Scope, version int) (risk.RulesVersion, error)
 	RollbackRules(ctx context.Context, sc scope.Scope, version int, reason, ifMatch string) (risk.RulesVersion, error)
 	Backtest(ctx context.Context, sc scope.Scope, req risk.BacktestRequest) (risk.Backtest, error)
+	Provider(ctx context.Context, sc scope.Scope) (risk.Provider, error)
+	PutProvider(ctx context.Context, sc scope.Scope, req risk.PutProviderRequest) (risk.Provider, error)
+	RemoveProvider(ctx context.Context, sc scope.Scope, reason, ifMatch string) error
 }
 
 // RiskRulesHandler serves RiskRulesService.
@@ -316,6 +320,70 @@ func (h *RiskRulesHandler) BacktestRiskRules(
 		res.Examples = append(res.Examples, example)
 	}
 	return res, nil
+}
+
+// GetRiskProvider translates: one call, one answer.
+func (h *RiskRulesHandler) GetRiskProvider(ctx context.Context, _ *adminv1.GetRiskProviderRequest) (*adminv1.RiskProvider, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := h.rules.Provider(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return toRiskProvider(p), nil
+}
+
+// PutRiskProvider changes which service is asked; If-Match guards.
+func (h *RiskRulesHandler) PutRiskProvider(ctx context.Context, req *adminv1.PutRiskProviderRequest) (*adminv1.RiskProvider, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := protojson.Marshal(req.GetConfig())
+	if err != nil { // as in PutRiskRules
+		return nil, risk.ErrProvider.WithCause(err)
+	}
+	answers(ctx, func(p risk.Provider) proto.Message { return toRiskProvider(p) })
+	p, err := h.rules.PutProvider(ctx, sc, risk.PutProviderRequest{Config: config, Credential: req.GetCredential(), Reason: req.GetReason(), IfMatch: etag})
+	if err != nil {
+		return nil, err
+	}
+	return toRiskProvider(p), nil
+}
+
+// DeleteRiskProvider has no service asked any more; If-Match guards.
+func (h *RiskRulesHandler) DeleteRiskProvider(ctx context.Context, req *adminv1.DeleteRiskProviderRequest) (*adminv1.DeleteRiskProviderResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(risk.Provider) proto.Message { return &adminv1.DeleteRiskProviderResponse{} })
+	if err := h.rules.RemoveProvider(ctx, sc, req.GetReason(), etag); err != nil {
+		return nil, err
+	}
+	return &adminv1.DeleteRiskProviderResponse{}, nil
+}
+
+func toRiskProvider(p risk.Provider) *adminv1.RiskProvider {
+	config := new(structpb.Struct)
+	text, err := json.Marshal(p.Config)
+	if err == nil {
+		err = protojson.Unmarshal(text, config)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("the configuration of a risk provider is no JSON: %v", err)) // risk checked it
+	}
+	return &adminv1.RiskProvider{Config: config, UpdatedBy: p.UpdatedBy, UpdatedAt: timestamp(p.UpdatedAt), Etag: p.ETag}
 }
 
 func toRiskRules(v risk.RulesVersion) *adminv1.RiskRules {

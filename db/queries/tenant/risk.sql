@@ -63,3 +63,22 @@ SELECT * FROM risk_feedback WHERE decision_id = $1;
 -- Of decisions from an id on, whose ids are in the order of time; the newest first. Index: risk_feedback_pkey, backwards.
 SELECT * FROM risk_feedback WHERE decision_id >= sqlc.arg(since_id)::uuid AND decision_id < sqlc.arg(before_id)::uuid
 ORDER BY decision_id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: GetRiskProvider :one
+-- Index: risk_providers_pkey.
+SELECT * FROM risk_providers;
+
+-- name: PutRiskProvider :one
+-- The id stays. Index: risk_providers_pkey.
+INSERT INTO risk_providers (id, config, credential, key_version, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (tenant_id) DO UPDATE SET config = EXCLUDED.config, credential = EXCLUDED.credential, key_version = EXCLUDED.key_version,
+  updated_by = EXCLUDED.updated_by, updated_at = EXCLUDED.updated_at, version = risk_providers.version + 1
+RETURNING *;
+
+-- name: DeleteRiskProvider :execrows
+-- Index: risk_providers_pkey.
+DELETE FROM risk_providers WHERE id = $1;
+
+-- name: ReplaceRiskProviderCredential :execrows
+-- Sealed anew, unless it was changed meanwhile. Index: risk_providers_pkey.
+UPDATE risk_providers SET credential = sqlc.arg(credential), key_version = sqlc.arg(key_version) WHERE id = sqlc.arg(id) AND credential = sqlc.arg(was);

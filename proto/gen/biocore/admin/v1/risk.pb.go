@@ -640,6 +640,265 @@ func (x *BacktestRiskRulesResponse) GetExamples() []*BacktestRiskRulesResponse_E
 	return nil
 }
 
+// RiskProvider is the scoring service that a tenant has asked.
+type RiskProvider struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it is asked: `kind` THREATMETRIX or FEEDZAI, `address`, `organization`, `policy`,
+	// `maxScore`, `timeoutMillis`, `sendSubject`, `sendAddress`, `sendPlace`,
+	// `sendUserAgent`, `caCertificates`. What is left out has its default.
+	Config *structpb.Struct `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	// Who settled it: kind and ID of the actor, with a colon between them.
+	UpdatedBy string `protobuf:"bytes,2,opt,name=updated_by,json=updatedBy,proto3" json:"updated_by,omitempty"`
+	// When.
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// Changes with every change; goes into `If-Match`.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RiskProvider) Reset() {
+	*x = RiskProvider{}
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RiskProvider) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RiskProvider) ProtoMessage() {}
+
+func (x *RiskProvider) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RiskProvider.ProtoReflect.Descriptor instead.
+func (*RiskProvider) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_risk_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RiskProvider) GetConfig() *structpb.Struct {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *RiskProvider) GetUpdatedBy() string {
+	if x != nil {
+		return x.UpdatedBy
+	}
+	return ""
+}
+
+func (x *RiskProvider) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+func (x *RiskProvider) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// GetRiskProviderRequest asks for the service of the caller's tenant.
+type GetRiskProviderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRiskProviderRequest) Reset() {
+	*x = GetRiskProviderRequest{}
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRiskProviderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRiskProviderRequest) ProtoMessage() {}
+
+func (x *GetRiskProviderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRiskProviderRequest.ProtoReflect.Descriptor instead.
+func (*GetRiskProviderRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_risk_proto_rawDescGZIP(), []int{10}
+}
+
+// PutRiskProviderRequest says which service is asked, and how.
+type PutRiskProviderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in RiskProvider.
+	Config *structpb.Struct `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	// What the service knows you by. Absent: the one that is there stays.
+	Credential *string `protobuf:"bytes,2,opt,name=credential,proto3,oneof" json:"credential,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutRiskProviderRequest) Reset() {
+	*x = PutRiskProviderRequest{}
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutRiskProviderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutRiskProviderRequest) ProtoMessage() {}
+
+func (x *PutRiskProviderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutRiskProviderRequest.ProtoReflect.Descriptor instead.
+func (*PutRiskProviderRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_risk_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PutRiskProviderRequest) GetConfig() *structpb.Struct {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *PutRiskProviderRequest) GetCredential() string {
+	if x != nil && x.Credential != nil {
+		return *x.Credential
+	}
+	return ""
+}
+
+func (x *PutRiskProviderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DeleteRiskProviderRequest asks for none any more.
+type DeleteRiskProviderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRiskProviderRequest) Reset() {
+	*x = DeleteRiskProviderRequest{}
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRiskProviderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRiskProviderRequest) ProtoMessage() {}
+
+func (x *DeleteRiskProviderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRiskProviderRequest.ProtoReflect.Descriptor instead.
+func (*DeleteRiskProviderRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_risk_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteRiskProviderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DeleteRiskProviderResponse is empty.
+type DeleteRiskProviderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRiskProviderResponse) Reset() {
+	*x = DeleteRiskProviderResponse{}
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRiskProviderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRiskProviderResponse) ProtoMessage() {}
+
+func (x *DeleteRiskProviderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRiskProviderResponse.ProtoReflect.Descriptor instead.
+func (*DeleteRiskProviderResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_risk_proto_rawDescGZIP(), []int{13}
+}
+
 // How many sign-ins are decided how.
 type BacktestRiskRulesResponse_Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -655,7 +914,7 @@ type BacktestRiskRulesResponse_Change struct {
 
 func (x *BacktestRiskRulesResponse_Change) Reset() {
 	*x = BacktestRiskRulesResponse_Change{}
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +926,7 @@ func (x *BacktestRiskRulesResponse_Change) String() string {
 func (*BacktestRiskRulesResponse_Change) ProtoMessage() {}
 
 func (x *BacktestRiskRulesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +978,7 @@ type BacktestRiskRulesResponse_Signal struct {
 
 func (x *BacktestRiskRulesResponse_Signal) Reset() {
 	*x = BacktestRiskRulesResponse_Signal{}
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +990,7 @@ func (x *BacktestRiskRulesResponse_Signal) String() string {
 func (*BacktestRiskRulesResponse_Signal) ProtoMessage() {}
 
 func (x *BacktestRiskRulesResponse_Signal) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +1048,7 @@ type BacktestRiskRulesResponse_Rule struct {
 
 func (x *BacktestRiskRulesResponse_Rule) Reset() {
 	*x = BacktestRiskRulesResponse_Rule{}
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +1060,7 @@ func (x *BacktestRiskRulesResponse_Rule) String() string {
 func (*BacktestRiskRulesResponse_Rule) ProtoMessage() {}
 
 func (x *BacktestRiskRulesResponse_Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +1141,7 @@ type BacktestRiskRulesResponse_Example struct {
 
 func (x *BacktestRiskRulesResponse_Example) Reset() {
 	*x = BacktestRiskRulesResponse_Example{}
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1153,7 @@ func (x *BacktestRiskRulesResponse_Example) String() string {
 func (*BacktestRiskRulesResponse_Example) ProtoMessage() {}
 
 func (x *BacktestRiskRulesResponse_Example) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_risk_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_risk_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,14 +1301,36 @@ const file_biocore_admin_v1_risk_proto_rawDesc = "" +
 	"\x04rule\x18\a \x01(\tH\x01R\x04rule\x88\x01\x01B\n" +
 	"\n" +
 	"\b_user_idB\a\n" +
-	"\x05_rule2\xdd\x06\n" +
+	"\x05_rule\"\xad\x01\n" +
+	"\fRiskProvider\x12/\n" +
+	"\x06config\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x06config\x12\x1d\n" +
+	"\n" +
+	"updated_by\x18\x02 \x01(\tR\tupdatedBy\x129\n" +
+	"\n" +
+	"updated_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\"\x18\n" +
+	"\x16GetRiskProviderRequest\"\xb3\x01\n" +
+	"\x16PutRiskProviderRequest\x127\n" +
+	"\x06config\x18\x01 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x06config\x12/\n" +
+	"\n" +
+	"credential\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80 H\x00R\n" +
+	"credential\x88\x01\x01\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reasonB\r\n" +
+	"\v_credential\"=\n" +
+	"\x19DeleteRiskProviderRequest\x12 \n" +
+	"\x06reason\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\"\x1c\n" +
+	"\x1aDeleteRiskProviderResponse2\xf6\t\n" +
 	"\x10RiskRulesService\x12r\n" +
 	"\fGetRiskRules\x12%.biocore.admin.v1.GetRiskRulesRequest\x1a\x1b.biocore.admin.v1.RiskRules\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/admin/v1/riskRules\x90\x02\x01\x12u\n" +
 	"\fPutRiskRules\x12%.biocore.admin.v1.PutRiskRulesRequest\x1a\x1b.biocore.admin.v1.RiskRules\"!\x82\xd3\xe4\x93\x02\x18:\x01*\x1a\x13/admin/v1/riskRules\x90\x02\x02\x12\xa1\x01\n" +
 	"\x15ListRiskRulesVersions\x12..biocore.admin.v1.ListRiskRulesVersionsRequest\x1a/.biocore.admin.v1.ListRiskRulesVersionsResponse\"'\x82\xd3\xe4\x93\x02\x1e\x12\x1c/admin/v1/riskRules/versions\x90\x02\x01\x12\x93\x01\n" +
 	"\x13GetRiskRulesVersion\x12,.biocore.admin.v1.GetRiskRulesVersionRequest\x1a\x1b.biocore.admin.v1.RiskRules\"1\x82\xd3\xe4\x93\x02(\x12&/admin/v1/riskRules/versions/{version}\x90\x02\x01\x12\x88\x01\n" +
 	"\x11RollbackRiskRules\x12*.biocore.admin.v1.RollbackRiskRulesRequest\x1a\x1b.biocore.admin.v1.RiskRules\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/riskRules:rollback\x90\x02\x02\x12\x98\x01\n" +
-	"\x11BacktestRiskRules\x12*.biocore.admin.v1.BacktestRiskRulesRequest\x1a+.biocore.admin.v1.BacktestRiskRulesResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/riskRules:backtest\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x11BacktestRiskRules\x12*.biocore.admin.v1.BacktestRiskRulesRequest\x1a+.biocore.admin.v1.BacktestRiskRulesResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/riskRules:backtest\x90\x02\x01\x12~\n" +
+	"\x0fGetRiskProvider\x12(.biocore.admin.v1.GetRiskProviderRequest\x1a\x1e.biocore.admin.v1.RiskProvider\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/admin/v1/riskProvider\x90\x02\x01\x12\x81\x01\n" +
+	"\x0fPutRiskProvider\x12(.biocore.admin.v1.PutRiskProviderRequest\x1a\x1e.biocore.admin.v1.RiskProvider\"$\x82\xd3\xe4\x93\x02\x1b:\x01*\x1a\x16/admin/v1/riskProvider\x90\x02\x02\x12\x92\x01\n" +
+	"\x12DeleteRiskProvider\x12+.biocore.admin.v1.DeleteRiskProviderRequest\x1a,.biocore.admin.v1.DeleteRiskProviderResponse\"!\x82\xd3\xe4\x93\x02\x18*\x16/admin/v1/riskProvider\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_risk_proto_rawDescOnce sync.Once
@@ -1063,7 +1344,7 @@ func file_biocore_admin_v1_risk_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_risk_proto_rawDescData
 }
 
-var file_biocore_admin_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_biocore_admin_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_biocore_admin_v1_risk_proto_goTypes = []any{
 	(*RiskRules)(nil),                         // 0: biocore.admin.v1.RiskRules
 	(*GetRiskRulesRequest)(nil),               // 1: biocore.admin.v1.GetRiskRulesRequest
@@ -1074,42 +1355,56 @@ var file_biocore_admin_v1_risk_proto_goTypes = []any{
 	(*RollbackRiskRulesRequest)(nil),          // 6: biocore.admin.v1.RollbackRiskRulesRequest
 	(*BacktestRiskRulesRequest)(nil),          // 7: biocore.admin.v1.BacktestRiskRulesRequest
 	(*BacktestRiskRulesResponse)(nil),         // 8: biocore.admin.v1.BacktestRiskRulesResponse
-	(*BacktestRiskRulesResponse_Change)(nil),  // 9: biocore.admin.v1.BacktestRiskRulesResponse.Change
-	(*BacktestRiskRulesResponse_Signal)(nil),  // 10: biocore.admin.v1.BacktestRiskRulesResponse.Signal
-	(*BacktestRiskRulesResponse_Rule)(nil),    // 11: biocore.admin.v1.BacktestRiskRulesResponse.Rule
-	(*BacktestRiskRulesResponse_Example)(nil), // 12: biocore.admin.v1.BacktestRiskRulesResponse.Example
-	(*structpb.Struct)(nil),                   // 13: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),             // 14: google.protobuf.Timestamp
+	(*RiskProvider)(nil),                      // 9: biocore.admin.v1.RiskProvider
+	(*GetRiskProviderRequest)(nil),            // 10: biocore.admin.v1.GetRiskProviderRequest
+	(*PutRiskProviderRequest)(nil),            // 11: biocore.admin.v1.PutRiskProviderRequest
+	(*DeleteRiskProviderRequest)(nil),         // 12: biocore.admin.v1.DeleteRiskProviderRequest
+	(*DeleteRiskProviderResponse)(nil),        // 13: biocore.admin.v1.DeleteRiskProviderResponse
+	(*BacktestRiskRulesResponse_Change)(nil),  // 14: biocore.admin.v1.BacktestRiskRulesResponse.Change
+	(*BacktestRiskRulesResponse_Signal)(nil),  // 15: biocore.admin.v1.BacktestRiskRulesResponse.Signal
+	(*BacktestRiskRulesResponse_Rule)(nil),    // 16: biocore.admin.v1.BacktestRiskRulesResponse.Rule
+	(*BacktestRiskRulesResponse_Example)(nil), // 17: biocore.admin.v1.BacktestRiskRulesResponse.Example
+	(*structpb.Struct)(nil),                   // 18: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),             // 19: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_risk_proto_depIdxs = []int32{
-	13, // 0: biocore.admin.v1.RiskRules.document:type_name -> google.protobuf.Struct
-	14, // 1: biocore.admin.v1.RiskRules.created_at:type_name -> google.protobuf.Timestamp
-	13, // 2: biocore.admin.v1.PutRiskRulesRequest.document:type_name -> google.protobuf.Struct
+	18, // 0: biocore.admin.v1.RiskRules.document:type_name -> google.protobuf.Struct
+	19, // 1: biocore.admin.v1.RiskRules.created_at:type_name -> google.protobuf.Timestamp
+	18, // 2: biocore.admin.v1.PutRiskRulesRequest.document:type_name -> google.protobuf.Struct
 	0,  // 3: biocore.admin.v1.ListRiskRulesVersionsResponse.versions:type_name -> biocore.admin.v1.RiskRules
-	13, // 4: biocore.admin.v1.BacktestRiskRulesRequest.document:type_name -> google.protobuf.Struct
-	14, // 5: biocore.admin.v1.BacktestRiskRulesResponse.since:type_name -> google.protobuf.Timestamp
-	9,  // 6: biocore.admin.v1.BacktestRiskRulesResponse.changes:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Change
-	10, // 7: biocore.admin.v1.BacktestRiskRulesResponse.signals:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Signal
-	11, // 8: biocore.admin.v1.BacktestRiskRulesResponse.rules:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Rule
-	12, // 9: biocore.admin.v1.BacktestRiskRulesResponse.examples:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Example
-	14, // 10: biocore.admin.v1.BacktestRiskRulesResponse.Example.at:type_name -> google.protobuf.Timestamp
-	1,  // 11: biocore.admin.v1.RiskRulesService.GetRiskRules:input_type -> biocore.admin.v1.GetRiskRulesRequest
-	2,  // 12: biocore.admin.v1.RiskRulesService.PutRiskRules:input_type -> biocore.admin.v1.PutRiskRulesRequest
-	3,  // 13: biocore.admin.v1.RiskRulesService.ListRiskRulesVersions:input_type -> biocore.admin.v1.ListRiskRulesVersionsRequest
-	5,  // 14: biocore.admin.v1.RiskRulesService.GetRiskRulesVersion:input_type -> biocore.admin.v1.GetRiskRulesVersionRequest
-	6,  // 15: biocore.admin.v1.RiskRulesService.RollbackRiskRules:input_type -> biocore.admin.v1.RollbackRiskRulesRequest
-	7,  // 16: biocore.admin.v1.RiskRulesService.BacktestRiskRules:input_type -> biocore.admin.v1.BacktestRiskRulesRequest
-	0,  // 17: biocore.admin.v1.RiskRulesService.GetRiskRules:output_type -> biocore.admin.v1.RiskRules
-	0,  // 18: biocore.admin.v1.RiskRulesService.PutRiskRules:output_type -> biocore.admin.v1.RiskRules
-	4,  // 19: biocore.admin.v1.RiskRulesService.ListRiskRulesVersions:output_type -> biocore.admin.v1.ListRiskRulesVersionsResponse
-	0,  // 20: biocore.admin.v1.RiskRulesService.GetRiskRulesVersion:output_type -> biocore.admin.v1.RiskRules
-	0,  // 21: biocore.admin.v1.RiskRulesService.RollbackRiskRules:output_type -> biocore.admin.v1.RiskRules
-	8,  // 22: biocore.admin.v1.RiskRulesService.BacktestRiskRules:output_type -> biocore.admin.v1.BacktestRiskRulesResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	18, // 4: biocore.admin.v1.BacktestRiskRulesRequest.document:type_name -> google.protobuf.Struct
+	19, // 5: biocore.admin.v1.BacktestRiskRulesResponse.since:type_name -> google.protobuf.Timestamp
+	14, // 6: biocore.admin.v1.BacktestRiskRulesResponse.changes:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Change
+	15, // 7: biocore.admin.v1.BacktestRiskRulesResponse.signals:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Signal
+	16, // 8: biocore.admin.v1.BacktestRiskRulesResponse.rules:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Rule
+	17, // 9: biocore.admin.v1.BacktestRiskRulesResponse.examples:type_name -> biocore.admin.v1.BacktestRiskRulesResponse.Example
+	18, // 10: biocore.admin.v1.RiskProvider.config:type_name -> google.protobuf.Struct
+	19, // 11: biocore.admin.v1.RiskProvider.updated_at:type_name -> google.protobuf.Timestamp
+	18, // 12: biocore.admin.v1.PutRiskProviderRequest.config:type_name -> google.protobuf.Struct
+	19, // 13: biocore.admin.v1.BacktestRiskRulesResponse.Example.at:type_name -> google.protobuf.Timestamp
+	1,  // 14: biocore.admin.v1.RiskRulesService.GetRiskRules:input_type -> biocore.admin.v1.GetRiskRulesRequest
+	2,  // 15: biocore.admin.v1.RiskRulesService.PutRiskRules:input_type -> biocore.admin.v1.PutRiskRulesRequest
+	3,  // 16: biocore.admin.v1.RiskRulesService.ListRiskRulesVersions:input_type -> biocore.admin.v1.ListRiskRulesVersionsRequest
+	5,  // 17: biocore.admin.v1.RiskRulesService.GetRiskRulesVersion:input_type -> biocore.admin.v1.GetRiskRulesVersionRequest
+	6,  // 18: biocore.admin.v1.RiskRulesService.RollbackRiskRules:input_type -> biocore.admin.v1.RollbackRiskRulesRequest
+	7,  // 19: biocore.admin.v1.RiskRulesService.BacktestRiskRules:input_type -> biocore.admin.v1.BacktestRiskRulesRequest
+	10, // 20: biocore.admin.v1.RiskRulesService.GetRiskProvider:input_type -> biocore.admin.v1.GetRiskProviderRequest
+	11, // 21: biocore.admin.v1.RiskRulesService.PutRiskProvider:input_type -> biocore.admin.v1.PutRiskProviderRequest
+	12, // 22: biocore.admin.v1.RiskRulesService.DeleteRiskProvider:input_type -> biocore.admin.v1.DeleteRiskProviderRequest
+	0,  // 23: biocore.admin.v1.RiskRulesService.GetRiskRules:output_type -> biocore.admin.v1.RiskRules
+	0,  // 24: biocore.admin.v1.RiskRulesService.PutRiskRules:output_type -> biocore.admin.v1.RiskRules
+	4,  // 25: biocore.admin.v1.RiskRulesService.ListRiskRulesVersions:output_type -> biocore.admin.v1.ListRiskRulesVersionsResponse
+	0,  // 26: biocore.admin.v1.RiskRulesService.GetRiskRulesVersion:output_type -> biocore.admin.v1.RiskRules
+	0,  // 27: biocore.admin.v1.RiskRulesService.RollbackRiskRules:output_type -> biocore.admin.v1.RiskRules
+	8,  // 28: biocore.admin.v1.RiskRulesService.BacktestRiskRules:output_type -> biocore.admin.v1.BacktestRiskRulesResponse
+	9,  // 29: biocore.admin.v1.RiskRulesService.GetRiskProvider:output_type -> biocore.admin.v1.RiskProvider
+	9,  // 30: biocore.admin.v1.RiskRulesService.PutRiskProvider:output_type -> biocore.admin.v1.RiskProvider
+	13, // 31: biocore.admin.v1.RiskRulesService.DeleteRiskProvider:output_type -> biocore.admin.v1.DeleteRiskProviderResponse
+	23, // [23:32] is the sub-list for method output_type
+	14, // [14:23] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_risk_proto_init() }
@@ -1119,14 +1414,15 @@ func file_biocore_admin_v1_risk_proto_init() {
 	}
 	file_biocore_admin_v1_risk_proto_msgTypes[3].OneofWrappers = []any{}
 	file_biocore_admin_v1_risk_proto_msgTypes[7].OneofWrappers = []any{}
-	file_biocore_admin_v1_risk_proto_msgTypes[12].OneofWrappers = []any{}
+	file_biocore_admin_v1_risk_proto_msgTypes[11].OneofWrappers = []any{}
+	file_biocore_admin_v1_risk_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_risk_proto_rawDesc), len(file_biocore_admin_v1_risk_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

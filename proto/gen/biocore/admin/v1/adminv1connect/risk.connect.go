@@ -42,6 +42,15 @@ const (
 	// RiskRulesServiceBacktestRiskRulesProcedure is the procedure name of the RiskRulesService's
 	// BacktestRiskRules RPC.
 	RiskRulesServiceBacktestRiskRulesProcedure = "/biocore.admin.v1.RiskRulesService/BacktestRiskRules"
+	// RiskRulesServiceGetRiskProviderProcedure is the procedure name of the RiskRulesService's
+	// GetRiskProvider RPC.
+	RiskRulesServiceGetRiskProviderProcedure = "/biocore.admin.v1.RiskRulesService/GetRiskProvider"
+	// RiskRulesServicePutRiskProviderProcedure is the procedure name of the RiskRulesService's
+	// PutRiskProvider RPC.
+	RiskRulesServicePutRiskProviderProcedure = "/biocore.admin.v1.RiskRulesService/PutRiskProvider"
+	// RiskRulesServiceDeleteRiskProviderProcedure is the procedure name of the RiskRulesService's
+	// DeleteRiskProvider RPC.
+	RiskRulesServiceDeleteRiskProviderProcedure = "/biocore.admin.v1.RiskRulesService/DeleteRiskProvider"
 )
 
 var (
@@ -93,6 +102,30 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	riskRulesServiceGetRiskProviderSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_risk_proto.Services().ByName("RiskRulesService").Methods().ByName("GetRiskProvider"),
+			Procedure:        RiskRulesServiceGetRiskProviderProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	riskRulesServicePutRiskProviderSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_risk_proto.Services().ByName("RiskRulesService").Methods().ByName("PutRiskProvider"),
+			Procedure:        RiskRulesServicePutRiskProviderProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	riskRulesServiceDeleteRiskProviderSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_risk_proto.Services().ByName("RiskRulesService").Methods().ByName("DeleteRiskProvider"),
+			Procedure:        RiskRulesServiceDeleteRiskProviderProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // RiskRulesServiceClient is a client for the biocore.admin.v1.RiskRulesService service.
@@ -124,6 +157,15 @@ type RiskRulesServiceClient interface {
 	// server two of all tenants: one too many is refused with RISK_BACKTEST_BUSY and a
 	// `Retry-After` header.
 	BacktestRiskRules(context.Context, *v1.BacktestRiskRulesRequest) (*v1.BacktestRiskRulesResponse, error)
+	// GetRiskProvider answers which scoring service is asked beside the tenant's signals,
+	// without its credential. RISK_PROVIDER_UNKNOWN where there is none.
+	GetRiskProvider(context.Context, *v1.GetRiskProviderRequest) (*v1.RiskProvider, error)
+	// PutRiskProvider has a scoring service asked from now on, or asked otherwise: every
+	// server does within a second. `If-Match` as in PutRiskRules. What is wrong with it is
+	// refused with RISK_PROVIDER_INVALID and the `field` in the metadata.
+	PutRiskProvider(context.Context, *v1.PutRiskProviderRequest) (*v1.RiskProvider, error)
+	// DeleteRiskProvider has none asked any more, and destroys the credential.
+	DeleteRiskProvider(context.Context, *v1.DeleteRiskProviderRequest) (*v1.DeleteRiskProviderResponse, error)
 }
 
 // NewRiskRulesServiceClient constructs a client for the biocore.admin.v1.RiskRulesService service.
@@ -161,6 +203,15 @@ type RiskRulesServiceHandler interface {
 	// server two of all tenants: one too many is refused with RISK_BACKTEST_BUSY and a
 	// `Retry-After` header.
 	BacktestRiskRules(context.Context, *v1.BacktestRiskRulesRequest) (*v1.BacktestRiskRulesResponse, error)
+	// GetRiskProvider answers which scoring service is asked beside the tenant's signals,
+	// without its credential. RISK_PROVIDER_UNKNOWN where there is none.
+	GetRiskProvider(context.Context, *v1.GetRiskProviderRequest) (*v1.RiskProvider, error)
+	// PutRiskProvider has a scoring service asked from now on, or asked otherwise: every
+	// server does within a second. `If-Match` as in PutRiskRules. What is wrong with it is
+	// refused with RISK_PROVIDER_INVALID and the `field` in the metadata.
+	PutRiskProvider(context.Context, *v1.PutRiskProviderRequest) (*v1.RiskProvider, error)
+	// DeleteRiskProvider has none asked any more, and destroys the credential.
+	DeleteRiskProvider(context.Context, *v1.DeleteRiskProviderRequest) (*v1.DeleteRiskProviderResponse, error)
 }
 
 // RegisterRiskRulesServiceHandler registers svc as the biocore.admin.v1.RiskRulesService
@@ -174,6 +225,9 @@ func RegisterRiskRulesServiceHandler(server *connect.Server, svc RiskRulesServic
 		connect.Method{Spec: riskRulesServiceGetRiskRulesVersionSpec(), Handler: adapter.getRiskRulesVersion},
 		connect.Method{Spec: riskRulesServiceRollbackRiskRulesSpec(), Handler: adapter.rollbackRiskRules},
 		connect.Method{Spec: riskRulesServiceBacktestRiskRulesSpec(), Handler: adapter.backtestRiskRules},
+		connect.Method{Spec: riskRulesServiceGetRiskProviderSpec(), Handler: adapter.getRiskProvider},
+		connect.Method{Spec: riskRulesServicePutRiskProviderSpec(), Handler: adapter.putRiskProvider},
+		connect.Method{Spec: riskRulesServiceDeleteRiskProviderSpec(), Handler: adapter.deleteRiskProvider},
 	)
 }
 
@@ -202,6 +256,18 @@ func (UnimplementedRiskRulesServiceHandler) RollbackRiskRules(context.Context, *
 
 func (UnimplementedRiskRulesServiceHandler) BacktestRiskRules(context.Context, *v1.BacktestRiskRulesRequest) (*v1.BacktestRiskRulesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RiskRulesService.BacktestRiskRules is not implemented")
+}
+
+func (UnimplementedRiskRulesServiceHandler) GetRiskProvider(context.Context, *v1.GetRiskProviderRequest) (*v1.RiskProvider, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RiskRulesService.GetRiskProvider is not implemented")
+}
+
+func (UnimplementedRiskRulesServiceHandler) PutRiskProvider(context.Context, *v1.PutRiskProviderRequest) (*v1.RiskProvider, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RiskRulesService.PutRiskProvider is not implemented")
+}
+
+func (UnimplementedRiskRulesServiceHandler) DeleteRiskProvider(context.Context, *v1.DeleteRiskProviderRequest) (*v1.DeleteRiskProviderResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.RiskRulesService.DeleteRiskProvider is not implemented")
 }
 
 type riskRulesServiceClient struct {
@@ -251,6 +317,30 @@ func (c *riskRulesServiceClient) RollbackRiskRules(ctx context.Context, req *v1.
 func (c *riskRulesServiceClient) BacktestRiskRules(ctx context.Context, req *v1.BacktestRiskRulesRequest) (*v1.BacktestRiskRulesResponse, error) {
 	var res v1.BacktestRiskRulesResponse
 	if err := c.client.CallUnary(ctx, riskRulesServiceBacktestRiskRulesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *riskRulesServiceClient) GetRiskProvider(ctx context.Context, req *v1.GetRiskProviderRequest) (*v1.RiskProvider, error) {
+	var res v1.RiskProvider
+	if err := c.client.CallUnary(ctx, riskRulesServiceGetRiskProviderSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *riskRulesServiceClient) PutRiskProvider(ctx context.Context, req *v1.PutRiskProviderRequest) (*v1.RiskProvider, error) {
+	var res v1.RiskProvider
+	if err := c.client.CallUnary(ctx, riskRulesServicePutRiskProviderSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *riskRulesServiceClient) DeleteRiskProvider(ctx context.Context, req *v1.DeleteRiskProviderRequest) (*v1.DeleteRiskProviderResponse, error) {
+	var res v1.DeleteRiskProviderResponse
+	if err := c.client.CallUnary(ctx, riskRulesServiceDeleteRiskProviderSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -324,6 +414,42 @@ func (h riskRulesServiceHandler) backtestRiskRules(ctx context.Context, _ connec
 		return err
 	}
 	res, err := h.svc.BacktestRiskRules(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h riskRulesServiceHandler) getRiskProvider(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetRiskProviderRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetRiskProvider(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h riskRulesServiceHandler) putRiskProvider(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PutRiskProviderRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PutRiskProvider(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h riskRulesServiceHandler) deleteRiskProvider(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeleteRiskProviderRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeleteRiskProvider(ctx, &req)
 	if err != nil {
 		return err
 	}
