@@ -26,6 +26,7 @@ var sentences = map[string]actionLine{
 	"member.uninvite":                      {"x", "", "Invitation taken back"},
 	"policy.update":                        {"shield", "info", "Policy changed"},
 	"quota.reach":                          {"gauge", "warn", "Quota reached"},
+	"risk_rules.update":                    {"risk", "info", "Risk rules changed"},
 	"recovery.codes_create":                {"hash", "info", "Recovery codes made"},
 	"recovery.codes_delete":                {"hash", "warn", "Recovery codes deleted"},
 	"recovery.link_create":                 {"link", "info", "Enrolment link made"},

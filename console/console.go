@@ -34,6 +34,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/risk"
 	whereabouts "github.com/biocore-id/biocore/authcore/risk/place"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/simulation"
@@ -123,6 +124,7 @@ type Options struct {
 	Reports     *report.Service
 	DLP         *dlp.Service
 	Flags       *flag.Service
+	Risk        *risk.Service
 	Blast       *blastradius.Service
 	Models      *authenticator.Catalogue
 	Roots       *attestation.Service
@@ -184,6 +186,7 @@ type Console struct {
 	reports     *report.Service
 	dlp         *dlp.Service
 	flags       *flag.Service
+	risk        *risk.Service
 	blast       *blastradius.Service
 	models      *authenticator.Catalogue
 	roots       *attestation.Service
@@ -223,6 +226,7 @@ func New(o Options) (*Console, error) {
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Tail": o.Tail == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
 		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Archives": o.Archives == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil, "DLP": o.DLP == nil, "Flags": o.Flags == nil,
+		"Risk":  o.Risk == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
 		if missing {
@@ -237,6 +241,7 @@ func New(o Options) (*Console, error) {
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, places: o.Places, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
 		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports, dlp: o.DLP, flags: o.Flags,
+		risk:  o.Risk,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
@@ -288,6 +293,7 @@ func (c *Console) routes(mux *router) {
 	c.erasureRoutes(mux)
 	c.dataMapRoutes(mux)
 	c.policyRoutes(mux)
+	c.riskRoutes(mux)
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)
 	c.auditRoutes(mux)

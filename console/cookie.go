@@ -106,6 +106,9 @@ var toasts = map[string]string{
 	"signingRevoked": "Signing key revoked",
 	"activated":      "The policy is in force",
 	"rolledBack":     "Rolled back by a new version",
+	"riskBegun":      "Every sign-in is scored from now on, and none is refused",
+	"riskSaved":      "The rules are in force",
+	"riskSame":       "They say that already: nothing was changed",
 
 	"useradded":        "User added",
 	"usersaved":        "User saved",

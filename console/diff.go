@@ -139,6 +139,15 @@ func fold(rows []diffRow) []diffRow {
 	return out
 }
 
+// tokenLines are the lines of indented JSON, each in its pieces.
+func tokenLines(text string) [][]token {
+	var out [][]token
+	for line := range strings.SplitSeq(text, "\n") {
+		out = append(out, tokens(line))
+	}
+	return out
+}
+
 // tokens are the pieces of a line of indented JSON.
 func tokens(line string) []token {
 	out := []token{}

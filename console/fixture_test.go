@@ -34,6 +34,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/evidence"
 	"github.com/biocore-id/biocore/authcore/mds"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/risk/place"
 	"github.com/biocore-id/biocore/authcore/risk/place/placetest"
 	"github.com/biocore-id/biocore/authcore/session"
@@ -102,6 +103,7 @@ type site struct {
 	streams     *siem.Service
 	compliance  *report.Service
 	dlp         *dlp.Service
+	risk        *risk.Service
 	behind      *pgx.Conn // the superuser's, for entries
 	looking     sync.Mutex
 	folder      string // of objects
@@ -200,6 +202,9 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		Store: store, Keys: s.keys, Trail: s.trail, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots, Host: "biocore.example",
 	})
 	s.dlp = dlp.New(dlp.Options{Store: store, Keys: s.keys, Trail: s.trail})
+	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis}); err != nil {
+		t.Fatal(err)
+	}
 	s.compliance = report.New(report.Options{
 		Store: store, Keys: s.keys, Members: s.members, Objects: objects,
 		Policy: func(context.Context, scope.Scope) (rules.Document, error) { return rules.Default(), nil },
@@ -214,7 +219,7 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 	s.Console, err = console.New(console.Options{
 		Members: s.members, Ceremonies: ceremonies, Users: s.users, Credentials: s.credentials, Sessions: sessions, Tenants: s.tenants, Support: s.support, Parties: rp.New(rp.Options{Store: store}),
 		Stats: s.stats, Dashboards: s.dashboards, Usage: s.usage,
-		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance, DLP: s.dlp, Flags: flag.New(store, s.keys),
+		APIKeys: s.apiKeys, Keys: s.keys, Simulations: simulation.New(simulation.Options{Store: store}), Trail: s.trail, Anchors: s.anchors, Archives: s.archives, Views: view.New(store), Streams: s.streams, Reports: s.compliance, DLP: s.dlp, Flags: flag.New(store, s.keys), Risk: s.risk,
 		Blast: blast, Models: models, Roots: attestation.New(store),
 		Recovery: recoveries, Evidence: s.evidence, Exports: s.exports,
 		Erasures: erasure.New(erasure.Options{

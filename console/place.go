@@ -106,6 +106,7 @@ var (
 		{"Security", []page{
 			entry("/ceremonies", "radio", "Ceremonies", apikey.ScopeCeremoniesRead),
 			entry(policiesPath, "shield", "Policies", apikey.ScopePolicyRead),
+			entry(riskPath, "risk", "Risk", apikey.ScopeRiskRead),
 			entry(modelsPath, "finger", "Authenticators", apikey.ScopeAuthenticatorsRead),
 		}},
 		{"Developers", []page{

@@ -199,9 +199,7 @@ func (c *Console) version200(w http.ResponseWriter, r *http.Request, v *visit, p
 		view.Left, view.Right = view.Right, view.Left
 	}
 	view.Diff, view.Changes = diffLines(older, newer)
-	for line := range strings.SplitSeq(text, "\n") {
-		view.Lines = append(view.Lines, tokens(line))
-	}
+	view.Lines = tokenLines(text)
 	a := &view.Rollback
 	a.ID, a.Title, a.Button, a.Action, a.Fresh = "rollback", "Roll back to v"+strconv.Itoa(n), "roll back", here+"/rollback", freshUntil(v)
 	a.Effects = []ui.Effect{

@@ -26,6 +26,7 @@ var silent = map[string]string{
 	"POST /console/t/{slug}/policies/affected":              "tells of a draft whom it would concern",
 	"POST /console/t/{slug}/policies/check":                 "says what is wrong with a draft",
 	"POST /console/t/{slug}/policies/draft":                 "draws a draft",
+	"POST /console/t/{slug}/risk/rules/draft":               "draws a draft",
 	"POST /console/t/{slug}/relying-party/fetch":            "looks at what is published",
 	"POST /console/theme":                                   "a cookie of the browser's own",
 }

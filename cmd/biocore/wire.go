@@ -447,7 +447,7 @@ func (p *platform) wire(ctx context.Context) error {
 	p.console, err = console.New(console.Options{ //nolint:contextcheck // its handlers have their requests'
 		Members: p.members, Ceremonies: ceremonies, Users: p.users, Credentials: credentials, Sessions: sessions, Tenants: p.tenants, Support: p.support, Parties: rp.New(rp.Options{Store: p.store}),
 		Stats: p.stats, Dashboards: boards, Usage: p.usage, System: p.system,
-		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Archives: p.archived, Views: views, Streams: p.streams, Reports: p.reports, DLP: p.dlp, Flags: p.flags, Blast: p.blast, Models: models, Roots: p.roots,
+		APIKeys: p.apiKeys, Keys: p.keys, Simulations: simulations, Trail: trail.NewReader(p.store, p.keys), Anchors: p.anchors, Archives: p.archived, Views: views, Streams: p.streams, Reports: p.reports, DLP: p.dlp, Flags: p.flags, Risk: p.risk, Blast: p.blast, Models: models, Roots: p.roots,
 		Recovery: recoveries, Evidence: p.evidence, Exports: p.exports, Erasures: p.erasures, Places: p.places, Debugger: p.debugger, Tail: p.tail,
 		Metadata: p.mds.Current, Static: p.static, PublicURL: p.cfg.PublicURL, Origin: rpc.OriginFromContext, Limits: p.limits, Log: p.tel.Log, Now: p.store.Now,
 	})
