@@ -16,7 +16,7 @@ import (
 // riskForm is what somebody typed into the editor of risk rules: it stays as it was typed until it is right.
 type riskForm struct {
 	Mode, StepUp, Deny string
-	Weights            map[string]string // by signal; "" its own
+	Weights            map[string]string // by signal; none where it has its default
 	Caller             string            // a line for each: name = points
 	Rules              []ruleForm
 }
@@ -173,8 +173,7 @@ type ruleInputs struct {
 type weightInput struct {
 	ui.Input
 
-	Code, About, Own string
-	Was              bool // it has one that is not its own
+	Code, About, Own string // Own is its default
 }
 
 func (f *riskForm) ruleInputs(problem *ui.Problem) []ruleInputs {
@@ -206,7 +205,7 @@ func (f *riskForm) weightInputs(problem *ui.Problem) []weightInput {
 		name := "weight-" + s.Code
 		out[i] = weightInput{
 			Input: ui.Input{ID: name, Name: name, Label: s.Code, Value: f.Weights[s.Code], Max: 3, Optional: true, Problem: problem},
-			Code:  s.Code, About: s.About, Own: strconv.Itoa(s.Weight), Was: f.Weights[s.Code] != "",
+			Code:  s.Code, About: s.About, Own: strconv.Itoa(s.Weight),
 		}
 	}
 	return out

@@ -151,7 +151,7 @@ func (c *Console) refusedRiskRules(w http.ResponseWriter, r *http.Request, v *vi
 	problem, code := c.inForm(r, err)
 	view := riskRulesView{Problem: problem}
 	if f, ok := fault.As(err); ok && errors.Is(err, risk.ErrInvalid) {
-		problem.Title, problem.Message, problem.Field, view.Path = "These are no rules yet", sentence(f.Message), inputOf(fieldOf(err)), fieldOf(err)
+		problem.Title, problem.Message, problem.Field, view.Path = "Something is wrong with these rules", sentence(f.Message), inputOf(fieldOf(err)), fieldOf(err)
 		if d.form == nil {
 			problem.Field = "document"
 		}
@@ -187,7 +187,7 @@ func (c *Console) riskRules200(w http.ResponseWriter, r *http.Request, v *visit,
 		view.Caller = in("callerWeights", "Points", "One to a line, such as botScore = 30. A yes is all of it, a number between 0 and 1 its part.", f.Caller)
 		view.Caller.Rows, view.Caller.Optional = 4, true
 		view.Rules, view.Weights, view.Count = f.ruleInputs(view.Problem), f.weightInputs(view.Problem), strconv.Itoa(len(f.Rules))
-		view.OpenWeights = len(f.Weights) > 0
+		view.OpenWeights = len(f.Weights) > 0 || strings.HasPrefix(view.Path, "weights")
 	}
 	if doc, err := d.parse(); err == nil {
 		was, is := riskText(&now.Document), riskText(&doc)

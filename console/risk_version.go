@@ -1,10 +1,13 @@
 package console
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -46,8 +49,17 @@ func (c *Console) riskVersionRows(ctx context.Context, list []risk.RulesVersion)
 	return rows, nil
 }
 
-// riskText is a document with a member a line.
-func riskText(d *risk.Document) string { return indented(d.JSON()) }
+// riskText is a document with a member a line, as people write it: && in an expression stays that.
+func riskText(d *risk.Document) string {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(d); err != nil {
+		return string(d.JSON()) // cannot be: texts, numbers and lists
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
 
 type riskVersionsView struct {
 	ui.Page

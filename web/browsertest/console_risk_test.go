@@ -1,0 +1,78 @@
+package browsertest_test
+
+import (
+	"testing"
+
+	"github.com/biocore-id/biocore/web/browsertest"
+)
+
+// TestConsoleRisk is what somebody of security does with risk: begins in shadow mode, writes a rule that is wrong and then one that is
+// not, tries it, saves it, and goes back.
+func TestConsoleRisk(t *testing.T) {
+	biocore, chromium := browsertest.StartBiocore(t), browsertest.StartChromium(t)
+	ana := colleague{Visitor: chromium.Visitor(t), url: biocore.ConsoleURL}
+	ana.device = ana.PlatformAuthenticator()
+	ana.Open(biocore.ConsoleEnrollURL)
+	ana.joinAs("Ana Sousa")
+	base := ana.url + "/t/acme/risk"
+
+	ana.Open(base)
+	ana.See("main", "How to begin")
+	ana.Inspect("console-risk-off")
+	ana.Type("#begin-reason", "a look first")
+	ana.Follow("#begin .btn.primary")
+	ana.See(".toast", "none is refused")
+	ana.See(".page-h .badge", "Shadow")
+	ana.See("main", "No sign-ins yet")
+	ana.Inspect("console-risk-none")
+	customer := bank{biocore: biocore, chromium: chromium}.openAccount(t)
+	customer.signOut()
+	customer.device.SetPresence(true)
+	customer.Click("#sign-in-button")
+	customer.seeAccount()
+
+	ana.Follow(".page-h .btn.primary")
+	ana.See("h1", "Risk rules")
+	ana.Follow(`button[value=add]`)
+	ana.SeeFocus("#rule-id-0")
+	ana.Type("#rule-id-0", "far-away")
+	ana.Type("#rule-when-0", "newCountry && newDevise")
+	ana.Follow(`.row.end button[value=review]`)
+	ana.SeeFocus("#rule-when-0")
+	ana.See("#rule-when-0-error", "Line 1, column 15")
+	ana.See("#rule-when-0-error", "did you mean newDevice?")
+	ana.Inspect("console-risk-rules-wrong")
+	ana.Type("#rule-when-0", "newCountry && newDevice")
+	ana.Follow(`button[value=add]`)
+	ana.Type("#rule-id-1", "everybody")
+	ana.Type("#rule-when-1", "userVerified")
+	ana.Follow(`button[value="up:1"]`)
+	ana.SeeFocus("#rule-id-0")
+	ana.Follow(`button[value=try]`)
+	ana.See(".tried-count", "2 of 2 sign-ins would be decided otherwise")
+	ana.See("#tested", "Allowed Step-up")
+	ana.See("section[aria-labelledby=did-h]", "everybody")
+	ana.See("#changes", "far-away")
+	ana.Inspect("console-risk-rules")
+	ana.Follow(`.seg button[value=json]`)
+	ana.See(".source textarea", "")
+	ana.Inspect("console-risk-rules-json")
+	ana.Follow(`.seg button[value=form]`)
+	ana.Type("#rule-about-1", "A new device abroad") // what is in the form is saved, shown before or not
+	ana.Type("#save-reason", "two to look at")
+	ana.Follow("#draft .btn.primary")
+	ana.See(".toast", "The rules are in force")
+	ana.See(".kpis", "Asked for a second sign-in 2")
+	ana.See("section[aria-labelledby=did-h]", "A new device abroad")
+	ana.Inspect("console-risk")
+
+	ana.Follow(`.page-h a[href$="/risk/versions"]`)
+	ana.See("tbody", "two to look at")
+	ana.Inspect("console-risk-versions")
+	ana.Follow("tbody tr:last-child a.strong")
+	ana.See("#changes", "A new device abroad")
+	ana.Inspect("console-risk-version")
+	ana.Type("#rollback-reason", "one at a time")
+	ana.Follow("#rollback .btn.primary")
+	ana.See(".toast", "Rolled back")
+}
