@@ -285,10 +285,10 @@ func riskNumbers(res *risk.Backtest) []riskNumber {
 	fraud, ofFraud := stops(res.FraudStopped, res.Fraud)
 	users, ofUsers := stops(res.LegitimateStopped, res.Legitimate)
 	return []riskNumber{
-		{"Asked for a second sign-in", ui.Thousands(res.Outcomes[risk.StepUp]), shareOf(res.Outcomes[risk.StepUp], res.Decisions)},
-		{"Refused", ui.Thousands(res.Outcomes[risk.Deny]), shareOf(res.Outcomes[risk.Deny], res.Decisions)},
-		{"Fraud stopped", fraud, ofFraud},
-		{"Legitimate stopped", users, ofUsers},
+		{"Would be stepped up", ui.Thousands(res.Outcomes[risk.StepUp]), shareOf(res.Outcomes[risk.StepUp], res.Decisions)},
+		{"Would be denied", ui.Thousands(res.Outcomes[risk.Deny]), shareOf(res.Outcomes[risk.Deny], res.Decisions)},
+		{"Fraud it would stop", fraud, ofFraud},
+		{"Legitimate it would stop", users, ofUsers},
 	}
 }
 

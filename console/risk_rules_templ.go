@@ -374,7 +374,7 @@ func (c *Console) riskRulesPage(v riskRulesView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = c.riskRulesCard(v.Tested, "What the draft’s rules would have done").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = c.riskRulesCard(v.Tested, "What the draft’s rules would do").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

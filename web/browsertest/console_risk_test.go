@@ -62,7 +62,7 @@ func TestConsoleRisk(t *testing.T) {
 	ana.Type("#save-reason", "two to look at")
 	ana.Follow("#draft .btn.primary")
 	ana.See(".toast", "The rules are in force")
-	ana.See(".kpis", "Asked for a second sign-in 2")
+	ana.See(".kpis", "Would be stepped up 2")
 	ana.See("section[aria-labelledby=did-h]", "A new device abroad")
 	ana.Inspect("console-risk")
 
