@@ -18,10 +18,10 @@ type riskForm struct {
 	Mode, StepUp, Deny string
 	Weights            map[string]string // by signal; none where it has its default
 	Caller             string            // a line for each: name = points
-	Rules              []ruleForm
+	Rules              []riskRuleForm
 }
 
-type ruleForm struct {
+type riskRuleForm struct {
 	ID, About, When, Then, Mode string
 	Hard                        bool
 }
@@ -42,7 +42,7 @@ func riskFormOf(r *http.Request) *riskForm {
 	n, _ := strconv.Atoi(r.PostFormValue("rules"))
 	for i := range min(max(n, 0), maxRuleRows) {
 		at := func(name string) string { return get(fmt.Sprintf("rule-%s-%d", name, i)) }
-		f.Rules = append(f.Rules, ruleForm{ID: at("id"), About: at("about"), When: at("when"), Then: at("then"), Mode: at("mode"), Hard: at("hard") == "on"})
+		f.Rules = append(f.Rules, riskRuleForm{ID: at("id"), About: at("about"), When: at("when"), Then: at("then"), Mode: at("mode"), Hard: at("hard") == "on"})
 	}
 	return f
 }
@@ -58,7 +58,7 @@ func riskFormFrom(d *risk.Document) *riskForm {
 	}
 	f.Caller = strings.Join(lines, "\n")
 	for _, r := range d.Rules {
-		f.Rules = append(f.Rules, ruleForm{ID: r.ID, About: r.About, When: r.When, Then: string(r.Then), Mode: string(r.Mode), Hard: r.Hard})
+		f.Rules = append(f.Rules, riskRuleForm{ID: r.ID, About: r.About, When: r.When, Then: string(r.Then), Mode: string(r.Mode), Hard: r.Hard})
 	}
 	return f
 }
@@ -134,7 +134,7 @@ func (f *riskForm) change(do string) (focus string) {
 	row := err == nil && i >= 0 && i < len(f.Rules)
 	switch {
 	case do == "add":
-		f.Rules = append(f.Rules, ruleForm{Then: string(risk.StepUp), Mode: string(risk.Shadow)})
+		f.Rules = append(f.Rules, riskRuleForm{Then: string(risk.StepUp), Mode: string(risk.Shadow)})
 		return fmt.Sprintf("rule-id-%d", len(f.Rules)-1)
 	case do == "up" && row && i > 0:
 		f.Rules[i-1], f.Rules[i] = f.Rules[i], f.Rules[i-1]
