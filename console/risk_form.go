@@ -180,14 +180,14 @@ func (f *riskForm) ruleInputs(problem *ui.Problem) []ruleInputs {
 	out := make([]ruleInputs, len(f.Rules))
 	for i, r := range f.Rules {
 		n := strconv.Itoa(i)
-		in := func(name, label, hint, value string) ui.Input {
+		in := func(name, label, value string) ui.Input {
 			name = "rule-" + name + "-" + n
-			return ui.Input{ID: name, Name: name, Label: label, Hint: hint, Value: value, Problem: problem}
+			return ui.Input{ID: name, Name: name, Label: label, Value: value, Problem: problem}
 		}
 		row := ruleInputs{
 			N: n, Head: fmt.Sprintf("Rule %d", i+1), First: i == 0, Last: i == len(f.Rules)-1, Hard: r.Hard,
-			ID: in("id", "Id", "", r.ID), About: in("about", "About", "", r.About), When: in("when", "When", "", r.When),
-			Then: in("then", "Then", "", r.Then), Mode: in("mode", "Mode", "", r.Mode),
+			ID: in("id", "Id", r.ID), About: in("about", "About", r.About), When: in("when", "When", r.When),
+			Then: in("then", "Then", r.Then), Mode: in("mode", "Mode", r.Mode),
 		}
 		row.ID.Max, row.About.Max, row.About.Optional, row.When.Max, row.When.Rows = 40, 200, true, 2000, 3
 		if r.ID != "" {
