@@ -225,8 +225,7 @@ func New(o Options) (*Console, error) {
 		"Members": o.Members == nil, "Ceremonies": o.Ceremonies == nil, "Users": o.Users == nil, "Credentials": o.Credentials == nil,
 		"Sessions": o.Sessions == nil, "Recovery": o.Recovery == nil, "Evidence": o.Evidence == nil, "Tenants": o.Tenants == nil, "Support": o.Support == nil,
 		"Parties": o.Parties == nil, "Debugger": o.Debugger == nil, "Tail": o.Tail == nil, "Metadata": o.Metadata == nil, "Static": o.Static == nil, "Stats": o.Stats == nil, "Dashboards": o.Dashboards == nil,
-		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Archives": o.Archives == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil, "DLP": o.DLP == nil, "Flags": o.Flags == nil,
-		"Risk":  o.Risk == nil,
+		"APIKeys": o.APIKeys == nil, "Keys": o.Keys == nil, "Simulations": o.Simulations == nil, "Trail": o.Trail == nil, "Anchors": o.Anchors == nil, "Archives": o.Archives == nil, "Views": o.Views == nil, "Streams": o.Streams == nil, "Reports": o.Reports == nil, "DLP": o.DLP == nil, "Flags": o.Flags == nil, "Risk": o.Risk == nil,
 		"Blast": o.Blast == nil, "Models": o.Models == nil, "Roots": o.Roots == nil, "Usage": o.Usage == nil, "System": o.System == nil,
 	} {
 		if missing {
@@ -240,8 +239,7 @@ func New(o Options) (*Console, error) {
 	c := &Console{
 		Kit: ui.Kit{Static: o.Static}, members: o.Members, ceremonies: o.Ceremonies, users: o.Users, credentials: o.Credentials,
 		sessions: o.Sessions, places: o.Places, recovery: o.Recovery, evidence: o.Evidence, exports: o.Exports, erasures: o.Erasures, tenants: o.Tenants, support: o.Support, parties: o.Parties, debugger: o.Debugger, tail: o.Tail, metadata: o.Metadata,
-		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports, dlp: o.DLP, flags: o.Flags,
-		risk:  o.Risk,
+		apiKeys: o.APIKeys, stats: o.Stats, dashboards: o.Dashboards, keys: o.Keys, simulations: o.Simulations, trail: o.Trail, anchors: o.Anchors, archives: o.Archives, logViews: o.Views, streams: o.Streams, reports: o.Reports, dlp: o.DLP, flags: o.Flags, risk: o.Risk,
 		blast: o.Blast, models: o.Models, roots: o.Roots, usage: o.Usage, system: o.System,
 		publicURL: strings.TrimRight(o.PublicURL, "/"), secure: u.Scheme == "https", origin: o.Origin, limits: o.Limits, log: o.Log, now: o.Now,
 	}
