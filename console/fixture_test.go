@@ -202,9 +202,6 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 		Store: store, Keys: s.keys, Trail: s.trail, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots, Host: "biocore.example",
 	})
 	s.dlp = dlp.New(dlp.Options{Store: store, Keys: s.keys, Trail: s.trail})
-	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis}); err != nil {
-		t.Fatal(err)
-	}
 	s.compliance = report.New(report.Options{
 		Store: store, Keys: s.keys, Members: s.members, Objects: objects,
 		Policy: func(context.Context, scope.Scope) (rules.Document, error) { return rules.Default(), nil },
@@ -212,6 +209,9 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 			return s.users.Names(ctx, s.home, people)
 		},
 	})
+	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis}); err != nil {
+		t.Fatal(err)
+	}
 	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})
 	if err != nil {
 		t.Fatal(err)

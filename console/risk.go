@@ -155,7 +155,7 @@ type backtestView struct {
 	Histogram ui.Histogram
 	Levels    []ui.Series
 	Numbers   []riskNumber
-	Signals   []signalRow
+	Signals   []countedSignal
 	Rules     []riskRuleRow
 	Moves     []riskMove
 	Moved     int
@@ -164,7 +164,7 @@ type backtestView struct {
 
 type riskNumber struct{ Label, Value, Note string }
 
-type signalRow struct {
+type countedSignal struct {
 	Code, About    string
 	Count          string
 	Share, Average string
@@ -225,8 +225,8 @@ func (c *Console) backtest(ctx context.Context, p *place, d *risk.Document, days
 		about[s.Code] = s.About
 	}
 	for _, s := range res.Signals {
-		t.Signals = append(t.Signals, signalRow{
-			Code: s.Code, About: cmp.Or(about[s.Code], "What your server says."), Count: ui.Thousands(s.Count), Share: shareOf(s.Count, res.Decisions),
+		t.Signals = append(t.Signals, countedSignal{
+			Code: s.Code, About: cmp.Or(about[s.Code], "What your server says."), Count: ui.Thousands(s.Count), Share: riskShare(s.Count, res.Decisions),
 			Average: ui.Grouped(float64(s.Points*10/s.Count) / 10), Part: float64(s.Count) / float64(max(1, res.Decisions)),
 		})
 	}
@@ -249,7 +249,7 @@ func was(n int) string {
 	return ui.Count(n, "sign-in") + " were"
 }
 
-func shareOf(n, of int) string {
+func riskShare(n, of int) string {
 	if of == 0 {
 		return "–"
 	}
@@ -285,8 +285,8 @@ func riskNumbers(res *risk.Backtest) []riskNumber {
 	fraud, ofFraud := stops(res.FraudStopped, res.Fraud)
 	users, ofUsers := stops(res.LegitimateStopped, res.Legitimate)
 	return []riskNumber{
-		{"Would be stepped up", ui.Thousands(res.Outcomes[risk.StepUp]), shareOf(res.Outcomes[risk.StepUp], res.Decisions)},
-		{"Would be denied", ui.Thousands(res.Outcomes[risk.Deny]), shareOf(res.Outcomes[risk.Deny], res.Decisions)},
+		{"Would be stepped up", ui.Thousands(res.Outcomes[risk.StepUp]), riskShare(res.Outcomes[risk.StepUp], res.Decisions)},
+		{"Would be denied", ui.Thousands(res.Outcomes[risk.Deny]), riskShare(res.Outcomes[risk.Deny], res.Decisions)},
 		{"Fraud it would stop", fraud, ofFraud},
 		{"Legitimate it would stop", users, ofUsers},
 	}
