@@ -603,7 +603,7 @@ func (c *Console) signalsCard(t *backtestView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<div class=\"scroll tall\" tabindex=\"0\" role=\"group\" aria-label=\"Signals by how often they counted\"><table class=\"table signals\"><thead><tr><th scope=\"col\">Signal</th><th scope=\"col\" class=\"num\">Sign-ins</th><th scope=\"col\" class=\"num\">Points</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<div class=\"scroll tall\" tabindex=\"0\" role=\"group\" aria-label=\"Signals by how often they counted\"><table class=\"table signal-counts\"><thead><tr><th scope=\"col\">Signal</th><th scope=\"col\" class=\"num\">Sign-ins</th><th scope=\"col\" class=\"num\">Points</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
