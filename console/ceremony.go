@@ -29,6 +29,7 @@ func (c *Console) ceremonyRoutes(mux *router) {
 	mux.HandleFunc("GET "+base, c.inTenant(apikey.ScopeCeremoniesRead, c.showCeremonies))
 	mux.HandleFunc("GET "+base+"/export", c.inTenant(apikey.ScopeCeremoniesRead, c.exportCeremonies))
 	mux.HandleFunc("GET "+base+"/{id}", c.inTenant(apikey.ScopeCeremoniesRead, c.showCeremonies))
+	mux.HandleFunc("POST "+base+"/{id}/feedback", c.inTenant(apikey.ScopeRisk, c.giveFeedback))
 	mux.HandleFunc("GET "+base+"/{id}/json", c.inTenant(apikey.ScopeCeremoniesRead, c.downloadCeremony))
 }
 
@@ -67,6 +68,10 @@ type ceremonyRow struct {
 }
 
 func (c *Console) showCeremonies(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.ceremonies200(w, r, v, p, feedbackForm{}, http.StatusOK)
+}
+
+func (c *Console) ceremonies200(w http.ResponseWriter, r *http.Request, v *visit, p *place, form feedbackForm, status int) {
 	ctx := r.Context()
 	base := p.base + "/ceremonies"
 	v2 := ceremoniesView{At: ui.Address{Path: base, Query: r.URL.Query()}, Query: strings.TrimSpace(r.URL.Query().Get("q"))}
@@ -134,13 +139,17 @@ func (c *Console) showCeremonies(w http.ResponseWriter, r *http.Request, v *visi
 	var crumbs []ui.Link
 	if chosen != nil {
 		v2.Detail = c.ceremonyDetail(chosen, names, p)
+		if v2.Detail.Risk, err = c.riskOf(ctx, chosen, p, form); err != nil {
+			c.fail(w, r, v, err)
+			return
+		}
 		if v2.Here {
 			title, crumbs = v2.Detail.Title, []ui.Link{{Href: v2.Back, Label: "Ceremonies"}}
 		}
 	}
 	v2.Page = c.frame(w, r, v, p, title, base, crumbs...)
 	v2.Page.Flush = true
-	c.render(w, r, http.StatusOK, c.ceremoniesPage(v2))
+	c.render(w, r, status, c.ceremoniesPage(v2))
 }
 
 // ceremony is the one that a path names: errNowhere for another tenant's, too.

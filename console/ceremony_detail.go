@@ -30,6 +30,7 @@ type ceremonyDetail struct {
 	Section    string
 	Says       string // "8 of 21 passed"
 	Steps      []stepView
+	Risk       *ceremonyRisk // nil: it was not assessed
 	Laps       []lapView
 	Bits       []bitView
 	Flags      string // "0x1d", or empty where they are not known

@@ -151,6 +151,7 @@ var toasts = map[string]string{
 	"streamReplayed":   "Sent again from there on",
 	"streamDeleted":    "Log stream deleted",
 	"retried":          "Job is in the queue again",
+	"riskFeedback":     "Noted. Backtests go by it",
 }
 
 // done sends the browser on, with a toast.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/authenticator"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/listing"
@@ -41,6 +42,7 @@ type overviewView struct {
 	Outcomes  []ui.Part
 	Finished  string // how many sign-ins that is, in words
 	Reasons   []rankView
+	Risk      *overviewRisk // nil: nothing to tell
 	Latency   ui.Chart
 	Funnel    []rankView
 	Models    []rankView
@@ -109,6 +111,10 @@ func (c *Console) showOverview(w http.ResponseWriter, r *http.Request, v *visit,
 	view.Ranges = rangeSegments(p.base, within)
 	export := p.base + "/overview/export?" + url.Values{"range": {string(within)}}.Encode()
 	view.CSV, view.JSON = export+"&format=csv", export+"&format=json"
+	if view.Risk, err = c.overviewRisk(r, p, &o); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	if view.Setup, err = c.setup(r, p, &o); err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -272,6 +278,60 @@ func reasonLabel(r stats.Reason) string {
 		return r.Outcome
 	}
 	return r.Reason
+}
+
+// overviewRisk is what the risk rules did to the sign-ins of a period, by the counted reasons.
+type overviewRisk struct {
+	SteppedUp, Denied           string
+	SteppedUpShare, DeniedShare string
+	Note                        string
+}
+
+// overviewRisk returns nil for who may not see risk, and where it is off and did nothing.
+func (c *Console) overviewRisk(r *http.Request, p *place, o *stats.Overview) (*overviewRisk, error) {
+	if !p.may(apikey.ScopeRiskRead) {
+		return nil, nil //nolint:nilnil // nothing to tell
+	}
+	rules, err := c.risk.Ruleset(r.Context(), p.sc)
+	if err != nil {
+		return nil, err
+	}
+	var asked, refused, byRule int64
+	for _, one := range o.Now.Reasons() {
+		if one.Kind != stats.SignIn || one.Reason != risk.ReasonRule && one.Reason != risk.ReasonScore {
+			continue
+		}
+		if one.Outcome == string(risk.StepUp) {
+			asked += one.Count
+		} else {
+			refused += one.Count
+		}
+		if one.Reason == risk.ReasonRule {
+			byRule += one.Count
+		}
+	}
+	if asked+refused == 0 && rules.Mode == risk.Off {
+		return nil, nil //nolint:nilnil // nothing to tell
+	}
+	v := &overviewRisk{SteppedUp: ui.Thousands(int(asked)), Denied: ui.Thousands(int(refused)), SteppedUpShare: shareOf(asked, o), DeniedShare: shareOf(refused, o)}
+	switch {
+	case asked+refused > 0:
+		v.Note = ui.Thousands(int(byRule)) + " by a rule, " + ui.Thousands(int(asked+refused-byRule)) + " by the score"
+	case rules.Mode == risk.Shadow:
+		v.Note = "Shadow mode: what the rules say is recorded, and nothing is done"
+	default:
+		v.Note = "The rules are enforced, and none was met in this period"
+	}
+	return v, nil
+}
+
+// shareOf is n of all sign-ins that were finished.
+func shareOf(n int64, o *stats.Overview) string {
+	all := o.Now.Of(stats.SignIn).All()
+	if all == 0 {
+		return ui.Percent(0)
+	}
+	return ui.Percent(float64(n) / float64(all))
 }
 
 // funnel is how far registrations came, as far as it is known.

@@ -184,6 +184,8 @@ var explained = map[string]words{
 	"EVIDENCE_UNKNOWN":           {"There is no evidence", "It has expired, or none was kept at this registration."},
 	"EVIDENCE_MISSING":           {"The evidence is gone", "Object storage does not have it any more. Somebody may have removed it there."},
 	"RECOVERY_CODES_DISABLED":    {"The policy has no recovery codes", "Allow them in the policy first (recoveryCodes)."},
+	"RISK_VERDICT_INVALID":       {"Say what it was", "Fraud, or the user."},
+	"RISK_DECISION_UNKNOWN":      {"This sign-in was not assessed", "Risk was off when it was made, or it is another tenant’s."},
 	"PAGE_TOKEN_INVALID":         {"This page of the list is gone", "The list is another one by now. Begin at its first page."},
 	"FILTER_INVALID":             {"The list cannot be narrowed so", "Clear the filters and choose again."},
 	"CROSS_ORIGIN":               {"This was sent by another site", "Nothing was done. Go to the console and do it there."},

@@ -40,6 +40,7 @@ type userView struct {
 	Last       *ui.Moment
 	Created    ui.Moment
 	Updated    ui.Moment
+	Habits     *habitsView // nil: nothing is known, or not for this person
 	Codes      string // what is left of the recovery codes; empty for who may not see
 	Tab        string
 	Passkeys   []credentialView
@@ -155,6 +156,9 @@ func (c *Console) userView(r *http.Request, p *place, tab string) (userView, err
 	of := about{kind: "user", id: view.ID}
 	if tab == "" {
 		if view.Recent, err = c.lately(r, p, of); err != nil {
+			return view, err
+		}
+		if view.Habits, err = c.habitsOf(ctx, p, id, view.Sessions); err != nil {
 			return view, err
 		}
 	}

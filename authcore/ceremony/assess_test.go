@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -139,7 +140,10 @@ func TestRiskInShadow(t *testing.T) {
 	settled := w.learns(t)
 	acme := w.risky(t, `{"mode":"SHADOW","denyScore":50,"stepUpScore":20}`)
 	a := phone(t)
-	w.enroll(t, acme, a)
+	enrolled := w.enroll(t, acme, a)
+	if _, known, err := w.risk.Habits(t.Context(), acme, uuid.UUID(enrolled.User.ID)); known || err != nil {
+		t.Errorf("habits of nobody: %t, %v", known, err)
+	}
 
 	first := w.from(t, acme, a, berlin, firefox, nil)
 	settled()
@@ -171,6 +175,12 @@ func TestRiskInShadow(t *testing.T) {
 		t.Errorf("recorded %+v", r)
 	}
 
+	// It is told for people as well, within the tenant.
+	h, known, err := w.risk.Habits(t.Context(), acme, uuid.UUID(enrolled.User.ID))
+	if err != nil || !known || h.SignIns != 4 || len(h.Devices) != 2 || !reflect.DeepEqual(h.Countries, []string{"DE", "JP"}) || len(h.Networks) != 3 || len(h.Hours) == 0 || time.Since(h.LastAt) > time.Hour {
+		t.Errorf("habits = %+v, %t, %v", h, known, err)
+	}
+
 	// Another user of the same tenant, and the same person at another tenant, are known nothing of.
 	b := phone(t)
 	w.enroll(t, acme, b)
@@ -180,6 +190,9 @@ func TestRiskInShadow(t *testing.T) {
 	settled()
 	globex := w.risky(t, `{"mode":"SHADOW"}`)
 	w.enroll(t, globex, a)
+	if _, known, err := w.risk.Habits(t.Context(), globex, uuid.UUID(enrolled.User.ID)); known || err != nil {
+		t.Errorf("habits of another tenant's: %t, %v", known, err)
+	}
 	if got := codes(w.from(t, globex, a, tokyo, firefox, nil)); len(got) > 0 {
 		t.Errorf("another tenant's first: %v", got)
 	}

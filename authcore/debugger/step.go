@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/biocore-id/biocore/authcore/risk"
 )
 
 // State is what became of a step.
@@ -79,6 +81,7 @@ var (
 		{name: "The challenge was not used before", reasons: []string{"CHALLENGE_ALREADY_USED"}},
 		{name: "The credential is active, and its user is not blocked", first: 24, last: 24,
 			reasons: []string{"CREDENTIAL_REVOKED", "CREDENTIAL_SUSPENDED", "USER_BLOCKED", "SIGN_IN_INTERRUPTED"}},
+		{name: "The risk rules let it in", detail: riskDetail, reasons: []string{"RISK_RULE", "RISK_SCORE"}},
 		{name: "The policy lets it in", detail: policyDetail, reasons: []string{
 			"AUTHENTICATOR_COMPROMISED", "ASSURANCE_INSUFFICIENT", "ASSURANCE_UNREACHABLE", "CROSS_ORIGIN_NOT_ALLOWED",
 		}},
@@ -243,4 +246,17 @@ func policyDetail(c *Ceremony) string {
 		return fmt.Sprintf("version %d; it was begun under version %d", c.PolicyVersion, c.Facts.BegunPolicyVersion)
 	}
 	return fmt.Sprintf("version %d", c.PolicyVersion)
+}
+
+// riskDetail is what came of the risk rules, as far as they were asked.
+func riskDetail(c *Ceremony) string {
+	r, ok, err := risk.ParseRecorded(c.Facts.JSON)
+	if err != nil || !ok {
+		return "not assessed"
+	}
+	said := fmt.Sprintf("score %d, rules of version %d", r.Score, r.Ruleset)
+	if r.Rule != "" {
+		said += ", rule " + r.Rule
+	}
+	return said
 }

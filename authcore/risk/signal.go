@@ -175,12 +175,14 @@ func score(r *Ruleset, f *Facts) (int, []Signal) {
 	}
 	for _, v := range f.Caller {
 		if weight := r.CallerWeights[v.Name]; weight > 0 {
-			add(codeCaller+"."+v.Name, weight, v.value(), func() string { return "the application says so: " + v.Name })
+			add(codeCaller+"."+v.Name, weight, v.value(), func() string { return callerReason(v.Name) })
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Signal) int { return b.Points - a.Points })
 	return min(sum, MaxScore), found
 }
+
+func callerReason(name string) string { return "the application says so: " + name }
 
 // value of what a caller said: yes is all of the weight, a number its part between 0 and 1, a text none of it.
 func (v *Value) value() float64 {

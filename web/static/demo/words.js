@@ -13,6 +13,8 @@ const words = {
   CREDENTIAL_SUSPENDED: ["This passkey is suspended", "It will work again when the bank lifts it. Use another one until then."],
   SIGNATURE_INVALID: ["The passkey did not fit", "Its signature is not that of an account here. Use another one."],
   SIGN_COUNT_ROLLBACK: ["This passkey may have been copied", "Its counter went backwards, so the bank stopped the sign-in. Use another passkey, then remove this one."],
+  RISK_RULE: ["This sign-in was stopped", "It did not look like you, by the bank’s rules. Try again from where you usually sign in, or call the bank."],
+  RISK_SCORE: ["This sign-in looked too unusual", "The bank stopped it to be safe. Try again from where you usually sign in, or call the bank."],
   USER_VERIFICATION_REQUIRED: ["Your device did not check that it is you", "Set up a PIN, a fingerprint or your face on it, then try again."],
   USER_PRESENCE_REQUIRED: ["Nobody touched the device", "Touch it when it asks, then try again."],
   CREDENTIAL_NOT_ALLOWED: ["That passkey is for another account", "Use one of this account’s, or leave the email empty."],
