@@ -41,7 +41,7 @@ type userView struct {
 	Created    ui.Moment
 	Updated    ui.Moment
 	Habits     *habitsView // nil: nothing is known, or not for this person
-	Codes      string // what is left of the recovery codes; empty for who may not see
+	Codes      string      // what is left of the recovery codes; empty for who may not see
 	Tab        string
 	Passkeys   []credentialView
 	Able       int // of them that can sign in

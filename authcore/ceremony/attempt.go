@@ -147,7 +147,7 @@ func insertCeremony(ctx context.Context, tx *db.TenantTx, sc scope.Scope, l *lap
 // repeated writes the row of those that were only counted: of any user, from anywhere.
 func repeated(kind, reason string, version int32) func(context.Context, *db.TenantTx, int) error {
 	return func(ctx context.Context, tx *db.TenantTx, count int) error {
-		id, err := mint()
+		id, err := mint(tx.Now())
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
+	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/keys"
 )
 
@@ -119,12 +120,14 @@ func (s *Service) newChallenge() (c [challengeBytes]byte, err error) {
 	return c, nil
 }
 
-// mint makes the id of a ceremony, and of everything that comes of it.
-func mint() (uuid.UUID, error) {
+// mint makes the id of a ceremony, and of everything that comes of it: a UUIDv7 of the time at which it happens, by which its row is found.
+func mint(at time.Time) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("mint id: %w", err)
 	}
+	of := db.FirstID(at)
+	copy(id[:6], of[:6]) // the milliseconds (RFC 9562, 5.7)
 	return id, nil
 }
 

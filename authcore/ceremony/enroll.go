@@ -61,7 +61,7 @@ type enrollment struct {
 // ephemeral.ErrUnavailable.
 func (s *Service) FinishRegistration(ctx context.Context, sc scope.Scope, req FinishRegistrationRequest) (Registered, error) {
 	ctx = db.WithPriority(ctx, db.Urgent)
-	id, err := mint()
+	id, err := mint(s.store.Now())
 	if err != nil {
 		return Registered{}, err
 	}

@@ -55,7 +55,7 @@ type signIn struct {
 // db.ErrUnavailable and db.ErrOverloaded.
 func (s *Service) FinishAuthentication(ctx context.Context, sc scope.Scope, req FinishAuthenticationRequest) (Authenticated, error) {
 	ctx = db.WithPriority(ctx, db.Urgent)
-	id, err := mint()
+	id, err := mint(s.store.Now())
 	if err != nil {
 		return Authenticated{}, err
 	}

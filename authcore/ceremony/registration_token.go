@@ -71,7 +71,7 @@ func (s *Service) CreateRegistrationToken(ctx context.Context, sc scope.Scope, r
 	if req.Life < minTokenLife || req.Life > maxTokenLife {
 		return RegistrationToken{}, ErrLife
 	}
-	id, err := mint()
+	id, err := mint(s.store.Now())
 	if err != nil {
 		return RegistrationToken{}, err
 	}

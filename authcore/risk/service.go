@@ -273,21 +273,22 @@ func (s *Service) teach(l lesson) {
 	}
 }
 
-// Run writes what is learnt until ctx ends, then what still waits, and returns nil.
+// Run writes what is learnt until ctx ends, then what still waits, and returns nil. What it has begun to write when ctx ends is written.
 func (s *Service) Run(ctx context.Context) error {
+	writing := context.WithoutCancel(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			for {
 				select {
 				case l := <-s.lessons:
-					s.write(context.WithoutCancel(ctx), &l)
+					s.write(writing, &l)
 				default:
 					return nil
 				}
 			}
 		case l := <-s.lessons:
-			s.write(ctx, &l)
+			s.write(writing, &l)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/session"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/cmd/biocore/demodata"
@@ -160,6 +161,20 @@ func spoil(ctx context.Context, p *platform, sc scope.Scope) error {
 	})
 }
 
+// riskRules are those of the demo, with the fifth of its days that they come in: looked at first, and then enforced, with one more
+// that is looked at.
+var riskRules = []struct {
+	fifth            int
+	document, reason string
+}{
+	{1, `{"mode": "SHADOW", "stepUpScore": 50, "rules": [
+  {"id": "abroad-by-new-device", "about": "Another country and another device at once", "when": "newCountry && newDevice", "then": "STEP_UP"}]}`, "A look first, before anybody is asked for more"},
+	{3, `{"mode": "ENFORCE", "stepUpScore": 50, "weights": {"IMPOSSIBLE_TRAVEL": 40}, "rules": [
+  {"id": "guessing", "about": "Somebody has tried to be this customer", "when": "userFailures >= 5", "then": "STEP_UP", "hard": true},
+  {"id": "abroad-by-new-device", "about": "Another country and another device at once", "when": "newCountry && newDevice", "then": "STEP_UP"},
+  {"id": "abroad-at-night", "about": "Would it meet customers on holiday?", "when": "newCountry && (hour < 5 || hour > 22)", "then": "DENY", "mode": "SHADOW"}]}`, "Backtest of two weeks: eight step-ups a week, two of them fraud"},
+}
+
 // live makes acme on the first day, and lives through all of them.
 func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made, error) {
 	var clock demodata.Clock
@@ -196,8 +211,12 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	}
 	// Refusals are of the past as well, and as many as there are: a minute of it passes in no time.
 	denials := audit.NewDenials(audit.DenialsOptions{Store: store, Log: p.tel.Log, PerMinute: math.MaxInt})
+	risks, err := risk.New(risk.Options{Store: store, Keys: o.keys, Ephemeral: p.redis, Locate: demodata.Locate, Distance: demodata.Distance, Log: p.tel.Log})
+	if err != nil {
+		return demodata.Made{}, err
+	}
 	ceremonies, err := ceremony.New(ceremony.Options{
-		Store: store, Keys: o.keys, Tenants: o.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: denials,
+		Store: store, Keys: o.keys, Tenants: o.tenants, Sessions: sessions, Ephemeral: p.redis, Denials: denials, Risk: risks,
 		Metadata: p.mds.Current, Roots: p.roots.Current,
 	})
 	if err != nil {
@@ -225,11 +244,21 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	}
 	lessTime := begin.AddDate(0, 0, of.days*3/5)
 	return demodata.Make(ctx, demodata.Options{
-		Clock: &clock, Ceremonies: ceremonies, Users: o.users, Credentials: credentials, Recoveries: recoveries,
+		Clock: &clock, Ceremonies: ceremonies, Users: o.users, Credentials: credentials, Recoveries: recoveries, Risk: risks,
 		Scope:  scope.New(acme.ID, scope.Actor{Kind: scope.ActorAPIKey, ID: key.Key.ID.String(), Name: "login service"}),
 		Origin: cfg.PublicURL, NewDay: func(ctx context.Context, day time.Time) error {
-			if err := newDay(ctx, day); err != nil || !day.Equal(lessTime) {
+			if err := newDay(ctx, day); err != nil {
 				return err
+			}
+			for _, rules := range riskRules {
+				if day.Equal(begin.AddDate(0, 0, of.days*rules.fifth/5)) {
+					if _, err := risks.PutRules(ctx, scope.New(acme.ID, cliActor()), risk.PutRulesRequest{Document: []byte(rules.document), Reason: rules.reason}); err != nil {
+						return err
+					}
+				}
+			}
+			if !day.Equal(lessTime) {
+				return nil
 			}
 			_, err := o.tenants.PutPolicy(ctx, scope.New(acme.ID, cliActor()), tenant.PutPolicyRequest{
 				Document: []byte(`{"authenticationTimeoutSeconds": 180}`), Reason: "Pen test NB-2026-31: sign-ins stay open too long",

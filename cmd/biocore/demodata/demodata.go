@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/biocore-id/biocore/authcore/ceremony"
 	"github.com/biocore-id/biocore/authcore/credential"
 	"github.com/biocore-id/biocore/authcore/recovery"
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/user"
 	"github.com/biocore-id/biocore/authcore/webauthn"
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -46,6 +48,7 @@ type Options struct {
 	Users       *user.Service
 	Credentials *credential.Service
 	Recoveries  *recovery.Service
+	Risk        *risk.Service // of the ceremonies, placed by Locate
 
 	Scope  scope.Scope // the tenant, as its server acts in it
 	Origin string      // of the tenant's page
@@ -76,9 +79,11 @@ type life struct {
 
 	rng    *rand.Rand
 	people []*person
+	victim *person // whose passkey somebody tries to guess
 
-	mu   sync.Mutex
-	made Made
+	mu    sync.Mutex
+	made  Made
+	calls []call // that the fraud desk will have
 }
 
 // Make lives through the days. It ends with the clock at now.
@@ -97,6 +102,9 @@ func Make(ctx context.Context, o Options) (Made, error) {
 		o.Clock.Set(at)
 		if err := l.live(ctx, at, float64(at.Sub(begin))/float64(now.Sub(begin))); err != nil {
 			return l.made, fmt.Errorf("%s: %w", at.Format(time.RFC3339), err)
+		}
+		if err := l.learn(ctx); err != nil {
+			return l.made, err
 		}
 		if o.OnProgress != nil && at.Minute() == 0 {
 			o.OnProgress(float64(at.Sub(begin)) / float64(now.Sub(begin)))
@@ -134,6 +142,9 @@ func (l *life) live(ctx context.Context, at time.Time, gone float64) error {
 			acts = append(acts, l.intrude)
 		}
 	}
+
+	acts = append(acts, l.guess(at)...)
+	acts = append(acts, l.due(at)...)
 
 	// Twice a day somebody at the bank's help desk helps.
 	if at.Minute() == 30 && (at.Hour() == 9 || at.Hour() == 14) && len(l.people) > 20 {
@@ -176,10 +187,10 @@ func (l *life) someoneKnown() *person {
 }
 
 // from is the tenant's server, with what it says of its caller.
-func (l *life) from(p *person, agent string, rng *rand.Rand) scope.Scope {
+func (l *life) from(address netip.Addr, agent string, rng *rand.Rand) scope.Scope {
 	id := uuid.Must(uuid.NewRandomFromReader(bytesOf{rng}))
 	trace := uuid.Must(uuid.NewRandomFromReader(bytesOf{rng}))
-	return l.Scope.WithOrigin(scope.Origin{Address: p.address, UserAgent: agent, RequestID: id.String(), TraceID: fmt.Sprintf("%x", trace[:])})
+	return l.Scope.WithOrigin(scope.Origin{Address: address, UserAgent: agent, RequestID: id.String(), TraceID: fmt.Sprintf("%x", trace[:])})
 }
 
 // enroll gives p a passkey of a model.
@@ -191,7 +202,7 @@ func (l *life) enroll(ctx context.Context, rng *rand.Rand, p *person, m *model) 
 		return err
 	}
 	d := &device{Authenticator: a, model: m, agent: m.agents[rng.IntN(len(m.agents))]}
-	sc := l.from(p, d.agent, rng)
+	sc := l.from(p.address, d.agent, rng)
 	begun, err := l.Ceremonies.BeginRegistration(ctx, sc, ceremony.BeginRegistrationRequest{
 		User: &user.Profile{ExternalID: p.external, Name: p.name, DisplayName: p.display},
 	})
@@ -246,38 +257,65 @@ func (l *life) signIn(ctx context.Context, rng *rand.Rand, p *person) error {
 	if d.dead.Load() && rng.Float64() < 0.7 {
 		return nil
 	}
-	sc := l.from(p, d.agent, rng)
-	begun, err := l.Ceremonies.BeginAuthentication(ctx, sc, ceremony.BeginAuthenticationRequest{})
-	if err != nil {
-		return fmt.Errorf("begin a sign-in: %w", err)
+	at := usual(p, d)
+	switch chance := rng.Float64(); {
+	case chance < 0.012:
+		at = abroad(rng, p, d)
+	case chance < 0.016:
+		at = stolen(rng, p, d)
 	}
 	page, deviation := l.Origin, authenticatortest.Deviation{}
-	switch at := rng.Float64(); {
-	case at < 0.012: // who closes the prompt
+	switch chance := rng.Float64(); {
+	case chance < 0.012: // who closes the prompt
 		return nil
-	case at < 0.020:
+	case chance < 0.020:
 		deviation.ClearFlags = authenticatortest.UV
-	case at < 0.024:
+	case chance < 0.024:
 		page = "https://staging.northwind.example"
-	case at < 0.027:
+	case chance < 0.027:
 		deviation.WrongKey = true
-	case at < 0.028 && !d.model.options.NoCounter:
+	case chance < 0.028 && !d.model.options.NoCounter:
 		deviation.SignCount = authenticatortest.LoweredCount
-	case at < 0.030:
+	case chance < 0.030:
 		deviation.Challenge = []byte("a page that was open since yesterday")
 	}
-	made, err := get(d, &begun, page, deviation)
+	done, err := l.try(ctx, rng, at, page, deviation, "")
 	if err != nil {
-		return err
-	}
-	done, err := l.Ceremonies.FinishAuthentication(ctx, sc, ceremony.FinishAuthenticationRequest{ID: begun.ID, Response: made})
-	if err != nil || done.Decision != ceremony.Allow {
 		return l.fails(err)
 	}
+	if done.Decision == ceremony.StepUp && done.Reason != "" {
+		_ = l.fails(nil)
+		if at.thief || rng.Float64() < 0.2 { // who is asked twice and goes away
+			return nil
+		}
+		if done, err = l.try(ctx, rng, at, l.Origin, authenticatortest.Deviation{}, done.StepUp.Token); err != nil {
+			return l.fails(err)
+		}
+	}
+	if done.Decision != ceremony.Allow {
+		return l.fails(nil)
+	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.made.SignIns++
-	l.mu.Unlock()
+	l.hears(rng, at, &done)
 	return nil
+}
+
+// try is one sign-in at a visit, or the second half of one by a step-up token.
+func (l *life) try(ctx context.Context, rng *rand.Rand, at visit, page string, deviation authenticatortest.Deviation, token string) (ceremony.Authenticated, error) {
+	sc := l.from(at.address, at.agent, rng)
+	begun, err := l.Ceremonies.BeginAuthentication(ctx, sc, ceremony.BeginAuthenticationRequest{StepUpToken: token})
+	if err != nil {
+		return ceremony.Authenticated{}, fmt.Errorf("begin a sign-in: %w", err)
+	}
+	made, err := get(at.by, &begun, page, deviation)
+	if err != nil {
+		return ceremony.Authenticated{}, err
+	}
+	return l.Ceremonies.FinishAuthentication(ctx, sc, ceremony.FinishAuthenticationRequest{
+		ID: begun.ID, Response: made, Client: &ceremony.Client{Address: at.address, UserAgent: at.agent},
+	})
 }
 
 // intrude tries a passkey that was never enrolled here.
@@ -286,8 +324,7 @@ func (l *life) intrude(ctx context.Context, rng *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	thief := &person{address: address(rand.New(rand.NewPCG(l.Seed, 3)))} //nolint:gosec // one address, all night
-	sc := l.from(thief, "python-requests/2.34", rng)
+	sc := l.from(address(rand.New(rand.NewPCG(l.Seed, 3))), "python-requests/2.34", rng) //nolint:gosec // one address, all night
 	begun, err := l.Ceremonies.BeginAuthentication(ctx, sc, ceremony.BeginAuthenticationRequest{})
 	if err != nil {
 		return err
@@ -335,7 +372,7 @@ func (l *life) help(ctx context.Context, rng *rand.Rand, p *person) error {
 	if d == nil || d.dead.Load() {
 		return nil
 	}
-	sc := l.from(p, "northwind-desk/4.2", rng)
+	sc := l.from(p.address, "northwind-desk/4.2", rng)
 	id, err := credential.ParseID(d.credential)
 	if err != nil {
 		return err
