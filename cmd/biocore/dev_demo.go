@@ -211,7 +211,7 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	}
 	// Refusals are of the past as well, and as many as there are: a minute of it passes in no time.
 	denials := audit.NewDenials(audit.DenialsOptions{Store: store, Log: p.tel.Log, PerMinute: math.MaxInt})
-	risks, err := risk.New(risk.Options{Store: store, Keys: o.keys, Ephemeral: p.redis, Locate: demodata.Locate, Distance: demodata.Distance, Log: p.tel.Log})
+	risks, err := risk.New(risk.Options{Store: store, Keys: o.keys, Ephemeral: p.redis, Locate: demodata.Locate, Distance: kilometres, Log: p.tel.Log})
 	if err != nil {
 		return demodata.Made{}, err
 	}

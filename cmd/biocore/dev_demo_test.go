@@ -88,6 +88,33 @@ func TestDemoData(t *testing.T) {
 	if n := count(`SELECT month_answered::integer FROM tenants WHERE slug = 'acme' AND month_faults = 1`); n < made.SignIns {
 		t.Errorf("the tenant's month has %d that were answered, and a fault, want each sign-in at least", n)
 	}
+	// Risk is looked at from the first days on, and enforced in the end: most sign-ins are usual, some are not, and the fraud desk
+	// has heard of some of those.
+	if n := count(`SELECT count(*) FROM risk_rulesets WHERE created_at < $1 AND `+acme, now.AddDate(0, 0, -1).Truncate(24*time.Hour).Add(time.Minute)); n != 2 {
+		t.Errorf("%d versions of risk rules, want 2", n)
+	}
+	scored := func(what string) int {
+		return count(`SELECT count(*) FROM ceremonies WHERE kind = 'AUTHENTICATION' AND (facts::json #>> '{risk,score}')::integer ` + what + ` AND ` + acme)
+	}
+	if low, some := scored("< 30"), scored(">= 30"); low < 5*some || some < 2 {
+		t.Errorf("%d sign-ins were usual and %d were not, want many and some", low, some)
+	}
+	if n := count(`SELECT count(*) FROM ceremonies WHERE facts::json #>> '{risk,facts,userFailures}' <> '' AND (facts::json #>> '{risk,facts,userFailures}')::integer >= 5 AND ` + acme); n == 0 {
+		t.Error("nobody has signed in after a burst of failures")
+	}
+	if n := count(`SELECT count(*) FROM risk_profiles WHERE ` + acme); n < made.Users/3 {
+		t.Errorf("%d profiles of %d users", n, made.Users)
+	}
+	if n := count(`SELECT count(*) FROM ceremonies WHERE reason IN ('RISK_RULE', 'RISK_SCORE') AND ` + acme); n == 0 {
+		t.Error("nobody was asked for more by the rules")
+	}
+	if n := count(`SELECT count(*) FROM risk_feedback WHERE ` + acme); n == 0 {
+		t.Error("no feedback")
+	}
+	// The page of any of them is found by its id.
+	if n := count(`SELECT count(*) FROM ceremonies WHERE abs(extract(epoch FROM at) * 1000 - ('x0000' || substr(replace(id::text, '-', ''), 1, 12))::bit(64)::bigint) > 60000 AND ` + acme); n != 0 {
+		t.Errorf("%d ceremonies have an id of another time than theirs", n)
+	}
 	// The tenant goes on from there: who signs in now is after them all.
 	if n := count(`SELECT count(*) FROM tenants WHERE slug = 'acme' AND created_at > $1`, now.AddDate(0, 0, -4).Add(24*time.Hour)); n != 0 {
 		t.Error("the tenant is younger than what happened in it")

@@ -279,6 +279,11 @@ func (l *life) signIn(ctx context.Context, rng *rand.Rand, p *person) error {
 	case chance < 0.030:
 		deviation.Challenge = []byte("a page that was open since yesterday")
 	}
+	return l.come(ctx, rng, at, page, deviation)
+}
+
+// come is a sign-in with whatever is wrong with it, and the second one that may be asked for.
+func (l *life) come(ctx context.Context, rng *rand.Rand, at visit, page string, deviation authenticatortest.Deviation) error {
 	done, err := l.try(ctx, rng, at, page, deviation, "")
 	if err != nil {
 		return l.fails(err)

@@ -26,7 +26,7 @@ var countries = []struct {
 	{netip.MustParsePrefix("2001:db8::/32"), risk.Place{Country: "GB", ASN: 64499}},
 }
 
-// Locate tells where an address of the demo is, for risk.Options.
+// Locate tells where an address of the demo is, for risk.Options: no file of the operator's has these.
 func Locate(a netip.Addr) risk.Place {
 	for _, c := range countries {
 		if c.network.Contains(a) {
@@ -35,12 +35,6 @@ func Locate(a netip.Addr) risk.Place {
 	}
 	return risk.Place{}
 }
-
-// distances are those of the demo's countries where they are nearest, in km and rounded down. Portugal and Spain touch.
-var distances = map[[2]string]int{{"DE", "ES"}: 600, {"DE", "GB"}: 270, {"DE", "PT"}: 1200, {"ES", "GB"}: 600, {"GB", "PT"}: 800}
-
-// Distance is that of two countries of the demo, for risk.Options.
-func Distance(from, to string) int { return distances[[2]string{min(from, to), max(from, to)}] }
 
 // visit is a sign-in as somebody comes to it.
 type visit struct {
@@ -68,32 +62,37 @@ func stolen(rng *rand.Rand, p *person, d *device) visit {
 	return v
 }
 
-// guess is what happened three days ago in the evening: somebody tried to be a customer, ten times in ten minutes, and then the
-// customer came.
+// guess is what happened yesterday in the evening: somebody tried to be a customer, ten times in ten minutes, and then the customer
+// came.
 func (l *life) guess(at time.Time) (acts []func(context.Context, *rand.Rand) error) {
-	day := at.Truncate(24 * time.Hour)
-	if at.Hour() != 20 || !day.Equal(time.Now().UTC().AddDate(0, 0, -3).Truncate(24*time.Hour)) {
+	if at.Hour() != 20 || !at.Truncate(24*time.Hour).Equal(time.Now().UTC().AddDate(0, 0, -1).Truncate(24*time.Hour)) {
 		return nil
 	}
-	if at.Minute() == 10 {
-		l.victim = l.someoneKnown()
-	}
-	if l.victim == nil || len(l.victim.devices) == 0 {
-		return nil
-	}
-	v := usual(l.victim, l.victim.devices[0])
 	switch at.Minute() {
 	case 10:
-		v = stolen(rand.New(rand.NewPCG(l.Seed, 4)), l.victim, l.victim.devices[0]) //nolint:gosec // from one address
+		for range 100 { // until there is somebody who has a passkey that works
+			if p := l.someoneKnown(); p != nil && len(p.devices) > 0 && !p.devices[0].dead.Load() {
+				l.victim = p
+				break
+			}
+		}
+		if l.victim == nil {
+			return nil
+		}
+		v := stolen(rand.New(rand.NewPCG(l.Seed, 4)), l.victim, l.victim.devices[0]) //nolint:gosec // from one address
 		for range 10 {
 			acts = append(acts, func(ctx context.Context, rng *rand.Rand) error {
-				_, err := l.try(ctx, rng, v, l.Origin, authenticatortest.Deviation{WrongKey: true}, "")
-				return l.fails(err)
+				return l.come(ctx, rng, v, l.Origin, authenticatortest.Deviation{WrongKey: true})
 			})
 		}
 	case 20:
-		p := l.victim
-		acts = append(acts, func(ctx context.Context, rng *rand.Rand) error { return l.signIn(ctx, rng, p) })
+		if l.victim == nil {
+			return nil
+		}
+		v := usual(l.victim, l.victim.devices[0])
+		acts = append(acts, func(ctx context.Context, rng *rand.Rand) error {
+			return l.come(ctx, rng, v, l.Origin, authenticatortest.Deviation{})
+		})
 	}
 	return acts
 }
