@@ -1,11 +1,15 @@
 package browsertest_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/biocore-id/biocore/web/browsertest"
 )
@@ -52,6 +56,36 @@ func TestConsoleCeremonies(t *testing.T) {
 	ana.Open(ana.url + "/t/acme/ceremonies?show=failed")
 	ana.See("#feed", "CHALLENGE_UNKNOWN")
 	ana.Inspect("console-ceremonies")
+	ana.assesses(t, biocore)
+}
+
+// assessedSignIn is a sign-in that was asked for more: unusual, by a rule of the tenant's.
+const assessedSignIn = `INSERT INTO ceremonies (tenant_id, at, id, kind, outcome, reason, policy_version, facts, browser) VALUES ($1, now(), $2, 'AUTHENTICATION', 'STEP_UP', 'RISK_RULE', 1,
+'{"origin":"https://bank.example","flags":29,"aal":2,"risk":{"signals":{"NEW_COUNTRY":25,"IMPOSSIBLE_TRAVEL":40,"USER_FAILURES":14,"NEW_NETWORK":10},"version":1,"ruleset":2,"score":89,"matched":["abroad-by-new-device","abroad-at-night"],"outcome":"STEP_UP","reason":"RISK_RULE","rule":"abroad-by-new-device","would":"DENY","wouldReason":"RISK_RULE","wouldRule":"abroad-at-night","facts":{"hour":3,"country":"GB","asn":64499,"networks":["vpn"],"userVerified":true,"backedUp":true,"aal":2,"credentialAge":700,"known":true,"signIns":34,"newDevice":true,"newCountry":true,"newNetwork":true,"previousCountry":"PT","previousSeconds":1800,"distanceKm":870,"userAttempts":3,"addressAttempts":9,"userFailures":5,"addressFailures":6,"caller":{"botScore":0.2}}}}', 'Chrome 149 on Linux')`
+
+// assesses is how somebody at the fraud desk sees why a sign-in was asked for more, and says what it was.
+func (c colleague) assesses(t *testing.T, biocore *browsertest.Biocore) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), biocore.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	id := uuid.Must(uuid.NewV7())
+	if _, err := conn.Exec(t.Context(), assessedSignIn, biocore.Tenants[0].ID, id); err != nil {
+		t.Fatal(err)
+	}
+	c.Open(c.url + "/t/acme/ceremonies/" + id.String())
+	c.See("h1", "Sign-in, step-up: a risk rule matched")
+	c.See("#risk", "89 of 100")
+	c.See("#risk", "From PT to GB, at least 870 km, in 30 minutes")
+	c.Inspect("console-ceremony-risk")
+	c.Type("#feedback-note", "The customer called: it was not her")
+	c.Click(`#feedback button[value="FRAUD"]`)
+	c.See(".toast", "Noted")
+	c.See("#feedback", "said Ana Sousa")
+	c.See("#feedback", "it was not her")
+	c.Inspect("console-ceremony-risk-fraud")
 }
 
 // begunAndFinished signs somebody in by the API, badly: a line says that it has begun, and
