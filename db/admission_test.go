@@ -38,6 +38,13 @@ func (d *door) tenant(name string) uuid.UUID {
 	return d.names[name]
 }
 
+// counts are how many wait, and how many were refused, at once and late.
+func (d *door) counts() (total int, full, late int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.total, d.full, d.late
+}
+
 // come sends one of a tenant to the door, and returns when it has its place or waits.
 func (d *door) come(ctx context.Context, name string, p Priority) <-chan error {
 	id, done := d.tenant(name), make(chan error, 1)
@@ -188,14 +195,14 @@ func TestWaitingIsBounded(t *testing.T) {
 				t.Errorf("%s: %d of 20 were refused at priority %d, want %d", tt.name, got, tt.p, tt.want)
 			}
 		}
-		if d.total != 64 || d.full != 76 {
-			t.Errorf("%d wait, %d were refused", d.total, d.full)
+		if total, full, _ := d.counts(); total != 64 || full != 76 {
+			t.Errorf("%d wait, %d were refused", total, full)
 		}
 		// All give up in time, jobs last, and nothing is left of them.
 		time.Sleep(longestWait) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
-		if d.total != 16 || d.late != 48 {
-			t.Errorf("after %v %d wait, %d are late", longestWait, d.total, d.late)
+		if total, _, late := d.counts(); total != 16 || late != 48 {
+			t.Errorf("after %v %d wait, %d are late", longestWait, total, late)
 		}
 		time.Sleep(longestPatient) //nolint:forbidigo // as above
 		synctest.Wait()
