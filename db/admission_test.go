@@ -40,8 +40,8 @@ func (d *door) tenant(name string) uuid.UUID {
 
 // counts are how many wait, and how many were refused, at once and late.
 func (d *door) counts() (total int, full, late int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.admission.mu.Lock()
+	defer d.admission.mu.Unlock()
 	return d.total, d.full, d.late
 }
 

@@ -85,7 +85,7 @@ var (
 	uuidv7  = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	base64u = regexp.MustCompile(`^[A-Za-z0-9_-]{16,}$`)
 	actor   = regexp.MustCompile(`^(api_key|platform|operator|user|system):[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]+$`)
-	apiKey  = regexp.MustCompile(`^number-matching$|^(bk|pk|pf)_(live|test)_(…[0-9A-Za-z]{6}|EXAMPLE_shown_this_once)$`)
+	apiKey  = regexp.MustCompile(`^(number-matching|beta-testers)$|^(bk|pk|pf)_(live|test)_(…[0-9A-Za-z]{6}|EXAMPLE_shown_this_once)$`)
 	token   = regexp.MustCompile(`^(example|EXAMPLE|rt_example)`)
 )
 
