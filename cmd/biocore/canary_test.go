@@ -189,6 +189,8 @@ func (w *world) plant(t *testing.T, c *customer, x traces) {
 	w.must(t, "POST", "/admin/v1/users/"+c.user+"/enrollmentLinks", c.secret, map[string]any{"reason": x.words})
 	w.must(t, "POST", "/v1/users/"+c.user+"/recoveryCodes", c.secret, map[string]any{})
 	w.must(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"userId": c.user}) // in Redis
+	w.must(t, "POST", "/v1/risk:evaluate", c.secret, map[string]any{"userId": c.user, "action": "transfer", "ip": x.address, "userAgent": x.agent})
+	w.must(t, "POST", "/admin/v1/segments/"+w.segment(t, c)+":addMembers", c.secret, map[string]any{"targetingKeys": []any{c.user}})
 	w.call(t, "GET", "/v1/users:lookup?externalId="+x.external, c.publishable, nil, from...) // refused
 
 	before := w.unzipped(t, c)

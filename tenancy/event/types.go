@@ -24,8 +24,8 @@ const (
 	DomainProofFound   Type = "domain.proof_found"   // it is again
 
 	PolicyChanged       Type = "policy.changed"
-	RiskRulesChanged    Type = "risk_rules.changed"
-	RiskProviderChanged Type = "risk_provider.changed" // which scoring service is asked
+	RiskRulesChanged    Type = "riskrules.changed"
+	RiskProviderChanged Type = "riskprovider.changed" // which scoring service is asked
 
 	APIKeyCreated  Type = "apikey.created"
 	APIKeyRotated  Type = "apikey.rotated" // replacedBy has taken its place; it ends at expiresAt
