@@ -83,16 +83,6 @@ type Ruleset struct {
 	rules   []compiledRule
 }
 
-// Weight returns the points of a signal at its full value.
-func (r *Ruleset) Weight(code string) int {
-	for i, s := range signals {
-		if s.Code == code {
-			return r.weights[i]
-		}
-	}
-	return 0
-}
-
 // Parse reads a document as JSON, and makes it ready. Absent members have the values of Default; unknown ones, such as are given
 // twice, and null are refused. ErrInvalid.
 func Parse(document []byte) (*Ruleset, error) {

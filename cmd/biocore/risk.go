@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/authcore/risk/netlist"
 	"github.com/biocore-id/biocore/authcore/risk/place"
 )
@@ -307,4 +308,23 @@ func downloadBeside(ctx context.Context, source, path string, most int64) (_ str
 		return "", errors.New("it ends too soon")
 	}
 	return out.Name(), errors.Join(out.Chmod(0o644), out.Sync())
+}
+
+// locate says where an address is, by the files that the operator mounted. One of a private network is nowhere.
+func (p *platform) locate(a netip.Addr) risk.Place {
+	at := p.places.Of(a)
+	found := risk.Place{Country: at.Country, ASN: at.ASN}
+	if public, ok := place.Public(a); ok {
+		found.Networks = p.lists.Labels(public, at.ASN)
+	}
+	return found
+}
+
+// kilometres is the least distance of two countries; 0 where it is not known.
+func kilometres(from, to string) int {
+	km, known := place.MinDistance(from, to)
+	if !known {
+		return 0
+	}
+	return int(km)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -625,23 +624,4 @@ func (p *platform) Close() {
 		_ = p.redis.Close()
 	}
 	p.operator.Close()
-}
-
-// locate says where an address is, by the files that the operator mounted. One of a private network is nowhere.
-func (p *platform) locate(a netip.Addr) risk.Place {
-	at := p.places.Of(a)
-	found := risk.Place{Country: at.Country, ASN: at.ASN}
-	if public, ok := place.Public(a); ok {
-		found.Networks = p.lists.Labels(public, at.ASN)
-	}
-	return found
-}
-
-// kilometres is the least distance of two countries; 0 where it is not known.
-func kilometres(from, to string) int {
-	km, known := place.MinDistance(from, to)
-	if !known {
-		return 0
-	}
-	return int(km)
 }

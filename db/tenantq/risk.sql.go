@@ -211,46 +211,6 @@ func (q *Queries) InsertRiskRuleset(ctx context.Context, arg InsertRiskRulesetPa
 	return err
 }
 
-const ListRiskEvaluations = `-- name: ListRiskEvaluations :many
-SELECT tenant_id, id, at, user_id, action, outcome, reason, facts, api_key_id FROM risk_evaluations WHERE id < $1::uuid ORDER BY id DESC LIMIT $2
-`
-
-type ListRiskEvaluationsParams struct {
-	BeforeID uuid.UUID
-	MaxRows  int32
-}
-
-// The newest first, keyset by id, which is in the order of time. Index: risk_evaluations_pkey, backwards.
-func (q *Queries) ListRiskEvaluations(ctx context.Context, arg ListRiskEvaluationsParams) ([]RiskEvaluation, error) {
-	rows, err := q.db.Query(ctx, ListRiskEvaluations, arg.BeforeID, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []RiskEvaluation{}
-	for rows.Next() {
-		var i RiskEvaluation
-		if err := rows.Scan(
-			&i.TenantID,
-			&i.ID,
-			&i.At,
-			&i.UserID,
-			&i.Action,
-			&i.Outcome,
-			&i.Reason,
-			&i.Facts,
-			&i.ApiKeyID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const ListRiskFeedback = `-- name: ListRiskFeedback :many
 SELECT tenant_id, decision_id, verdict, note, given_by, given_at FROM risk_feedback WHERE decision_id >= $1::uuid AND decision_id < $2::uuid
 ORDER BY decision_id DESC LIMIT $3

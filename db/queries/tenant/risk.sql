@@ -40,10 +40,6 @@ VALUES (sqlc.arg(id), sqlc.arg(at), sqlc.narg(user_id), sqlc.arg(action), sqlc.a
 -- Index: risk_evaluations_pkey.
 SELECT * FROM risk_evaluations WHERE id = $1;
 
--- name: ListRiskEvaluations :many
--- The newest first, keyset by id, which is in the order of time. Index: risk_evaluations_pkey, backwards.
-SELECT * FROM risk_evaluations WHERE id < sqlc.arg(before_id)::uuid ORDER BY id DESC LIMIT sqlc.arg(max_rows);
-
 -- name: RemoveRiskEvaluations :execrows
 -- The oldest max_rows of before an id: ask again until it answers fewer. Index: risk_evaluations_pkey.
 DELETE FROM risk_evaluations WHERE id IN (
