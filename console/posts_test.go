@@ -17,6 +17,7 @@ var silent = map[string]string{
 	"POST /console/columns":                                 "a cookie of the browser's own",
 	"POST /console/join/begin":                              "as passkeys/begin",
 	"POST /console/join/look":                               "shows an invitation to who holds its link",
+	"POST /console/platform/flags/{key}/rules/draft":        "draws a draft",
 	"POST /console/signin/begin":                            "as passkeys/begin",
 	"POST /console/stepup/begin":                            "as passkeys/begin",
 	"POST /console/t/{slug}/authenticators/{aaguid}/policy": "makes a draft of it, which the browser keeps",
