@@ -34,6 +34,7 @@ func runLoadtest(ctx context.Context, env *environment, args []string) error {
 	fset.DurationVar(&o.Warmup, "warmup", 2*time.Second, "how long each number of workers signs in before it is measured")
 	fset.IntVar(&o.Users, "users", 1000, "`number` of users to enroll")
 	fset.IntVar(&o.Tenants, "tenants", 20, "`number` of tenants to make")
+	fset.IntVar(&o.Noise, "noise", 0, "measure each again while so many `workers` of one further tenant sign in as fast as they can: what others notice of it")
 	fset.StringVar(&o.URL, "url", "", "`URL` of the API; the one of biocore dev if not given, else the platform key is read from "+platformKeyVariable)
 	fset.BoolVar(&o.Remote, "remote", false, "allow a server that is not on this machine; ask its owner first")
 	if err := parse(fset, args, 0); err != nil {
@@ -152,9 +153,21 @@ func values(m map[string]int) (out []int) {
 func printReport(w io.Writer, report load.Report) error {
 	fmt.Fprintf(w, "%d users of %d tenants on %s\n\n", report.Users, report.Tenants, report.URL)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "workers\tsign-ins/s\tp50 ms\tp95 ms\tp99 ms\terrors\tCPU ms each\tserver\tpostgres\tredis\t")
+	noise := slices.ContainsFunc(report.Measurements, func(m load.Measurement) bool { return m.Noise > 0 })
+	fmt.Fprint(table, "workers\t")
+	if noise {
+		fmt.Fprint(table, "beside\tits sign-ins/s\trefused/s\t")
+	}
+	fmt.Fprintln(table, "sign-ins/s\tp50 ms\tp95 ms\tp99 ms\terrors\tCPU ms each\tserver\tpostgres\tredis\t")
 	for _, m := range report.Measurements {
-		fmt.Fprintf(table, "%d\t%.0f\t%.2f\t%.2f\t%.2f\t%d\t", m.Workers, m.PerSecond, m.Total.P50, m.Total.P95, m.Total.P99, m.Errors)
+		fmt.Fprintf(table, "%d\t", m.Workers)
+		switch {
+		case m.Noise > 0:
+			fmt.Fprintf(table, "%d noisy\t%.0f\t%.0f\t", m.Noise, m.NoiseAnswered, m.NoiseRefused)
+		case noise:
+			fmt.Fprint(table, "nobody\t-\t-\t")
+		}
+		fmt.Fprintf(table, "%.0f\t%.2f\t%.2f\t%.2f\t%d\t", m.PerSecond, m.Total.P50, m.Total.P95, m.Total.P99, m.Errors)
 		if m.CPU == nil {
 			fmt.Fprintln(table, "-\t-\t-\t-\t")
 			continue

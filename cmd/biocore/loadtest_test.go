@@ -57,6 +57,38 @@ func TestLoadtest(t *testing.T) {
 	}
 }
 
+// Beside a noisy tenant each measurement is taken twice: of the others, and what the noise had is told apart. Of a tenant
+// that is over its limits most is refused, and that is no failure of the others.
+func TestLoadtestBesideNoise(t *testing.T) {
+	store := dbtest.Fresh(t)
+	cfg := testConfig(t, store, dbtest.Redis(t))
+	w := startWorld(t, store, cfg)
+	s := newShell(t, cfg)
+	t.Setenv(platformKeyVariable, w.platformKey)
+	out, complaint, code := s.run(t, "loadtest", "--url", w.url, "--workers", "1", "--noise", "1", "--duration", "3s", "--warmup", "100ms", "--users", "400", "--tenants", "8", "--json")
+	if code != 0 {
+		t.Fatalf("exit code %d, %s\n%s", code, complaint, out)
+	}
+	report := answer{raw: out}
+	if err := json.Unmarshal([]byte(out), &report.body); err != nil {
+		t.Fatal(err)
+	}
+	measurements := report.items("measurements")
+	if len(measurements) != 2 {
+		t.Fatalf("%d measurements, want 2\n%s", len(measurements), out)
+	}
+	for i, m := range measurements {
+		signIns, _ := m.at("signIns").(float64)
+		errors, _ := m.at("errors").(float64)
+		noise, _ := m.at("noise").(float64)
+		answered, _ := m.at("noiseAnsweredPerSecond").(float64)
+		refused, _ := m.at("noiseRefusedPerSecond").(float64)
+		if signIns < 5 || errors != 0 || noise != float64(i) || (answered > 0) != (i == 1) || (refused > 0) != (i == 1) {
+			t.Errorf("measurement %d = %v", i, m.body)
+		}
+	}
+}
+
 func TestLoadtestRefuses(t *testing.T) {
 	s := newShell(t, defaults())
 	t.Setenv(platformKeyVariable, "pf_test_x")
@@ -71,6 +103,7 @@ func TestLoadtestRefuses(t *testing.T) {
 		{"no URL", []string{"--url", "example"}, "http://host:port"},
 		{"no workers", []string{"--url", "http://localhost:1", "--workers", "0"}, "--workers takes numbers"},
 		{"a flood of workers", []string{"--url", "http://localhost:1", "--workers", "5000"}, "workers are 1 to"},
+		{"a flood of noise", []string{"--url", "http://localhost:1", "--noise", "5000"}, "the noise is 0 to"},
 		{"fewer users than workers", []string{"--url", "http://localhost:1", "--users", "10"}, "users are at least"},
 		{"too many tenants", []string{"--url", "http://localhost:1", "--tenants", "100000"}, "tenants are 1 to"},
 		{"for an hour", []string{"--url", "http://localhost:1", "--duration", "1h"}, "the duration is between"},

@@ -30,6 +30,7 @@ type Options struct {
 	Tenants     int    // 1 to MaxTenants
 	Users       int    // each with one credential; at least as many as the most workers, at most MaxUsers
 	Workers     []int  // one measurement each; 1 to MaxWorkers
+	Noise       int    // sign in beside, at a tenant of their own: each measurement is taken again with them; 0 for none, at most MaxWorkers
 	Duration    time.Duration
 	Warmup      time.Duration // not measured, before each measurement
 
@@ -63,6 +64,7 @@ type Latency struct {
 // Measurement is what one number of workers did.
 type Measurement struct {
 	Workers   int            `json:"workers"`
+	Noise     int            `json:"noise,omitempty"` // workers of the noisy tenant beside; the figures below are of the others
 	Seconds   float64        `json:"seconds"`
 	SignIns   int            `json:"signIns"`
 	PerSecond float64        `json:"perSecond"`
@@ -72,8 +74,12 @@ type Measurement struct {
 	Finish    Latency        `json:"finishMs"`
 	Total     Latency        `json:"totalMs"` // of both calls, without the authenticator's work between them
 
+	// NoiseAnswered and NoiseRefused are the noisy tenant's sign-ins a second.
+	NoiseAnswered float64 `json:"noiseAnsweredPerSecond,omitempty"`
+	NoiseRefused  float64 `json:"noiseRefusedPerSecond,omitempty"`
+
 	// CPU is milliseconds a sign-in by program: server, postgres, redis. nil where it
-	// cannot be read. RSS is the most that was resident, in MiB, shared pages counted
+	// cannot be read, and beside a noisy tenant, whose work it would be. RSS is the most that was resident, in MiB, shared pages counted
 	// with each process.
 	CPU map[string]float64 `json:"cpuMsPerSignIn,omitempty"`
 	RSS map[string]float64 `json:"rssMiB,omitempty"`
@@ -107,6 +113,8 @@ func (o *Options) Check() error {
 	switch {
 	case len(o.Workers) == 0:
 		return errors.New("no number of workers")
+	case o.Noise < 0 || o.Noise > MaxWorkers:
+		return fmt.Errorf("the noise is 0 to %d workers", MaxWorkers)
 	case o.Tenants < 1 || o.Tenants > MaxTenants:
 		return fmt.Errorf("tenants are 1 to %d", MaxTenants)
 	case o.Users < most || o.Users > MaxUsers:
@@ -144,10 +152,14 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	api := newAPI(o.URL, slices.Max(o.Workers))
+	api := newAPI(o.URL, slices.Max(o.Workers)+o.Noise)
 	defer api.close()
 	o.Progress(fmt.Sprintf("making %d tenants and enrolling %d users", o.Tenants, o.Users))
-	tenants, err := api.makeTenants(ctx, o.PlatformKey, o.Tenants)
+	count := o.Tenants
+	if o.Noise > 0 {
+		count++ // the noisy one
+	}
+	tenants, err := api.makeTenants(ctx, o.PlatformKey, count)
 	defer func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
@@ -156,18 +168,28 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if err != nil {
 		return Report{}, err
 	}
-	users, err := api.enroll(ctx, tenants, o.Users)
+	users, err := api.enroll(ctx, tenants[:o.Tenants], o.Users)
+	if err != nil {
+		return Report{}, err
+	}
+	noisy, err := api.enroll(ctx, tenants[o.Tenants:], o.Noise)
 	if err != nil {
 		return Report{}, err
 	}
 	report = Report{URL: o.URL, Tenants: o.Tenants, Users: o.Users}
 	for _, workers := range o.Workers {
-		o.Progress(fmt.Sprintf("%d workers for %v", workers, o.Warmup+o.Duration))
-		m, err := measure(ctx, &o, api, users, workers)
-		if err != nil {
-			return report, err
+		for _, beside := range slices.Compact([]int{0, o.Noise}) {
+			what := fmt.Sprintf("%d workers for %v", workers, o.Warmup+o.Duration)
+			if beside > 0 {
+				what += fmt.Sprintf(", beside %d of a noisy tenant", beside)
+			}
+			o.Progress(what)
+			m, err := measure(ctx, &o, api, users, workers, noisy[:beside])
+			if err != nil {
+				return report, err
+			}
+			report.Measurements = append(report.Measurements, m)
 		}
-		report.Measurements = append(report.Measurements, m)
 	}
 	return report, nil
 }
@@ -183,8 +205,8 @@ type person struct {
 // sample is one sign-in, in microseconds.
 type sample struct{ begin, finish uint32 }
 
-// measure lets workers sign people in: first unmeasured, then for the duration.
-func measure(ctx context.Context, o *Options, api *api, users []person, workers int) (Measurement, error) {
+// measure lets workers sign people in: first unmeasured, then for the duration. Each of the noisy does so beside them.
+func measure(ctx context.Context, o *Options, api *api, users []person, workers int, noisy []person) (Measurement, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var working sync.WaitGroup
@@ -197,6 +219,10 @@ func measure(ctx context.Context, o *Options, api *api, users []person, workers 
 			own = append(own, users[j])
 		}
 		working.Go(func() { tallies[i].run(ctx, api, own, phase) })
+	}
+	noise := make([]tally, len(noisy))
+	for i, p := range noisy {
+		working.Go(func() { noise[i].run(ctx, api, []person{p}, phase) })
 	}
 	var usage usage
 	began := time.Now()
@@ -219,6 +245,11 @@ func measure(ctx context.Context, o *Options, api *api, users []person, workers 
 	}
 	m := sum(tallies, workers, took)
 	m.CPU, m.RSS = usage.perSignIn(m.SignIns)
+	if len(noisy) > 0 {
+		beside := sum(noise, len(noisy), took)
+		m.Noise, m.NoiseAnswered, m.NoiseRefused = len(noisy), beside.PerSecond, float64(beside.Errors)/beside.Seconds
+		m.CPU = nil
+	}
 	return m, nil
 }
 
