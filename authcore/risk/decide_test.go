@@ -35,6 +35,7 @@ func points(d risk.Decision) map[string]int {
 
 // Each signal by itself, at both its ends: what is just not enough, what is all of it, and where it grows in between.
 func TestSignals(t *testing.T) {
+	const model = "ee882879-721c-4913-9775-3dfcce97072a"
 	shadow := parse(t, `{"mode":"SHADOW"}`)
 	cases := []struct {
 		code   string
@@ -43,10 +44,11 @@ func TestSignals(t *testing.T) {
 	}{
 		{"NEW_DEVICE", risk.Facts{NewDevice: true}, 0}, // nobody known has no new device
 		{"NEW_DEVICE", risk.Facts{Known: true, NewDevice: true}, 20},
-		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1}, 10},
-		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1, CredentialAge: 12}, 5},
-		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1, CredentialAge: 24}, 0},
-		{"NEW_AUTHENTICATOR", risk.Facts{}, 0}, // everybody's first sign-in is by a new one
+		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1, Model: model}, 10},
+		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1, Model: model, CredentialAge: 12}, 5},
+		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1, Model: model, CredentialAge: 24}, 0},
+		{"NEW_AUTHENTICATOR", risk.Facts{Model: model}, 0},            // everybody's first sign-in is by a new one
+		{"NEW_AUTHENTICATOR", risk.Facts{Known: true, SignIns: 1}, 0}, // an evaluation is by none
 		{"NEW_COUNTRY", risk.Facts{Known: true, NewCountry: true, Country: "FR"}, 25},
 		{"NEW_COUNTRY", risk.Facts{Known: true, NewCountry: true}, 0},
 		{"NEW_NETWORK", risk.Facts{Known: true, NewNetwork: true, ASN: 64500}, 10},
@@ -248,7 +250,15 @@ func TestBadRulesets(t *testing.T) {
 		{rule(`"when":"true &&\n  newDevise"`), "rules[1].when", `line 2, column 3: there is no "newDevise" (did you mean newDevice?)`},
 		{rule(`"when":"score >"`), "rules[1].when", "line 1, column"},
 		{rule(`"when":"score"`), "rules[1].when", "this is int"},
-		{rule(`"when":"score > 'a'"`), "rules[1].when", "no matching overload"},
+		{rule(`"when":"score > 'a'"`), "rules[1].when", `line 1, column 7: ">" does not take (int, string)`},
+		{rule(`"when":"asn == 1 &&"`), "rules[1].when", "line 1, column 12: something is missing at the end"},
+		{rule(`"when":"(asn == 1"`), "rules[1].when", `line 1, column 10: ")" is missing at the end`},
+		{rule(`"when":"networks[0 == country"`), "rules[1].when", `"]" is missing at the end`},
+		{rule(`"when":"known adverse"`), "rules[1].when", `line 1, column 7: "adverse" is too much: join conditions by && or ||`},
+		{rule(`"when":"score >> 3"`), "rules[1].when", `line 1, column 8: ">" stands where a value is expected`},
+		{rule(`"when":"asn = 1"`), "rules[1].when", `line 1, column 5: there is no "=" (did you mean ==?)`},
+		{rule(`"when":"country == 'DE"`), "rules[1].when", "line 1, column 12: a text begins here and does not end"},
+		{rule(`"when":"score # 3"`), "rules[1].when", `line 1, column 7: "#" is nothing that an expression has`},
 		{rule(`"when":"score > 3","hard":true`), "rules[1].when", "outside the score"},
 		{rule(`"when":"country.matches('[')"`), "rules[1].when", "line 1, column"},
 		{rule(`"when":"` + strings.Repeat("(", 60) + "true" + strings.Repeat(")", 60) + `"`), "rules[1].when", ""},

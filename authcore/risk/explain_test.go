@@ -13,7 +13,7 @@ import (
 func TestExplain(t *testing.T) {
 	rules := parse(t, `{"mode":"SHADOW","weights":{"NEW_DEVICE":33,"DORMANT":0,"NEW_NETWORK":33},"callerWeights":{"bot":10,"load":33}}`)
 	facts := risk.Facts{
-		Known: true, NewDevice: true, NewCountry: true, Country: "JP", PreviousCountry: "DE", DistanceKm: 8000, PreviousSeconds: 7200, NewNetwork: true, ASN: 64500,
+		Model: "ee882879-721c-4913-9775-3dfcce97072a", Known: true, NewDevice: true, NewCountry: true, Country: "JP", PreviousCountry: "DE", DistanceKm: 8000, PreviousSeconds: 7200, NewNetwork: true, ASN: 64500,
 		SignIns: 12, CredentialAge: 3, UserAttempts: 9, AddressAttempts: 90, UserAddresses: 7, AddressUsers: 60, UserFailures: 4, AddressFailures: 30, CountJump: -2,
 		Hour: 3, Networks: []string{"tor", "hosting"}, Adverse: true, Provider: "Feedzai", ProviderScore: 60,
 		Caller: risk.Values{{Name: "bot", Kind: risk.IsBool, Yes: true}, {Name: "load", Number: 1}},

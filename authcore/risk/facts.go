@@ -24,11 +24,11 @@ type Facts struct {
 	BackedUp     bool     `json:"backedUp"` // the passkey is synced
 	AAL          int      `json:"aal"`
 
-	// Of the credential.
+	// Of the credential; an evaluation has none.
 	CredentialAge int    `json:"credentialAge"` // whole hours since it was registered
 	CountJump     int    `json:"countJump"`     // by how much the signature counter grew; negative: it shrank
 	Adverse       bool   `json:"adverse"`       // its model is reported by the FIDO Metadata Service
-	Model         string `json:"model"`         // AAGUID
+	Model         string `json:"model"`         // AAGUID; "" where there is no credential
 
 	// Of what the user did before. Known is false where nothing is known of that: of a first sign-in, or without Redis.
 	Known           bool   `json:"known"`

@@ -75,9 +75,9 @@ var variables = []variable{
 	{"userVerified", "the authenticator verified its user", cel.BoolType, yes(func(f *Facts) bool { return f.UserVerified }), false},
 	{"backedUp", "the passkey is synced", cel.BoolType, yes(func(f *Facts) bool { return f.BackedUp }), false},
 	{"aal", "what the sign-in is worth: 1 to 3", cel.IntType, number(func(f *Facts) int { return f.AAL }), false},
-	{"model", "AAGUID of the authenticator", cel.StringType, text(func(f *Facts) string { return f.Model }), false},
+	{"model", `AAGUID of the authenticator; "" where there is none, as in an evaluation`, cel.StringType, text(func(f *Facts) string { return f.Model }), false},
 	{"adverse", "the model is reported by the FIDO Metadata Service", cel.BoolType, yes(func(f *Facts) bool { return f.Adverse }), false},
-	{"credentialAge", "hours since the passkey was registered", cel.IntType, number(func(f *Facts) int { return f.CredentialAge }), false},
+	{"credentialAge", "hours since the passkey was registered; 0 where there is none", cel.IntType, number(func(f *Facts) int { return f.CredentialAge }), false},
 	{"countJump", "by how much the signature counter grew", cel.IntType, number(func(f *Facts) int { return f.CountJump }), false},
 	{"known", "the user signed in before", cel.BoolType, yes(func(f *Facts) bool { return f.Known }), false},
 	{"signIns", "of the user, 1000 at most", cel.IntType, number(func(f *Facts) int { return f.SignIns }), false},
@@ -275,8 +275,53 @@ func explain(at string, r Rule, issues *cel.Issues) error {
 		}
 		message = fmt.Sprintf("there is no %q", name)
 		hint = fault.Hint(name, names())
+	} else {
+		message = plainly(message)
 	}
 	return position(at, first.Location.Line(), first.Location.Column(), message+hint)
+}
+
+// What CEL's parser and checker say, and what of it.
+var (
+	misplaced  = regexp.MustCompile(`^Syntax error: (?:mismatched|extraneous) input '(.*)' expecting (.*)$`)
+	missing    = regexp.MustCompile(`^Syntax error: missing '(.*)' at '(.*)'$`)
+	unreadable = regexp.MustCompile(`^Syntax error: token recognition error at: '(.*)'$`)
+	overload   = regexp.MustCompile(`^found no matching overload for '_?([^_']+)_?' applied to '\((.*)\)'$`)
+)
+
+// plainly says in words what CEL says in names of its grammar; what is none of that is told as it is.
+func plainly(message string) string {
+	const end = "<EOF>"
+	if m := misplaced.FindStringSubmatch(message); m != nil {
+		switch {
+		case m[1] == end:
+			return "something is missing at the end"
+		case m[2] == end:
+			return fmt.Sprintf("%q is too much: join conditions by && or ||", m[1])
+		}
+		return fmt.Sprintf("%q stands where a value is expected", m[1])
+	}
+	if m := missing.FindStringSubmatch(message); m != nil {
+		where := fmt.Sprintf("before %q", m[2])
+		if m[2] == end {
+			where = "at the end"
+		}
+		return fmt.Sprintf("%q is missing %s", m[1], where)
+	}
+	if m := unreadable.FindStringSubmatch(message); m != nil {
+		text := strings.TrimSpace(m[1])
+		switch {
+		case strings.HasPrefix(text, "'"), strings.HasPrefix(text, `"`):
+			return "a text begins here and does not end"
+		case text == "=", text == "&", text == "|":
+			return fmt.Sprintf("there is no %q (did you mean %s%s?)", text, text, text)
+		}
+		return fmt.Sprintf("%q is nothing that an expression has", text)
+	}
+	if m := overload.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("%q does not take (%s)", m[1], m[2])
+	}
+	return message
 }
 
 // position refuses what stands in an expression: line from 1, column from 0, as CEL counts.

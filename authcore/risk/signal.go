@@ -74,8 +74,13 @@ var signals = []signal{
 		func(f *Facts) float64 { return when(f.Known && f.NewDevice) },
 		says("a device that this user has not used before")},
 	{"NEW_AUTHENTICATOR", 10, "The passkey was registered in the last 24 hours; the fresher, the more.",
-		func(f *Facts) float64 { return when(f.SignIns > 0) * (1 - between(f.CredentialAge, 0, freshHours)) },
+		func(f *Facts) float64 {
+			return when(f.SignIns > 0 && f.Model != "") * (1 - between(f.CredentialAge, 0, freshHours))
+		},
 		func(f *Facts) string {
+			if f.CredentialAge == 0 {
+				return "the passkey was registered less than an hour ago"
+			}
 			return "the passkey was registered " + plural(f.CredentialAge, "hour") + " ago"
 		}},
 	{"NEW_COUNTRY", 25, "The user has not signed in from this country in the last 180 days.",
