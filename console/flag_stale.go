@@ -100,6 +100,8 @@ func staleWords(s *flag.Stale) string {
 			words[i] = "no longer evaluated"
 		case flag.OffEverywhere:
 			words[i] = "off in every environment"
+		case flag.Overdue:
+			words[i] = "should be gone by now"
 		case flag.SingleVariant:
 			if words[i] = "everybody gets " + s.Variant; s.Variant == "" {
 				words[i] = "everybody gets the same in each environment"

@@ -61,9 +61,9 @@ func (c *Console) stalePage(v staleView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var4 string
-			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs("What has decided nothing for " + v.N + ", and can leave your code.")
+			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs("What has decided nothing for " + v.N + " or should be gone by now, and can leave your code.")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/flag_stale.templ`, Line: 10, Col: 95}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/flag_stale.templ`, Line: 10, Col: 120}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
@@ -82,7 +82,7 @@ func (c *Console) stalePage(v staleView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(v.Rows) == 0 {
-				templ_7745c5c3_Err = c.Nothing("okc", "No flag is stale", "Each was made or changed in that time, or different people got different variants.").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = c.Nothing("okc", "No flag is stale", "Each was made or changed in that time, or different people got different variants, and none is there longer than it should.").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/biocore-id/biocore/tenancy/flag"
 	"github.com/biocore-id/biocore/tenancy/member"
@@ -104,6 +105,12 @@ func TestFlagPages(t *testing.T) {
 		}
 	}
 	stale := "/console/t/" + slug + "/stale-flags"
+	if body := viewer.get(t, stale).body; !strings.Contains(body, "Should be gone by now") {
+		t.Error("a flag whose day is over is not stale")
+	}
+	if _, err := flags.Update(t.Context(), acme, flag.UpdateRequest{Key: "number-matching", RemoveBy: new(*time.Time)}); err != nil {
+		t.Fatal(err)
+	}
 	if body := viewer.get(t, stale).body; !strings.Contains(body, "No flag is stale") {
 		t.Error("a new flag is stale")
 	}
@@ -159,7 +166,7 @@ func TestFlagPages(t *testing.T) {
 	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "number-matching"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"flag.create": 1, "flag.update": 2, "flag.delete": 1} {
+	for action, n := range map[string]int64{"flag.create": 1, "flag.update": 3, "flag.delete": 1} {
 		if got := s.store.AuditCount(t, acme, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}

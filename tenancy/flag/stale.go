@@ -18,12 +18,13 @@ const StaleDays = 30
 // Staleness is why a flag may be taken out of the code.
 type Staleness string
 
-// The reasons, each for as many days as were asked for.
+// The reasons, all but Overdue for as many days as were asked for.
 const (
 	NeverEvaluated Staleness = "NEVER_EVALUATED" // made that long ago, and evaluated nowhere since
 	NotEvaluated   Staleness = "NOT_EVALUATED"   // evaluated before, and nowhere since
 	SingleVariant  Staleness = "SINGLE_VARIANT"  // everybody got the same, wherever it was evaluated
 	OffEverywhere  Staleness = "OFF_EVERYWHERE"  // off in all environments, and not changed
+	Overdue        Staleness = "OVERDUE"         // the day by which it should be gone is over, however many days are asked for
 )
 
 // Stale is a flag that may be taken out of the code, or be deleted.
@@ -34,7 +35,7 @@ type Stale struct {
 	Last             *time.Time  // when it was evaluated last; nil: never
 }
 
-// Stale returns the flags that are stale after days, by key. Counts are kept for 100 days, and those of a minute may be missing. ErrDays.
+// Stale returns the flags that are stale after days, or overdue, by key. Counts are kept for 100 days, and those of a minute may be missing. ErrDays.
 func (s *Service) Stale(ctx context.Context, sc scope.Scope, days int) ([]Stale, error) {
 	if days == 0 {
 		days = StaleDays
@@ -56,7 +57,7 @@ func (s *Service) Stale(ctx context.Context, sc scope.Scope, days int) ([]Stale,
 		}
 	}
 	now := s.store.Now()
-	since := now.AddDate(0, 0, -days)
+	since, today := now.AddDate(0, 0, -days), now.UTC().Truncate(24*time.Hour)
 	var out []Stale
 	for i := range byEnvironment[0] {
 		f := &byEnvironment[0][i]
@@ -85,6 +86,9 @@ func (s *Service) Stale(ctx context.Context, sc scope.Scope, days int) ([]Stale,
 		}
 		if off && changed.Before(since) {
 			one.Reasons = append(one.Reasons, OffEverywhere)
+		}
+		if f.RemoveBy != nil && f.RemoveBy.Before(today) {
+			one.Reasons = append(one.Reasons, Overdue)
 		}
 		if len(one.Reasons) > 0 {
 			out = append(out, one)

@@ -180,8 +180,15 @@ func TestStale(t *testing.T) {
 	w := newWorld(t)
 	ctx, super := t.Context(), w.Superuser(t)
 	on := true
-	for _, key := range []string{"fresh", "never", "ended", "single", "many", "apart", "young", "off"} {
-		if _, err := w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: key, Type: flag.Boolean, About: flag.About{Name: key, Owner: "Payments"}}); err != nil {
+	for _, key := range []string{"fresh", "never", "ended", "single", "many", "apart", "young", "off", "due", "overdue"} {
+		about := flag.About{Name: key, Owner: "Payments"}
+		if today := w.Now().UTC().Truncate(24 * time.Hour); key == "due" { // today is the last day
+			about.RemoveBy = &today
+		} else if key == "overdue" {
+			yesterday := today.AddDate(0, 0, -1)
+			about.RemoveBy = &yesterday
+		}
+		if _, err := w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: key, Type: flag.Boolean, About: about}); err != nil {
 			t.Fatal(err)
 		}
 		if key != "off" {
@@ -196,8 +203,8 @@ func TestStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(`UPDATE flags SET created_at = now() - interval '50 days', updated_at = now() - interval '50 days' WHERE key NOT IN ('fresh', 'young')`)
-	exec(`UPDATE flag_targeting SET updated_at = now() - interval '50 days' WHERE flag_key NOT IN ('fresh', 'young')`)
+	exec(`UPDATE flags SET created_at = now() - interval '50 days', updated_at = now() - interval '50 days' WHERE key NOT IN ('fresh', 'young', 'due', 'overdue')`)
+	exec(`UPDATE flag_targeting SET updated_at = now() - interval '50 days' WHERE flag_key NOT IN ('fresh', 'young', 'due', 'overdue')`)
 	count := func(key, environment, variant string, days ...int) {
 		t.Helper()
 		for _, ago := range days {
@@ -224,11 +231,11 @@ func TestStale(t *testing.T) {
 		for _, reason := range one.Reasons {
 			got[one.Key] += string(reason) + " " + one.Variant
 		}
-		if (one.Last == nil) != (one.Key == "never") || one.Owner != "Payments" {
+		if (one.Last == nil) != (one.Key == "never" || one.Key == "overdue") || one.Owner != "Payments" {
 			t.Errorf("%+v", one)
 		}
 	}
-	want := map[string]string{"never": "NEVER_EVALUATED ", "ended": "NOT_EVALUATED ", "single": "SINGLE_VARIANT on", "apart": "SINGLE_VARIANT ", "off": "OFF_EVERYWHERE "}
+	want := map[string]string{"never": "NEVER_EVALUATED ", "ended": "NOT_EVALUATED ", "single": "SINGLE_VARIANT on", "apart": "SINGLE_VARIANT ", "off": "OFF_EVERYWHERE ", "overdue": "OVERDUE "}
 	if !maps.Equal(got, want) {
 		t.Errorf("stale are %v, want %v", got, want)
 	}
@@ -243,10 +250,10 @@ func TestStale(t *testing.T) {
 		}
 		return keys
 	}
-	if got := after(3); !slices.Equal(got, []string{"apart", "ended", "never", "off", "single", "young"}) {
+	if got := after(3); !slices.Equal(got, []string{"apart", "ended", "never", "off", "overdue", "single", "young"}) {
 		t.Errorf("after 3 days %q", got)
 	}
-	if got := after(90); len(got) != 0 {
+	if got := after(90); !slices.Equal(got, []string{"overdue"}) {
 		t.Errorf("after 90 days %q", got)
 	}
 	for _, days := range []int{-1, 91} {

@@ -143,7 +143,7 @@ func (FlagChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_biocore_admin_v1_flag_proto_rawDescGZIP(), []int{15, 0}
 }
 
-// Why, each for as many days as were asked for.
+// Why; all but OVERDUE for as many days as were asked for.
 type StaleFlag_Reason int32
 
 const (
@@ -157,6 +157,8 @@ const (
 	StaleFlag_SINGLE_VARIANT StaleFlag_Reason = 3
 	// Off in all environments, and not changed.
 	StaleFlag_OFF_EVERYWHERE StaleFlag_Reason = 4
+	// The day by which it should be gone is over.
+	StaleFlag_OVERDUE StaleFlag_Reason = 5
 )
 
 // Enum value maps for StaleFlag_Reason.
@@ -167,6 +169,7 @@ var (
 		2: "NOT_EVALUATED",
 		3: "SINGLE_VARIANT",
 		4: "OFF_EVERYWHERE",
+		5: "OVERDUE",
 	}
 	StaleFlag_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED": 0,
@@ -174,6 +177,7 @@ var (
 		"NOT_EVALUATED":      2,
 		"SINGLE_VARIANT":     3,
 		"OFF_EVERYWHERE":     4,
+		"OVERDUE":            5,
 	}
 )
 
@@ -2191,20 +2195,21 @@ const file_biocore_admin_v1_flag_proto_rawDesc = "" +
 	"\x04days\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x00R\x04days\"X\n" +
 	"\x18ReportStaleFlagsResponse\x12<\n" +
 	"\vstale_flags\x18\x01 \x03(\v2\x1b.biocore.admin.v1.StaleFlagR\n" +
-	"staleFlags\"\xe2\x02\n" +
+	"staleFlags\"\xef\x02\n" +
 	"\tStaleFlag\x12\x19\n" +
 	"\bflag_key\x18\x01 \x01(\tR\aflagKey\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12<\n" +
 	"\areasons\x18\x04 \x03(\x0e2\".biocore.admin.v1.StaleFlag.ReasonR\areasons\x12\x18\n" +
 	"\avariant\x18\x05 \x01(\tR\avariant\x12F\n" +
-	"\x11last_evaluated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastEvaluatedAt\"p\n" +
+	"\x11last_evaluated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastEvaluatedAt\"}\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fNEVER_EVALUATED\x10\x01\x12\x11\n" +
 	"\rNOT_EVALUATED\x10\x02\x12\x12\n" +
 	"\x0eSINGLE_VARIANT\x10\x03\x12\x12\n" +
-	"\x0eOFF_EVERYWHERE\x10\x04\"=\n" +
+	"\x0eOFF_EVERYWHERE\x10\x04\x12\v\n" +
+	"\aOVERDUE\x10\x05\"=\n" +
 	"\tFlagUsage\x12\x18\n" +
 	"\avariant\x18\x01 \x01(\tR\avariant\x12\x16\n" +
 	"\x06served\x18\x02 \x01(\x03R\x06served\"\x9b\x01\n" +
