@@ -149,6 +149,7 @@ func (c *Console) beginRisk(w http.ResponseWriter, r *http.Request, v *visit, p 
 
 // backtestView is what rules make of recorded sign-ins.
 type backtestView struct {
+	At        ui.Moment // as of when: it is kept for a minute
 	Since     ui.Moment
 	Decisions int
 	Notes     []string // what was not looked at, or in another way
@@ -200,14 +201,14 @@ type exampleRow struct {
 // backtest tries d. A problem is one that the person can do something about: the number of days, another that runs, rules of a
 // release before that are not valid any more.
 func (c *Console) backtest(ctx context.Context, p *place, d *risk.Document, days int) (*backtestView, *ui.Problem, error) {
-	res, err := c.risk.Backtest(ctx, p.sc, risk.BacktestRequest{Document: d.JSON(), Days: days})
+	res, err := c.risk.RecentBacktest(ctx, p.sc, risk.BacktestRequest{Document: d.JSON(), Days: days})
 	if errors.Is(err, risk.ErrBusy) || errors.Is(err, risk.ErrDays) || errors.Is(err, risk.ErrInvalid) {
 		problem, _ := problemOf(err)
 		return nil, &problem, nil
 	} else if err != nil {
 		return nil, nil, err
 	}
-	t := &backtestView{Since: ui.At(res.Since), Decisions: res.Decisions}
+	t := &backtestView{At: ui.At(res.At), Since: ui.At(res.Since), Decisions: res.Decisions}
 	if !res.All {
 		t.Notes = append(t.Notes, "There were more sign-ins than one backtest looks at: the newest were taken, and the period begins later than asked for.")
 	}

@@ -147,7 +147,7 @@ func TestRiskPage(t *testing.T) {
 	viewer := s.person(t, "Vic", acme, member.Viewer)
 	body := viewer.get(t, page+"?days=7").body
 	has(t, "the page", body, "3 sign-ins since", "1 sign-in of this period left nothing", "NEW_COUNTRY", "66.7%", "not signed in from this country", "far-away", "A new device abroad",
-		`data-label="Matched">2<`, `data-label="Decided">2<`, `data-label="Fraud">1<`, `data-label="Legitimate">0<`, "of 1 reported", "2 of 3 sign-ins score 40–49", "The dashed line: step-up from 50 on", "Shadow</span>")
+		`data-label="Matched">2<`, `data-label="Decided">2<`, `data-label="Fraud">1<`, `data-label="Legitimate">0<`, "of 1 reported", "2 of 3 sign-ins score 40–49", "The dashed line: step-up from 50 on", "Shadow</span>", "by the rules as they are now. As of <time")
 	hasNot(t, "a viewer's page", body, "Change rules")
 
 	t.Run("another runs", func(t *testing.T) {
@@ -254,7 +254,7 @@ func TestRiskRules(t *testing.T) {
 		owner := uuid.UUID(jonas.ID)
 		id := s.assessed(t, acme, &owner, risk.Facts{Country: "KP"})
 		res := draft("do", "try", "rule-when-0", "country == 'KP'", "rule-then-0", "DENY")
-		has(t, "what it would do", res.body, "of 2 sign-ins would be decided otherwise", "Allowed → Denied", "/ceremonies/"+id.String(), "jonas", "Rule far-away", `<mark class="ts">`, "country == &#39;KP&#39;</textarea>")
+		has(t, "what it would do", res.body, "of 2 sign-ins would be decided otherwise", "Allowed → Denied", "/ceremonies/"+id.String(), "jonas", "Rule far-away", ", as of <time", `<mark class="ts">`, "country == &#39;KP&#39;</textarea>")
 		has(t, "a wrong number of days", draft("do", "try", "days", "900").body, "Choose 1 to 90 days", `value="900"`)
 		has(t, "no number of days", draft("do", "try", "days", "week").body, "Choose 1 to 90 days")
 		s.whileBacktesting(t, acme, func() { res = draft("do", "try") })

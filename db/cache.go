@@ -18,6 +18,7 @@ type Cache[V any] struct {
 	noun  Noun
 	max   int
 	life  time.Duration
+	limit time.Duration // of a load
 
 	mu      sync.RWMutex
 	entries map[cacheKey]cacheEntry[V]
@@ -47,10 +48,19 @@ type flight[V any] struct {
 // entry even if nothing changes.
 func NewCache[V any](s *Store, noun Noun, maxEntries int, life time.Duration) *Cache[V] {
 	c := &Cache[V]{
-		store: s, noun: noun, max: maxEntries, life: life,
+		store: s, noun: noun, max: maxEntries, life: life, limit: loadLimit,
 		entries: map[cacheKey]cacheEntry[V]{}, flights: map[cacheKey]*flight[V]{},
 	}
 	s.feed.subscribe(c.forget)
+	return c
+}
+
+// loadLimit is what somebody who waits for a page or an answer can spare for what it only needs beside.
+const loadLimit = 2 * time.Second
+
+// Within gives a load that long instead of two seconds, and returns c. It is for the one who made c, before any Get.
+func (c *Cache[V]) Within(limit time.Duration) *Cache[V] {
+	c.limit = limit
 	return c
 }
 
@@ -106,7 +116,7 @@ func (c *Cache[V]) Get(ctx context.Context, tenant uuid.UUID, id string, load fu
 	if v, ok := c.Peek(tenant, id); ok {
 		return v, nil
 	}
-	load = bounded(load)
+	load = bounded(c.limit, load)
 	if !c.store.feed.fresh() {
 		return load(ctx) // nothing vouches for what another caller began to read
 	}
@@ -157,9 +167,9 @@ var errLoadPanicked = errors.New("loading a cached thing panicked")
 
 // bounded detaches a load from the caller that happened to come first, and gives
 // it a bound of its own.
-func bounded[V any](load func(context.Context) (V, error)) func(context.Context) (V, error) {
+func bounded[V any](limit time.Duration, load func(context.Context) (V, error)) func(context.Context) (V, error) {
 	return func(ctx context.Context) (V, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
 		return load(ctx)
 	}

@@ -144,6 +144,32 @@ func TestRolledBackChange(t *testing.T) {
 	}
 }
 
+// A load has two seconds, or as long as its cache was made for.
+func TestCacheBoundsLoads(t *testing.T) {
+	store := dbtest.New(t)
+	here, acme := freshReplica(t, store), store.Tenant(t)
+	for _, tt := range []struct {
+		name        string
+		cache       *db.Cache[time.Duration]
+		above, most time.Duration
+	}{
+		{"by itself", db.NewCache[time.Duration](here, db.NounCredential, 10, time.Hour), 0, 2 * time.Second},
+		{"within a minute", db.NewCache[time.Duration](here, db.NounCredential, 10, time.Hour).Within(time.Minute), 2 * time.Second, time.Minute},
+	} {
+		before := time.Now()
+		left := get(t, tt.cache, acme.Tenant(), "a", func(ctx context.Context) (time.Duration, error) {
+			deadline, ok := ctx.Deadline()
+			if !ok {
+				return 0, errors.New("no deadline")
+			}
+			return deadline.Sub(before), nil
+		})
+		if passed := time.Since(before); left <= tt.above || left > tt.most+passed {
+			t.Errorf("%s: a load has %s, want up to %s", tt.name, left, tt.most)
+		}
+	}
+}
+
 func TestForget(t *testing.T) {
 	store := dbtest.New(t)
 	here, acme := freshReplica(t, store), store.Tenant(t)

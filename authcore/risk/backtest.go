@@ -3,6 +3,7 @@ package risk
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +35,11 @@ const (
 	backtestLimit = 8 * time.Second
 	maxBacktests  = 2 // at once, of all tenants: each keeps a connection and most of a core busy
 	maxListed     = 20
-	scoreBands    = 10 // of the histogram: 0 to 9, 10 to 19 and so on; 100 is of the last
+
+	// What is kept of them for who looks again: see RecentBacktest. One is some kilobytes, 20 with fifty rules.
+	maxRecent  = 256
+	recentLife = time.Minute
+	scoreBands = 10 // of the histogram: 0 to 9, 10 to 19 and so on; 100 is of the last
 )
 
 // BacktestRequest is a draft to try.
@@ -45,6 +50,7 @@ type BacktestRequest struct {
 
 // Backtest says what rules make of recorded decisions.
 type Backtest struct {
+	At        time.Time // when it began to look: later sign-ins, and what was reported later, are not in it
 	Since     time.Time // decisions from then on were looked at: later than asked for unless All
 	Decisions int       // that were made again
 	All       bool      // false: there were more than one backtest looks at, and the newest were taken
@@ -121,34 +127,55 @@ func (r *running) enter(tenant uuid.UUID) (leave func(), err error) {
 // Backtest decides the sign-ins of the last days again, by the facts that they left. It writes nothing. ErrInvalid, ErrDays, ErrBusy,
 // db.ErrUnavailable.
 func (s *Service) Backtest(ctx context.Context, sc scope.Scope, req BacktestRequest) (Backtest, error) {
-	var draft *Ruleset
-	var err error
-	if req.Document != nil {
-		draft, err = Parse(req.Document)
-	} else {
-		draft, err = s.Ruleset(ctx, sc)
-	}
+	rules, days, err := s.question(ctx, sc, req)
 	if err != nil {
 		return Backtest{}, err
 	}
-	if req.Days == 0 {
-		req.Days = defaultDays
+	return s.backtest(ctx, sc, rules, days)
+}
+
+// RecentBacktest is Backtest, or what it came to for the same rules and days within the last minute: At says when. Who asks while the
+// same is looked at waits for that, and who goes away does not end it for others. Whatever changes the tenant's rules ends what is kept; what
+// is kept is of this server alone, and shared: change nothing of it. Errors as Backtest's, and are not kept.
+func (s *Service) RecentBacktest(ctx context.Context, sc scope.Scope, req BacktestRequest) (Backtest, error) {
+	rules, days, err := s.question(ctx, sc, req)
+	if err != nil {
+		return Backtest{}, err
 	}
-	if req.Days < 1 || req.Days > maxDays {
-		return Backtest{}, ErrDays
+	id := fmt.Sprintf("%d %x", days, sha256.Sum256(rules.JSON()))
+	return s.recent.Get(ctx, sc.Tenant(), id, func(ctx context.Context) (Backtest, error) { return s.backtest(ctx, sc, rules, days) })
+}
+
+// question is what a request asks: by which rules, and how far back. ErrInvalid, ErrDays.
+func (s *Service) question(ctx context.Context, sc scope.Scope, req BacktestRequest) (rules *Ruleset, days int, err error) {
+	if req.Document != nil {
+		rules, err = Parse(req.Document)
+	} else {
+		rules, err = s.Ruleset(ctx, sc)
 	}
+	if err != nil {
+		return nil, 0, err
+	}
+	days = cmp.Or(req.Days, defaultDays)
+	if days < 1 || days > maxDays {
+		return nil, 0, ErrDays
+	}
+	return rules, days, nil
+}
+
+func (s *Service) backtest(ctx context.Context, sc scope.Scope, rules *Ruleset, days int) (Backtest, error) {
 	leave, err := s.running.enter(sc.Tenant())
 	if err != nil {
 		return Backtest{}, err
 	}
 	defer leave()
 	started := s.o.Store.Now()
-	since := started.AddDate(0, 0, -req.Days)
+	since := started.AddDate(0, 0, -days)
 	t := test{
-		rules: draft, out: Backtest{Since: since, Outcomes: map[Outcome]int{}}, changes: map[Change]int{}, signals: map[string]*SignalCount{},
+		rules: rules, out: Backtest{At: started, Since: since, Outcomes: map[Outcome]int{}}, changes: map[Change]int{}, signals: map[string]*SignalCount{},
 		ruleIndex: map[string]int{},
 	}
-	for i, r := range draft.Rules {
+	for i, r := range rules.Rules {
 		t.ruleIndex[r.ID] = i
 		t.out.Rules = append(t.out.Rules, RuleCount{ID: r.ID})
 	}

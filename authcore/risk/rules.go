@@ -167,6 +167,7 @@ func (s *Service) changeRules(
 		return RulesVersion{}, err
 	}
 	s.rulesets.Forget(sc.Tenant(), "")
+	s.recent.Forget(sc.Tenant(), "")
 	return put, nil
 }
 

@@ -55,6 +55,7 @@ type Service struct {
 	log       *slog.Logger
 	rulesets  *db.Cache[*Ruleset]
 	providers *db.Cache[*asked]
+	recent    *db.Cache[Backtest]
 	local     local
 	lessons   chan lesson
 	running   running // backtests
@@ -76,6 +77,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{
 		o: o, ephemeral: o.Ephemeral, log: o.Log, rulesets: db.NewCache[*Ruleset](o.Store, db.NounRisk, maxRulesets, rulesetLife),
 		providers: db.NewCache[*asked](o.Store, db.NounRiskProvider, maxRulesets, rulesetLife),
+		recent:    db.NewCache[Backtest](o.Store, db.NounRisk, maxRecent, recentLife).Within(backtestLimit),
 		local:     local{counters: map[localKey]int{}}, lessons: make(chan lesson, maxLessons),
 		running: running{tenants: map[uuid.UUID]bool{}},
 	}
