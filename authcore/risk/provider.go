@@ -33,10 +33,13 @@ var credentialField = keys.Field{Table: "risk_providers", Column: "credential"}
 
 // Provider is the scoring service that a tenant has asked: its score is a signal like others.
 type Provider struct {
-	Config    scoring.Config
-	UpdatedBy string // kind:id
-	UpdatedAt time.Time
-	ETag      string // without quotes
+	ID     uuid.UUID // of the audit log's target; another one after it was removed
+	Config scoring.Config
+	// CredentialAt is since when the credential is the one that it is; zero where a release before put it, which did not note it.
+	CredentialAt time.Time
+	UpdatedBy    string // kind:id
+	UpdatedAt    time.Time
+	ETag         string // without quotes
 }
 
 // PutProviderRequest is a service to ask from now on.
@@ -44,7 +47,7 @@ type PutProviderRequest struct {
 	secret.Hidden
 
 	Config     []byte // JSON, see scoring.Config; unknown members are refused
-	Credential string // empty: the one that is there stays
+	Credential string // empty: the one that is there stays, for the server and the kind that it is for
 	Reason     string // for the audit log: up to 256 characters; may be empty
 	IfMatch    string
 }
@@ -73,12 +76,28 @@ func provider(ctx context.Context, tx *db.TenantTx) (tenantq.RiskProvider, error
 	return row, nil
 }
 
-func providerFromRow(row *tenantq.RiskProvider) (Provider, error) {
-	p := Provider{UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt, ETag: providerETag(row)}
-	if err := json.Unmarshal(row.Config, &p.Config); err != nil {
-		return Provider{}, fmt.Errorf("stored risk provider: %w", err)
+// stored is what risk_providers.config holds: what the tenant settled, and since when the credential beside it is there.
+type stored struct {
+	scoring.Config
+
+	CredentialAt time.Time `json:"credentialAt,omitzero"`
+}
+
+func storedProvider(row *tenantq.RiskProvider) (s stored, err error) {
+	if err = json.Unmarshal(row.Config, &s); err != nil {
+		return s, fmt.Errorf("stored risk provider: %w", err)
 	}
-	return p, nil
+	return s, nil
+}
+
+func providerFromRow(row *tenantq.RiskProvider) (Provider, error) {
+	s, err := storedProvider(row)
+	if err != nil {
+		return Provider{}, err
+	}
+	return Provider{
+		ID: row.ID, Config: s.Config, CredentialAt: s.CredentialAt, UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt, ETag: providerETag(row),
+	}, nil
 }
 
 func providerETag(row *tenantq.RiskProvider) string {
@@ -104,10 +123,6 @@ func (s *Service) PutProvider(ctx context.Context, sc scope.Scope, req PutProvid
 	if err != nil {
 		return Provider{}, fmt.Errorf("keys: %w", err)
 	}
-	text, err := json.Marshal(config)
-	if err != nil {
-		return Provider{}, fmt.Errorf("risk provider: %w", err)
-	}
 	var p Provider
 	err = s.o.Store.InTenant(ctx, sc, func(tx *db.TenantTx) error {
 		if err := tx.LockRiskRulesets(ctx); err != nil { // two at once would make two ids
@@ -125,10 +140,18 @@ func (s *Service) PutProvider(ctx context.Context, sc scope.Scope, req PutProvid
 				return fmt.Errorf("mint risk provider id: %w", err)
 			}
 		}
+		is := stored{Config: config, CredentialAt: tx.Now()}
 		if !fresh {
 			if err := etag.Match(req.IfMatch, providerETag(&before)); err != nil {
 				return err
 			}
+			if err := keepCredential(&before, &is, req.Credential); err != nil {
+				return err
+			}
+		}
+		text, err := json.Marshal(is)
+		if err != nil {
+			return fmt.Errorf("risk provider: %w", err)
 		}
 		params := tenantq.PutRiskProviderParams{
 			ID: before.ID, Config: text, Credential: before.Credential, KeyVersion: before.KeyVersion, UpdatedBy: sc.Actor().String(), UpdatedAt: tx.Now(),
@@ -158,6 +181,23 @@ func (s *Service) PutProvider(ctx context.Context, sc scope.Scope, req PutProvid
 	}
 	s.providers.Forget(sc.Tenant(), "")
 	return p, nil
+}
+
+// keepCredential has is keep the time of the credential that stays, where credential names no other. What one server is shown no other
+// is: who may change the address could read it otherwise.
+func keepCredential(before *tenantq.RiskProvider, is *stored, credential string) error {
+	if credential != "" {
+		return nil
+	}
+	was, err := storedProvider(before)
+	if err != nil {
+		return err
+	}
+	if was.Host() != is.Host() || was.Kind != is.Kind {
+		return ErrProvider.WithMessage("credential is needed anew: it is another service").With("field", "credential")
+	}
+	is.CredentialAt = was.CredentialAt
+	return nil
 }
 
 // RemoveProvider has no service asked any more. ErrNoProvider, ErrReason, etag.ErrMismatch.
@@ -257,6 +297,15 @@ func (s *Service) asks(ctx context.Context, sc scope.Scope) (*asked, error) {
 		}
 		return &asked{id: row.ID, name: string(p.Config.Kind), client: client}, nil
 	})
+}
+
+// ProviderStatus is how the tenant's service fares with this server; false where the server has not asked it, or anew since it was changed.
+func (s *Service) ProviderStatus(sc scope.Scope) (scoring.Status, bool) {
+	a, ok := s.providers.Peek(sc.Tenant(), "")
+	if !ok || a == nil {
+		return scoring.Status{}, false
+	}
+	return a.client.Status(), true
 }
 
 // ask adds what the tenant's service thinks. What it does not answer in time is not known: it never keeps anybody from signing in.

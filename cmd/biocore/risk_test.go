@@ -172,10 +172,12 @@ func TestRiskProviderByREST(t *testing.T) {
 		body  map[string]any
 		field string
 	}{
-		"in the clear":       {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "http://scoring.example"}}, "address"},
-		"of the inside":      {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://10.0.0.1"}}, "address"},
-		"another kind":       {acme.secret, map[string]any{"config": map[string]any{"kind": "ORACLE", "address": "https://scoring.example"}}, "kind"},
-		"without credential": {globex.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://scoring.example"}}, "credential"},
+		"in the clear":                            {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "http://scoring.example"}}, "address"},
+		"of the inside":                           {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://10.0.0.1"}}, "address"},
+		"another kind":                            {acme.secret, map[string]any{"config": map[string]any{"kind": "ORACLE", "address": "https://scoring.example"}}, "kind"},
+		"another server without its credential":   {acme.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://elsewhere.example"}}, "credential"},
+		"another kind of it without a credential": {acme.secret, map[string]any{"config": map[string]any{"kind": "THREATMETRIX", "address": "https://scoring.example", "organization": "org"}}, "credential"},
+		"without credential":                      {globex.secret, map[string]any{"config": map[string]any{"kind": "FEEDZAI", "address": "https://scoring.example"}}, "credential"},
 	} {
 		if a := w.call(t, "PUT", at, tt.key, tt.body); a.status != http.StatusBadRequest || a.reason() != "RISK_PROVIDER_INVALID" || a.metadata("field") != tt.field {
 			t.Errorf("%s: %s", name, a)

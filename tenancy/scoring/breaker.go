@@ -32,6 +32,7 @@ type breaker struct {
 	failures int           // in a row, while closed
 	pause    time.Duration // 0: closed
 	until    time.Time     // when a probe may go
+	since    time.Time     // when it was opened or closed; zero: it has been closed from the beginning
 	probing  bool
 	turn     int // counts openings and closings: what was asked in an earlier turn says nothing of this one
 }
@@ -71,7 +72,7 @@ func (b *breaker) done(t ticket, o outcome) {
 		b.probing = false
 		switch o {
 		case succeeded:
-			b.pause, b.failures = 0, 0
+			b.pause, b.failures, b.since = 0, 0, b.now()
 			b.turn++
 		case failed:
 			b.open(min(2*b.pause, longestPause))
@@ -91,18 +92,23 @@ func (b *breaker) done(t ticket, o outcome) {
 }
 
 func (b *breaker) open(pause time.Duration) {
-	b.pause, b.until = pause, b.now().Add(pause)
+	now := b.now()
+	if b.pause == 0 {
+		b.since = now
+	}
+	b.pause, b.until = pause, now.Add(pause)
 	b.turn++
 }
 
-func (b *breaker) state() State {
+// state returns how it stands and since when, and of one that is open when a probe may go.
+func (b *breaker) state() (s State, since, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.pause == 0:
-		return Closed
+		return Closed, b.since, time.Time{}
 	case b.probing || !b.now().Before(b.until):
-		return HalfOpen
+		return HalfOpen, b.since, b.until
 	}
-	return Opened
+	return Opened, b.since, b.until
 }

@@ -20,8 +20,8 @@ func TestBreaker(t *testing.T) {
 	}
 	closed := func(want bool, when string) {
 		t.Helper()
-		if (b.state() == Closed) != want {
-			t.Errorf("%s: %s", when, b.state())
+		if s, _, _ := b.state(); (s == Closed) != want {
+			t.Errorf("%s: %s", when, s)
 		}
 	}
 	for range failuresToOpen - 1 {
@@ -48,8 +48,8 @@ func TestBreaker(t *testing.T) {
 			t.Fatalf("it may be asked before %v are over", pause)
 		}
 		now = now.Add(1)
-		if b.state() != HalfOpen {
-			t.Errorf("after %v: %s", pause, b.state())
+		if s, since, until := b.state(); s != HalfOpen || !since.Equal(time.Unix(0, 0)) || !until.Equal(now) {
+			t.Errorf("after %v: %s since %s, until %s", pause, s, since, until)
 		}
 		probe, ok := b.ask()
 		if _, second := b.ask(); !ok || second {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -39,6 +40,9 @@ type Client struct {
 	slots   chan struct{}
 	counts  *Counts
 	now     func() time.Time
+
+	mu   sync.Mutex
+	last Status // but for the breaker's
 }
 
 var _ Provider = (*Client)(nil)
@@ -63,6 +67,7 @@ func New(o Options) (*Client, error) {
 		o.Now = time.Now
 	}
 	c := &Client{config: o.Config, link: newLink(&o), breaker: breaker{now: o.Now}, slots: make(chan struct{}, maxAtOnce), counts: o.Counts, now: o.Now}
+	c.last.Known = c.now()
 	switch o.Config.Kind {
 	case ThreatMetrix:
 		c.wire = threatMetrix{config: &c.config, apiKey: o.Credential}
@@ -75,13 +80,46 @@ func New(o Options) (*Client, error) {
 // Close lets go of connections. Questions under way end by themselves.
 func (c *Client) Close() { c.link.http.CloseIdleConnections() }
 
-// State is how the circuit breaker stands.
-func (c *Client) State() State { return c.breaker.state() }
+// Status is how a service fares with one server, since the server has known it as it is configured now.
+type Status struct {
+	Known    time.Time // since when that is: the server looks anew at what is configured every few minutes
+	State    State     // of the circuit breaker
+	Since    time.Time // when it opened or closed; zero: it was never open
+	Probe    time.Time // of one that is not closed: from when on it is asked once
+	Answered time.Time // when it last gave a score; zero: never
+	Failed   time.Time // when it last gave none although it was asked; zero: never
+	Reason   Reason    // why
+	Text     string    // in words: of ours, as ScoreError's
+}
+
+// Status tells how the service fares.
+func (c *Client) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.last
+	s.State, s.Since, s.Probe = c.breaker.state()
+	return s
+}
+
+// remember notes what a question came to. That nobody was asked, and that who asked has gone, say nothing of the service.
+func (c *Client) remember(err error) {
+	failure, ok := errors.AsType[*ScoreError](err)
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.last.Answered = now
+	case ok && failure.Reason != Open && failure.Reason != Busy:
+		c.last.Failed, c.last.Reason, c.last.Text = now, failure.Reason, failure.Text
+	}
+}
 
 // Score implements Provider. It takes no longer than the Config's timeout.
 func (c *Client) Score(ctx context.Context, f Facts) (Score, error) {
 	began := c.now()
 	score, err := c.score(ctx, c.withheld(f))
+	c.remember(err)
 	c.counts.add(c.config.Kind, err, c.now().Sub(began))
 	return score, err
 }

@@ -322,8 +322,8 @@ func TestBreakerOfClient(t *testing.T) {
 		t.Helper()
 		_, err := c.Score(t.Context(), facts)
 		failure, _ := errors.AsType[*scoring.ScoreError](err)
-		if (failure == nil) != (reason == "") || failure != nil && failure.Reason != reason || c.State() != state {
-			t.Errorf("%s: %v, %s; want %q, %s", when, err, c.State(), reason, state)
+		if (failure == nil) != (reason == "") || failure != nil && failure.Reason != reason || c.Status().State != state {
+			t.Errorf("%s: %v, %s; want %q, %s", when, err, c.Status().State, reason, state)
 		}
 	}
 	for range 4 {
@@ -334,6 +334,9 @@ func TestBreakerOfClient(t *testing.T) {
 	if n := len(s.questions()); n != 5 {
 		t.Errorf("it was asked %d times", n)
 	}
+	if s := c.Status(); !s.Since.Equal(now) || !s.Probe.Equal(now.Add(5*time.Second)) || !s.Failed.Equal(now) || s.Reason != scoring.Unexpected || s.Text == "" || !s.Answered.IsZero() || !s.Known.Equal(facts.At) {
+		t.Errorf("status while it is open = %+v", s)
+	}
 	now = now.Add(5 * time.Second)
 	want("the probe", scoring.Unexpected, scoring.Opened)
 	now = now.Add(5 * time.Second)
@@ -342,6 +345,9 @@ func TestBreakerOfClient(t *testing.T) {
 	s.will(page(fzGood))
 	want("it is back", "", scoring.Closed)
 	want("and stays", "", scoring.Closed)
+	if s := c.Status(); !s.Since.Equal(now) || !s.Probe.IsZero() || !s.Answered.Equal(now) || !s.Failed.Equal(now.Add(-10*time.Second)) {
+		t.Errorf("status when it is back = %+v", s)
+	}
 	got := counts.Read()[1]
 	if got.Kind != scoring.Feedzai || got.Scored != 2 || got.Failures[scoring.Unexpected] != 6 || got.Failures[scoring.Open] != 2 || got.Asked != 8 || got.Left != 0 {
 		t.Errorf("counts = %+v", got)
@@ -360,8 +366,8 @@ func TestAskerGoesAway(t *testing.T) {
 			t.Fatalf("Score = %v", err)
 		}
 	}
-	if got := counts.Read()[1]; c.State() != scoring.Closed || got.Left != 10 {
-		t.Errorf("%s, %+v", c.State(), got)
+	if got := counts.Read()[1]; c.Status().State != scoring.Closed || got.Left != 10 {
+		t.Errorf("%s, %+v", c.Status().State, got)
 	}
 }
 

@@ -130,6 +130,15 @@ func checkAddress(text string, allowed []netip.Prefix) string {
 	return ""
 }
 
+// Host is which server is asked, with its port where one is named.
+func (c *Config) Host() string {
+	u, err := url.Parse(c.Address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}
+
 // CheckCredential says what is wrong with what a service is shown; nil: nothing. ThreatMetrix has an API key, Feedzai a token.
 func CheckCredential(credential string) error {
 	if credential == "" || len(credential) > maxCredential || strings.ContainsFunc(credential, func(r rune) bool { return r <= ' ' || r > '~' }) {
