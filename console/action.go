@@ -85,7 +85,7 @@ var verbs = map[string]actionLine{
 }
 
 // objects are what those of the audit log are called, where their word says too little.
-var objects = map[string]string{"apikey": "API key", "signingkey": "Signing key", "datakey": "Data key", "credential": "Passkey", "logstream": "Log stream", "report": "Report", "dlpscan": "Scan", "dlpfinding": "Finding", "dlpschedule": "Schedule of scans"}
+var objects = map[string]string{"apikey": "API key", "signingkey": "Signing key", "datakey": "Data key", "credential": "Passkey", "logstream": "Log stream", "report": "Report", "risk_provider": "Scoring service", "dlpscan": "Scan", "dlpfinding": "Finding", "dlpschedule": "Schedule of scans"}
 
 // actionLineOf is what an action is in the timeline of an object of a kind: apikey.rotate is
 // "Rotated" on the page of a key, and settings.update "Settings changed" wherever it stands.

@@ -292,6 +292,7 @@ func (c *Console) routes(mux *router) {
 	c.dataMapRoutes(mux)
 	c.policyRoutes(mux)
 	c.riskRoutes(mux)
+	c.scoringRoutes(mux)
 	c.authenticatorRoutes(mux)
 	c.ceremonyRoutes(mux)
 	c.auditRoutes(mux)

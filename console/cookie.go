@@ -150,6 +150,8 @@ var toasts = map[string]string{
 	"streamResumed":    "Goes on within seconds",
 	"streamReplayed":   "Sent again from there on",
 	"streamDeleted":    "Log stream deleted",
+	"scoringSaved":     "Every server asks it within a second",
+	"scoringRemoved":   "The scoring service is removed",
 	"retried":          "Job is in the queue again",
 	"riskFeedback":     "Noted. Backtests go by it",
 }

@@ -209,7 +209,9 @@ func newSiteAt(t *testing.T, at string, limits *ratelimit.Limiter) *site {
 			return s.users.Names(ctx, s.home, people)
 		},
 	})
-	if s.risk, err = risk.New(risk.Options{Store: store, Keys: s.keys, Ephemeral: redis}); err != nil {
+	if s.risk, err = risk.New(risk.Options{
+		Store: store, Keys: s.keys, Ephemeral: redis, Allowed: internet.Allowed, Resolver: internet.Resolver, Roots: internet.Roots,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	recoveries, err := recovery.New(recovery.Options{Store: store, Keys: s.keys, Tenants: s.tenants, Denials: denials})

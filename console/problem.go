@@ -168,6 +168,8 @@ var explained = map[string]words{
 	"RISK_RULES_VERSION_UNKNOWN": {"There is no such version", "Look at the list of versions."},
 	"RISK_BACKTEST_DAYS_INVALID": {"Choose 1 to 90 days", "That is how far a backtest looks back."},
 	"RISK_BACKTEST_BUSY":         {"Another backtest is running", "It ends within eight seconds. Try again then."},
+	"RISK_PROVIDER_INVALID":      {"This service cannot be asked yet", "Correct what is marked."},
+	"RISK_PROVIDER_UNKNOWN":      {"There is no scoring service", "Somebody may have removed it. Set one up."},
 	"AAGUID_INVALID":             {"An AAGUID cannot be read", "It is a UUID, such as 2fc0579f-8113-47ea-b116-bb5a8db9202a."},
 	"DISPOSITION_INVALID":        {"Choose what becomes of them", "One of the list."},
 	"SIMULATION_BUSY":            {"Another simulation is running", "Wait until it has ended, at most some seconds, then run this one."},

@@ -74,6 +74,19 @@ func Default() Document {
 	return Document{Mode: Off, StepUpScore: defaultStep, DenyScore: defaultDeny, Weights: map[string]int{}, CallerWeights: map[string]int{}, Rules: []Rule{}}
 }
 
+// Weight is how many points a signal has at its full value: those that the document says, or its own. 0 for one that there is not.
+func (d Document) Weight(code string) int {
+	if w, says := d.Weights[code]; says {
+		return w
+	}
+	for i := range signals {
+		if signals[i].Code == code {
+			return signals[i].Weight
+		}
+	}
+	return 0
+}
+
 // Ruleset is a document that is ready. It is shared, and never changed.
 type Ruleset struct {
 	Document

@@ -37,8 +37,8 @@ func Signals() []SignalInfo {
 
 // The codes of signals that other code names.
 const (
-	codeCaller   = "CALLER"
-	codeProvider = "PROVIDER"
+	codeCaller     = "CALLER"
+	ProviderSignal = "PROVIDER"
 )
 
 func when(yes bool) float64 {
@@ -148,7 +148,7 @@ var signals = []signal{
 	{"ADVERSE_STATUS", 40, "The FIDO Metadata Service reports the authenticator's model as compromised or revoked.",
 		func(f *Facts) float64 { return when(f.Adverse) },
 		says("the model of the authenticator is reported")},
-	{codeProvider, 40, "What an external provider of scores said, in proportion.",
+	{ProviderSignal, 40, "What an external provider of scores said, in proportion.",
 		func(f *Facts) float64 { return float64(f.ProviderScore) / MaxScore },
 		func(f *Facts) string { return fmt.Sprintf("%s says %d of 100", f.Provider, f.ProviderScore) }},
 }

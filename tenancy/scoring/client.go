@@ -138,7 +138,7 @@ func (c *Client) score(outer context.Context, f Facts) (Score, error) {
 	if !ok {
 		return Score{}, &ScoreError{Open, "the risk provider has failed too often, and is left alone for a while"}
 	}
-	ctx, cancel := context.WithTimeout(outer, c.config.timeout())
+	ctx, cancel := context.WithTimeout(outer, c.config.Timeout())
 	defer cancel()
 	score, err := c.exchange(ctx, f)
 	switch {

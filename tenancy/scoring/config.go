@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -19,6 +20,8 @@ const (
 	DefaultTimeout = 300 * time.Millisecond
 	MinTimeout     = 50 * time.Millisecond
 	MaxTimeout     = 2 * time.Second // somebody waits at a page
+
+	defaultMaxScore = 1000
 
 	maxAddress      = 2048
 	maxCertificates = 32 << 10
@@ -92,7 +95,7 @@ func (c *Config) Check(allowed []netip.Prefix) (all []ConfigError) {
 	case c.MaxScore < 1 || c.MaxScore > 10_000:
 		bad("maxScore", "is 1 to 10000")
 	}
-	if c.TimeoutMillis != 0 && (c.timeout() < MinTimeout || c.timeout() > MaxTimeout) {
+	if c.TimeoutMillis != 0 && (c.Timeout() < MinTimeout || c.Timeout() > MaxTimeout) {
 		bad("timeoutMillis", "is %d to %d", MinTimeout.Milliseconds(), MaxTimeout.Milliseconds())
 	}
 	if c.CACertificates != "" && roots(c.CACertificates) == nil {
@@ -101,21 +104,16 @@ func (c *Config) Check(allowed []netip.Prefix) (all []ConfigError) {
 	return all
 }
 
-// timeout is how long a question may take.
-func (c *Config) timeout() time.Duration {
+// Timeout is how long the whole of a question may take.
+func (c *Config) Timeout() time.Duration {
 	if c.TimeoutMillis == 0 {
 		return DefaultTimeout
 	}
 	return time.Duration(c.TimeoutMillis) * time.Millisecond
 }
 
-// maxScore is the worst that Feedzai gives.
-func (c *Config) maxScore() float64 {
-	if c.MaxScore == 0 {
-		return 1000
-	}
-	return float64(c.MaxScore)
-}
+// WorstScore is the worst that Feedzai gives.
+func (c *Config) WorstScore() int { return cmp.Or(c.MaxScore, defaultMaxScore) }
 
 // checkAddress says what is wrong with an address; nothing: nothing.
 func checkAddress(text string, allowed []netip.Prefix) string {

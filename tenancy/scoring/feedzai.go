@@ -72,7 +72,7 @@ func (z feedzai) answer(body []byte) (Score, error) {
 		}
 		a = inner
 	}
-	if worst := z.config.maxScore(); !a.Score.given || a.Score.value < 0 || a.Score.value > worst {
+	if worst := float64(z.config.WorstScore()); !a.Score.given || a.Score.value < 0 || a.Score.value > worst {
 		return Score{}, &ScoreError{Malformed, fmt.Sprintf("Feedzai's answer lacks a score of 0 to %.0f", worst)}
 	}
 	var parts []struct {
@@ -81,7 +81,7 @@ func (z feedzai) answer(body []byte) (Score, error) {
 	if len(a.Explanation) > 0 && json.Unmarshal(a.Explanation, &parts) != nil {
 		return Score{}, malformed
 	}
-	s := Score{Risk: int(math.Round(a.Score.value / z.config.maxScore() * 100)), Reference: clean(a.ID, maxReference)}
+	s := Score{Risk: int(math.Round(a.Score.value / float64(z.config.WorstScore()) * 100)), Reference: clean(a.ID, maxReference)}
 	if a.LikelyFraud {
 		s.Reasons = append(s.Reasons, "likelyFraud")
 	}

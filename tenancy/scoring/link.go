@@ -39,7 +39,7 @@ func newLink(o *Options) *link {
 	}
 	return &link{base: strings.TrimRight(o.Config.Address, "/"), http: &http.Client{
 		Transport: &http.Transport{
-			DialContext: fetch.NewDialer(o.Allowed, o.Resolver, o.Config.timeout()).DialContext, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			DialContext: fetch.NewDialer(o.Allowed, o.Resolver, o.Config.Timeout()).DialContext, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 			MaxResponseHeaderBytes: 16 << 10, MaxConnsPerHost: maxAtOnce, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
 			DisableCompression: true, // a small answer must not become a large one
 		},

@@ -757,7 +757,8 @@ type PutRiskProviderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in RiskProvider.
 	Config *structpb.Struct `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
-	// What the service knows you by. Absent: the one that is there stays.
+	// What the service knows you by. Absent: the one that is there stays,
+	// unless the address names another server, or the kind is another.
 	Credential *string `protobuf:"bytes,2,opt,name=credential,proto3,oneof" json:"credential,omitempty"`
 	// Why, for the audit log: up to 256 characters.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
