@@ -35,6 +35,9 @@ func TestConsoleDLP(t *testing.T) {
 	ana.See(".toast", "Saved")
 	ana.See("#schedule", "next on")
 	ana.Inspect("console-scans")
+	ana.Follow("#schedule button[formaction]")
+	ana.See(".toast", "Saved")
+	ana.SeeNothing("#schedule button[formaction]")
 
 	ana.Open(base + "/findings?state=OPEN")
 	ana.See("tbody", "audit.reason")

@@ -127,6 +127,10 @@ func TestConsoleScoringService(t *testing.T) {
 	ana.Follow(`.tabs a[href$="/service"]`)
 	ana.Type("#remove-confirm", "scoring.invalid")
 	ana.Type("#remove-reason", "the contract ended")
+	// What a button says of where its form goes counts, also after the device was asked.
+	browsertest.Eval[string](ana.Visitor, `(() => { const form = document.querySelector("#remove form"), button = form.querySelector(".btn.danger");
+		button.formAction = form.action; form.action = "/console/nowhere"; return form.dataset.freshUntil = "2020-01-01T00:00:00Z"; })()`)
+	ana.device.SetPresence(true)
 	ana.Follow("#remove .btn.danger")
 	ana.See(".toast", "is removed")
 	ana.See("main", "No service is asked")

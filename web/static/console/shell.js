@@ -55,16 +55,20 @@ function asks(form) {
 
 /** Has a form ask for a passkey before it goes out, where the last one is too long ago, unless by a button that saves nothing. */
 function confirms(form) {
+  let confirmed = false; // it goes out now
   form.addEventListener("submit", (event) => {
-    if (!asks(form) || fresh(form) || "draft" in (event.submitter?.dataset ?? {})) return;
+    if (confirmed || !asks(form) || fresh(form) || "draft" in (event.submitter?.dataset ?? {})) return;
     event.preventDefault();
     clearProblem(form);
     void busy(event.submitter ?? form.querySelector("button:not([type=button])"), "Waiting for your passkey…", async () => {
       try {
         await use("/stepup");
-        form.submit(); // without another submit event
+        confirmed = true;
+        form.requestSubmit(event.submitter); // with the button's own address, name and value, which submit() leaves out
       } catch (error) {
         showProblem(form, error);
+      } finally {
+        confirmed = false;
       }
     });
   });
