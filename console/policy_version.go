@@ -125,13 +125,7 @@ type versionView struct {
 	May      bool
 	Version  versionRow
 	Now      int
-	Against  int
-	Others   []ui.Choice
-	Left     string
-	Right    string
-	Diff     []diffRow
-	Changes  int
-	Lines    [][]token
+	Compared comparison
 	Rollback ui.Act
 }
 
@@ -184,22 +178,10 @@ func (c *Console) version200(w http.ResponseWriter, r *http.Request, v *visit, p
 		return
 	}
 	here := p.base + policiesPath + "/versions/" + strconv.Itoa(n)
-	view := versionView{Base: p.base, May: p.may(apikey.ScopePolicyWrite), Version: rows[0], Now: now.Version, Against: other.Version, Rollback: act}
+	view := versionView{Base: p.base, May: p.may(apikey.ScopePolicyWrite), Version: rows[0], Now: now.Version, Rollback: act}
 	view.Version.Now = n == now.Version
-	for other := now.Version; other >= max(1, now.Version-49); other-- {
-		if other != n {
-			view.Others = append(view.Others, ui.Choice{Value: strconv.Itoa(other), Label: "v" + strconv.Itoa(other)})
-		}
-	}
-	// The older stands left, as time goes.
-	older, newer := text, against
-	view.Left, view.Right = "v"+strconv.Itoa(n), "v"+strconv.Itoa(other.Version)
-	if other.Version < n {
-		older, newer = against, text
-		view.Left, view.Right = view.Right, view.Left
-	}
-	view.Diff, view.Changes = diffLines(older, newer)
-	view.Lines = tokenLines(text)
+	view.Compared = compareVersions(n, other.Version, now.Version, text, against)
+	view.Compared.Here, view.Compared.What = here, "The policy as JSON"
 	a := &view.Rollback
 	a.ID, a.Title, a.Button, a.Action, a.Fresh = "rollback", "Roll back to v"+strconv.Itoa(n), "roll back", here+"/rollback", freshUntil(v)
 	a.Effects = []ui.Effect{
@@ -242,12 +224,4 @@ func (c *Console) goBack(r *http.Request, p *place, n int, reason string) error 
 	}
 	_, err = c.tenants.RollbackPolicy(r.Context(), p.sc, tenant.RollbackPolicyRequest{Version: n, Reason: reason, IfMatch: was.ETag})
 	return err
-}
-
-// differs says how many lines of two documents do.
-func differs(lines int) string {
-	if lines == 1 {
-		return "1 line differs"
-	}
-	return ui.Count(lines, "line") + " differ"
 }

@@ -127,15 +127,8 @@ type riskVersionView struct {
 	Base     string
 	May      bool
 	Version  riskVersionRow
-	Now      int
 	ETag     string // of what is in force
-	Against  int
-	Others   []ui.Choice
-	Left     string
-	Right    string
-	Diff     []diffRow
-	Changes  int
-	Lines    [][]token
+	Compared comparison
 	Rollback ui.Act
 }
 
@@ -181,24 +174,12 @@ func (c *Console) riskVersion200(w http.ResponseWriter, r *http.Request, v *visi
 		c.fail(w, r, v, err)
 		return
 	}
-	n, now, other := all.one.Version, all.now.Version, all.other.Version
+	n, now := all.one.Version, all.now.Version
 	here := p.base + riskVersionsPath + "/" + strconv.Itoa(n)
-	view := riskVersionView{Base: p.base, May: p.may(apikey.ScopeRiskWrite), Version: rows[0], Now: now, ETag: all.now.ETag, Against: other, Rollback: act}
+	view := riskVersionView{Base: p.base, May: p.may(apikey.ScopeRiskWrite), Version: rows[0], ETag: all.now.ETag, Rollback: act}
 	view.Version.Now = n == now
-	for one := now; one >= max(1, now-49); one-- {
-		if one != n {
-			view.Others = append(view.Others, ui.Choice{Value: strconv.Itoa(one), Label: "v" + strconv.Itoa(one)})
-		}
-	}
-	// The older stands left, as time goes.
-	text := riskText(&all.one.Document)
-	older, newer := text, riskText(&all.other.Document)
-	view.Left, view.Right = "v"+strconv.Itoa(n), "v"+strconv.Itoa(other)
-	if other < n {
-		older, newer, view.Left, view.Right = newer, older, view.Right, view.Left
-	}
-	view.Diff, view.Changes = diffLines(older, newer)
-	view.Lines = tokenLines(text)
+	view.Compared = compareVersions(n, all.other.Version, now, riskText(&all.one.Document), riskText(&all.other.Document))
+	view.Compared.Here, view.Compared.What = here, "The rules as JSON"
 	a := &view.Rollback
 	a.ID, a.Title, a.Button, a.Action, a.Fresh = "rollback", "Roll back to v"+strconv.Itoa(n), "roll back", here+"/rollback", freshUntil(v)
 	a.Effects = []ui.Effect{
