@@ -60,7 +60,7 @@ type admission struct {
 	conns  int // of the pool
 	most   int // of them for one tenant
 	room   [priorities]int
-	perOne int // that may wait of one tenant
+	perOne [priorities]int // likewise, of one tenant
 
 	mu      sync.Mutex
 	running int
@@ -98,12 +98,15 @@ type ticket struct {
 
 func newAdmission(conns int) *admission {
 	a := &admission{
-		conns: conns, most: (3*conns + 3) / 4, perOne: max(conns*waitingPerConn/4, 1),
+		conns: conns, most: (3*conns + 3) / 4,
 		held: map[uuid.UUID]int{}, waiting: map[uuid.UUID]int{}, now: time.Now,
 	}
-	// What is urgent finds room when all the rest is taken.
+	// What is urgent finds room when all the rest is taken, by others and by its own tenant.
 	all := conns * waitingPerConn
 	a.room = [priorities]int{Urgent: all, Ordinary: all * 3 / 4, Patient: all / 2}
+	for p, room := range a.room {
+		a.perOne[p] = room / 4
+	}
 	for i := range a.lines {
 		a.lines[i].of = map[uuid.UUID]*queue{}
 	}
@@ -122,7 +125,7 @@ func (a *admission) enter(ctx context.Context, tenant uuid.UUID) error {
 		return nil
 	}
 	p := PriorityOf(ctx)
-	if a.total >= a.room[p] || a.waiting[tenant] >= a.perOne {
+	if a.total >= a.room[p] || a.waiting[tenant] >= a.perOne[p] {
 		a.full++
 		a.mu.Unlock()
 		return ErrOverloaded

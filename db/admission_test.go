@@ -105,7 +105,7 @@ func TestPriorities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, 1)
 		d.come(t.Context(), "x", Ordinary)
-		for range 12 {
+		for range 8 {
 			d.come(t.Context(), "p", Patient)
 		}
 		for range 6 {
@@ -114,7 +114,7 @@ func TestPriorities(t *testing.T) {
 		for range 6 {
 			d.come(t.Context(), "u", Urgent)
 		}
-		if got, want := d.order("x", 24), "uuuuuuopooooopppppppppppp"[:24]; got != want {
+		if got, want := d.order("x", 20), "uuuuuuopoooooppppppp"; got != want {
 			t.Errorf("let in %s, want %s", got, want)
 		}
 	})
@@ -165,7 +165,7 @@ func TestATenantsShare(t *testing.T) {
 
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(t, 1) // 64 may wait, 16 of one tenant
+		d := newDoor(t, 1) // 64 may wait, 16 of one tenant, of which ordinary ones have 12 and jobs 8
 		d.come(t.Context(), "x", Ordinary)
 		outcome := func(name string, p Priority, n int) (refused int) {
 			for range n {
@@ -185,17 +185,18 @@ func TestWaitingIsBounded(t *testing.T) {
 			p    Priority
 			want int
 		}{
-			{"a", Patient, 4},                      // 16 wait
-			{"b", Ordinary, 4},                     // 32
-			{"c", Patient, 20}, {"c", Ordinary, 4}, // 48: jobs have half
-			{"d", Ordinary, 20}, {"d", Urgent, 4}, // 64: all but what is urgent three quarters
-			{"e", Urgent, 20},
+			{"a", Patient, 12},                    // 8 wait
+			{"b", Ordinary, 8}, {"b", Urgent, 16}, // 24
+			{"c", Patient, 12}, {"d", Patient, 20}, // 32: jobs have half
+			{"d", Ordinary, 8}, {"e", Ordinary, 16}, // 48: all but what is urgent three quarters
+			{"f", Ordinary, 20}, {"f", Urgent, 4}, // 64
+			{"g", Urgent, 20},
 		} {
 			if got := outcome(tt.name, tt.p, 20); got != tt.want {
 				t.Errorf("%s: %d of 20 were refused at priority %d, want %d", tt.name, got, tt.p, tt.want)
 			}
 		}
-		if total, full, _ := d.counts(); total != 64 || full != 76 {
+		if total, full, _ := d.counts(); total != 64 || full != 136 {
 			t.Errorf("%d wait, %d were refused", total, full)
 		}
 		// All give up in time, jobs last, and nothing is left of them.
@@ -217,6 +218,29 @@ func TestWaitingIsBounded(t *testing.T) {
 		d.leave(d.tenant("x"))
 		if err := <-d.come(t.Context(), "e", Ordinary); err != nil {
 			t.Errorf("after all: %v", err)
+		}
+	})
+}
+
+// A tenant whose begins fill its part of the queue has room left for its finishes: people have done their part of them.
+func TestFinishesFindRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		d.come(ctx, "a", Ordinary)
+		for range 20 {
+			d.come(ctx, "a", Ordinary)
+		}
+		finish := d.come(ctx, "a", Urgent)
+		select {
+		case err := <-finish:
+			t.Fatalf("the finish does not even wait: %v", err)
+		default:
+		}
+		d.leave(d.tenant("a"))
+		if err := <-finish; err != nil {
+			t.Errorf("the finish = %v", err)
 		}
 	})
 }
