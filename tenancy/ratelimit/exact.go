@@ -21,12 +21,12 @@ import (
 var script = ephemeral.NewScript(`
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local ahead, refused = {}, 0
+local ahead, far, refused = {}, {}, 0
 for i = 1, #KEYS do
   local at = 4 * (i - 1)
   local every, most, told, asked = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local tat = math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now) + told * every
-  ahead[i] = math.min(tat - now, 2 * most)
+  ahead[i], far[i] = math.min(tat - now, 2 * most), tat - now > 2 * most
   if refused == 0 and asked > 0 and ahead[i] + asked * every > most then refused = i end
 end
 local answer = {refused}
@@ -35,7 +35,7 @@ for i = 1, #KEYS do
   local told, asked = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   if refused ~= 0 then asked = 0 end
   ahead[i] = ahead[i] + asked * tonumber(ARGV[at + 1])
-  if told + asked > 0 then
+  if told + asked > 0 or far[i] then
     redis.call('SET', KEYS[i], string.format('%.0f', now + ahead[i]), 'PX', math.ceil(ahead[i] / 1000))
   end
   answer[i + 1] = ahead[i]
