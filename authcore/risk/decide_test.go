@@ -56,6 +56,7 @@ func TestSignals(t *testing.T) {
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 8000, PreviousSeconds: 3600}, 45},
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 8000, PreviousSeconds: 8 * 3600}, 0},
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 7500, PreviousSeconds: 5 * 3600}, 16},
+		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "JP", DistanceKm: 8000, PreviousSeconds: 60, CountrySeconds: 8 * 3600}, 0},
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "FR", PreviousSeconds: 0}, 0}, // neighbours
 		{"IMPOSSIBLE_TRAVEL", risk.Facts{Known: true, PreviousCountry: "DE", Country: "US", DistanceKm: 6000, PreviousSeconds: 0}, 45},
 		{"USER_VELOCITY", risk.Facts{UserAttempts: 4}, 0},
@@ -198,12 +199,12 @@ func TestVariables(t *testing.T) {
 	}
 	facts := risk.Facts{
 		Purpose: "pay", Hour: 1, Country: "DE", ASN: 2, Networks: []string{"tor"}, UserVerified: true, BackedUp: true, AAL: 3, CredentialAge: 4, CountJump: 5,
-		Adverse: true, Model: "m", Known: true, SignIns: 6, NewDevice: true, NewCountry: true, NewNetwork: true, PreviousCountry: "FR", PreviousSeconds: 7, DistanceKm: 8,
+		Adverse: true, Model: "m", Known: true, SignIns: 6, NewDevice: true, NewCountry: true, NewNetwork: true, PreviousCountry: "FR", PreviousSeconds: 7, CountrySeconds: 17, DistanceKm: 8,
 		UserAttempts: 9, AddressAttempts: 10, TenantAttempts: 11, UserFailures: 12, AddressFailures: 13, UserAddresses: 14, AddressUsers: 15, ProviderScore: 16, ProviderFailed: "BUSY", Degraded: true,
 		Caller: risk.Values{{Name: "n", Number: 0.5}},
 	}
 	when := `purpose == 'pay' && hour == 1 && country == 'DE' && asn == 2 && networks == ['tor'] && userVerified && backedUp && aal == 3 && credentialAge == 4 && ` +
-		`countJump == 5 && adverse && model == 'm' && known && signIns == 6 && newDevice && newCountry && newNetwork && previousCountry == 'FR' && previousSeconds == 7 && distanceKm == 8 && ` +
+		`countJump == 5 && adverse && model == 'm' && known && signIns == 6 && newDevice && newCountry && newNetwork && previousCountry == 'FR' && previousSeconds == 7 && countrySeconds == 17 && distanceKm == 8 && ` +
 		`userAttempts == 9 && addressAttempts == 10 && tenantAttempts == 11 && userFailures == 12 && addressFailures == 13 && userAddresses == 14 && addressUsers == 15 && providerScore == 16 && providerFailed == 'BUSY' && ` +
 		`degraded && caller.n == 0.5 && score == 100 && level == 'HIGH' && signals.ADVERSE_STATUS == 40 && !('NEW_HOUR' in signals)`
 	document, err := json.Marshal(map[string]any{"mode": "ENFORCE", "rules": []any{map[string]any{"id": "all", "when": when, "then": "DENY"}}})

@@ -38,6 +38,7 @@ type Facts struct {
 	NewNetwork      bool   `json:"newNetwork"` // autonomous system
 	PreviousCountry string `json:"previousCountry"`
 	PreviousSeconds int    `json:"previousSeconds"` // since the last sign-in
+	CountrySeconds  int    `json:"countrySeconds"`  // since the one from PreviousCountry, where it was not the last; else 0
 	DistanceKm      int    `json:"distanceKm"`      // between the two countries, where they are nearest to each other
 	HourShare       int    `json:"hourShare"`       // how many of 1000 sign-ins were about this hour, by an average that forgets
 
@@ -119,6 +120,9 @@ func AppendMember(object []byte, version int, f *Facts, d *Decision) []byte {
 	return append(m.dst, "}}}"...)
 }
 
+// awaySeconds is how long ago the user was in PreviousCountry.
+func (f *Facts) awaySeconds() int { return max(f.PreviousSeconds, f.CountrySeconds) }
+
 func (f *Facts) append(m *writer) {
 	m.text("purpose", f.Purpose)
 	m.number("hour", f.Hour)
@@ -139,6 +143,7 @@ func (f *Facts) append(m *writer) {
 	m.yes("newNetwork", f.NewNetwork)
 	m.text("previousCountry", f.PreviousCountry)
 	m.number("previousSeconds", f.PreviousSeconds)
+	m.number("countrySeconds", f.CountrySeconds)
 	m.number("distanceKm", f.DistanceKm)
 	m.number("hourShare", f.HourShare)
 	m.number("userAttempts", f.UserAttempts)

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -20,11 +21,12 @@ const (
 
 // profile is what a user's sign-ins are like. It is a value: learn makes another.
 type profile struct {
-	SignIns int            `json:"signIns"` // at most maxSignIns
-	Last    int64          `json:"last"`    // Unix seconds of the last one
-	Country string         `json:"country"` // of the last one where it was known; "" never
-	Hours   []int          `json:"hours"`   // 24 shares, UTC: an exponentially weighted average; nil before the first
-	Devices map[string]int `json:"devices"` // the day each was seen last, counted from 1970
+	SignIns   int            `json:"signIns"`   // at most maxSignIns
+	Last      int64          `json:"last"`      // Unix seconds of the last one
+	Country   string         `json:"country"`   // of the last one where it was known; "" never
+	CountryAt int64          `json:"countryAt"` // Unix seconds of that one; 0: it was the last
+	Hours     []int          `json:"hours"`     // 24 shares, UTC: an exponentially weighted average; nil before the first
+	Devices   map[string]int `json:"devices"`   // the day each was seen last, counted from 1970
 	// Countries and Networks likewise: ISO 3166-1 alpha-2, and the number of an autonomous system.
 	Countries map[string]int `json:"countries"`
 	Networks  map[string]int `json:"networks"`
@@ -64,6 +66,7 @@ func (p *profile) append(dst []byte) []byte {
 	m.number("signIns", p.SignIns)
 	m.number("last", int(p.Last))
 	m.text("country", p.Country)
+	m.number("countryAt", int(p.CountryAt))
 	if p.Hours != nil {
 		m.key("hours")
 		for i, share := range p.Hours {
@@ -102,6 +105,9 @@ func (p *profile) compare(v *visit, f *Facts, distance func(from, to string) int
 	f.NewCountry = isNew(p.Countries, v.country, today)
 	f.NewNetwork = isNew(p.Networks, v.network(), today)
 	f.PreviousCountry, f.PreviousSeconds = p.Country, int(max(v.at.Unix()-p.Last, 0))
+	if p.CountryAt != 0 {
+		f.CountrySeconds = int(max(v.at.Unix()-p.CountryAt, 0))
+	}
 	if p.Country != "" && v.country != "" && p.Country != v.country && distance != nil {
 		f.DistanceKm = distance(p.Country, v.country)
 	}
@@ -129,8 +135,11 @@ func (p *profile) learn(v *visit) (after profile, news bool) {
 		SignIns: min(p.SignIns+1, maxSignIns), Last: max(v.at.Unix(), p.Last), Country: p.Country, Hours: make([]int, 24),
 		Devices: keep(p.Devices, v.device, today), Countries: keep(p.Countries, v.country, today), Networks: keep(p.Networks, v.network(), today),
 	}
-	if v.country != "" {
+	switch {
+	case v.country != "":
 		after.Country = v.country
+	case p.Country != "": // when the user was there stays known, or the journey from there would seem shorter
+		after.CountryAt = cmp.Or(p.CountryAt, p.Last)
 	}
 	left := hoursShares
 	for i, share := range p.Hours {

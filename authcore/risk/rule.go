@@ -86,6 +86,7 @@ var variables = []variable{
 	{"newNetwork", "nor from this network", cel.BoolType, yes(func(f *Facts) bool { return f.NewNetwork }), false},
 	{"previousCountry", "of the last sign-in", cel.StringType, text(func(f *Facts) string { return f.PreviousCountry }), false},
 	{"previousSeconds", "since the last sign-in", cel.IntType, number(func(f *Facts) int { return f.PreviousSeconds }), false},
+	{"countrySeconds", "since the user was in previousCountry: longer than previousSeconds where the last sign-in came from nobody knows where", cel.IntType, number((*Facts).awaySeconds), false},
 	{"distanceKm", "between the two countries, where they are nearest", cel.IntType, number(func(f *Facts) int { return f.DistanceKm }), false},
 	{"userAttempts", "of the user in ten minutes", cel.IntType, number(func(f *Facts) int { return f.UserAttempts }), false},
 	{"addressAttempts", "from the address in ten minutes", cel.IntType, number(func(f *Facts) int { return f.AddressAttempts }), false},

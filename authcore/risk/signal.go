@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/biocore-id/biocore/authcore/risk/place"
 )
 
 // signal is one thing that makes a sign-in unusual.
@@ -57,7 +59,6 @@ func says(text string) func(*Facts) string { return func(*Facts) string { return
 
 // Bounds of what is told apart.
 const (
-	topSpeed       = 1100 // km/h: place.FastestKMH, an airliner's with a tailwind
 	dormantDays    = 60
 	longDormant    = 365
 	enoughSignIns  = 10 // before a user has hours of their own
@@ -94,7 +95,7 @@ var signals = []signal{
 	{"IMPOSSIBLE_TRAVEL", 45, "The country of the last sign-in is further away than an airliner gets in the time since, measured between the countries' nearest points.",
 		travel,
 		func(f *Facts) string {
-			return fmt.Sprintf("from %s to %s, at least %d km, in %s", f.PreviousCountry, f.Country, f.DistanceKm, span(f.PreviousSeconds))
+			return fmt.Sprintf("from %s to %s, at least %d km, in %s", f.PreviousCountry, f.Country, f.DistanceKm, span(f.awaySeconds()))
 		}},
 	{"USER_VELOCITY", 20, "Many attempts of one user: from 5 in ten minutes on, fully at 20.",
 		func(f *Facts) float64 { return between(f.UserAttempts, 4, 20) },
@@ -158,8 +159,8 @@ func travel(f *Facts) float64 {
 	if !f.Known || f.DistanceKm <= 0 {
 		return 0
 	}
-	hours := max(float64(f.PreviousSeconds), 1) / secondsPerHour
-	return min(max(float64(f.DistanceKm)/hours/topSpeed-1, 0), 1)
+	hours := max(float64(f.awaySeconds()), 1) / secondsPerHour
+	return min(max(float64(f.DistanceKm)/hours/place.FastestKMH-1, 0), 1)
 }
 
 // score adds up the signals.

@@ -4,10 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 // countriesText is written by ./outline, which says how.
@@ -109,37 +107,4 @@ func MinDistance(from, to string) (km float64, known bool) {
 		}
 	}
 	return least, true
-}
-
-// Travel is how somebody would have come from one country to another.
-type Travel struct {
-	From, To string
-	KM       float64 // at least, see MinDistance
-	KMH      float64 // at least; infinite when there was no time at all
-}
-
-// Impossible reports that nobody travels so fast.
-func (t Travel) Impossible() bool { return t.KMH > FastestKMH }
-
-// String is for logs and reasons, as "PT to AU: 14500 km at 14500 km/h".
-func (t Travel) String() string {
-	return t.From + " to " + t.To + ": " + strconv.FormatFloat(t.KM, 'f', 0, 64) + " km at " + strconv.FormatFloat(t.KMH, 'f', 0, 64) + " km/h"
-}
-
-// Between is the journey between two places, by countries, that took a time; a negative one, as of two clocks, is none. False
-// where a country is not known: then nothing can be said.
-func Between(from, to string, took time.Duration) (Travel, bool) {
-	km, known := MinDistance(from, to)
-	if !known {
-		return Travel{}, false
-	}
-	t := Travel{From: from, To: to, KM: km}
-	switch {
-	case km == 0:
-	case took <= 0:
-		t.KMH = math.Inf(1)
-	default:
-		t.KMH = km / took.Hours()
-	}
-	return t, true
 }

@@ -1,11 +1,9 @@
 package place_test
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/biocore-id/biocore/authcore/risk/place"
 )
@@ -31,9 +29,6 @@ func TestNeighbours(t *testing.T) {
 			for _, way := range [][2]string{{from, to}, {to, from}} {
 				if km, known := place.MinDistance(way[0], way[1]); km != 0 || !known {
 					t.Errorf("MinDistance(%s, %s) = %.0f, %v; want 0: they are neighbours", way[0], way[1], km, known)
-				}
-				if trip, _ := place.Between(way[0], way[1], 0); trip.Impossible() {
-					t.Errorf("%v is said to be impossible", trip)
 				}
 			}
 		}
@@ -92,33 +87,15 @@ func TestMinDistanceIsOfUse(t *testing.T) {
 	}
 }
 
-func TestBetween(t *testing.T) {
-	for _, tt := range []struct {
-		from, to   string
-		took       time.Duration
-		known      bool
-		impossible bool
-	}{
-		{"PT", "AU", time.Hour, true, true},
-		{"PT", "AU", 30 * time.Hour, true, false},
-		{"PT", "AU", 0, true, true},
-		{"PT", "AU", -time.Minute, true, true},
-		{"PT", "ES", 0, true, false},
-		{"PT", "PT", 0, true, false},
-		{"DE", "US", 9 * time.Hour, true, false}, // a flight
-		{"DE", "US", time.Hour, true, true},
-		{"", "US", time.Hour, false, false},
-		{"PT", "", time.Hour, false, false},
-		{"PT", "EU", time.Hour, false, false},
-		{"pt", "US", time.Hour, false, false},
-	} {
-		trip, known := place.Between(tt.from, tt.to, tt.took)
-		if known != tt.known || trip.Impossible() != tt.impossible {
-			t.Errorf("Between(%s, %s, %v) = %v (%v), %v", tt.from, tt.to, tt.took, trip, trip.Impossible(), known)
+// Of what is no country of ISO's nothing is said.
+func TestMinDistanceOfTheUnknown(t *testing.T) {
+	for _, pair := range [][2]string{{"", "US"}, {"PT", ""}, {"PT", "EU"}, {"pt", "US"}, {"", ""}} {
+		if km, known := place.MinDistance(pair[0], pair[1]); km != 0 || known {
+			t.Errorf("MinDistance(%q, %q) = %.0f, %v", pair[0], pair[1], km, known)
 		}
 	}
-	if got := fmt.Sprint(place.Travel{From: "PT", To: "AU", KM: 12000, KMH: 6000}); got != "PT to AU: 12000 km at 6000 km/h" {
-		t.Errorf("String = %q", got)
+	if km, known := place.MinDistance("PT", "PT"); km != 0 || !known {
+		t.Errorf("MinDistance(PT, PT) = %.0f, %v", km, known)
 	}
 }
 

@@ -3,7 +3,7 @@
 //
 //	place.go    addresses: what is looked up, and what never is
 //	table.go    one file, and what may stand in it
-//	country.go  names of countries, distances, impossible travel
+//	country.go  names of countries, distances, how fast people travel
 //	outline/    makes countries.txt
 //
 // Where the files come from, and what their licences ask: docs/risk-data.md; why none is shipped: ADR 0071.
