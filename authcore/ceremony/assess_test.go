@@ -330,3 +330,129 @@ func TestRiskOfTheErased(t *testing.T) {
 		t.Errorf("after the erasure: %d rows, in Redis %t", rows, known)
 	}
 }
+
+// What a sign-in teaches may be written when its user is gone already: with nothing new in it that is Redis's alone, which nobody
+// empties a second time.
+func TestRiskLearntAfterErasure(t *testing.T) {
+	w := newWorld(t)
+	acme := w.risky(t, `{"mode":"SHADOW"}`)
+	a := phone(t)
+	enrolled := w.enroll(t, acme, a)
+	redis, err := ephemeral.Open(w.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = redis.Close() })
+	over, end := context.WithCancel(t.Context())
+	end()
+	writeAll := func() { // Run that is over writes what waits
+		t.Helper()
+		if err := w.risk.Run(over); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := func() bool {
+		t.Helper()
+		_, known, err := redis.Get(t.Context(), acme, "risk-profile", enrolled.User.ID.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	w.from(t, acme, a, berlin, firefox, nil)
+	writeAll()
+	w.from(t, acme, a, berlin, firefox, nil) // nothing new
+	writeAll()
+	if !kept() {
+		t.Fatal("nothing is in Redis")
+	}
+	if err := redis.Delete(t.Context(), acme, "risk-profile", enrolled.User.ID.String()); err != nil {
+		t.Fatal(err)
+	}
+	w.from(t, acme, a, berlin, firefox, nil) // read from Postgres
+	writeAll()
+	if !kept() {
+		t.Error("what was read from Postgres is not in Redis again")
+	}
+	w.from(t, acme, a, berlin, firefox, nil)
+	if _, err := w.users.Delete(t.Context(), acme, user.DeleteRequest{ID: enrolled.User.ID}); err != nil {
+		t.Fatal(err)
+	}
+	writeAll()
+	if kept() {
+		t.Error("the profile of somebody who was erased is in Redis again")
+	}
+}
+
+// A profile that cannot be read is one that is not known: it keeps nobody from signing in, and the next sign-in makes another.
+func TestRiskOfADamagedProfile(t *testing.T) {
+	w := newWorld(t)
+	settled := w.learns(t)
+	acme := w.risky(t, `{"mode":"ENFORCE"}`)
+	a := phone(t)
+	enrolled := w.enroll(t, acme, a)
+	w.from(t, acme, a, berlin, firefox, nil)
+	settled()
+	if _, err := w.db.Superuser(t).Exec(t.Context(), `UPDATE risk_profiles SET profile = '{"hours":[1]}' WHERE user_id = $1`, uuid.UUID(enrolled.User.ID)); err != nil {
+		t.Fatal(err)
+	}
+	w.risk.Forget(t.Context(), acme, uuid.UUID(enrolled.User.ID))
+	if done := w.from(t, acme, a, tokyo, firefox, nil); done.Decision != ceremony.Allow || done.Risk.Facts.Known {
+		t.Errorf("with a damaged profile: %+v", done)
+	}
+	settled()
+	if f := w.from(t, acme, a, berlin, firefox, nil).Risk.Facts; !f.Known || f.PreviousCountry != "JP" {
+		t.Errorf("afterwards: %+v", f)
+	}
+}
+
+// A tenant whose sign-ins fail by the thousand leaves room for what others' teach.
+func TestRiskLessonsOfOthers(t *testing.T) {
+	w := newWorld(t)
+	acme, globex := w.risky(t, `{"mode":"SHADOW"}`), w.risky(t, `{"mode":"SHADOW"}`)
+	from := netip.MustParseAddr(berlin)
+	for range 5000 {
+		w.risk.Failed(t.Context(), acme, uuid.Nil, from)
+	}
+	w.risk.Failed(t.Context(), globex, uuid.Nil, from)
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := w.risk.Run(over); err != nil {
+		t.Fatal(err)
+	}
+	if st := w.risk.Stats(); st.Learnt+st.Dropped != 5001 || st.Dropped == 0 {
+		t.Errorf("%+v", st)
+	}
+	a := phone(t)
+	w.enroll(t, globex, a)
+	if f := w.from(t, globex, a, berlin, firefox, nil).Risk.Facts; f.AddressFailures != 1 {
+		t.Errorf("%d failures, want 1", f.AddressFailures)
+	}
+}
+
+// A server that ends writes what waits, and does not wait for a Postgres that answers nobody.
+func TestRiskEndsThoughPostgresHangs(t *testing.T) {
+	w := newWorld(t)
+	acme := w.risky(t, `{"mode":"SHADOW"}`)
+	a := phone(t)
+	w.enroll(t, acme, a)
+	w.from(t, acme, a, berlin, firefox, nil)
+	w.risk.Failed(t.Context(), acme, uuid.Nil, netip.MustParseAddr(berlin))
+	tx, err := w.db.Superuser(t).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE risk_profiles IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := w.risk.Run(over); err != nil {
+		t.Fatal(err)
+	}
+	// The first took all the time that there is for all of them.
+	if st := w.risk.Stats(); st.Learnt != 0 || st.Dropped != 2 {
+		t.Errorf("%+v", st)
+	}
+}

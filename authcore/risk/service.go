@@ -15,7 +15,6 @@ import (
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/ephemeral"
-	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/keys"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/scoring"
@@ -57,7 +56,7 @@ type Service struct {
 	providers *db.Cache[*asked]
 	recent    *db.Cache[Backtest]
 	local     local
-	lessons   chan lesson
+	lessons   lessons
 	running   running // backtests
 	stats     struct{ assessed, degraded, learnt, dropped, failedRules, steppedUp, denied atomic.Int64 }
 }
@@ -66,7 +65,6 @@ type Service struct {
 const (
 	maxRulesets = 20_000
 	rulesetLife = 10 * time.Minute
-	maxLessons  = 4_096 // that wait to be written: more are dropped, and counted
 )
 
 // New returns a Service, or an error that names the option which is missing.
@@ -78,7 +76,7 @@ func New(o Options) (*Service, error) {
 		o: o, ephemeral: o.Ephemeral, log: o.Log, rulesets: db.NewCache[*Ruleset](o.Store, db.NounRisk, maxRulesets, rulesetLife),
 		providers: db.NewCache[*asked](o.Store, db.NounRiskProvider, maxRulesets, rulesetLife),
 		recent:    db.NewCache[Backtest](o.Store, db.NounRisk, maxRecent, recentLife).Within(backtestLimit),
-		local:     local{counters: map[localKey]int{}}, lessons: make(chan lesson, maxLessons),
+		local:     local{counters: map[localKey]int{}}, lessons: lessons{waiting: make(chan lesson, maxLessons), of: map[uuid.UUID]int{}},
 		running: running{tenants: map[uuid.UUID]bool{}},
 	}
 	if s.log == nil {
@@ -125,6 +123,7 @@ type Assessment struct {
 	user    uuid.UUID
 	visit   visit
 	profile profile
+	cached  bool // profile is Redis's
 }
 
 // AppendTo adds the assessment to the facts of a ceremony, as AppendMember does; of nil nothing.
@@ -195,35 +194,37 @@ func (s *Service) history(ctx context.Context, sc scope.Scope, ring *keys.Ring, 
 	if who.user == "" {
 		return nil
 	}
-	if a.profile, err = s.profile(ctx, sc, ring, a.user, seen.profile); err != nil {
+	if a.profile, a.cached, err = s.profile(ctx, sc, ring, a.user, seen.profile); err != nil {
 		return err
 	}
 	a.profile.compare(&a.visit, f, s.o.Distance)
 	return nil
 }
 
-// profile opens what Redis had, or reads what Postgres has.
-func (s *Service) profile(ctx context.Context, sc scope.Scope, ring *keys.Ring, user uuid.UUID, sealed []byte) (profile, error) {
+// profile opens what Redis had, or reads what Postgres has. One that cannot be read is not known: it keeps nobody from signing in, and
+// what is learnt next replaces it.
+func (s *Service) profile(ctx context.Context, sc scope.Scope, ring *keys.Ring, user uuid.UUID, sealed []byte) (p profile, cached bool, err error) {
 	if sealed != nil {
 		if text, err := ring.OpenToken(sealProfile, sealed); err == nil {
 			if p, err := parseProfile(text); err == nil {
-				return p, nil
+				return p, true, nil
 			}
 		}
 		// Of another key or another release: what Postgres has replaces it.
 	}
-	var p profile
-	err := s.o.Store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+	err = s.o.Store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
 		row, err := tx.GetRiskProfile(ctx, user)
 		if db.IsNoRows(err) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("get risk profile: %w", err)
 		}
-		p, err = parseProfile(row.Profile)
-		return err
+		if p, err = parseProfile(row.Profile); err != nil {
+			s.log.ErrorContext(ctx, "the risk profile of a user cannot be read", "tenant", sc.Tenant(), "err", err)
+		}
+		return nil
 	})
-	return p, err
+	return p, false, err
 }
 
 func (s *Service) count(a *Assessment) {
@@ -239,115 +240,6 @@ func (s *Service) count(a *Assessment) {
 		s.stats.denied.Add(1)
 	case Allow:
 	}
-}
-
-// lesson is what is written behind a sign-in: that it was let in, or that it failed.
-type lesson struct {
-	scope   scope.Scope
-	user    uuid.UUID
-	visit   visit
-	profile *profile // before the visit; nil: it failed
-	address netip.Addr
-}
-
-// Learn notes that an attempt was let in, for the next ones of its user. It does not wait. Nil is nothing.
-func (s *Service) Learn(sc scope.Scope, a *Assessment) {
-	if a == nil || a.user == uuid.Nil || a.Facts.Degraded { // what is not known cannot be learnt from
-		return
-	}
-	s.teach(lesson{scope: sc, user: a.user, visit: a.visit, profile: &a.profile})
-}
-
-// Failed notes that an attempt failed: a signature that does not verify, a credential that nobody has. user is Nil where
-// nobody is known, address invalid where only a server was seen. It does not wait.
-func (s *Service) Failed(ctx context.Context, sc scope.Scope, user uuid.UUID, address netip.Addr) {
-	if r, err := s.Ruleset(ctx, sc); err != nil || r.Mode == Off || user == uuid.Nil && !address.IsValid() {
-		return
-	}
-	s.teach(lesson{scope: sc, user: user, visit: visit{at: s.o.Store.Now()}, address: address})
-}
-
-func (s *Service) teach(l lesson) {
-	select {
-	case s.lessons <- l:
-	default:
-		s.stats.dropped.Add(1)
-	}
-}
-
-// Run writes what is learnt until ctx ends, then what still waits, and returns nil. What it has begun to write when ctx ends is written.
-func (s *Service) Run(ctx context.Context) error {
-	writing := context.WithoutCancel(ctx)
-	for {
-		select {
-		case <-ctx.Done():
-			for {
-				select {
-				case l := <-s.lessons:
-					s.write(writing, &l)
-				default:
-					return nil
-				}
-			}
-		case l := <-s.lessons:
-			s.write(writing, &l)
-		}
-	}
-}
-
-// writeLimit bounds what nobody waits for.
-const writeLimit = 2 * time.Second
-
-// write writes a lesson. What cannot be written is lost, and counted: the next sign-in teaches the same.
-func (s *Service) write(ctx context.Context, l *lesson) {
-	ctx, cancel := context.WithTimeout(ctx, writeLimit)
-	defer cancel()
-	if err := s.writeLesson(ctx, l); err != nil {
-		s.stats.dropped.Add(1)
-		s.log.DebugContext(ctx, "what a sign-in taught of risk is lost", "tenant", l.scope.Tenant(), "err", err)
-		return
-	}
-	s.stats.learnt.Add(1)
-}
-
-func (s *Service) writeLesson(ctx context.Context, l *lesson) error {
-	ring, err := s.o.Keys.Ring(ctx, l.scope)
-	if err != nil {
-		return err
-	}
-	if l.profile == nil {
-		return s.writeFailure(ctx, ring, l)
-	}
-	after, news := l.profile.learn(&l.visit)
-	text := after.append(nil)
-	if news {
-		var n int64
-		if err := s.o.Store.InTenantApart(ctx, l.scope, func(tx *db.TenantTx) (err error) {
-			n, err = tx.PutRiskProfile(ctx, tenantq.PutRiskProfileParams{UserID: l.user, Profile: text, UpdatedAt: l.visit.at})
-			return err
-		}); err != nil {
-			return fmt.Errorf("put risk profile: %w", err)
-		}
-		if n == 0 { // the user was erased meanwhile, or has signed in again
-			return nil
-		}
-	}
-	return s.ephemeral.Put(ctx, l.scope, kindProfile, l.user.String(), ring.SealToken(sealProfile, nil, text), profileLife)
-}
-
-func (s *Service) writeFailure(ctx context.Context, ring *keys.Ring, l *lesson) error {
-	who := subjectOf(ring, l.user, l.address)
-	s.local.count(l.scope.Tenant(), who.user, l.visit.at, failureWindow, true, 1)
-	s.local.count(l.scope.Tenant(), who.address, l.visit.at, failureWindow, true, 1)
-	failure, _ := window(l.visit.at, failureWindow)
-	x := s.ephemeral.Exchange()
-	if who.user != "" {
-		x.Count(l.scope, kindCount, counter("failed-user", who.user, failure), 1, 2*failureWindow)
-	}
-	if who.address != "" {
-		x.Count(l.scope, kindCount, counter("failed-address", who.address, failure), 1, 2*failureWindow)
-	}
-	return x.Do(ctx)
 }
 
 // Forget removes what Redis knows of a user who is erased. What is in Postgres goes with the user. Without Redis it goes by

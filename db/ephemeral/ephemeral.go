@@ -116,6 +116,13 @@ func (c *Client) Put(ctx context.Context, sc scope.Scope, kind Kind, id string, 
 	})
 }
 
+// Replace is Put where there is something already: what is not there stays away.
+func (c *Client) Replace(ctx context.Context, sc scope.Scope, kind Kind, id string, value []byte, life time.Duration) error {
+	return c.do(ctx, sc, func(ctx context.Context) error {
+		return c.rdb.SetXX(ctx, key(sc, kind, id), value, life).Err()
+	})
+}
+
 // Get returns what Put stored, and false when there is nothing, or nothing any more.
 func (c *Client) Get(ctx context.Context, sc scope.Scope, kind Kind, id string) ([]byte, bool, error) {
 	var value []byte

@@ -88,6 +88,30 @@ func TestPutGetDelete(t *testing.T) {
 }
 
 // Removing the tenant from key() turns this red.
+// Replace writes over what is there, for as long as it says, and makes nothing.
+func TestReplace(t *testing.T) {
+	url := dbtest.Redis(t)
+	c, acme := open(t, url), newTenant()
+	if err := c.Replace(t.Context(), acme, kind, "a", []byte("new"), time.Minute); err != nil {
+		t.Fatalf("of nothing: %v", err)
+	}
+	if got, ok, err := c.Get(t.Context(), acme, kind, "a"); ok || err != nil {
+		t.Errorf("after replacing nothing: %q, %v", got, err)
+	}
+	if err := c.Put(t.Context(), acme, kind, "a", []byte("old"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Replace(t.Context(), acme, kind, "a", []byte("new"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := c.Get(t.Context(), acme, kind, "a"); string(got) != "new" || err != nil {
+		t.Errorf("Get = %q, %v", got, err)
+	}
+	if left := raw(t, url).TTL(t.Context(), "bc:{"+acme.Tenant().String()+"}:"+string(kind)+":a").Val(); left <= time.Minute {
+		t.Errorf("it lives for %v", left)
+	}
+}
+
 func TestTenantsDoNotMeet(t *testing.T) {
 	c, acme, globex := open(t, dbtest.Redis(t)), newTenant(), newTenant()
 	if err := c.Put(t.Context(), acme, kind, "a", []byte("acme's"), time.Minute); err != nil {
