@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/biocore-id/biocore/authcore/risk"
 	"github.com/biocore-id/biocore/tenancy/fault"
@@ -148,6 +151,7 @@ func TestDecide(t *testing.T) {
 		{"the first of the others", `{"mode":"ENFORCE","denyScore":60,"rules":[` + soft + `,` + allow + `]}`, tor, risk.StepUp, risk.ReasonRule, "adverse", risk.StepUp},
 		{"a rule allows", `{"mode":"ENFORCE","denyScore":60,"rules":[` + allow + `,` + soft + `]}`, tor, risk.Allow, risk.ReasonRule, "let-in", risk.Allow},
 		{"degraded", `{"mode":"ENFORCE","denyScore":60}`, risk.Facts{Networks: tor.Networks, Adverse: true, Degraded: true}, risk.StepUp, risk.ReasonScore, "", risk.StepUp},
+		{"degraded, by a rule", `{"mode":"ENFORCE","rules":[{"id":"stranger","when":"!known","then":"DENY"}]}`, risk.Facts{Degraded: true}, risk.StepUp, risk.ReasonRule, "stranger", risk.StepUp},
 		{"degraded, by a hard rule", `{"mode":"ENFORCE","rules":[` + hard + `]}`, risk.Facts{Networks: tor.Networks, Degraded: true}, risk.Deny, risk.ReasonRule, "no-tor", risk.Deny},
 	}
 	for _, c := range cases {
@@ -403,4 +407,60 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		}
 	})
+}
+
+// What a refusal says is UTF-8, wherever what it repeats is cut: else an answer goes out without its reason.
+func TestRefusalsAreUTF8(t *testing.T) {
+	for long := 28; long < 70; long++ {
+		name := strings.Repeat("a", long) + "\u00e9\u00e9"
+		for _, document := range []string{
+			fmt.Sprintf(`{%q:1}`, name), fmt.Sprintf(`{%q:1,%q:1}`, name, strings.ToUpper(name)), fmt.Sprintf(`{"weights":{%q:1}}`, name),
+			fmt.Sprintf(`{"callerWeights":{%q:1}}`, name), fmt.Sprintf(`{"rules":[{"id":%q}]}`, name), fmt.Sprintf(`{"mode":%q}`, name),
+			fmt.Sprintf(`{"rules":[{"id":"a","then":"DENY","when":"%s == 1"}]}`, name), fmt.Sprintf(`{"rules":[{"id":"a","then":"DENY","when":"'%s' == 1"}]}`, name),
+		} {
+			_, err := risk.Parse([]byte(document))
+			inUTF8(t, document, err)
+		}
+		_, err := risk.ParseValues(map[string]any{name: 1.0})
+		inUTF8(t, name, err)
+	}
+}
+
+func inUTF8(t *testing.T, what string, err error) {
+	t.Helper()
+	f, ok := fault.As(err)
+	if !ok {
+		t.Fatalf("%s: %v", what, err)
+	}
+	for _, text := range append(slices.Collect(maps.Values(f.Metadata)), f.Message) {
+		if !utf8.ValidString(text) {
+			t.Errorf("%s: %q", what, text)
+		}
+	}
+}
+
+// However many rules there are, all of them together have a bound, so that nobody's sign-ins keep a server busy.
+func TestRulesTogetherAreBounded(t *testing.T) {
+	rules := func(n int, when string) []byte {
+		var list []any
+		for i := range n {
+			list = append(list, map[string]any{"id": fmt.Sprintf("r%d", i), "when": when, "then": "DENY"})
+		}
+		text, err := json.Marshal(map[string]any{"rules": list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	dear := strings.TrimSuffix(strings.Repeat("caller.exists(k, k.matches('(a+)+$')) || ", 12), " || ")
+	if _, err := risk.Parse(rules(1, dear)); err != nil {
+		t.Fatalf("one: %v", err)
+	}
+	_, err := risk.Parse(rules(50, dear))
+	if f, ok := fault.As(err); !ok || f.Reason != "RISK_RULES_INVALID" || !strings.HasPrefix(f.Metadata["field"], "rules[") || !strings.HasSuffix(f.Metadata["field"], "].when") {
+		t.Errorf("fifty = %v", err)
+	}
+	if _, err := risk.Parse(rules(50, "newCountry && newDevice && !('office' in networks) && country in ['DE', 'AT', 'CH'] && caller.exists(k, k == 'bot') && score >= 30")); err != nil {
+		t.Errorf("fifty as people write them: %v", err)
+	}
 }

@@ -299,7 +299,7 @@ func ParseValues(said map[string]any) (Values, error) {
 	out := make(Values, 0, len(said))
 	for name, is := range said {
 		if !isValueName(name) {
-			return nil, ErrSignals.WithMessage("a signal is named by a letter and up to 31 letters, digits or _").With("name", name[:min(len(name), maxValueName)])
+			return nil, ErrSignals.WithMessage("a signal is named by a letter and up to 31 letters, digits or _").With("name", cut(name))
 		}
 		v := Value{Name: name}
 		switch is := is.(type) {

@@ -132,17 +132,24 @@ func (d *Decision) conclude(r *Ruleset, f *Facts, counts func(Match) bool) (outc
 	}
 	for _, m := range d.Matched {
 		if !m.Hard && counts(m) {
-			return m.Then, ReasonRule, m.Rule
+			return soften(m.Then, f), ReasonRule, m.Rule
 		}
 	}
 	switch {
-	case r.DenyScore > 0 && d.Score >= r.DenyScore && !f.Degraded:
-		return Deny, ReasonScore, ""
-	case r.StepUpScore > 0 && d.Score >= r.StepUpScore, r.DenyScore > 0 && d.Score >= r.DenyScore:
-		// Without Redis a score rests on too little to lock somebody out.
+	case r.DenyScore > 0 && d.Score >= r.DenyScore:
+		return soften(Deny, f), ReasonScore, ""
+	case r.StepUpScore > 0 && d.Score >= r.StepUpScore:
 		return StepUp, ReasonScore, ""
 	}
 	return Allow, "", ""
+}
+
+// soften is what becomes of an outcome that no hard rule asks for. Without Redis nobody is known, and too little to lock somebody out.
+func soften(o Outcome, f *Facts) Outcome {
+	if o == Deny && f.Degraded {
+		return StepUp
+	}
+	return o
 }
 
 var outcomes = []Outcome{Allow, StepUp, Deny}

@@ -18,12 +18,14 @@ import (
 )
 
 // Bounds of a rule's expression. The cost is CEL's own measure, by the steps of an evaluation; what could exceed it with
-// any facts at all is refused when it is saved, and an evaluation that does is broken off.
+// any facts at all is refused when it is saved, and an evaluation that does is broken off. All rules of a ruleset have a bound together,
+// since each sign-in evaluates them all: some 4 ms of one core.
 const (
 	maxExpression = 2000 // bytes
 	maxNodes      = 400
 	maxNesting    = 20
 	maxCost       = 20_000
+	maxCosts      = 100_000
 )
 
 // variable is one that rules may use.
@@ -190,6 +192,7 @@ func environment(hard bool) *cel.Env {
 type compiledRule struct {
 	Rule
 	program cel.Program
+	cost    uint64 // of an evaluation, at most
 }
 
 func (r *compiledRule) matches(e *evaluation) (bool, error) {
@@ -234,7 +237,7 @@ func compile(at string, r Rule) (compiledRule, error) {
 	if err != nil {
 		return compiledRule{}, refuse(at, "this cannot be evaluated: %s", firstLine(err.Error()))
 	}
-	return compiledRule{Rule: r, program: program}, nil
+	return compiledRule{Rule: r, program: program, cost: cost.Max}, nil
 }
 
 // sizes tells CEL how big facts can be.

@@ -147,7 +147,7 @@ func Compile(d Document) (*Ruleset, error) {
 		return nil, refuse("rules", "at most %d rules", maxRules)
 	}
 	r.rules, r.Rules = make([]compiledRule, len(d.Rules)), slices.Clone(d.Rules)
-	seen := map[string]bool{}
+	seen, cost := map[string]bool{}, uint64(0)
 	for i := range r.Rules {
 		rule, at := &r.Rules[i], fmt.Sprintf("rules[%d]", i)
 		if rule.Mode == "" {
@@ -159,6 +159,9 @@ func Compile(d Document) (*Ruleset, error) {
 		var err error
 		if r.rules[i], err = compile(at+".when", *rule); err != nil {
 			return nil, err
+		}
+		if cost += r.rules[i].cost; cost > maxCosts {
+			return nil, refuse(at+".when", "with this the rules together could take %d steps, and %d are allowed", cost, maxCosts)
 		}
 	}
 	return r, nil
@@ -218,7 +221,8 @@ func refuse(field, format string, values ...any) error {
 	return ErrInvalid.WithMessage(fmt.Sprintf(format, values...)).With("field", field)
 }
 
-func cut(s string) string { return s[:min(len(s), 64)] }
+// cut is a text as an error may repeat it: of at most 64 bytes, and UTF-8.
+func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }
 
 func malformed(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
