@@ -172,7 +172,7 @@ func (s *Service) backtest(ctx context.Context, sc scope.Scope, rules *Ruleset, 
 	started := s.o.Store.Now()
 	since := started.AddDate(0, 0, -days)
 	t := test{
-		rules: rules, out: Backtest{At: started, Since: since, Outcomes: map[Outcome]int{}}, changes: map[Change]int{}, signals: map[string]*SignalCount{},
+		rules: rules, out: Backtest{At: started, Since: started, Outcomes: map[Outcome]int{}}, changes: map[Change]int{}, signals: map[string]*SignalCount{},
 		ruleIndex: map[string]int{},
 	}
 	for i, r := range rules.Rules {
@@ -182,15 +182,14 @@ func (s *Service) backtest(ctx context.Context, sc scope.Scope, rules *Ruleset, 
 	if t.feedback, err = s.feedbackSince(ctx, sc, since); err != nil {
 		return Backtest{}, err
 	}
-	if err := s.replay(ctx, sc, &t, started.Add(backtestLimit*3/4)); err != nil {
+	if err := s.replay(ctx, sc, &t, since, started.Add(backtestLimit*3/4)); err != nil {
 		return Backtest{}, err
 	}
 	return t.result(), nil
 }
 
-// replay decides page by page, the newest first, each page in a transaction of its own.
-func (s *Service) replay(ctx context.Context, sc scope.Scope, t *test, deadline time.Time) error {
-	since := t.out.Since
+// replay decides page by page, the newest first, each page in a transaction of its own, until all since then are decided or time is over.
+func (s *Service) replay(ctx context.Context, sc scope.Scope, t *test, since, deadline time.Time) error {
 	next := tenantq.ListCeremoniesParams{BeforeAt: s.o.Store.Now().AddDate(1, 0, 0), BeforeID: uuid.Max}
 	for seen := 0; seen < maxDecisions; {
 		next.MaxRows = int32(min(pageRows, maxDecisions-seen))
@@ -203,24 +202,27 @@ func (s *Service) replay(ctx context.Context, sc scope.Scope, t *test, deadline 
 			return fmt.Errorf("list ceremonies: %w", err)
 		}
 		for i := range page {
-			if page[i].At.Before(since) {
-				t.out.All = true
+			switch {
+			case page[i].At.Before(since):
+				t.out.All, t.out.Since = true, since
+				return nil
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case !s.o.Store.Now().Before(deadline): // rules may take their time
 				return nil
 			}
 			if err := t.decide(&page[i]); err != nil {
 				return err
 			}
+			t.out.Since = page[i].At
 		}
 		if len(page) < int(next.MaxRows) {
-			t.out.All = true
+			t.out.All, t.out.Since = true, since
 			return nil
 		}
 		last := page[len(page)-1]
 		seen += len(page)
-		next.BeforeAt, next.BeforeID, t.out.Since = last.At, last.ID, last.At
-		if !s.o.Store.Now().Before(deadline) {
-			return nil
-		}
+		next.BeforeAt, next.BeforeID = last.At, last.ID
 	}
 	return nil
 }
