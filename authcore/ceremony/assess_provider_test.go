@@ -3,6 +3,7 @@ package ceremony_test
 import (
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -108,4 +109,20 @@ func TestRiskAsksTheTenantsService(t *testing.T) {
 		t.Errorf("after it is removed: %+v", done.Risk.Facts)
 	}
 	settled()
+}
+
+// A configuration that two readers may read differently is refused: what a service is told of a person depends on it.
+func TestRiskProviderOfTwoMeanings(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	const rest = `"kind":"FEEDZAI","address":"https://scores.example"`
+	for _, config := range []string{`{"sendAddress":false,"SendAddress":true,` + rest + `}`, `{"sendAddress":null,` + rest + `}`, `{` + rest + `} {}`} {
+		_, err := w.risk.PutProvider(t.Context(), acme, risk.PutProviderRequest{Config: []byte(config), Credential: "the-credential"})
+		if !errors.Is(err, risk.ErrProvider) {
+			t.Errorf("%s: %v", config, err)
+		}
+	}
+	if _, err := w.risk.PutProvider(t.Context(), acme, risk.PutProviderRequest{Config: []byte(`{` + rest + `}`), Credential: "the-credential"}); err != nil {
+		t.Error(err)
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/scoring"
 	"github.com/biocore-id/biocore/tenancy/secret"
+	"github.com/biocore-id/biocore/tenancy/strictjson"
 )
 
 // Errors of providers. Each Reason is part of the public API.
@@ -240,6 +241,9 @@ func recordProvider(ctx context.Context, tx *db.TenantTx, action, reason string,
 // parseProvider reads a configuration. ErrProvider.
 func (s *Service) parseProvider(text []byte) (scoring.Config, error) {
 	var c scoring.Config
+	if wrong, ok := errors.AsType[*strictjson.Error](strictjson.Check(text)); ok {
+		return c, ErrProvider.WithMessage(wrong.Text).With("field", wrong.Path)
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {

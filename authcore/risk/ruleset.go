@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/strictjson"
 )
 
 // Errors of rulesets and signals. Each Reason is part of the public API.
@@ -102,8 +102,8 @@ func Parse(document []byte) (*Ruleset, error) {
 	if len(document) > maxDocument {
 		return nil, ErrInvalid.WithMessage("risk rules have at most 48 KiB")
 	}
-	if err := strict(document); err != nil {
-		return nil, err
+	if wrong, ok := errors.AsType[*strictjson.Error](strictjson.Check(document)); ok {
+		return nil, refuse(wrong.Path, "%s", wrong.Text)
 	}
 	d := Default()
 	dec := json.NewDecoder(bytes.NewReader(document))
@@ -234,57 +234,4 @@ func malformed(err error) error {
 		return refuse(cut(field), "unknown field%s", fault.Hint(field, known))
 	}
 	return ErrInvalid.WithMessage("not JSON")
-}
-
-// strict refuses what encoding/json passes over: members given twice, also in another case, null, and trailing text.
-func strict(document []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(document))
-	if err := strictValue(dec, "", 0); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return ErrInvalid.WithMessage("text follows the document")
-	}
-	return nil
-}
-
-func strictValue(dec *json.Decoder, at string, depth int) error {
-	token, err := dec.Token()
-	if err != nil || depth > 8 {
-		return ErrInvalid.WithMessage("not JSON")
-	}
-	switch token {
-	case nil:
-		return refuse(at, "null stands there")
-	case json.Delim('['):
-		for i := 0; dec.More(); i++ {
-			if err := strictValue(dec, fmt.Sprintf("%s[%d]", at, i), depth+1); err != nil {
-				return err
-			}
-		}
-	case json.Delim('{'):
-		seen := map[string]bool{}
-		for dec.More() {
-			key, err := dec.Token()
-			name, ok := key.(string)
-			if err != nil || !ok {
-				return ErrInvalid.WithMessage("not JSON")
-			}
-			path := strings.TrimPrefix(at+"."+cut(name), ".")
-			// encoding/json takes names that differ in case as one.
-			if seen[strings.ToLower(name)] {
-				return refuse(path, "a member is given twice")
-			}
-			seen[strings.ToLower(name)] = true
-			if err := strictValue(dec, path, depth+1); err != nil {
-				return err
-			}
-		}
-	default:
-		return nil
-	}
-	if _, err := dec.Token(); err != nil {
-		return ErrInvalid.WithMessage("not JSON")
-	}
-	return nil
 }

@@ -13,12 +13,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/strictjson"
 )
 
 // ErrInvalid is returned for a document that cannot be a policy. Its metadata names
@@ -492,7 +492,10 @@ func parse(text []byte) (Document, []byte, error) {
 	if len(text) > MaxBytes {
 		return Document{}, nil, ErrInvalid.WithMessage("a policy has at most 24 KiB")
 	}
-	text, err := unique(text)
+	if err := strictjson.Check(text); err != nil {
+		return Document{}, nil, ErrInvalid.WithMessage(err.Error())
+	}
+	text, err := withoutSchema(text)
 	if err != nil {
 		return Document{}, nil, ErrInvalid.WithMessage(err.Error())
 	}
@@ -522,16 +525,12 @@ func malformed(err error) error {
 // schemas; for what they describe it is a custom).
 const schemaMember = "$schema"
 
-// unique returns the object without its $schema. It refuses one that names a field twice,
-// which encoding/json would take the last of and another reader the first; field names that
-// differ only in case, which encoding/json takes as one; null, which it passes over; and
-// trailing text.
-func unique(text []byte) ([]byte, error) {
+// withoutSchema returns a strict object without its $schema, and refuses what is no field.
+func withoutSchema(text []byte) ([]byte, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, errors.New("not a JSON object")
 	}
-	seen := map[string]bool{}
 	out := []byte{'{'}
 	for dec.More() {
 		key, err := dec.Token()
@@ -539,10 +538,6 @@ func unique(text []byte) ([]byte, error) {
 		if err != nil || !ok {
 			return nil, errors.New("not JSON")
 		}
-		if seen[strings.ToLower(name)] {
-			return nil, errors.New("a field is given twice")
-		}
-		seen[strings.ToLower(name)] = true
 		if name != schemaMember && !slices.Contains(Fields(), name) {
 			return nil, fmt.Errorf("unknown field %q", cut(name))
 		}
@@ -551,8 +546,6 @@ func unique(text []byte) ([]byte, error) {
 			return nil, errors.New("not JSON")
 		}
 		switch {
-		case string(value) == "null":
-			return nil, fmt.Errorf("%s is null", name)
 		case name == schemaMember && value[0] != '"':
 			return nil, fmt.Errorf("%s is the address of a schema", name)
 		case name == schemaMember:
@@ -562,16 +555,10 @@ func unique(text []byte) ([]byte, error) {
 		}
 		out = append(append(append(append(out, '"'), name...), `":`...), value...)
 	}
-	if _, err := dec.Token(); err != nil {
-		return nil, errors.New("not JSON")
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("text follows the document")
-	}
 	return append(out, '}'), nil
 }
 
-func cut(s string) string { return s[:min(len(s), 64)] }
+func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }
 
 // Fields lists the names of a document's fields, in order.
 func Fields() []string {
