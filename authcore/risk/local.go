@@ -8,14 +8,18 @@ import (
 )
 
 // maxLocal bounds what one server counts by itself: 64 Ki counters are about 8 MB. Past it new ones have no room, and
-// count nothing: what is without Redis is a guess anyway.
-const maxLocal = 64 << 10
+// count nothing: what is without Redis is a guess anyway. One tenant has three quarters of them, so that its flood leaves room for others.
+const (
+	maxLocal         = 64 << 10
+	maxLocalOfTenant = maxLocal * 3 / 4
+)
 
 // local counts on this server alone, for when Redis is gone. It counts always, so that it knows something by then.
 type local struct {
 	mu       sync.Mutex
 	counters map[localKey]int
-	swept    int64 // window of the last sweep
+	of       map[uuid.UUID]int // counters, by tenant
+	swept    int64             // window of the last sweep
 }
 
 type localKey struct {
@@ -35,8 +39,13 @@ func (l *local) count(tenant uuid.UUID, who string, at time.Time, of time.Durati
 	defer l.mu.Unlock()
 	l.sweep(at)
 	k := localKey{tenant, who, number, failed}
-	if _, known := l.counters[k]; n > 0 && (known || len(l.counters) < maxLocal) {
+	switch _, known := l.counters[k]; {
+	case n == 0:
+	case known:
 		l.counters[k] += n
+	case len(l.counters) < maxLocal && l.of[tenant] < maxLocalOfTenant:
+		l.counters[k] = n
+		l.of[tenant]++
 	}
 	last := k
 	last.number--
@@ -54,6 +63,9 @@ func (l *local) sweep(at time.Time) {
 	for k := range l.counters {
 		if k.failed && k.number < failure-1 || !k.failed && k.number < now-1 {
 			delete(l.counters, k)
+			if l.of[k.tenant]--; l.of[k.tenant] == 0 {
+				delete(l.of, k.tenant)
+			}
 		}
 	}
 }

@@ -76,7 +76,7 @@ func New(o Options) (*Service, error) {
 		o: o, ephemeral: o.Ephemeral, log: o.Log, rulesets: db.NewCache[*Ruleset](o.Store, db.NounRisk, maxRulesets, rulesetLife),
 		providers: db.NewCache[*asked](o.Store, db.NounRiskProvider, maxRulesets, rulesetLife),
 		recent:    db.NewCache[Backtest](o.Store, db.NounRisk, maxRecent, recentLife).Within(backtestLimit),
-		local:     local{counters: map[localKey]int{}}, lessons: lessons{waiting: make(chan lesson, maxLessons), of: map[uuid.UUID]int{}},
+		local:     local{counters: map[localKey]int{}, of: map[uuid.UUID]int{}}, lessons: lessons{waiting: make(chan lesson, maxLessons), of: map[uuid.UUID]int{}},
 		running: running{tenants: map[uuid.UUID]bool{}},
 	}
 	if s.log == nil {

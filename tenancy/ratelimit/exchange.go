@@ -78,6 +78,9 @@ func (s *shard) collect(now int64) []tellable {
 	for k, c := range s.counters {
 		if c.tat <= now {
 			delete(s.counters, k)
+			if s.of[k.tenant]--; s.of[k.tenant] == 0 {
+				delete(s.of, k.tenant)
+			}
 		}
 	}
 	return todo

@@ -42,7 +42,9 @@ const (
 	// maxCounters bounds what a shard remembers; 128 Ki in all are about 20 MB. Past it, new
 	// counters are refused room and admit: a flood of ids must not become an outage for
 	// everybody else, and each id alone is under its limit. Exact limits are asked all the same.
-	maxCounters = 8 << 10
+	// One tenant has three quarters of them: a flood of its ids is not to lift others' limits.
+	maxCounters         = 8 << 10
+	maxCountersOfTenant = maxCounters * 3 / 4
 	// maxAsks is how many limits one call may be subject to.
 	maxAsks = 8
 	kind    = ephemeral.Kind("limit")
@@ -78,7 +80,8 @@ type Limiter struct {
 type shard struct {
 	mu       sync.Mutex
 	counters map[counterKey]*counter
-	untold   []*counter // those that have something to tell
+	of       map[uuid.UUID]int // counters, by tenant
+	untold   []*counter        // those that have something to tell
 	refused  map[string]int64
 	tally    map[refusal]refused
 	_        [64]byte // shards stand on cache lines of their own
@@ -129,7 +132,7 @@ func New(o Options) *Limiter {
 	l.began = l.now()
 	for i := range l.shards {
 		s := &l.shards[i]
-		s.counters, s.refused, s.tally = map[counterKey]*counter{}, map[string]int64{}, map[refusal]refused{}
+		s.counters, s.of, s.refused, s.tally = map[counterKey]*counter{}, map[uuid.UUID]int{}, map[string]int64{}, map[refusal]refused{}
 	}
 	return l
 }
@@ -221,12 +224,13 @@ func (s *shard) look(sc scope.Scope, asks []Ask, now int64, found *[maxAsks]*cou
 
 // add makes a counter; nil: there are too many.
 func (s *shard) add(sc scope.Scope, a *Ask) *counter {
-	if len(s.counters) >= maxCounters {
+	if len(s.counters) >= maxCounters || s.of[sc.Tenant()] >= maxCountersOfTenant {
 		return nil
 	}
 	k := counterKey{sc.Tenant(), a.Limit.Name, a.ID}
 	c := &counter{key: k, scope: sc, limit: a.Limit}
 	s.counters[k] = c
+	s.of[k.tenant]++
 	return c
 }
 

@@ -275,17 +275,45 @@ func TestConcurrentCallsAreCountedOnce(t *testing.T) {
 }
 
 // A flood of ids must neither fill the memory nor lock anybody out.
+// However many ids a tenant counts by, the limits of those that share its shard hold.
+func TestAFloodOfIDsIsItsTenants(t *testing.T) {
+	var now clock
+	l, acme := newLimiter(t, &now, ""), newTenant()
+	globex := newTenant()
+	for l.shard(globex.Tenant()) != l.shard(acme.Tenant()) {
+		globex = newTenant()
+	}
+	limit := &Limit{Name: "test", Max: 1, Window: time.Second}
+	for i := range maxCounters + 1000 {
+		admits(t, l, acme, Ask{Limit: limit, ID: strconv.Itoa(i)})
+	}
+	if n := admitted(t, l, globex, limit, "k", 3); n != 1 {
+		t.Errorf("another tenant's limit of 1 admitted %d", n)
+	}
+	for i := range maxCounters {
+		admits(t, l, globex, Ask{Limit: limit, ID: strconv.Itoa(i)})
+	}
+	if n := l.Stats().Counters; n != maxCounters {
+		t.Errorf("%d counters of both, want %d", n, maxCounters)
+	}
+	now.set(time.Second)
+	l.sync(t.Context())
+	if n := admitted(t, l, acme, limit, "after", 3); n != 1 {
+		t.Errorf("afterwards a limit of 1 admitted %d", n)
+	}
+}
+
 func TestCountersAreBounded(t *testing.T) {
 	var now clock
 	l, acme := newLimiter(t, &now, ""), newTenant()
 	limit := &Limit{Name: "test", Max: 1, Window: time.Second}
-	for i := range maxCounters + 1000 {
+	for i := range maxCountersOfTenant + 1000 {
 		if !admits(t, l, acme, Ask{Limit: limit, ID: strconv.Itoa(i)}) {
 			t.Fatalf("id %d is refused", i)
 		}
 	}
-	if n := l.Stats().Counters; n != maxCounters {
-		t.Errorf("%d counters, want %d", n, maxCounters)
+	if n := l.Stats().Counters; n != maxCountersOfTenant {
+		t.Errorf("%d counters, want %d", n, maxCountersOfTenant)
 	}
 	if admits(t, l, acme, Ask{Limit: limit, ID: "0"}) {
 		t.Error("a counter that has its place admits")
