@@ -61,12 +61,16 @@ func (l *Limiter) Overloaded(sc scope.Scope) {
 
 // note counts a refusal. The lock is held.
 func (s *shard) note(sc scope.Scope, limit, who string) {
-	k := refusal{sc.Tenant(), limit, who}
+	s.wait(refusal{sc.Tenant(), limit, who}, refused{sc, 1})
+}
+
+// wait adds to what is to be told. The lock is held.
+func (s *shard) wait(k refusal, r refused) {
 	if _, known := s.tally[k]; !known && len(s.tally) >= maxTally {
 		k.who = ""
 	}
-	r := s.tally[k]
-	s.tally[k] = refused{sc, r.calls + 1}
+	r.calls += s.tally[k].calls
+	s.tally[k] = r
 }
 
 // KEYS[1] are an hour's counters; ARGV are a limit, somebody, and how often, of each.
@@ -108,8 +112,7 @@ func (l *Limiter) tellRefusals(ctx context.Context) {
 		s.mu.Lock()
 		for k, r := range told {
 			if _, bad := replies[k.tenant].Ints(); err != nil || bad != nil {
-				r.calls += s.tally[k].calls
-				s.tally[k] = r
+				s.wait(k, r)
 			}
 		}
 		s.mu.Unlock()

@@ -402,6 +402,46 @@ func TestRecent(t *testing.T) {
 	}
 }
 
+// What cannot be told waits, within its bound, however long Redis is away and whoever else is refused meanwhile.
+func TestRefusalsThatWaitAreBounded(t *testing.T) {
+	var now clock
+	address, hold := slowRedis(t)
+	l, acme := newLimiter(t, &now, address), newTenant()
+	limit := &Limit{Name: "test", Max: 1, Window: time.Hour}
+	refuse := func(round int) {
+		for i := range maxTally {
+			admits(t, l, acme, Ask{Limit: limit, ID: "k", Who: string(rune('一' + round*maxTally + i))})
+		}
+	}
+	refuse(0)
+	release := hold()
+	told := make(chan struct{})
+	go func() { l.tellRefusals(t.Context()); close(told) }()
+	s := l.shard(acme.Tenant())
+	waitFor(t, "the refusals to be on their way", func() bool {
+		select {
+		case <-told: // as well
+			return true
+		default:
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.tally) == 0
+	})
+	refuse(1)
+	<-told
+	release()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := int64(0)
+	for _, r := range s.tally {
+		calls += r.calls
+	}
+	if len(s.tally) > maxTally+1 || calls != 2*maxTally-1 {
+		t.Errorf("%d calls wait in %d rows, want %d in %d", calls, len(s.tally), 2*maxTally-1, maxTally+1)
+	}
+}
+
 func untold(l *Limiter) (n int64) {
 	for i := range l.shards {
 		s := &l.shards[i]
