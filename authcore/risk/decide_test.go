@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -462,5 +463,22 @@ func TestRulesTogetherAreBounded(t *testing.T) {
 	}
 	if _, err := risk.Parse(rules(50, "newCountry && newDevice && !('office' in networks) && country in ['DE', 'AT', 'CH'] && caller.exists(k, k == 'bot') && score >= 30")); err != nil {
 		t.Errorf("fifty as people write them: %v", err)
+	}
+}
+
+// Whatever a caller may say can be read again when it was recorded: one sign-in that cannot would end each backtest of its tenant.
+func TestWhatCallersSaidIsRead(t *testing.T) {
+	for _, text := range []string{"", strings.Repeat("\x00", 64), strings.Repeat("\x7f\x1f", 32), strings.Repeat("é", 32), strings.Repeat("\ufffd", 21), strings.Repeat("\"", 64), strings.Repeat("\U000E0001", 16)} {
+		for _, number := range []float64{0, math.Copysign(0, -1), math.MaxFloat64, math.SmallestNonzeroFloat64} {
+			said, err := risk.ParseValues(map[string]any{"text": text, "number": number, "yes": true, "no": false})
+			if err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			facts := risk.AppendMember([]byte(`{"a":1}`), 1, &risk.Facts{Caller: said}, &risk.Decision{})
+			r, ok, err := risk.ParseRecorded(facts)
+			if err != nil || !ok || len(r.Facts.Caller) != 4 || r.Facts.Caller[1].Number != number {
+				t.Errorf("%q, %g: %v, %v of %s", text, number, r.Facts.Caller, err, facts)
+			}
+		}
 	}
 }

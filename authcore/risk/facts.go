@@ -276,31 +276,41 @@ const (
 // Values are ordered by name, each of which stands once.
 type Values []Value
 
-// UnmarshalJSON reads an object, as AppendMember wrote it.
+// UnmarshalJSON reads an object, as AppendMember wrote it. What is recorded has no bounds: a text may be longer than it was said, since
+// what Postgres cannot keep of it was replaced.
 func (v *Values) UnmarshalJSON(text []byte) error {
 	var said map[string]any
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
 	}
 	var err error
-	*v, err = ParseValues(said)
+	*v, err = valuesOf(said)
 	return err
 }
 
 // ParseValues takes what a caller said, by name: at most 16, named by a letter and up to 31 letters, digits or _, each a
 // number, true or false, or a text of up to 64 bytes. ErrSignals.
 func ParseValues(said map[string]any) (Values, error) {
-	if len(said) == 0 {
-		return nil, nil
-	}
 	if len(said) > maxValues {
 		return nil, ErrSignals.WithMessage("at most 16 signals")
 	}
-	out := make(Values, 0, len(said))
 	for name, is := range said {
 		if !isValueName(name) {
 			return nil, ErrSignals.WithMessage("a signal is named by a letter and up to 31 letters, digits or _").With("name", cut(name))
 		}
+		if text, ok := is.(string); ok && len(text) > maxValueText {
+			return nil, ErrSignals.WithMessage("a signal's text has at most 64 bytes").With("name", name)
+		}
+	}
+	return valuesOf(said)
+}
+
+func valuesOf(said map[string]any) (Values, error) {
+	if len(said) == 0 {
+		return nil, nil
+	}
+	out := make(Values, 0, len(said))
+	for name, is := range said {
 		v := Value{Name: name}
 		switch is := is.(type) {
 		case float64:
@@ -311,9 +321,6 @@ func ParseValues(said map[string]any) (Values, error) {
 		case bool:
 			v.Kind, v.Yes = IsBool, is
 		case string:
-			if len(is) > maxValueText {
-				return nil, ErrSignals.WithMessage("a signal's text has at most 64 bytes").With("name", name)
-			}
 			v.Kind, v.Text = IsText, is
 		default:
 			return nil, ErrSignals.WithMessage("a signal is a number, a text, or true or false").With("name", name)
