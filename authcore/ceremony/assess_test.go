@@ -437,7 +437,10 @@ func TestRiskEndsThoughPostgresHangs(t *testing.T) {
 	a := phone(t)
 	w.enroll(t, acme, a)
 	w.from(t, acme, a, berlin, firefox, nil)
-	w.risk.Failed(t.Context(), acme, uuid.Nil, netip.MustParseAddr(berlin))
+	const rest = 1000
+	for range rest {
+		w.risk.Failed(t.Context(), acme, uuid.Nil, netip.MustParseAddr(berlin))
+	}
 	tx, err := w.db.Superuser(t).Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -451,8 +454,8 @@ func TestRiskEndsThoughPostgresHangs(t *testing.T) {
 	if err := w.risk.Run(over); err != nil {
 		t.Fatal(err)
 	}
-	// The first took all the time that there is for all of them.
-	if st := w.risk.Stats(); st.Learnt != 0 || st.Dropped != 2 {
+	// The first took the time that there is for all of them; without that bound it alone is lost.
+	if st := w.risk.Stats(); st.Learnt+st.Dropped != 1+rest || st.Dropped == 1 {
 		t.Errorf("%+v", st)
 	}
 }

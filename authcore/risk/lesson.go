@@ -19,8 +19,9 @@ import (
 const (
 	maxLessons          = 4_096
 	maxLessonsPerTenant = maxLessons / 4
-	// writeLimit bounds what nobody waits for.
+	// writeLimit bounds what nobody waits for, and restLimit all that is left of it when a server ends.
 	writeLimit = 2 * time.Second
+	restLimit  = time.Second
 )
 
 // lesson is what is written behind a sign-in: that it was let in, or that it failed.
@@ -89,28 +90,34 @@ func (q *lessons) taken(l *lesson) {
 	}
 }
 
-// Run writes what is learnt until ctx ends, then what still waits, for two seconds at most, and returns nil. What it has begun to write when
+// Run writes what is learnt until ctx ends, then what still waits, for a second at most, and returns nil. What it has begun to write when
 // ctx ends is written.
 func (s *Service) Run(ctx context.Context) error {
 	writing := context.WithoutCancel(ctx)
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			s.writeRest(writing)
-			return nil
 		case l := <-s.lessons.waiting:
 			s.write(writing, &l)
 		}
 	}
+	s.writeRest(writing)
+	return nil
 }
 
 func (s *Service) writeRest(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	end := time.Now().Add(restLimit)
+	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	for {
 		select {
 		case l := <-s.lessons.waiting:
-			s.write(ctx, &l)
+			if time.Now().Before(end) { // a connection's timer may be faster than the context's
+				s.write(ctx, &l)
+			} else {
+				s.lessons.taken(&l)
+				s.stats.dropped.Add(1)
+			}
 		default:
 			return
 		}
