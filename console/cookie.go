@@ -143,6 +143,7 @@ var toasts = map[string]string{
 	"flagDeleted":      "Feature flag deleted",
 	"flagBack":         "It is back as it was",
 	"segmentMade":      "Made. Rules can ask for it",
+	"segmentBack":      "It is back as it was",
 	"segmentDeleted":   "Segment deleted",
 	"segmentList":      "The list is changed. Every server knows within a second",
 	"streamMade":       "The stream delivers from now on",

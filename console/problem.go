@@ -99,6 +99,7 @@ var explained = map[string]words{
 	"FLAG_KEY_TAKEN":             {"This key is taken", "Another flag of this tenant has it."},
 	"FLAG_DAYS_INVALID":          {"So many days are not kept", "Ask for 1 to 90 days."},
 	"FLAG_CHANGE_UNKNOWN":        {"There is nothing to come back", "The change is another flag’s, or the flag’s end."},
+	"SEGMENT_CHANGE_UNKNOWN":     {"There is nothing to come back", "The change is another segment’s, its list’s, or the segment’s end."},
 	"SEGMENT_UNKNOWN":            {"There is no such segment", "Somebody may have deleted it, or it is another tenant’s."},
 	"SEGMENT_KEY_TAKEN":          {"This key is taken", "Another segment of this tenant has it."},
 	"SEGMENT_IN_USE":             {"Rules ask for it", "Take it out of the rules of the flags that are named first."},

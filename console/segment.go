@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/biocore-id/biocore/console/ui"
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/etag"
@@ -30,6 +28,8 @@ func (c *Console) segmentRoutes(mux *router) {
 	mux.HandleFunc("POST "+base+"/{key}/draft", c.inTenant(writes, c.draftSegment))
 	mux.HandleFunc("POST "+base+"/{key}/find", c.inTenant(reads, c.findMember))
 	mux.HandleFunc("POST "+base+"/{key}/members", c.inTenant(writes, c.changeMembers))
+	mux.HandleFunc("GET "+base+"/{key}/history/{change}", c.inTenant(writes, c.showSegmentChange))
+	mux.HandleFunc("POST "+base+"/{key}/history/{change}", c.inTenant(writes, c.restoreSegment))
 	mux.HandleFunc("POST "+base+"/{key}/delete", c.inTenant(writes, c.deleteSegment))
 }
 
@@ -229,6 +229,7 @@ type segmentView struct {
 	Where        string // that it posts to
 	List, Delete ui.Act
 	Keys, How    ui.Input
+	History      []changeRow
 }
 
 // hows are what the form of a list does with the keys that are typed.
@@ -253,7 +254,7 @@ func (c *Console) segment200(w http.ResponseWriter, r *http.Request, v *visit, p
 		c.fail(w, r, v, err)
 		return
 	}
-	names, err := c.names(r.Context(), []uuid.UUID{who(s.CreatedBy)})
+	history, names, err := c.segmentHistory(r.Context(), p, &s)
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -267,13 +268,14 @@ func (c *Console) segment200(w http.ResponseWriter, r *http.Request, v *visit, p
 		Keys: ui.Input{ID: "list-keys", Name: "targetingKeys", Label: "Targeting keys", Hint: "One to a line, up to 1000.", Value: acts.keys, Rows: 5, Max: 300_000, Problem: acts.list.Problem},
 		How:  ui.Input{ID: "list-how", Name: "how", Label: "What to do", Value: acts.how, Problem: acts.list.Problem},
 	}
+	view.History = history
 	for _, key := range usedBy {
 		view.UsedBy = append(view.UsedBy, ui.Link{Href: p.base + flagsPath + "/" + key, Label: key})
 	}
 	fresh := freshUntil(v)
 	view.List.ID, view.List.Action, view.List.Fresh, view.List.Title, view.List.Button = "list", row.Href+"/members", fresh, "Change the list", "change the list"
 	view.Delete.ID, view.Delete.Action, view.Delete.Fresh, view.Delete.Title, view.Delete.Button = "delete", row.Href+"/delete", fresh, "Delete", "delete"
-	view.Delete.Effects = []ui.Effect{{Icon: "trash", Text: "With its list, which nobody can bring back"}, {Icon: "flag", Text: "Only while no rule asks for it"}}
+	view.Delete.Effects = []ui.Effect{{Icon: "trash", Text: "With its list, which nobody can bring back"}, {Icon: "flag", Text: "Only while no rule asks for it"}, {Icon: "history", Text: "Its history stays"}}
 	view.Delete.Confirm, view.Delete.Danger = s.Key, true
 	c.render(w, r, status, c.segmentPage(view))
 }

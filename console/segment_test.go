@@ -88,6 +88,44 @@ func TestSegmentPages(t *testing.T) {
 		t.Error("the page does not say what it is, or offers a viewer what they may not")
 	}
 
+	// Back to what it was before its condition, by its history: the list stays. It names nobody who is listed.
+	links := regexp.MustCompile(`href="([^"]*/history/[^"]*)"`)
+	shown := dev.get(t, at).body
+	for _, want := range []string{"Condition changed", "whom we know", "3 put in by the list", "1 kept out by the list", "1 taken off the list", "before the launch"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the history lacks %q", want)
+		}
+	}
+	if found := links.FindAllStringSubmatch(shown, -1); len(found) != 1 || links.MatchString(viewer.get(t, at).body) || strings.Contains(shown, "cust_") {
+		t.Fatalf("the history leads back to %q, a viewer too, or names members", found)
+	}
+	former := links.FindStringSubmatch(shown)[1]
+	shown = dev.get(t, former).body
+	if !strings.Contains(shown, `id="changes-h"`) || !strings.Contains(shown, "plan") || !strings.Contains(shown, "Its list stays as it is") {
+		t.Error("what of the segment would come back is not shown")
+	}
+	for name, res := range map[string]answer{
+		"without a reason": dev.form(t, former, "etag", etagIn(t, shown), "reason", ""), "over somebody else's": dev.form(t, former, "etag", old, "reason", "x"), "over whatever is there": dev.form(t, former, "reason", "x"),
+		"by a viewer": viewer.form(t, former, "etag", etagIn(t, shown), "reason", "x"), "by a stranger": stranger.form(t, strings.Replace(former, slug, foreign, 1), "etag", etagIn(t, shown), "reason", "x"),
+		"to nothing": dev.get(t, at+"/history/none"), "by a viewer's look": viewer.get(t, former),
+	} {
+		if res.StatusCode < 400 {
+			t.Errorf("back %s = %d", name, res.StatusCode)
+		}
+	}
+	if got, _, err := flags.GetSegment(t.Context(), acme, "beta"); err != nil || got.When.IsZero() {
+		t.Errorf("what was refused came back: %+v, %v", got, err)
+	}
+	if res := dev.form(t, former, "etag", etagIn(t, shown), "reason", "it was better"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
+		t.Errorf("back = %d %s", res.StatusCode, res.body)
+	}
+	if got, _, err := flags.GetSegment(t.Context(), acme, "beta"); err != nil || !got.When.IsZero() || got.Included != 1 || got.Excluded != 1 {
+		t.Errorf("back is %+v, %v", got, err)
+	}
+	if !strings.Contains(dev.get(t, former).body, "It is as it was then") || !strings.Contains(dev.get(t, at).body, "it was better") {
+		t.Error("what is there can be brought back, or the history lacks it")
+	}
+
 	// In the rules of a flag, which then keep it.
 	if res := dev.form(t, "/console/t/"+slug+"/flags", "key", "f", "name", "F", "type", "BOOLEAN", "reason", "x"); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("a flag = %d", res.StatusCode)
@@ -118,12 +156,12 @@ func TestSegmentPages(t *testing.T) {
 	if res := r.save(); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("no rules = %d", res.StatusCode)
 	}
-	links := regexp.MustCompile(`href="([^"]*/history/[^"]*)"`).FindAllStringSubmatch(dev.get(t, "/console/t/"+slug+"/flags/f").body, -1)
-	if len(links) != 2 || strings.Contains(viewer.get(t, "/console/t/"+slug+"/flags/f").body, "/history/") {
-		t.Fatalf("the history leads back to %q", links)
+	ways := links.FindAllStringSubmatch(dev.get(t, "/console/t/"+slug+"/flags/f").body, -1)
+	if len(ways) != 2 || strings.Contains(viewer.get(t, "/console/t/"+slug+"/flags/f").body, "/history/") {
+		t.Fatalf("the history leads back to %q", ways)
 	}
-	back := links[0][1]
-	shown := dev.get(t, back).body
+	back := ways[0][1]
+	shown = dev.get(t, back).body
 	if !strings.Contains(shown, `id="changes-h"`) || !strings.Contains(shown, "beta") {
 		t.Error("what would come back is not shown")
 	}
@@ -168,7 +206,7 @@ func TestSegmentPages(t *testing.T) {
 	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "beta"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"segment.create": 1, "segment.update": 1, "segment.members.add": 2, "segment.members.remove": 1, "segment.delete": 1} {
+	for action, n := range map[string]int64{"segment.create": 1, "segment.update": 2, "segment.members.add": 2, "segment.members.remove": 1, "segment.delete": 1} {
 		if got := s.store.AuditCount(t, acme, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}

@@ -51,6 +51,7 @@ var supportTables = map[string]supportMay{
 	"public.flag_counts":          {reads: "*"},
 	"public.flag_segments":        {reads: "*"},
 	"public.flag_segment_members": {reads: "*", bytes: "targeting_index"},
+	"public.flag_segment_changes": {reads: "*"},
 	"public.risk_rulesets":        {reads: "*"},
 	"public.risk_evaluations":     {reads: "*"},
 	"public.risk_feedback":        {reads: "*"},

@@ -155,6 +155,7 @@ var tables = []table{
 		left:   map[string]string{"targeting_index": "a keyed hash of who is listed, whom you know: of nobody the key itself is kept"},
 	},
 	{name: "flag_changes", key: "id", columns: "id flag_key environment action before!jsonb after!jsonb reason changed_by changed_at"},
+	{name: "flag_segment_changes", key: "id", columns: "id segment_key action before!jsonb after!jsonb members reason changed_by changed_at"},
 	{name: "risk_rulesets", key: "version", columns: "version document!jsonb reason created_by created_at", rows: 20},
 	{
 		name: "risk_providers", key: "id", columns: "id config!jsonb updated_by updated_at",

@@ -202,6 +202,12 @@ func effects() []effect {
 			w.must(t, "POST", "/admin/v1/segments/"+key+":addMembers", c.secret, map[string]any{"targetingKeys": []any{"u-1"}})
 			return "POST", "/admin/v1/segments/" + key + ":removeMembers", c.secret, map[string]any{"targetingKeys": []any{"u-1"}}
 		}, "segment.members.remove", false, ""},
+		{adminv1connect.SegmentServiceRestoreSegmentProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
+			key := w.segment(t, c)
+			w.must(t, "PATCH", "/admin/v1/segments/"+key, c.secret, map[string]any{"name": "Testers of the beta"})
+			changes := w.must(t, "GET", "/admin/v1/segments/"+key+"/changes", c.secret, nil)
+			return "POST", "/admin/v1/segments/" + key + ":restore", c.secret, map[string]any{"changeId": changes.text("segmentChanges", "1", "id")}
+		}, "segment.update", false, ""},
 		{adminv1connect.SegmentServiceDeleteSegmentProcedure, func(t *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "DELETE", "/admin/v1/segments/" + w.segment(t, c) + "?reason=over", c.secret, nil
 		}, "segment.delete", false, ""},

@@ -63,6 +63,19 @@ func TestSegmentsByREST(t *testing.T) {
 			t.Errorf("after the erasure %s is listed: %v", subject, found)
 		}
 	}
+	// Its history has what it was, and of its list how many: the erasure had nothing to find there.
+	history := w.must(t, "GET", at+"/changes?pageSize=2", c.secret, nil)
+	if history.text("segmentChanges", "0", "action") != "MEMBERS_INCLUDED" || history.at("segmentChanges", "0", "members") != any(3.0) || history.text("segmentChanges", "1", "action") != "UPDATED" ||
+		history.text("segmentChanges", "1", "after", "when", "attribute") != "plan" || strings.Contains(history.raw, external) || strings.Contains(history.raw, user) {
+		t.Errorf("the history is %s", history)
+	}
+	first := w.must(t, "GET", at+"/changes?pageSize=2&pageToken="+history.text("nextPageToken"), c.secret, nil).text("segmentChanges", "0", "id")
+	if back := w.must(t, "POST", at+":restore", c.secret, map[string]any{"changeId": first, "reason": "as it began"}); back.at("when") != nil || back.at("included") != any(1.0) {
+		t.Errorf("restored %s", back)
+	}
+	if a := w.call(t, "POST", at+":restore", c.secret, map[string]any{"changeId": history.text("segmentChanges", "0", "id")}); a.status != http.StatusNotFound || a.reason() != "SEGMENT_CHANGE_UNKNOWN" {
+		t.Errorf("restoring a list = %s", a)
+	}
 }
 
 // A flag by REST, from its making to its end.

@@ -98,6 +98,34 @@ func (q *Queries) GetSegment(ctx context.Context, key string) (GetSegmentRow, er
 	return i, err
 }
 
+const GetSegmentChange = `-- name: GetSegmentChange :one
+SELECT tenant_id, id, segment_key, action, before, after, members, reason, changed_by, changed_at FROM flag_segment_changes WHERE id = $1 AND segment_key = $2
+`
+
+type GetSegmentChangeParams struct {
+	ID         uuid.UUID
+	SegmentKey string
+}
+
+// Index: flag_segment_changes_pkey.
+func (q *Queries) GetSegmentChange(ctx context.Context, arg GetSegmentChangeParams) (FlagSegmentChange, error) {
+	row := q.db.QueryRow(ctx, GetSegmentChange, arg.ID, arg.SegmentKey)
+	var i FlagSegmentChange
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.SegmentKey,
+		&i.Action,
+		&i.Before,
+		&i.After,
+		&i.Members,
+		&i.Reason,
+		&i.ChangedBy,
+		&i.ChangedAt,
+	)
+	return i, err
+}
+
 const GetSegmentMember = `-- name: GetSegmentMember :one
 SELECT excluded, added_by, added_at FROM flag_segment_members WHERE segment_key = $1 AND targeting_index = $2
 `
@@ -162,6 +190,38 @@ func (q *Queries) InsertSegment(ctx context.Context, arg InsertSegmentParams) (i
 	return result.RowsAffected(), nil
 }
 
+const InsertSegmentChange = `-- name: InsertSegmentChange :exec
+INSERT INTO flag_segment_changes (id, segment_key, action, before, after, members, reason, changed_by, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+`
+
+type InsertSegmentChangeParams struct {
+	ID         uuid.UUID
+	SegmentKey string
+	Action     string
+	Before     []byte
+	After      []byte
+	Members    int32
+	Reason     string
+	By         string
+	Now        time.Time
+}
+
+func (q *Queries) InsertSegmentChange(ctx context.Context, arg InsertSegmentChangeParams) error {
+	_, err := q.db.Exec(ctx, InsertSegmentChange,
+		arg.ID,
+		arg.SegmentKey,
+		arg.Action,
+		arg.Before,
+		arg.After,
+		arg.Members,
+		arg.Reason,
+		arg.By,
+		arg.Now,
+	)
+	return err
+}
+
 const ListFlagsOfSegment = `-- name: ListFlagsOfSegment :many
 SELECT DISTINCT flag_key FROM flag_targeting
 WHERE jsonb_path_exists(rules, '$.**.segment ? (@ == $key)', jsonb_build_object('key', $1::text)) ORDER BY flag_key
@@ -209,6 +269,49 @@ func (q *Queries) ListMemberships(ctx context.Context) ([]ListMembershipsRow, er
 	for rows.Next() {
 		var i ListMembershipsRow
 		if err := rows.Scan(&i.SegmentKey, &i.Digest, &i.Excluded); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListSegmentChanges = `-- name: ListSegmentChanges :many
+SELECT tenant_id, id, segment_key, action, before, after, members, reason, changed_by, changed_at FROM flag_segment_changes WHERE segment_key = $1 AND ($2::uuid IS NULL OR id < $2::uuid)
+ORDER BY id DESC LIMIT $3
+`
+
+type ListSegmentChangesParams struct {
+	SegmentKey string
+	BeforeID   *uuid.UUID
+	MaxRows    int32
+}
+
+// Keyset by id, newest first. Index: flag_segment_changes_segment, backwards.
+func (q *Queries) ListSegmentChanges(ctx context.Context, arg ListSegmentChangesParams) ([]FlagSegmentChange, error) {
+	rows, err := q.db.Query(ctx, ListSegmentChanges, arg.SegmentKey, arg.BeforeID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FlagSegmentChange{}
+	for rows.Next() {
+		var i FlagSegmentChange
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.SegmentKey,
+			&i.Action,
+			&i.Before,
+			&i.After,
+			&i.Members,
+			&i.Reason,
+			&i.ChangedBy,
+			&i.ChangedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

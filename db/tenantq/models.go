@@ -267,6 +267,19 @@ type FlagSegment struct {
 	Version     int32
 }
 
+type FlagSegmentChange struct {
+	TenantID   uuid.UUID
+	ID         uuid.UUID
+	SegmentKey string
+	Action     string
+	Before     []byte
+	After      []byte
+	Members    int32
+	Reason     string
+	ChangedBy  string
+	ChangedAt  time.Time
+}
+
 type FlagTargeting struct {
 	TenantID       uuid.UUID
 	FlagKey        string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,7 +20,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// Action is what became of a flag.
+// Action is what became of a flag, or of a segment.
 type Action string
 
 // The actions.
@@ -51,66 +52,87 @@ type Change struct {
 // Changes returns one page of a flag's history, the newest first. It takes no filter. The history of a flag that is
 // gone is there, too: ErrNotFound where there never was one. listing.ErrFilter, listing.ErrPageToken.
 func (s *Service) Changes(ctx context.Context, sc scope.Scope, key string, req listing.Request) (listing.Page[Change], error) {
-	var page listing.Page[Change]
+	return history(ctx, s, sc, listing.Query{List: "flagchanges", Filter: key}, req, func(c *Change) uuid.UUID { return c.ID }, func(tx *db.TenantTx, before *uuid.UUID, limit int32) ([]Change, error) {
+		rows, err := tx.ListFlagChanges(ctx, tenantq.ListFlagChangesParams{FlagKey: key, BeforeID: before, MaxRows: limit})
+		if err != nil {
+			return nil, fmt.Errorf("list flag changes: %w", err)
+		}
+		if len(rows) == 0 && before == nil {
+			return nil, ErrNotFound
+		}
+		return each(rows, changeOf)
+	})
+}
+
+// history returns one page of what read reads, the newest first: at most limit of those before an id; nil: from the newest.
+func history[T any](
+	ctx context.Context, s *Service, sc scope.Scope, query listing.Query, req listing.Request, id func(*T) uuid.UUID, read func(tx *db.TenantTx, before *uuid.UUID, limit int32) ([]T, error),
+) (listing.Page[T], error) {
+	var page listing.Page[T]
 	if req.Filter != "" {
-		return page, listing.ErrFilter.WithMessage("the history of a flag takes no filter")
+		return page, listing.ErrFilter.WithMessage("a history takes no filter")
 	}
 	ring, err := s.keys.Ring(ctx, sc)
 	if err != nil {
 		return page, fmt.Errorf("keys: %w", err)
 	}
-	query := listing.Query{List: "flagchanges", Filter: key}
 	cursor, err := listing.Open(ring, query, req.PageToken)
 	if err != nil {
 		return page, err
 	}
-	limit := req.Limit()
-	params := tenantq.ListFlagChangesParams{FlagKey: key, MaxRows: int32(limit) + 1} //nolint:gosec // at most listing.MaxPageSize; one more tells whether there is a next page
+	var before *uuid.UUID
 	if cursor != nil {
-		id, err := uuid.FromBytes(cursor)
+		last, err := uuid.FromBytes(cursor)
 		if err != nil {
 			return page, listing.ErrPageToken.WithCause(err)
 		}
-		params.BeforeID = &id
+		before = &last
 	}
+	limit := req.Limit()
 	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		page = listing.Page[Change]{}
-		rows, err := tx.ListFlagChanges(ctx, params)
+		items, err := read(tx, before, int32(limit)+1) //nolint:gosec // at most listing.MaxPageSize; one more tells whether there is a next page
 		if err != nil {
-			return fmt.Errorf("list flag changes: %w", err)
+			return err
 		}
-		if len(rows) == 0 && cursor == nil {
-			return ErrNotFound
-		}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			page.NextToken = listing.Seal(ring, query, rows[limit-1].ID[:])
-		}
-		page.Items = make([]Change, len(rows))
-		for i := range rows {
-			r := &rows[i]
-			if page.Items[i], err = changeOf(r); err != nil {
-				return err
-			}
+		page = listing.Page[T]{Items: items}
+		if len(items) > limit {
+			page.Items = items[:limit]
+			last := id(&items[limit-1])
+			page.NextToken = listing.Seal(ring, query, last[:])
 		}
 		return nil
 	})
 	return page, err
 }
 
+// each is every row as to makes it.
+func each[R, T any](rows []R, to func(*R) (T, error)) ([]T, error) {
+	out := make([]T, len(rows))
+	for i := range rows {
+		var err error
+		if out[i], err = to(&rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func changeOf(r *tenantq.FlagChange) (Change, error) {
 	out := Change{
 		ID: r.ID, FlagKey: r.FlagKey, Environment: r.Environment, Action: Action(r.Action), Reason: r.Reason, ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
 	}
-	for text, into := range map[*[]byte]**Document{&r.Before: &out.Before, &r.After: &out.After} {
-		if *text == nil {
-			continue
-		}
-		if err := json.Unmarshal(*text, into); err != nil {
-			return Change{}, fmt.Errorf("change %s of flag %s: %w", r.ID, r.FlagKey, err)
-		}
+	if err := errors.Join(decode(r.Before, &out.Before), decode(r.After, &out.After)); err != nil {
+		return Change{}, fmt.Errorf("change %s of flag %s: %w", r.ID, r.FlagKey, err)
 	}
 	return out, nil
+}
+
+// decode reads what a history keeps; nil where it keeps nothing.
+func decode[T any](text []byte, into **T) error {
+	if text == nil {
+		return nil
+	}
+	return json.Unmarshal(text, into)
 }
 
 // Change returns one step of a flag's history. ErrChangeNotFound.
@@ -129,10 +151,10 @@ func (s *Service) Change(ctx context.Context, sc scope.Scope, key string, id uui
 	return out, err
 }
 
-// RestoreRequest names a change of a flag's history.
+// RestoreRequest names a change of a flag's history, or of a segment's.
 type RestoreRequest struct {
 	Key     string
-	Change  uuid.UUID // after which the flag was as it is to be again
+	Change  uuid.UUID // after which it was as it is to be again
 	Reason  string    // for its history: up to 256 characters, or empty
 	IfMatch string    // the etag that the caller has read where the change was; empty: whatever it is
 }
@@ -227,6 +249,7 @@ func record(ctx context.Context, tx *db.TenantTx, c change) error {
 		}
 	case deleted:
 		entry.Action, news.Type = "flag.delete", event.FlagDeleted
+	case MembersIncluded, MembersExcluded, MembersRemoved: // of segments
 	}
 	entry.Detail = append(entry.Detail, attr.UUID("changeId", id))
 	for _, side := range []struct {

@@ -81,13 +81,17 @@ type MembersRequest struct {
 	Key           string
 	TargetingKeys []string // 1 to 1000, each of 1 to 256 bytes that can be seen; twice is once
 	Excluded      bool     // of AddMembers: they are not in the segment, although its conditions hold
-	Reason        string   // for the audit log: up to 256 characters, or empty
+	Reason        string   // for its history and the audit log: up to 256 characters, or empty
 }
 
 // AddMembers lists subjects, and returns how many were not listed so before.
 // ErrSegmentNotFound, ErrInvalid, ErrTooManyMembers, ErrReason.
 func (s *Service) AddMembers(ctx context.Context, sc scope.Scope, req MembersRequest) (added int, err error) {
-	return s.changeMembers(ctx, sc, req, "segment.members.add", func(tx *db.TenantTx, indexes [][]byte) (int64, error) {
+	action := MembersIncluded
+	if req.Excluded {
+		action = MembersExcluded
+	}
+	return s.changeMembers(ctx, sc, req, action, "segment.members.add", func(tx *db.TenantTx, indexes [][]byte) (int64, error) {
 		ids := make([]string, 0, len(indexes))
 		for _, key := range unique(req.TargetingKeys) {
 			if id, err := uuid.Parse(key); err == nil && id.String() == key {
@@ -114,7 +118,7 @@ func (s *Service) AddMembers(ctx context.Context, sc scope.Scope, req MembersReq
 // RemoveMembers takes subjects out of a segment's list, and returns how many were listed.
 // ErrSegmentNotFound, ErrInvalid, ErrReason.
 func (s *Service) RemoveMembers(ctx context.Context, sc scope.Scope, req MembersRequest) (removed int, err error) {
-	return s.changeMembers(ctx, sc, req, "segment.members.remove", func(tx *db.TenantTx, indexes [][]byte) (int64, error) {
+	return s.changeMembers(ctx, sc, req, MembersRemoved, "segment.members.remove", func(tx *db.TenantTx, indexes [][]byte) (int64, error) {
 		n, err := tx.RemoveSegmentMembers(ctx, tenantq.RemoveSegmentMembersParams{SegmentKey: req.Key, TargetingIndexes: indexes})
 		if err != nil {
 			return 0, fmt.Errorf("remove members: %w", err)
@@ -135,7 +139,7 @@ func unique(list []string) []string {
 	return out
 }
 
-func (s *Service) changeMembers(ctx context.Context, sc scope.Scope, req MembersRequest, action string, do func(tx *db.TenantTx, indexes [][]byte) (int64, error)) (changed int, err error) {
+func (s *Service) changeMembers(ctx context.Context, sc scope.Scope, req MembersRequest, action Action, name string, do func(tx *db.TenantTx, indexes [][]byte) (int64, error)) (changed int, err error) {
 	if len(req.TargetingKeys) < 1 || len(req.TargetingKeys) > maxListed {
 		return 0, refuse("targetingKeys", "1 to %d targeting keys at once", maxListed)
 	}
@@ -171,7 +175,9 @@ func (s *Service) changeMembers(ctx context.Context, sc scope.Scope, req Members
 		if err := tx.TouchSegment(ctx, tenantq.TouchSegmentParams{Key: req.Key, By: sc.Actor().String(), Now: tx.Now()}); err != nil {
 			return fmt.Errorf("touch segment: %w", err)
 		}
-		return recordSegment(ctx, tx, req.Key, audit.Entry{Action: action, Reason: req.Reason, Detail: []attr.Attr{attr.Int("count", n), attr.Bool("excluded", req.Excluded)}}, event.SegmentUpdated)
+		return recordSegment(ctx, tx, segmentChange{
+			key: req.Key, action: action, members: changed, reason: req.Reason, audit: name, detail: []attr.Attr{attr.Int("count", n), attr.Bool("excluded", req.Excluded)}, news: event.SegmentUpdated,
+		})
 	})
 	return changed, err
 }

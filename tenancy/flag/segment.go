@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/tenantq"
 	"github.com/biocore-id/biocore/tenancy/attr"
@@ -20,11 +22,12 @@ import (
 
 // Errors of segments, beside ErrInvalid and ErrReason. Each Reason is part of the public API.
 var (
-	ErrSegmentNotFound = fault.New(fault.NotFound, "SEGMENT_UNKNOWN", "no such segment")
-	ErrSegmentTaken    = fault.New(fault.Conflict, "SEGMENT_KEY_TAKEN", "there is a segment of this key")
-	ErrSegmentInUse    = fault.New(fault.Precondition, "SEGMENT_IN_USE", "rules of flags ask for this segment")
-	ErrTooManySegments = fault.New(fault.Precondition, "TOO_MANY_SEGMENTS", "there are 200 segments, which is the limit: delete one that no rule asks for")
-	ErrTooManyMembers  = fault.New(fault.Precondition, "TOO_MANY_SEGMENT_MEMBERS", "all segments together list at most 200,000 members")
+	ErrSegmentNotFound       = fault.New(fault.NotFound, "SEGMENT_UNKNOWN", "no such segment")
+	ErrSegmentChangeNotFound = fault.New(fault.NotFound, "SEGMENT_CHANGE_UNKNOWN", "no such change of this segment, or it left nothing that could come back")
+	ErrSegmentTaken          = fault.New(fault.Conflict, "SEGMENT_KEY_TAKEN", "there is a segment of this key")
+	ErrSegmentInUse          = fault.New(fault.Precondition, "SEGMENT_IN_USE", "rules of flags ask for this segment")
+	ErrTooManySegments       = fault.New(fault.Precondition, "TOO_MANY_SEGMENTS", "there are 200 segments, which is the limit: delete one that no rule asks for")
+	ErrTooManyMembers        = fault.New(fault.Precondition, "TOO_MANY_SEGMENT_MEMBERS", "all segments together list at most 200,000 members")
 )
 
 const (
@@ -121,7 +124,7 @@ func segmentOf(row *tenantq.FlagSegment, included, excluded int32) (StoredSegmen
 type CreateSegmentRequest struct {
 	Key, Name, Description string
 	When                   Condition
-	Reason                 string // for the audit log: up to 256 characters, or empty
+	Reason                 string // for its history and the audit log: up to 256 characters, or empty
 }
 
 // CreateSegment makes a segment. ErrInvalid, ErrSegmentTaken, ErrTooManySegments, ErrReason.
@@ -149,7 +152,7 @@ func (s *Service) CreateSegment(ctx context.Context, sc scope.Scope, req CreateS
 			return err
 		}
 		tx.Result(made)
-		return recordSegment(ctx, tx, made.Key, audit.Entry{Action: "segment.create", Reason: req.Reason}, event.SegmentCreated)
+		return recordSegment(ctx, tx, segmentChange{key: made.Key, action: created, after: &made, reason: req.Reason, audit: "segment.create", news: event.SegmentCreated})
 	})
 	return made, err
 }
@@ -181,8 +184,10 @@ type UpdateSegmentRequest struct {
 	Key               string
 	Name, Description *string
 	When              *Condition
-	Reason            string // for the audit log: up to 256 characters, or empty
+	Reason            string // for its history and the audit log: up to 256 characters, or empty
 	IfMatch           string // the etag that the caller has read; empty: whatever it is
+
+	restores uuid.UUID // the change of its history that it goes back to
 }
 
 // UpdateSegment changes a segment. An update that changes nothing leaves no trace.
@@ -227,7 +232,11 @@ func (s *Service) UpdateSegment(ctx context.Context, sc scope.Scope, req UpdateS
 		if tx.Result(out); len(fields) == 0 {
 			return nil
 		}
-		return recordSegment(ctx, tx, out.Key, audit.Entry{Action: "segment.update", Reason: req.Reason, Detail: []attr.Attr{attr.Texts("fields", fields)}}, event.SegmentUpdated)
+		detail := []attr.Attr{attr.Texts("fields", fields)}
+		if req.restores != (uuid.UUID{}) {
+			detail = append(detail, attr.UUID("restoredChangeId", req.restores))
+		}
+		return recordSegment(ctx, tx, segmentChange{key: out.Key, action: updated, before: &before, after: &out, reason: req.Reason, audit: "segment.update", detail: detail, news: event.SegmentUpdated})
 	})
 	return out, err
 }
@@ -235,7 +244,7 @@ func (s *Service) UpdateSegment(ctx context.Context, sc scope.Scope, req UpdateS
 // DeleteSegmentRequest names a segment that is to be removed, with its members.
 type DeleteSegmentRequest struct {
 	Key     string
-	Reason  string // for the audit log: up to 256 characters, or empty
+	Reason  string // for its history and the audit log: up to 256 characters, or empty
 	IfMatch string // the etag that the caller has read; empty: whatever it is
 }
 
@@ -263,7 +272,9 @@ func (s *Service) DeleteSegment(ctx context.Context, sc scope.Scope, req DeleteS
 			return fmt.Errorf("delete segment: %w", err)
 		}
 		tx.Result(before)
-		return recordSegment(ctx, tx, req.Key, audit.Entry{Action: "segment.delete", Reason: req.Reason}, event.SegmentDeleted)
+		return recordSegment(ctx, tx, segmentChange{
+			key: req.Key, action: deleted, before: &before, members: before.Included + before.Excluded, reason: req.Reason, audit: "segment.delete", news: event.SegmentDeleted,
+		})
 	})
 }
 
@@ -286,20 +297,4 @@ func (s *Service) changeSegments(ctx context.Context, sc scope.Scope, do func(tx
 	s.members.Forget(sc.Tenant(), "") // before the sets that are made of them
 	s.sets.Forget(sc.Tenant(), "")
 	return err
-}
-
-// recordSegment leaves what a change of a segment leaves: an audit entry, an event, and news for every server. It names no
-// member.
-func recordSegment(ctx context.Context, tx *db.TenantTx, key string, entry audit.Entry, news event.Type) error {
-	entry.Target = audit.Target{Kind: "segment", ID: key}
-	if err := audit.Append(ctx, tx, entry); err != nil {
-		return err
-	}
-	if err := event.Append(ctx, tx, event.Event{Type: news, Data: []attr.Attr{attr.Text("segmentKey", key)}}); err != nil {
-		return err
-	}
-	if err := tx.Changed(ctx, db.NounSegment, ""); err != nil { // before the sets that are made of them
-		return err
-	}
-	return tx.Changed(ctx, db.NounFlag, "")
 }

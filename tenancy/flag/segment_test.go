@@ -175,6 +175,133 @@ func TestSegmentLife(t *testing.T) {
 	}
 }
 
+// A segment's history has what it was and became, who and why, and of its list how many and never who; a former version comes back,
+// the list does not.
+func TestSegmentHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	pro, name := flag.Condition{Attribute: "plan", Operator: flag.In, Values: []any{"pro"}}, "Second"
+	if _, err := w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "s", Name: "First", When: pro, Reason: "before the launch"}); err != nil {
+		t.Fatal(err)
+	}
+	up, err := w.flags.UpdateSegment(ctx, w.acme, flag.UpdateSegmentRequest{Key: "s", Name: &name, When: &flag.Condition{}, Reason: "too wide"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := uuid.NewString()
+	for _, do := range []func() (int, error){
+		func() (int, error) {
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: []string{user, "cust-0051907"}, Reason: "asked"})
+		},
+		func() (int, error) { // already there: no trace
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: []string{user}})
+		},
+		func() (int, error) {
+			return w.flags.AddMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: []string{"x"}, Excluded: true})
+		},
+		func() (int, error) {
+			return w.flags.RemoveMembers(ctx, w.acme, flag.MembersRequest{Key: "s", TargetingKeys: []string{"x", "y"}})
+		},
+	} {
+		if _, err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.flags.UpdateSegment(ctx, w.acme, flag.UpdateSegmentRequest{Key: "s", Name: &name}); err != nil { // as it is: no trace
+		t.Fatal(err)
+	}
+	var all []flag.SegmentChange
+	req := listing.Request{PageSize: 2}
+	for range 10 {
+		page, err := w.flags.SegmentChanges(ctx, w.acme, "s", req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page.Items...)
+		if req.PageToken = page.NextToken; req.PageToken == "" {
+			break
+		}
+	}
+	var got []string
+	for _, c := range all {
+		got = append(got, string(c.Action)+" "+strconv.Itoa(c.Members)+" "+c.Reason)
+		if c.ChangedBy != w.acme.Actor().String() || c.SegmentKey != "s" || c.ChangedAt.IsZero() {
+			t.Errorf("a change is %+v", c)
+		}
+	}
+	if want := []string{"MEMBERS_REMOVED 1 ", "MEMBERS_EXCLUDED 1 ", "MEMBERS_INCLUDED 2 asked", "UPDATED 0 too wide", "CREATED 0 before the launch"}; !slices.Equal(got, want) {
+		t.Fatalf("the history is %q, want %q", got, want)
+	}
+	first, changed, listed := all[4], all[3], all[2]
+	if first.Before != nil || first.After == nil || first.After.When.Attribute != "plan" || changed.Before.Name != "First" || changed.Before.When.IsZero() || changed.After.Name != name || !changed.After.When.IsZero() || listed.Before != nil || listed.After != nil {
+		t.Errorf("it keeps %+v, %+v, %+v", first, changed, listed)
+	}
+	if one, err := w.flags.SegmentChange(ctx, w.acme, "s", first.ID); err != nil || one.After.Name != "First" {
+		t.Errorf("SegmentChange = %+v, %v", one, err)
+	}
+	// Nobody who was listed, by key, by id or by index, is in what stays when they are erased.
+	var kept string
+	if err := w.Superuser(t).QueryRow(ctx, "SELECT string_agg(c::text, ' ') FROM flag_segment_changes c WHERE tenant_id = $1", w.acme.Tenant()).Scan(&kept); err != nil || !strings.Contains(kept, "too wide") {
+		t.Fatalf("kept is %q, %v", kept, err)
+	}
+	var indexes []string
+	if err := w.Superuser(t).QueryRow(ctx, "SELECT array_agg(encode(targeting_index, 'hex')) FROM flag_segment_members WHERE tenant_id = $1", w.acme.Tenant()).Scan(&indexes); err != nil || len(indexes) != 2 {
+		t.Fatal(indexes, err)
+	}
+	for _, secret := range append(indexes, user, "cust-0051907") {
+		if strings.Contains(kept, secret) {
+			t.Errorf("the history keeps %s", secret)
+		}
+	}
+
+	for what, tt := range map[string]struct {
+		sc   scope.Scope
+		req  flag.RestoreRequest
+		want error
+	}{
+		"another tenant's":   {w.tenant(t), flag.RestoreRequest{Key: "s", Change: first.ID}, flag.ErrSegmentChangeNotFound},
+		"another segment's":  {w.acme, flag.RestoreRequest{Key: "t", Change: first.ID}, flag.ErrSegmentChangeNotFound},
+		"none":               {w.acme, flag.RestoreRequest{Key: "s", Change: uuid.New()}, flag.ErrSegmentChangeNotFound},
+		"of a list":          {w.acme, flag.RestoreRequest{Key: "s", Change: listed.ID}, flag.ErrSegmentChangeNotFound},
+		"changed meanwhile":  {w.acme, flag.RestoreRequest{Key: "s", Change: first.ID, IfMatch: up.ETag}, etag.ErrMismatch},
+		"with a long reason": {w.acme, flag.RestoreRequest{Key: "s", Change: first.ID, Reason: strings.Repeat("x", 257)}, flag.ErrReason},
+	} {
+		if _, err := w.flags.RestoreSegment(ctx, tt.sc, tt.req); !errors.Is(err, tt.want) {
+			t.Errorf("Restore %s = %v, want %v", what, err, tt.want)
+		}
+	}
+	back, err := w.flags.RestoreSegment(ctx, w.acme, flag.RestoreRequest{Key: "s", Change: first.ID, Reason: "it was better"})
+	if err != nil || back.Name != "First" || back.When.Attribute != "plan" || back.Included != 2 || back.Excluded != 0 {
+		t.Errorf("Restore = %+v, %v", back, err)
+	}
+	if page, err := w.flags.SegmentChanges(ctx, w.acme, "s", listing.Request{PageSize: 1}); err != nil || page.Items[0].Reason != "it was better" || page.Items[0].Before.Name != name || page.Items[0].After.Name != "First" {
+		t.Errorf("after it the history has %+v, %v", page, err)
+	}
+	var restored string
+	if err := w.Superuser(t).QueryRow(ctx, "SELECT string_agg(a::text, ' ') FROM audit_inbox a WHERE tenant_id = $1", w.acme.Tenant()).Scan(&restored); err != nil || !strings.Contains(restored, "restoredChangeId") {
+		t.Errorf("the audit log does not name what was restored: %v", err)
+	}
+	// What is gone does not come back; its history stays, and is its tenant's alone.
+	if err := w.flags.DeleteSegment(ctx, w.acme, flag.DeleteSegmentRequest{Key: "s", Reason: "over"}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := w.flags.SegmentChanges(ctx, w.acme, "s", listing.Request{PageSize: 1})
+	if err != nil || page.Items[0].Action != "DELETED" || page.Items[0].Members != 2 || page.Items[0].Before.Name != "First" || page.Items[0].After != nil {
+		t.Fatalf("of what is gone %+v, %v", page, err)
+	}
+	for what, err := range map[string]error{
+		"the end":         second(w.flags.RestoreSegment(ctx, w.acme, flag.RestoreRequest{Key: "s", Change: page.Items[0].ID})),
+		"what is gone":    second(w.flags.RestoreSegment(ctx, w.acme, flag.RestoreRequest{Key: "s", Change: first.ID})),
+		"a history of no": second(w.flags.SegmentChanges(ctx, w.acme, "none", listing.Request{})),
+		"another's":       second(w.flags.SegmentChanges(ctx, w.tenant(t), "s", listing.Request{})),
+	} {
+		if !errors.Is(err, flag.ErrSegmentNotFound) && !errors.Is(err, flag.ErrSegmentChangeNotFound) {
+			t.Errorf("%s = %v", what, err)
+		}
+	}
+}
+
 // await looks until something holds: the feed brings it within a second.
 func await(t *testing.T, holds func() bool, what string) {
 	t.Helper()
@@ -195,7 +322,7 @@ func third[A, B any](_ A, _ B, err error) error { return err }
 func (w *world) dump(t *testing.T) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"flags", "flag_segments", "flag_segment_members", "audit_inbox", "event_outbox"} {
+	for _, table := range []string{"flags", "flag_segments", "flag_segment_members", "flag_segment_changes", "audit_inbox", "event_outbox"} {
 		rows, err := w.Superuser(t).Query(t.Context(), "SELECT t::text FROM "+table+" t")
 		if err != nil {
 			t.Fatal(err)

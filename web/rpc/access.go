@@ -257,6 +257,8 @@ var methods = map[string]access{
 	adminv1connect.SegmentServiceDeleteSegmentProcedure:        {serverKey, apikey.ScopeFlagsWrite, replays},
 	adminv1connect.SegmentServiceAddSegmentMembersProcedure:    {serverKey, apikey.ScopeFlagsWrite, replays},
 	adminv1connect.SegmentServiceRemoveSegmentMembersProcedure: {serverKey, apikey.ScopeFlagsWrite, replays},
+	adminv1connect.SegmentServiceListSegmentChangesProcedure:   {serverKey, apikey.ScopeFlagsRead, reads},
+	adminv1connect.SegmentServiceRestoreSegmentProcedure:       {serverKey, apikey.ScopeFlagsWrite, replays},
 
 	adminv1connect.SupportServiceRequestSupportAccessProcedure: {platformKey, apikey.ScopeSupportRequest, replays},
 	adminv1connect.SupportServiceListSupportGrantsProcedure:    {serverKey, apikey.ScopeSupportRead, reads},

@@ -457,17 +457,17 @@ func toValue(text json.RawMessage) (*structpb.Value, error) {
 }
 
 // toDocument is a flag as its history keeps it; nil for none.
-func toDocument(d *flag.Document) (*structpb.Struct, error) {
+func toDocument[T flag.Document | flag.SegmentDocument](d *T) (*structpb.Struct, error) {
 	if d == nil {
 		return nil, nil //nolint:nilnil // documented: none
 	}
 	text, err := json.Marshal(d)
 	if err != nil {
-		return nil, fmt.Errorf("encode flag: %w", err)
+		return nil, fmt.Errorf("encode document: %w", err)
 	}
 	out := &structpb.Struct{}
 	if err := protojson.Unmarshal(text, out); err != nil {
-		return nil, fmt.Errorf("flag of a change: %w", err)
+		return nil, fmt.Errorf("document of a change: %w", err)
 	}
 	return out, nil
 }

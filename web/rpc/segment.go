@@ -3,11 +3,13 @@ package rpc
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
 	adminv1 "github.com/biocore-id/biocore/proto/gen/biocore/admin/v1"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/tenancy/flag"
+	"github.com/biocore-id/biocore/tenancy/listing"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
@@ -21,6 +23,8 @@ type segments interface {
 	AddMembers(ctx context.Context, sc scope.Scope, req flag.MembersRequest) (int, error)
 	RemoveMembers(ctx context.Context, sc scope.Scope, req flag.MembersRequest) (int, error)
 	GetMember(ctx context.Context, sc scope.Scope, segment, key string) (flag.Membership, error)
+	SegmentChanges(ctx context.Context, sc scope.Scope, key string, req listing.Request) (listing.Page[flag.SegmentChange], error)
+	RestoreSegment(ctx context.Context, sc scope.Scope, req flag.RestoreRequest) (flag.StoredSegment, error)
 }
 
 // SegmentHandler serves SegmentService.
@@ -175,6 +179,56 @@ func (h *SegmentHandler) FindSegmentMember(ctx context.Context, req *adminv1.Fin
 		res.AddedAt = timestamp(m.AddedAt)
 	}
 	return res, nil
+}
+
+// ListSegmentChanges translates: one call, one answer.
+func (h *SegmentHandler) ListSegmentChanges(ctx context.Context, req *adminv1.ListSegmentChangesRequest) (*adminv1.ListSegmentChangesResponse, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.segments.SegmentChanges(ctx, sc, req.GetSegmentKey(), listing.Request{PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken()})
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.ListSegmentChangesResponse{NextPageToken: page.NextToken}
+	for i := range page.Items {
+		c := &page.Items[i]
+		out := &adminv1.SegmentChange{
+			Id: c.ID.String(), Action: adminv1.SegmentChange_Action(adminv1.SegmentChange_Action_value[string(c.Action)]), Members: int32(c.Members), //nolint:gosec // at most 200,000
+			Reason: c.Reason, ChangedBy: c.ChangedBy, ChangedAt: timestamp(c.ChangedAt),
+		}
+		if out.Before, err = toDocument(c.Before); err != nil {
+			return nil, err
+		}
+		if out.After, err = toDocument(c.After); err != nil {
+			return nil, err
+		}
+		res.SegmentChanges = append(res.SegmentChanges, out)
+	}
+	return res, nil
+}
+
+// RestoreSegment brings a former version back; If-Match guards.
+func (h *SegmentHandler) RestoreSegment(ctx context.Context, req *adminv1.RestoreSegmentRequest) (*adminv1.Segment, error) {
+	sc, err := scope.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	change, err := uuid.Parse(req.GetChangeId())
+	if err != nil {
+		return nil, flag.ErrSegmentChangeNotFound
+	}
+	etag, err := IfMatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, segmentAnswer)
+	out, err := h.segments.RestoreSegment(ctx, sc, flag.RestoreRequest{Key: req.GetSegmentKey(), Change: change, Reason: req.GetReason(), IfMatch: etag})
+	if err != nil {
+		return nil, err
+	}
+	return toSegment(&out)
 }
 
 // segmentAnswer is what a repeated call is answered.

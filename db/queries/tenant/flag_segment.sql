@@ -75,3 +75,16 @@ SELECT excluded, added_by, added_at FROM flag_segment_members WHERE segment_key 
 -- name: DeleteSegmentMembersOfUser :execrows
 -- When a user is erased: listed by external id, or by id. Index: flag_segment_members_index, flag_segment_members_user.
 DELETE FROM flag_segment_members WHERE targeting_index = sqlc.arg(external_index) OR user_id = sqlc.arg(user_id)::uuid;
+
+-- name: InsertSegmentChange :exec
+INSERT INTO flag_segment_changes (id, segment_key, action, before, after, members, reason, changed_by, changed_at)
+VALUES (sqlc.arg(id), sqlc.arg(segment_key), sqlc.arg(action), sqlc.narg(before), sqlc.narg(after), sqlc.arg(members), sqlc.arg(reason), sqlc.arg(by), sqlc.arg(now));
+
+-- name: ListSegmentChanges :many
+-- Keyset by id, newest first. Index: flag_segment_changes_segment, backwards.
+SELECT * FROM flag_segment_changes WHERE segment_key = sqlc.arg(segment_key) AND (sqlc.narg(before_id)::uuid IS NULL OR id < sqlc.narg(before_id)::uuid)
+ORDER BY id DESC LIMIT sqlc.arg(max_rows);
+
+-- name: GetSegmentChange :one
+-- Index: flag_segment_changes_pkey.
+SELECT * FROM flag_segment_changes WHERE id = sqlc.arg(id) AND segment_key = sqlc.arg(segment_key);

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -23,6 +24,75 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// What became of the segment.
+type SegmentChange_Action int32
+
+const (
+	// Not said.
+	SegmentChange_ACTION_UNSPECIFIED SegmentChange_Action = 0
+	// It was made.
+	SegmentChange_CREATED SegmentChange_Action = 1
+	// Its name, description or condition changed.
+	SegmentChange_UPDATED SegmentChange_Action = 2
+	// It was removed, with its list.
+	SegmentChange_DELETED SegmentChange_Action = 3
+	// Subjects were listed as in it.
+	SegmentChange_MEMBERS_INCLUDED SegmentChange_Action = 4
+	// Subjects were listed as not in it.
+	SegmentChange_MEMBERS_EXCLUDED SegmentChange_Action = 5
+	// Subjects were taken out of its list.
+	SegmentChange_MEMBERS_REMOVED SegmentChange_Action = 6
+)
+
+// Enum value maps for SegmentChange_Action.
+var (
+	SegmentChange_Action_name = map[int32]string{
+		0: "ACTION_UNSPECIFIED",
+		1: "CREATED",
+		2: "UPDATED",
+		3: "DELETED",
+		4: "MEMBERS_INCLUDED",
+		5: "MEMBERS_EXCLUDED",
+		6: "MEMBERS_REMOVED",
+	}
+	SegmentChange_Action_value = map[string]int32{
+		"ACTION_UNSPECIFIED": 0,
+		"CREATED":            1,
+		"UPDATED":            2,
+		"DELETED":            3,
+		"MEMBERS_INCLUDED":   4,
+		"MEMBERS_EXCLUDED":   5,
+		"MEMBERS_REMOVED":    6,
+	}
+)
+
+func (x SegmentChange_Action) Enum() *SegmentChange_Action {
+	p := new(SegmentChange_Action)
+	*p = x
+	return p
+}
+
+func (x SegmentChange_Action) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SegmentChange_Action) Descriptor() protoreflect.EnumDescriptor {
+	return file_biocore_admin_v1_segment_proto_enumTypes[0].Descriptor()
+}
+
+func (SegmentChange_Action) Type() protoreflect.EnumType {
+	return &file_biocore_admin_v1_segment_proto_enumTypes[0]
+}
+
+func (x SegmentChange_Action) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SegmentChange_Action.Descriptor instead.
+func (SegmentChange_Action) EnumDescriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_segment_proto_rawDescGZIP(), []int{16, 0}
+}
 
 // Segment is a group of subjects.
 type Segment struct {
@@ -309,7 +379,7 @@ type CreateSegmentRequest struct {
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// Whom it holds beside its list; absent: nobody. It asks for no other segment.
 	When *FlagCondition `protobuf:"bytes,4,opt,name=when,proto3,oneof" json:"when,omitempty"`
-	// Why, for the audit log: up to 256 characters.
+	// Why, for its history and the audit log: up to 256 characters.
 	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -391,7 +461,7 @@ type UpdateSegmentRequest struct {
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// Whom it holds beside its list; one that asks nothing, `{}`: nobody.
 	When *FlagCondition `protobuf:"bytes,4,opt,name=when,proto3,oneof" json:"when,omitempty"`
-	// Why, for the audit log: up to 256 characters.
+	// Why, for its history and the audit log: up to 256 characters.
 	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -467,7 +537,7 @@ type DeleteSegmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its key.
 	SegmentKey string `protobuf:"bytes,1,opt,name=segment_key,json=segmentKey,proto3" json:"segment_key,omitempty"`
-	// Why, for the audit log: up to 256 characters.
+	// Why, for its history and the audit log: up to 256 characters.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -563,7 +633,7 @@ type AddSegmentMembersRequest struct {
 	TargetingKeys []string `protobuf:"bytes,2,rep,name=targeting_keys,json=targetingKeys,proto3" json:"targeting_keys,omitempty"`
 	// Whether they are not in the segment, whatever its condition says.
 	Excluded bool `protobuf:"varint,3,opt,name=excluded,proto3" json:"excluded,omitempty"`
-	// Why, for the audit log: up to 256 characters.
+	// Why, for its history and the audit log: up to 256 characters.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -680,7 +750,7 @@ type RemoveSegmentMembersRequest struct {
 	SegmentKey string `protobuf:"bytes,1,opt,name=segment_key,json=segmentKey,proto3" json:"segment_key,omitempty"`
 	// Targeting keys: 1 to 1000, of 1 to 256 bytes each.
 	TargetingKeys []string `protobuf:"bytes,2,rep,name=targeting_keys,json=targetingKeys,proto3" json:"targeting_keys,omitempty"`
-	// Why, for the audit log: up to 256 characters.
+	// Why, for its history and the audit log: up to 256 characters.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -911,11 +981,304 @@ func (x *FindSegmentMemberResponse) GetAddedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// ListSegmentChangesRequest names a segment.
+type ListSegmentChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its key.
+	SegmentKey string `protobuf:"bytes,1,opt,name=segment_key,json=segmentKey,proto3" json:"segment_key,omitempty"`
+	// At most 200; 0 means 50.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the last answer; empty for the first page.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSegmentChangesRequest) Reset() {
+	*x = ListSegmentChangesRequest{}
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSegmentChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSegmentChangesRequest) ProtoMessage() {}
+
+func (x *ListSegmentChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSegmentChangesRequest.ProtoReflect.Descriptor instead.
+func (*ListSegmentChangesRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_segment_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListSegmentChangesRequest) GetSegmentKey() string {
+	if x != nil {
+		return x.SegmentKey
+	}
+	return ""
+}
+
+func (x *ListSegmentChangesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSegmentChangesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListSegmentChangesResponse is one page.
+type ListSegmentChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes, the newest first.
+	SegmentChanges []*SegmentChange `protobuf:"bytes,1,rep,name=segment_changes,json=segmentChanges,proto3" json:"segment_changes,omitempty"`
+	// For the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSegmentChangesResponse) Reset() {
+	*x = ListSegmentChangesResponse{}
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSegmentChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSegmentChangesResponse) ProtoMessage() {}
+
+func (x *ListSegmentChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSegmentChangesResponse.ProtoReflect.Descriptor instead.
+func (*ListSegmentChangesResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_segment_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListSegmentChangesResponse) GetSegmentChanges() []*SegmentChange {
+	if x != nil {
+		return x.SegmentChanges
+	}
+	return nil
+}
+
+func (x *ListSegmentChangesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// SegmentChange is one step in a segment's history.
+type SegmentChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the change; the audit log names it, too.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What became of it.
+	Action SegmentChange_Action `protobuf:"varint,2,opt,name=action,proto3,enum=biocore.admin.v1.SegmentChange_Action" json:"action,omitempty"`
+	// The segment as it was, without its list; absent: there was none, or its list alone
+	// changed.
+	Before *structpb.Struct `protobuf:"bytes,3,opt,name=before,proto3,oneof" json:"before,omitempty"`
+	// The segment as it became; absent: it was removed, or its list alone changed.
+	After *structpb.Struct `protobuf:"bytes,4,opt,name=after,proto3,oneof" json:"after,omitempty"`
+	// How many places of its list changed; of DELETED, how many went with it.
+	Members int32 `protobuf:"varint,5,opt,name=members,proto3" json:"members,omitempty"`
+	// Why, in a person's words; may be empty.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who changed it: kind and ID, joined by a colon.
+	ChangedBy string `protobuf:"bytes,7,opt,name=changed_by,json=changedBy,proto3" json:"changed_by,omitempty"`
+	// When.
+	ChangedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentChange) Reset() {
+	*x = SegmentChange{}
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentChange) ProtoMessage() {}
+
+func (x *SegmentChange) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentChange.ProtoReflect.Descriptor instead.
+func (*SegmentChange) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_segment_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SegmentChange) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SegmentChange) GetAction() SegmentChange_Action {
+	if x != nil {
+		return x.Action
+	}
+	return SegmentChange_ACTION_UNSPECIFIED
+}
+
+func (x *SegmentChange) GetBefore() *structpb.Struct {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *SegmentChange) GetAfter() *structpb.Struct {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *SegmentChange) GetMembers() int32 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *SegmentChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SegmentChange) GetChangedBy() string {
+	if x != nil {
+		return x.ChangedBy
+	}
+	return ""
+}
+
+func (x *SegmentChange) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
+// RestoreSegmentRequest names a change of a segment.
+type RestoreSegmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its key.
+	SegmentKey string `protobuf:"bytes,1,opt,name=segment_key,json=segmentKey,proto3" json:"segment_key,omitempty"`
+	// The change, of its history, after which it was as it is to be again.
+	ChangeId string `protobuf:"bytes,2,opt,name=change_id,json=changeId,proto3" json:"change_id,omitempty"`
+	// Why, for its history and the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSegmentRequest) Reset() {
+	*x = RestoreSegmentRequest{}
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSegmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSegmentRequest) ProtoMessage() {}
+
+func (x *RestoreSegmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_segment_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSegmentRequest.ProtoReflect.Descriptor instead.
+func (*RestoreSegmentRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_segment_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RestoreSegmentRequest) GetSegmentKey() string {
+	if x != nil {
+		return x.SegmentKey
+	}
+	return ""
+}
+
+func (x *RestoreSegmentRequest) GetChangeId() string {
+	if x != nil {
+		return x.ChangeId
+	}
+	return ""
+}
+
+func (x *RestoreSegmentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_biocore_admin_v1_segment_proto protoreflect.FileDescriptor
 
 const file_biocore_admin_v1_segment_proto_rawDesc = "" +
 	"\n" +
-	"\x1ebiocore/admin/v1/segment.proto\x12\x10biocore.admin.v1\x1a\x1bbiocore/admin/v1/flag.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n" +
+	"\x1ebiocore/admin/v1/segment.proto\x12\x10biocore.admin.v1\x1a\x1bbiocore/admin/v1/flag.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n" +
 	"\aSegment\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -996,7 +1359,45 @@ const file_biocore_admin_v1_segment_proto_rawDesc = "" +
 	"\x06listed\x18\x01 \x01(\bR\x06listed\x12\x1a\n" +
 	"\bexcluded\x18\x02 \x01(\bR\bexcluded\x12\x19\n" +
 	"\badded_by\x18\x03 \x01(\tR\aaddedBy\x125\n" +
-	"\badded_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aaddedAt2\x91\t\n" +
+	"\badded_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aaddedAt\"\x9a\x01\n" +
+	"\x19ListSegmentChangesRequest\x12+\n" +
+	"\vsegment_key\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\n" +
+	"segmentKey\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
+	"\x1aListSegmentChangesResponse\x12H\n" +
+	"\x0fsegment_changes\x18\x01 \x03(\v2\x1f.biocore.admin.v1.SegmentChangeR\x0esegmentChanges\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf5\x03\n" +
+	"\rSegmentChange\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
+	"\x06action\x18\x02 \x01(\x0e2&.biocore.admin.v1.SegmentChange.ActionR\x06action\x124\n" +
+	"\x06before\x18\x03 \x01(\v2\x17.google.protobuf.StructH\x00R\x06before\x88\x01\x01\x122\n" +
+	"\x05after\x18\x04 \x01(\v2\x17.google.protobuf.StructH\x01R\x05after\x88\x01\x01\x12\x18\n" +
+	"\amembers\x18\x05 \x01(\x05R\amembers\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"changed_by\x18\a \x01(\tR\tchangedBy\x129\n" +
+	"\n" +
+	"changed_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\"\x88\x01\n" +
+	"\x06Action\x12\x16\n" +
+	"\x12ACTION_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aCREATED\x10\x01\x12\v\n" +
+	"\aUPDATED\x10\x02\x12\v\n" +
+	"\aDELETED\x10\x03\x12\x14\n" +
+	"\x10MEMBERS_INCLUDED\x10\x04\x12\x14\n" +
+	"\x10MEMBERS_EXCLUDED\x10\x05\x12\x13\n" +
+	"\x0fMEMBERS_REMOVED\x10\x06B\t\n" +
+	"\a_beforeB\b\n" +
+	"\x06_after\"\x8d\x01\n" +
+	"\x15RestoreSegmentRequest\x12+\n" +
+	"\vsegment_key\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\n" +
+	"segmentKey\x12%\n" +
+	"\tchange_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bchangeId\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason2\xc4\v\n" +
 	"\x0eSegmentService\x12|\n" +
 	"\fListSegments\x12%.biocore.admin.v1.ListSegmentsRequest\x1a&.biocore.admin.v1.ListSegmentsResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/segments\x90\x02\x01\x12y\n" +
 	"\n" +
@@ -1006,7 +1407,9 @@ const file_biocore_admin_v1_segment_proto_rawDesc = "" +
 	"\rDeleteSegment\x12&.biocore.admin.v1.DeleteSegmentRequest\x1a'.biocore.admin.v1.DeleteSegmentResponse\"+\x82\xd3\xe4\x93\x02\"* /admin/v1/segments/{segment_key}\x90\x02\x02\x12\xa4\x01\n" +
 	"\x11AddSegmentMembers\x12*.biocore.admin.v1.AddSegmentMembersRequest\x1a+.biocore.admin.v1.AddSegmentMembersResponse\"6\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/segments/{segment_key}:addMembers\x12\xb0\x01\n" +
 	"\x14RemoveSegmentMembers\x12-.biocore.admin.v1.RemoveSegmentMembersRequest\x1a..biocore.admin.v1.RemoveSegmentMembersResponse\"9\x82\xd3\xe4\x93\x023:\x01*\"./admin/v1/segments/{segment_key}:removeMembers\x12\xa7\x01\n" +
-	"\x11FindSegmentMember\x12*.biocore.admin.v1.FindSegmentMemberRequest\x1a+.biocore.admin.v1.FindSegmentMemberResponse\"9\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/segments/{segment_key}:findMember\x90\x02\x01BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
+	"\x11FindSegmentMember\x12*.biocore.admin.v1.FindSegmentMemberRequest\x1a+.biocore.admin.v1.FindSegmentMemberResponse\"9\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/segments/{segment_key}:findMember\x90\x02\x01\x12\xa4\x01\n" +
+	"\x12ListSegmentChanges\x12+.biocore.admin.v1.ListSegmentChangesRequest\x1a,.biocore.admin.v1.ListSegmentChangesResponse\"3\x82\xd3\xe4\x93\x02*\x12(/admin/v1/segments/{segment_key}/changes\x90\x02\x01\x12\x89\x01\n" +
+	"\x0eRestoreSegment\x12'.biocore.admin.v1.RestoreSegmentRequest\x1a\x19.biocore.admin.v1.Segment\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/segments/{segment_key}:restoreBBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_biocore_admin_v1_segment_proto_rawDescOnce sync.Once
@@ -1020,54 +1423,70 @@ func file_biocore_admin_v1_segment_proto_rawDescGZIP() []byte {
 	return file_biocore_admin_v1_segment_proto_rawDescData
 }
 
-var file_biocore_admin_v1_segment_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_biocore_admin_v1_segment_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_biocore_admin_v1_segment_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_biocore_admin_v1_segment_proto_goTypes = []any{
-	(*Segment)(nil),                      // 0: biocore.admin.v1.Segment
-	(*ListSegmentsRequest)(nil),          // 1: biocore.admin.v1.ListSegmentsRequest
-	(*ListSegmentsResponse)(nil),         // 2: biocore.admin.v1.ListSegmentsResponse
-	(*GetSegmentRequest)(nil),            // 3: biocore.admin.v1.GetSegmentRequest
-	(*CreateSegmentRequest)(nil),         // 4: biocore.admin.v1.CreateSegmentRequest
-	(*UpdateSegmentRequest)(nil),         // 5: biocore.admin.v1.UpdateSegmentRequest
-	(*DeleteSegmentRequest)(nil),         // 6: biocore.admin.v1.DeleteSegmentRequest
-	(*DeleteSegmentResponse)(nil),        // 7: biocore.admin.v1.DeleteSegmentResponse
-	(*AddSegmentMembersRequest)(nil),     // 8: biocore.admin.v1.AddSegmentMembersRequest
-	(*AddSegmentMembersResponse)(nil),    // 9: biocore.admin.v1.AddSegmentMembersResponse
-	(*RemoveSegmentMembersRequest)(nil),  // 10: biocore.admin.v1.RemoveSegmentMembersRequest
-	(*RemoveSegmentMembersResponse)(nil), // 11: biocore.admin.v1.RemoveSegmentMembersResponse
-	(*FindSegmentMemberRequest)(nil),     // 12: biocore.admin.v1.FindSegmentMemberRequest
-	(*FindSegmentMemberResponse)(nil),    // 13: biocore.admin.v1.FindSegmentMemberResponse
-	(*FlagCondition)(nil),                // 14: biocore.admin.v1.FlagCondition
-	(*timestamppb.Timestamp)(nil),        // 15: google.protobuf.Timestamp
+	(SegmentChange_Action)(0),            // 0: biocore.admin.v1.SegmentChange.Action
+	(*Segment)(nil),                      // 1: biocore.admin.v1.Segment
+	(*ListSegmentsRequest)(nil),          // 2: biocore.admin.v1.ListSegmentsRequest
+	(*ListSegmentsResponse)(nil),         // 3: biocore.admin.v1.ListSegmentsResponse
+	(*GetSegmentRequest)(nil),            // 4: biocore.admin.v1.GetSegmentRequest
+	(*CreateSegmentRequest)(nil),         // 5: biocore.admin.v1.CreateSegmentRequest
+	(*UpdateSegmentRequest)(nil),         // 6: biocore.admin.v1.UpdateSegmentRequest
+	(*DeleteSegmentRequest)(nil),         // 7: biocore.admin.v1.DeleteSegmentRequest
+	(*DeleteSegmentResponse)(nil),        // 8: biocore.admin.v1.DeleteSegmentResponse
+	(*AddSegmentMembersRequest)(nil),     // 9: biocore.admin.v1.AddSegmentMembersRequest
+	(*AddSegmentMembersResponse)(nil),    // 10: biocore.admin.v1.AddSegmentMembersResponse
+	(*RemoveSegmentMembersRequest)(nil),  // 11: biocore.admin.v1.RemoveSegmentMembersRequest
+	(*RemoveSegmentMembersResponse)(nil), // 12: biocore.admin.v1.RemoveSegmentMembersResponse
+	(*FindSegmentMemberRequest)(nil),     // 13: biocore.admin.v1.FindSegmentMemberRequest
+	(*FindSegmentMemberResponse)(nil),    // 14: biocore.admin.v1.FindSegmentMemberResponse
+	(*ListSegmentChangesRequest)(nil),    // 15: biocore.admin.v1.ListSegmentChangesRequest
+	(*ListSegmentChangesResponse)(nil),   // 16: biocore.admin.v1.ListSegmentChangesResponse
+	(*SegmentChange)(nil),                // 17: biocore.admin.v1.SegmentChange
+	(*RestoreSegmentRequest)(nil),        // 18: biocore.admin.v1.RestoreSegmentRequest
+	(*FlagCondition)(nil),                // 19: biocore.admin.v1.FlagCondition
+	(*timestamppb.Timestamp)(nil),        // 20: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 21: google.protobuf.Struct
 }
 var file_biocore_admin_v1_segment_proto_depIdxs = []int32{
-	14, // 0: biocore.admin.v1.Segment.when:type_name -> biocore.admin.v1.FlagCondition
-	15, // 1: biocore.admin.v1.Segment.created_at:type_name -> google.protobuf.Timestamp
-	15, // 2: biocore.admin.v1.Segment.updated_at:type_name -> google.protobuf.Timestamp
-	0,  // 3: biocore.admin.v1.ListSegmentsResponse.segments:type_name -> biocore.admin.v1.Segment
-	14, // 4: biocore.admin.v1.CreateSegmentRequest.when:type_name -> biocore.admin.v1.FlagCondition
-	14, // 5: biocore.admin.v1.UpdateSegmentRequest.when:type_name -> biocore.admin.v1.FlagCondition
-	15, // 6: biocore.admin.v1.FindSegmentMemberResponse.added_at:type_name -> google.protobuf.Timestamp
-	1,  // 7: biocore.admin.v1.SegmentService.ListSegments:input_type -> biocore.admin.v1.ListSegmentsRequest
-	3,  // 8: biocore.admin.v1.SegmentService.GetSegment:input_type -> biocore.admin.v1.GetSegmentRequest
-	4,  // 9: biocore.admin.v1.SegmentService.CreateSegment:input_type -> biocore.admin.v1.CreateSegmentRequest
-	5,  // 10: biocore.admin.v1.SegmentService.UpdateSegment:input_type -> biocore.admin.v1.UpdateSegmentRequest
-	6,  // 11: biocore.admin.v1.SegmentService.DeleteSegment:input_type -> biocore.admin.v1.DeleteSegmentRequest
-	8,  // 12: biocore.admin.v1.SegmentService.AddSegmentMembers:input_type -> biocore.admin.v1.AddSegmentMembersRequest
-	10, // 13: biocore.admin.v1.SegmentService.RemoveSegmentMembers:input_type -> biocore.admin.v1.RemoveSegmentMembersRequest
-	12, // 14: biocore.admin.v1.SegmentService.FindSegmentMember:input_type -> biocore.admin.v1.FindSegmentMemberRequest
-	2,  // 15: biocore.admin.v1.SegmentService.ListSegments:output_type -> biocore.admin.v1.ListSegmentsResponse
-	0,  // 16: biocore.admin.v1.SegmentService.GetSegment:output_type -> biocore.admin.v1.Segment
-	0,  // 17: biocore.admin.v1.SegmentService.CreateSegment:output_type -> biocore.admin.v1.Segment
-	0,  // 18: biocore.admin.v1.SegmentService.UpdateSegment:output_type -> biocore.admin.v1.Segment
-	7,  // 19: biocore.admin.v1.SegmentService.DeleteSegment:output_type -> biocore.admin.v1.DeleteSegmentResponse
-	9,  // 20: biocore.admin.v1.SegmentService.AddSegmentMembers:output_type -> biocore.admin.v1.AddSegmentMembersResponse
-	11, // 21: biocore.admin.v1.SegmentService.RemoveSegmentMembers:output_type -> biocore.admin.v1.RemoveSegmentMembersResponse
-	13, // 22: biocore.admin.v1.SegmentService.FindSegmentMember:output_type -> biocore.admin.v1.FindSegmentMemberResponse
-	15, // [15:23] is the sub-list for method output_type
-	7,  // [7:15] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	19, // 0: biocore.admin.v1.Segment.when:type_name -> biocore.admin.v1.FlagCondition
+	20, // 1: biocore.admin.v1.Segment.created_at:type_name -> google.protobuf.Timestamp
+	20, // 2: biocore.admin.v1.Segment.updated_at:type_name -> google.protobuf.Timestamp
+	1,  // 3: biocore.admin.v1.ListSegmentsResponse.segments:type_name -> biocore.admin.v1.Segment
+	19, // 4: biocore.admin.v1.CreateSegmentRequest.when:type_name -> biocore.admin.v1.FlagCondition
+	19, // 5: biocore.admin.v1.UpdateSegmentRequest.when:type_name -> biocore.admin.v1.FlagCondition
+	20, // 6: biocore.admin.v1.FindSegmentMemberResponse.added_at:type_name -> google.protobuf.Timestamp
+	17, // 7: biocore.admin.v1.ListSegmentChangesResponse.segment_changes:type_name -> biocore.admin.v1.SegmentChange
+	0,  // 8: biocore.admin.v1.SegmentChange.action:type_name -> biocore.admin.v1.SegmentChange.Action
+	21, // 9: biocore.admin.v1.SegmentChange.before:type_name -> google.protobuf.Struct
+	21, // 10: biocore.admin.v1.SegmentChange.after:type_name -> google.protobuf.Struct
+	20, // 11: biocore.admin.v1.SegmentChange.changed_at:type_name -> google.protobuf.Timestamp
+	2,  // 12: biocore.admin.v1.SegmentService.ListSegments:input_type -> biocore.admin.v1.ListSegmentsRequest
+	4,  // 13: biocore.admin.v1.SegmentService.GetSegment:input_type -> biocore.admin.v1.GetSegmentRequest
+	5,  // 14: biocore.admin.v1.SegmentService.CreateSegment:input_type -> biocore.admin.v1.CreateSegmentRequest
+	6,  // 15: biocore.admin.v1.SegmentService.UpdateSegment:input_type -> biocore.admin.v1.UpdateSegmentRequest
+	7,  // 16: biocore.admin.v1.SegmentService.DeleteSegment:input_type -> biocore.admin.v1.DeleteSegmentRequest
+	9,  // 17: biocore.admin.v1.SegmentService.AddSegmentMembers:input_type -> biocore.admin.v1.AddSegmentMembersRequest
+	11, // 18: biocore.admin.v1.SegmentService.RemoveSegmentMembers:input_type -> biocore.admin.v1.RemoveSegmentMembersRequest
+	13, // 19: biocore.admin.v1.SegmentService.FindSegmentMember:input_type -> biocore.admin.v1.FindSegmentMemberRequest
+	15, // 20: biocore.admin.v1.SegmentService.ListSegmentChanges:input_type -> biocore.admin.v1.ListSegmentChangesRequest
+	18, // 21: biocore.admin.v1.SegmentService.RestoreSegment:input_type -> biocore.admin.v1.RestoreSegmentRequest
+	3,  // 22: biocore.admin.v1.SegmentService.ListSegments:output_type -> biocore.admin.v1.ListSegmentsResponse
+	1,  // 23: biocore.admin.v1.SegmentService.GetSegment:output_type -> biocore.admin.v1.Segment
+	1,  // 24: biocore.admin.v1.SegmentService.CreateSegment:output_type -> biocore.admin.v1.Segment
+	1,  // 25: biocore.admin.v1.SegmentService.UpdateSegment:output_type -> biocore.admin.v1.Segment
+	8,  // 26: biocore.admin.v1.SegmentService.DeleteSegment:output_type -> biocore.admin.v1.DeleteSegmentResponse
+	10, // 27: biocore.admin.v1.SegmentService.AddSegmentMembers:output_type -> biocore.admin.v1.AddSegmentMembersResponse
+	12, // 28: biocore.admin.v1.SegmentService.RemoveSegmentMembers:output_type -> biocore.admin.v1.RemoveSegmentMembersResponse
+	14, // 29: biocore.admin.v1.SegmentService.FindSegmentMember:output_type -> biocore.admin.v1.FindSegmentMemberResponse
+	16, // 30: biocore.admin.v1.SegmentService.ListSegmentChanges:output_type -> biocore.admin.v1.ListSegmentChangesResponse
+	1,  // 31: biocore.admin.v1.SegmentService.RestoreSegment:output_type -> biocore.admin.v1.Segment
+	22, // [22:32] is the sub-list for method output_type
+	12, // [12:22] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_segment_proto_init() }
@@ -1079,18 +1498,20 @@ func file_biocore_admin_v1_segment_proto_init() {
 	file_biocore_admin_v1_segment_proto_msgTypes[0].OneofWrappers = []any{}
 	file_biocore_admin_v1_segment_proto_msgTypes[4].OneofWrappers = []any{}
 	file_biocore_admin_v1_segment_proto_msgTypes[5].OneofWrappers = []any{}
+	file_biocore_admin_v1_segment_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_segment_proto_rawDesc), len(file_biocore_admin_v1_segment_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   14,
+			NumEnums:      1,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_biocore_admin_v1_segment_proto_goTypes,
 		DependencyIndexes: file_biocore_admin_v1_segment_proto_depIdxs,
+		EnumInfos:         file_biocore_admin_v1_segment_proto_enumTypes,
 		MessageInfos:      file_biocore_admin_v1_segment_proto_msgTypes,
 	}.Build()
 	File_biocore_admin_v1_segment_proto = out.File

@@ -47,6 +47,12 @@ const (
 	// SegmentServiceFindSegmentMemberProcedure is the procedure name of the SegmentService's
 	// FindSegmentMember RPC.
 	SegmentServiceFindSegmentMemberProcedure = "/biocore.admin.v1.SegmentService/FindSegmentMember"
+	// SegmentServiceListSegmentChangesProcedure is the procedure name of the SegmentService's
+	// ListSegmentChanges RPC.
+	SegmentServiceListSegmentChangesProcedure = "/biocore.admin.v1.SegmentService/ListSegmentChanges"
+	// SegmentServiceRestoreSegmentProcedure is the procedure name of the SegmentService's
+	// RestoreSegment RPC.
+	SegmentServiceRestoreSegmentProcedure = "/biocore.admin.v1.SegmentService/RestoreSegment"
 )
 
 var (
@@ -110,6 +116,21 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	segmentServiceListSegmentChangesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_segment_proto.Services().ByName("SegmentService").Methods().ByName("ListSegmentChanges"),
+			Procedure:        SegmentServiceListSegmentChangesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	segmentServiceRestoreSegmentSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_biocore_admin_v1_segment_proto.Services().ByName("SegmentService").Methods().ByName("RestoreSegment"),
+			Procedure:  SegmentServiceRestoreSegmentProcedure,
+		}
+	})
 )
 
 // SegmentServiceClient is a client for the biocore.admin.v1.SegmentService service.
@@ -133,6 +154,12 @@ type SegmentServiceClient interface {
 	RemoveSegmentMembers(context.Context, *v1.RemoveSegmentMembersRequest) (*v1.RemoveSegmentMembersResponse, error)
 	// FindSegmentMember answers whether a segment lists a subject.
 	FindSegmentMember(context.Context, *v1.FindSegmentMemberRequest) (*v1.FindSegmentMemberResponse, error)
+	// ListSegmentChanges answers what became of a segment, the newest first; of one that is
+	// gone, too. Of its list it says how many places changed, and never whose.
+	ListSegmentChanges(context.Context, *v1.ListSegmentChangesRequest) (*v1.ListSegmentChangesResponse, error)
+	// RestoreSegment brings back the name, description and condition that a segment had after a
+	// change, as a change of its own; `If-Match` as in UpdateSegment. Its list stays as it is.
+	RestoreSegment(context.Context, *v1.RestoreSegmentRequest) (*v1.Segment, error)
 }
 
 // NewSegmentServiceClient constructs a client for the biocore.admin.v1.SegmentService service.
@@ -162,6 +189,12 @@ type SegmentServiceHandler interface {
 	RemoveSegmentMembers(context.Context, *v1.RemoveSegmentMembersRequest) (*v1.RemoveSegmentMembersResponse, error)
 	// FindSegmentMember answers whether a segment lists a subject.
 	FindSegmentMember(context.Context, *v1.FindSegmentMemberRequest) (*v1.FindSegmentMemberResponse, error)
+	// ListSegmentChanges answers what became of a segment, the newest first; of one that is
+	// gone, too. Of its list it says how many places changed, and never whose.
+	ListSegmentChanges(context.Context, *v1.ListSegmentChangesRequest) (*v1.ListSegmentChangesResponse, error)
+	// RestoreSegment brings back the name, description and condition that a segment had after a
+	// change, as a change of its own; `If-Match` as in UpdateSegment. Its list stays as it is.
+	RestoreSegment(context.Context, *v1.RestoreSegmentRequest) (*v1.Segment, error)
 }
 
 // RegisterSegmentServiceHandler registers svc as the biocore.admin.v1.SegmentService implementation
@@ -177,6 +210,8 @@ func RegisterSegmentServiceHandler(server *connect.Server, svc SegmentServiceHan
 		connect.Method{Spec: segmentServiceAddSegmentMembersSpec(), Handler: adapter.addSegmentMembers},
 		connect.Method{Spec: segmentServiceRemoveSegmentMembersSpec(), Handler: adapter.removeSegmentMembers},
 		connect.Method{Spec: segmentServiceFindSegmentMemberSpec(), Handler: adapter.findSegmentMember},
+		connect.Method{Spec: segmentServiceListSegmentChangesSpec(), Handler: adapter.listSegmentChanges},
+		connect.Method{Spec: segmentServiceRestoreSegmentSpec(), Handler: adapter.restoreSegment},
 	)
 }
 
@@ -213,6 +248,14 @@ func (UnimplementedSegmentServiceHandler) RemoveSegmentMembers(context.Context, 
 
 func (UnimplementedSegmentServiceHandler) FindSegmentMember(context.Context, *v1.FindSegmentMemberRequest) (*v1.FindSegmentMemberResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.SegmentService.FindSegmentMember is not implemented")
+}
+
+func (UnimplementedSegmentServiceHandler) ListSegmentChanges(context.Context, *v1.ListSegmentChangesRequest) (*v1.ListSegmentChangesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.SegmentService.ListSegmentChanges is not implemented")
+}
+
+func (UnimplementedSegmentServiceHandler) RestoreSegment(context.Context, *v1.RestoreSegmentRequest) (*v1.Segment, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.SegmentService.RestoreSegment is not implemented")
 }
 
 type segmentServiceClient struct {
@@ -278,6 +321,22 @@ func (c *segmentServiceClient) RemoveSegmentMembers(ctx context.Context, req *v1
 func (c *segmentServiceClient) FindSegmentMember(ctx context.Context, req *v1.FindSegmentMemberRequest) (*v1.FindSegmentMemberResponse, error) {
 	var res v1.FindSegmentMemberResponse
 	if err := c.client.CallUnary(ctx, segmentServiceFindSegmentMemberSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *segmentServiceClient) ListSegmentChanges(ctx context.Context, req *v1.ListSegmentChangesRequest) (*v1.ListSegmentChangesResponse, error) {
+	var res v1.ListSegmentChangesResponse
+	if err := c.client.CallUnary(ctx, segmentServiceListSegmentChangesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *segmentServiceClient) RestoreSegment(ctx context.Context, req *v1.RestoreSegmentRequest) (*v1.Segment, error) {
+	var res v1.Segment
+	if err := c.client.CallUnary(ctx, segmentServiceRestoreSegmentSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -375,6 +434,30 @@ func (h segmentServiceHandler) findSegmentMember(ctx context.Context, _ connect.
 		return err
 	}
 	res, err := h.svc.FindSegmentMember(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h segmentServiceHandler) listSegmentChanges(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListSegmentChangesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListSegmentChanges(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h segmentServiceHandler) restoreSegment(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RestoreSegmentRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RestoreSegment(ctx, &req)
 	if err != nil {
 		return err
 	}
