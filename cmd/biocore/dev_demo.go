@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -90,52 +90,8 @@ func settle(ctx context.Context, p *platform, cfg Config) error {
 	if err := db.Backdate(ctx, cfg.DatabaseMigratorURL.Reveal(), id); err != nil {
 		return fmt.Errorf("backdate the demo data: %w", err)
 	}
-	if _, err = dashboard.New(p.store).Create(ctx, sc, "Morning look", dashboard.Usual()); err != nil {
-		return err
-	}
-	return hoist(ctx, flag.New(p.store, p.keys), sc, p.store.Now())
-}
-
-// hoist makes the feature flags of the demo's application: one on its way to everybody, one that is on, and one that
-// should have gone.
-func hoist(ctx context.Context, flags *flag.Service, sc scope.Scope, now time.Time) error {
-	on, soon, late := true, now.AddDate(0, 1, 0), now.AddDate(0, 0, -9)
-	nordic := flag.Condition{All: []flag.Condition{
-		{Attribute: "country", Operator: flag.In, Values: []any{"NO", "SE", "DK"}}, {Attribute: "appVersion", Operator: flag.VersionAtLeast, Values: []any{"4.2.0"}},
-	}}
-	part := func(percent flag.Weight) flag.Rule {
-		return flag.Rule{Rollout: []flag.Share{{Variant: "on", Weight: percent}, {Variant: "off", Weight: flag.Whole - percent}}}
-	}
-	for _, f := range []struct {
-		flag.CreateRequest
-
-		in map[string][]flag.Rule
-	}{
-		{
-			CreateRequest: flag.CreateRequest{Key: "approval-number-matching", Type: flag.Boolean, ClientVisible: true, About: flag.About{
-				Name: "Approval number matching", Description: "The app asks for the number that the page shows.", Owner: "Payments", RemoveBy: &soon}},
-			in: map[string][]flag.Rule{"production": {{When: nordic, Variant: "on"}, part(25_000)}, "staging": {{Variant: "on"}}},
-		},
-		{
-			CreateRequest: flag.CreateRequest{Key: "transfer-limit", Type: flag.Number, OffVariant: "standard", Variants: map[string]json.RawMessage{"standard": json.RawMessage("5000"), "raised": json.RawMessage("20000")},
-				About: flag.About{Name: "Transfer limit", Description: "What may be moved in a day without a call.", Owner: "Risk"}},
-			in: map[string][]flag.Rule{"production": {{When: flag.Condition{Attribute: "plan", Operator: flag.In, Values: []any{"private banking"}}, Variant: "raised"}}},
-		},
-		{
-			CreateRequest: flag.CreateRequest{Key: "new-sign-in-page", Type: flag.Boolean, ClientVisible: true, About: flag.About{Name: "New sign-in page", Owner: "Web", RemoveBy: &late}},
-			in:            map[string][]flag.Rule{"production": {{Variant: "on"}}, "staging": {{Variant: "on"}}, "development": {{Variant: "on"}}},
-		},
-	} {
-		if _, err := flags.Create(ctx, sc, f.CreateRequest); err != nil {
-			return fmt.Errorf("demo flag %s: %w", f.Key, err)
-		}
-		for environment, rules := range f.in {
-			if _, err := flags.Update(ctx, sc, flag.UpdateRequest{Key: f.Key, Environment: environment, Enabled: &on, Rules: &rules}); err != nil {
-				return fmt.Errorf("demo flag %s in %s: %w", f.Key, environment, err)
-			}
-		}
-	}
-	return nil
+	_, err = dashboard.New(p.store).Create(ctx, sc, "Morning look", dashboard.Usual())
+	return err
 }
 
 // spoil puts the faults of the month where a server would have: a short outage of the database, and what a month has beside.
@@ -242,12 +198,16 @@ func (of past) live(ctx context.Context, p *platform, cfg Config) (demodata.Made
 	if err != nil {
 		return demodata.Made{}, err
 	}
+	flags := application{flags: flag.New(store, o.keys), sc: scope.New(acme.ID, cliActor()), rng: rand.New(rand.NewPCG(demoSeed, 2))} //nolint:gosec // a demo is the same each time on purpose
 	lessTime := begin.AddDate(0, 0, of.days*3/5)
 	return demodata.Make(ctx, demodata.Options{
 		Clock: &clock, Ceremonies: ceremonies, Users: o.users, Credentials: credentials, Recoveries: recoveries, Risk: risks,
 		Scope:  scope.New(acme.ID, scope.Actor{Kind: scope.ActorAPIKey, ID: key.Key.ID.String(), Name: "login service"}),
 		Origin: cfg.PublicURL, NewDay: func(ctx context.Context, day time.Time) error {
 			if err := newDay(ctx, day); err != nil {
+				return err
+			}
+			if err := flags.day(ctx, int(day.Sub(begin)/(24*time.Hour)), of.days); err != nil {
 				return err
 			}
 			for _, rules := range riskRules {

@@ -111,6 +111,19 @@ func TestDemoData(t *testing.T) {
 	if n := count(`SELECT count(*) FROM risk_feedback WHERE ` + acme); n == 0 {
 		t.Error("no feedback")
 	}
+	// Flags ask for segments, which have a history, and the application has asked for flags each day.
+	if n := count(`SELECT count(*) FROM flag_segments s WHERE EXISTS (SELECT FROM flag_targeting t WHERE t.tenant_id = s.tenant_id AND t.rules::text LIKE '%"segment": "' || s.key || '"%') AND s.` + acme); n < 3 {
+		t.Errorf("rules ask for %d segments", n)
+	}
+	if n := count(`SELECT count(DISTINCT action) FROM flag_segment_changes WHERE changed_at < $1 AND `+acme, now.Add(-time.Hour)); n < 4 {
+		t.Errorf("segments have %d kinds of changes, want 4: made, changed, listed and kept out", n)
+	}
+	if n := count(`SELECT min(days)::integer FROM (SELECT count(DISTINCT day) AS days FROM flag_counts WHERE environment = 'production' AND ` + acme + ` GROUP BY flag_key) f`); n < 4 {
+		t.Errorf("a flag was evaluated on %d days", n)
+	}
+	if n := count(`SELECT count(DISTINCT variant) FROM flag_counts WHERE flag_key = 'approval-number-matching' AND environment = 'production' AND ` + acme); n != 2 {
+		t.Errorf("a rollout served %d variants", n)
+	}
 	// The page of any of them is found by its id.
 	if n := count(`SELECT count(*) FROM ceremonies WHERE abs(extract(epoch FROM at) * 1000 - ('x0000' || substr(replace(id::text, '-', ''), 1, 12))::bit(64)::bigint) > 60000 AND ` + acme); n != 0 {
 		t.Errorf("%d ceremonies have an id of another time than theirs", n)
