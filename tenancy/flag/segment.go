@@ -112,7 +112,8 @@ func getSegment(ctx context.Context, tx *db.TenantTx, key string) (StoredSegment
 func segmentOf(row *tenantq.FlagSegment, included, excluded int32) (StoredSegment, error) {
 	out := StoredSegment{
 		Segment: Segment{Key: row.Key}, Name: row.Name, Description: row.Description, Included: int(included), Excluded: int(excluded),
-		CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt, UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt, ETag: etag.Of("segment", []byte(row.Key), row.Version),
+		CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt, UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt,
+		ETag: etag.Of("segment", fmt.Appendf(nil, "%s %d", row.Key, row.CreatedAt.UnixMicro()), row.Version), // one that is made again is another
 	}
 	if err := json.Unmarshal(row.Condition, &out.When); err != nil {
 		return StoredSegment{}, fmt.Errorf("condition of segment %s: %w", row.Key, err)

@@ -302,6 +302,43 @@ func TestSegmentHistory(t *testing.T) {
 	}
 }
 
+// Who read a flag or a segment does not change another of the same key that was made since.
+func TestMadeAgainIsAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, name := t.Context(), "Theirs"
+	segment := func(name string) flag.StoredSegment {
+		made, err := w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "s", Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	made := func(name string) flag.Stored {
+		made, err := w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: "f", Type: flag.Boolean, About: flag.About{Name: name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	oldSegment, oldFlag := segment("First"), made("First")
+	if err := errors.Join(w.flags.DeleteSegment(ctx, w.acme, flag.DeleteSegmentRequest{Key: "s"}), w.flags.Delete(ctx, w.acme, flag.DeleteRequest{Key: "f"})); err != nil {
+		t.Fatal(err)
+	}
+	segment("Second")
+	made("Second")
+	for what, err := range map[string]error{
+		"a segment":       second(w.flags.UpdateSegment(ctx, w.acme, flag.UpdateSegmentRequest{Key: "s", Name: &name, IfMatch: oldSegment.ETag})),
+		"a flag":          second(w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "f", Name: &name, IfMatch: oldFlag.ETag})),
+		"a segment's end": w.flags.DeleteSegment(ctx, w.acme, flag.DeleteSegmentRequest{Key: "s", IfMatch: oldSegment.ETag}),
+		"a flag's end":    w.flags.Delete(ctx, w.acme, flag.DeleteRequest{Key: "f", IfMatch: oldFlag.ETag}),
+	} {
+		if !errors.Is(err, etag.ErrMismatch) {
+			t.Errorf("%s by the etag of one that is gone = %v", what, err)
+		}
+	}
+}
+
 // await looks until something holds: the feed brings it within a second.
 func await(t *testing.T, holds func() bool, what string) {
 	t.Helper()

@@ -504,7 +504,7 @@ func fromRow(f *tenantq.Flag, t *tenantq.FlagTargeting) (Stored, error) {
 		},
 		About:       About{Name: f.Name, Description: f.Description, Owner: f.Owner, RemoveBy: f.RemoveBy},
 		Environment: t.Environment, CreatedBy: f.CreatedBy, CreatedAt: f.CreatedAt, UpdatedBy: f.UpdatedBy, UpdatedAt: f.UpdatedAt,
-		ETag: etag.Of("flag "+t.Environment, fmt.Appendf(nil, "%s %d", f.Key, f.Version), t.Version),
+		ETag: etag.Of("flag "+t.Environment, fmt.Appendf(nil, "%s %d %d", f.Key, f.CreatedAt.UnixMicro(), f.Version), t.Version), // one that is made again is another
 	}
 	if t.UpdatedAt.After(f.UpdatedAt) {
 		out.UpdatedBy, out.UpdatedAt = t.UpdatedBy, t.UpdatedAt
