@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -256,9 +257,9 @@ func comparison(op Operator, wanted any) (func(value any) bool, error) {
 	case EndsWith:
 		return ofTexts(func(value string) bool { return strings.HasSuffix(value, text) }), nil
 	case Matches:
-		re, err := regexp.Compile(text)
+		re, err := expression(text)
 		if err != nil {
-			return nil, fmt.Errorf("no RE2 expression: %w", err)
+			return nil, err
 		}
 		return ofTexts(re.MatchString), nil
 	case VersionBelow, VersionAtLeast:
@@ -282,6 +283,27 @@ func comparison(op Operator, wanted any) (func(value any) bool, error) {
 	case Exists, In, LessThan, AtMost, AtLeast, GreaterThan:
 	}
 	return nil, fmt.Errorf("%s is no operator of one value", op)
+}
+
+// expression compiles an RE2 expression. What it costs, for each byte of a text and in memory, is its steps: repetitions unroll, and
+// a few bytes can make a million of them.
+func expression(text string) (*regexp.Regexp, error) {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, fmt.Errorf("no RE2 expression: %w", err)
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, fmt.Errorf("no RE2 expression: %w", err)
+	}
+	if n := len(program.Inst); n > maxSteps {
+		return nil, fmt.Errorf("an expression has at most %d steps, each repetition as often as it may be: this has %d", maxSteps, n)
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, fmt.Errorf("no RE2 expression: %w", err)
+	}
+	return re, nil
 }
 
 func ofNumbers(op Operator, wanted any, holds func(a, b float64) bool) (func(value any) bool, error) {

@@ -34,6 +34,7 @@ const (
 	maxDepth      = 8    // of conditions in conditions
 	maxConditions = 200  // of a flag, all rules together
 	maxValues     = 1000 // of one condition
+	maxSteps      = 1000 // of an expression, its repetitions unrolled
 	maxText       = 256  // bytes of one value, and of an attribute's name
 	maxDescribed  = 1000 // characters of a description
 )

@@ -341,6 +341,7 @@ func TestRefused(t *testing.T) {
 		{"a number without end", asks(match("a", flag.GreaterThan, math.Inf(1))), "rules[0].when.values[0]", "compares numbers"},
 		{"a number where text stands", asks(match("a", flag.Contains, 10.0)), "rules[0].when.values[0]", "takes a string"},
 		{"everything", asks(match("a", flag.Contains, "")), "rules[0].when.values[0]", "not empty"},
+		{"an expression that unrolls", asks(match("a", flag.Matches, "(?:"+strings.Repeat("x?y?", 50)+"){1000}z")), "rules[0].when.values[0]", "at most 1000 steps"},
 		{"no expression", asks(match("a", flag.Matches, "(")), "rules[0].when.values[0]", "missing closing )"},
 		{"no version", asks(match("a", flag.VersionAtLeast, "4.2.x")), "rules[0].when.values[0]", "no semantic version"},
 		{"no time", asks(match("a", flag.Before, "15 Jan 2027")), "rules[0].when.values[0]", "RFC 3339"},
