@@ -367,7 +367,7 @@ func (p *Program) bucket(r *rule, subject *Subject) (Weight, Code) {
 		return Bucket(p.salt, text), ""
 	}
 	if number, is := asNumber(value); is {
-		return Bucket(p.salt, strconv.FormatFloat(number, 'g', -1, 64)), ""
+		return Bucket(p.salt, strconv.FormatFloat(number+0, 'f', -1, 64)), "" // 12345678, as it is written where it is text; -0 is 0
 	}
 	return 0, InvalidContext
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +251,31 @@ func TestRollout(t *testing.T) {
 	}
 	if math.Abs(float64(both)-subjects/4) > 5*math.Sqrt(subjects*3/16.0) {
 		t.Errorf("two rollouts of one half have %d of %d in common", both, subjects)
+	}
+}
+
+// An account's number deals it the same, whether an application sends it as a number or as text.
+func TestBucketOfNumbers(t *testing.T) {
+	t.Parallel()
+	deal := rollout(50)
+	deal.By = "account"
+	set := compile(t, onOff(deal))
+	key := set.Keys()[0]
+	for _, n := range []int{0, 7, 51_907, 1_000_000, 1_234_567, 12_345_678, 20_000_000, 987_654_321, 1_000_000_000_000, 1<<53 - 1} {
+		text := set.Evaluate(key, &flag.Subject{Attributes: map[string]any{"account": strconv.Itoa(n)}})
+		for _, number := range []any{float64(n), n, uint(n), json.Number(strconv.Itoa(n))} {
+			if got := set.Evaluate(key, &flag.Subject{Attributes: map[string]any{"account": number}}); got.Code != "" || got.Variant != text.Variant {
+				t.Errorf("%T %v gets %+v, as text %s", number, number, got, text.Variant.Name)
+			}
+		}
+	}
+	for _, salt := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} { // of some the places of 0 and -0 lie in different parts
+		f := onOff(deal)
+		f.Salt = salt
+		set := compile(t, f)
+		if one, other := set.Evaluate(key, &flag.Subject{Attributes: map[string]any{"account": math.Copysign(0, -1)}}), set.Evaluate(key, &flag.Subject{Attributes: map[string]any{"account": 0.0}}); one.Variant != other.Variant {
+			t.Errorf("by %s -0 is another than 0", salt)
+		}
 	}
 }
 

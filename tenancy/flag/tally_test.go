@@ -275,7 +275,7 @@ func TestStale(t *testing.T) {
 	set.Evaluate("fresh", &flag.Subject{})
 	flush(t, w.flags)
 	var left int
-	if err := super.QueryRow(ctx, `SELECT count(*) FROM flag_counts WHERE day < current_date - 100`).Scan(&left); err != nil || left != 1 {
+	if err := super.QueryRow(ctx, `SELECT count(*) FROM flag_counts WHERE day < current_date - 100 AND tenant_id = $1`, w.acme.Tenant()).Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d old counts are left, %v", left, err)
 	}
 }
