@@ -88,6 +88,7 @@ const (
 type compiler struct {
 	segments map[string]*segment // nil: none may be asked for
 	left     int                 // conditions that may still come
+	steps    int                 // of expressions so far
 }
 
 func (c *compiler) compile(at string, from *Condition, depth int) (node, error) {
@@ -129,7 +130,7 @@ func (c *compiler) compile(at string, from *Condition, depth int) (node, error) 
 		}
 		return node{kind: asksSegment, segment: s, source: from}, nil
 	}
-	return attribute(at, from)
+	return c.attribute(at, from)
 }
 
 func (c *compiler) list(at string, kind nodeKind, from *Condition, of []Condition, depth int) (node, error) {
@@ -147,7 +148,7 @@ func (c *compiler) list(at string, kind nodeKind, from *Condition, of []Conditio
 }
 
 // attribute compiles a comparison.
-func attribute(at string, from *Condition) (node, error) {
+func (c *compiler) attribute(at string, from *Condition) (node, error) {
 	if !isText(from.Attribute) {
 		return node{}, refuse(at+".attribute", "an attribute's name has 1 to %d bytes that can be seen", maxText)
 	}
@@ -182,7 +183,7 @@ func attribute(at string, from *Condition) (node, error) {
 		wanted = from.Values[0]
 	}
 	var err error
-	if n.test, err = comparison(from.Operator, wanted); err != nil {
+	if n.test, err = c.comparison(from.Operator, wanted); err != nil {
 		return node{}, refuse(at+".values[0]", "%v", err)
 	}
 	return n, nil
@@ -227,7 +228,7 @@ func isMember(set map[any]struct{}, value any) bool {
 }
 
 // comparison returns what an operator but In asks of a value.
-func comparison(op Operator, wanted any) (func(value any) bool, error) {
+func (c *compiler) comparison(op Operator, wanted any) (func(value any) bool, error) {
 	switch op {
 	case Exists:
 		return func(value any) bool { return value != nil }, nil
@@ -257,11 +258,11 @@ func comparison(op Operator, wanted any) (func(value any) bool, error) {
 	case EndsWith:
 		return ofTexts(func(value string) bool { return strings.HasSuffix(value, text) }), nil
 	case Matches:
-		re, err := expression(text)
+		re, err := c.expression(text)
 		if err != nil {
 			return nil, err
 		}
-		return ofTexts(re.MatchString), nil
+		return ofTexts(func(value string) bool { return len(value) <= maxMatched && re.MatchString(value) }), nil
 	case VersionBelow, VersionAtLeast:
 		least := version(text)
 		if !semver.IsValid(least) {
@@ -287,7 +288,7 @@ func comparison(op Operator, wanted any) (func(value any) bool, error) {
 
 // expression compiles an RE2 expression. What it costs, for each byte of a text and in memory, is its steps: repetitions unroll, and
 // a few bytes can make a million of them.
-func expression(text string) (*regexp.Regexp, error) {
+func (c *compiler) expression(text string) (*regexp.Regexp, error) {
 	parsed, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, fmt.Errorf("no RE2 expression: %w", err)
@@ -296,8 +297,8 @@ func expression(text string) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no RE2 expression: %w", err)
 	}
-	if n := len(program.Inst); n > maxSteps {
-		return nil, fmt.Errorf("an expression has at most %d steps, each repetition as often as it may be: this has %d", maxSteps, n)
+	if c.steps += len(program.Inst); c.steps > maxSteps {
+		return nil, fmt.Errorf("the expressions of a flag or a segment have at most %d steps together, each repetition as often as it may be: up to here they have %d", maxSteps, c.steps)
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {

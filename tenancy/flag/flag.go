@@ -34,7 +34,8 @@ const (
 	maxDepth      = 8    // of conditions in conditions
 	maxConditions = 200  // of a flag, all rules together
 	maxValues     = 1000 // of one condition
-	maxSteps      = 1000 // of an expression, its repetitions unrolled
+	maxSteps      = 1000 // of all expressions of a flag, or of a segment, with repetitions unrolled
+	maxMatched    = 1024 // bytes of a text that expressions look into
 	maxText       = 256  // bytes of one value, and of an attribute's name
 	maxDescribed  = 1000 // characters of a description
 )

@@ -71,6 +71,8 @@ func TestOperators(t *testing.T) {
 		{match("a", flag.EndsWith, ".example"), "bank.example.", false},
 		{match("a", flag.Matches, `^cust_\d+$`), "cust_0051907", true},
 		{match("a", flag.Matches, `^cust_\d+$`), "cust_x", false},
+		{match("a", flag.Matches, "^x+$"), strings.Repeat("x", 1024), true},
+		{match("a", flag.Matches, "^x+$"), strings.Repeat("x", 1025), false}, // longer than expressions look
 		{match("a", flag.LessThan, 10.0), 9.99, true},
 		{match("a", flag.LessThan, 10.0), 10.0, false},
 		{match("a", flag.AtMost, 10.0), 10, true},
@@ -368,6 +370,7 @@ func TestRefused(t *testing.T) {
 		{"a number where text stands", asks(match("a", flag.Contains, 10.0)), "rules[0].when.values[0]", "takes a string"},
 		{"everything", asks(match("a", flag.Contains, "")), "rules[0].when.values[0]", "not empty"},
 		{"an expression that unrolls", asks(match("a", flag.Matches, "(?:"+strings.Repeat("x?y?", 50)+"){1000}z")), "rules[0].when.values[0]", "at most 1000 steps"},
+		{"expressions that are many steps together", asks(flag.Condition{Any: []flag.Condition{match("a", flag.Matches, "x{400}"), match("a", flag.Matches, "y{400}"), match("a", flag.Matches, "z{400}")}}), "rules[0].when.any[2].values[0]", "together"},
 		{"no expression", asks(match("a", flag.Matches, "(")), "rules[0].when.values[0]", "missing closing )"},
 		{"no version", asks(match("a", flag.VersionAtLeast, "4.2.x")), "rules[0].when.values[0]", "no semantic version"},
 		{"no time", asks(match("a", flag.Before, "15 Jan 2027")), "rules[0].when.values[0]", "RFC 3339"},
