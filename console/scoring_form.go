@@ -65,7 +65,7 @@ func typedScoring(r *http.Request) scoringForm {
 // request is what the form asks of the service. A number that is none is refused as one that is out of bounds.
 func (f *scoringForm) request() (risk.PutProviderRequest, error) {
 	// Who saw none means to make one, and not to overwrite another's: no service has this tag.
-	req := risk.PutProviderRequest{Credential: f.Credential, Reason: f.Reason, IfMatch: cmp.Or(f.ETag, "none")}
+	req := risk.PutProviderRequest{Credential: f.Credential, Reason: f.Reason, IfMatch: cmp.Or(f.ETag, risk.NoProvider)}
 	number := func(field, typed, bounds string) (int, error) {
 		if typed == "" {
 			return 0, nil

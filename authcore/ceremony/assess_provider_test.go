@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/risk"
+	"github.com/biocore-id/biocore/tenancy/etag"
 	"github.com/biocore-id/biocore/tenancy/keys"
 )
 
@@ -123,6 +124,31 @@ func TestRiskProviderOfTwoMeanings(t *testing.T) {
 		}
 	}
 	if _, err := w.risk.PutProvider(t.Context(), acme, risk.PutProviderRequest{Config: []byte(`{` + rest + `}`), Credential: "the-credential"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who means a service that is gone sets up none, and who saw none overwrites none.
+func TestRiskProviderOfAnotherMoment(t *testing.T) {
+	w := newWorld(t)
+	acme := w.tenant(t)
+	put := func(tag string) (risk.Provider, error) {
+		return w.risk.PutProvider(t.Context(), acme, risk.PutProviderRequest{Config: []byte(`{"kind":"FEEDZAI","address":"https://scores.example"}`), Credential: "the-credential", IfMatch: tag})
+	}
+	made, err := put(risk.NoProvider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put(risk.NoProvider); !errors.Is(err, etag.ErrMismatch) {
+		t.Errorf("over one that was not seen: %v", err)
+	}
+	if err := w.risk.RemoveProvider(t.Context(), acme, "over", made.ETag); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put(made.ETag); !errors.Is(err, etag.ErrMismatch) {
+		t.Errorf("over one that is gone: %v", err)
+	}
+	if _, err := put(""); err != nil {
 		t.Error(err)
 	}
 }

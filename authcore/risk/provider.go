@@ -50,8 +50,11 @@ type PutProviderRequest struct {
 	Config     []byte // JSON, see scoring.Config; unknown members are refused
 	Credential string // empty: the one that is there stays, for the server and the kind that it is for
 	Reason     string // for the audit log: up to 256 characters; may be empty
-	IfMatch    string
+	IfMatch    string // the ETag that the caller read, or NoProvider; empty: whatever there is
 }
+
+// NoProvider is the ETag of a tenant that has no service asked.
+const NoProvider = "none"
 
 // Provider returns the service that the tenant has asked. ErrNoProvider.
 func (s *Service) Provider(ctx context.Context, sc scope.Scope) (Provider, error) {
@@ -131,21 +134,25 @@ func (s *Service) PutProvider(ctx context.Context, sc scope.Scope, req PutProvid
 		}
 		before, err := provider(ctx, tx)
 		fresh := errors.Is(err, ErrNoProvider)
-		switch {
-		case err != nil && !fresh:
+		if err != nil && !fresh {
 			return err
+		}
+		tag := NoProvider
+		if !fresh {
+			tag = providerETag(&before)
+		}
+		if err := etag.Match(req.IfMatch, tag); err != nil {
+			return err
+		}
+		is := stored{Config: config, CredentialAt: tx.Now()}
+		switch {
 		case fresh && req.Credential == "":
 			return ErrProvider.WithMessage("credential is what the service knows you by").With("field", "credential")
 		case fresh:
 			if before.ID, err = uuid.NewV7(); err != nil {
 				return fmt.Errorf("mint risk provider id: %w", err)
 			}
-		}
-		is := stored{Config: config, CredentialAt: tx.Now()}
-		if !fresh {
-			if err := etag.Match(req.IfMatch, providerETag(&before)); err != nil {
-				return err
-			}
+		default:
 			if err := keepCredential(&before, &is, req.Credential); err != nil {
 				return err
 			}
