@@ -162,9 +162,9 @@ type metadata struct {
 }
 
 func (c *call) evaluate(key string) evaluation {
-	got := c.set.Evaluate(key, &c.subject)
-	if !c.sees(key) {
-		got = flag.Result{Code: flag.FlagNotFound}
+	got := flag.Result{Code: flag.FlagNotFound}
+	if c.sees(key) { // what is not seen is not counted
+		got = c.set.Evaluate(key, &c.subject)
 	}
 	if got.Code != "" {
 		return evaluation{Key: key, Code: got.Code, Details: got.Code.Message()}
