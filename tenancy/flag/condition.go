@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/mod/semver"
 
@@ -202,14 +203,29 @@ func pathOf(name string) []string {
 func member(set map[any]struct{}, value any) error {
 	switch v := value.(type) {
 	case string:
-		if len(v) > maxText {
-			return fmt.Errorf("a value has at most %d bytes", maxText)
+		if err := checkText(v); err != nil {
+			return err
 		}
-	case float64, bool:
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return errors.New("a number has an end")
+		}
+	case bool:
 	default:
 		return errors.New("a value is a string, a number or true or false")
 	}
 	set[value] = struct{}{}
+	return nil
+}
+
+// checkText refuses a text that cannot be kept, or that no attribute should be compared with.
+func checkText(text string) error {
+	if len(text) > maxText {
+		return fmt.Errorf("a value has at most %d bytes", maxText)
+	}
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return errors.New("a value is UTF-8 without zero bytes")
+	}
 	return nil
 }
 
@@ -247,8 +263,8 @@ func (c *compiler) comparison(op Operator, wanted any) (func(value any) bool, er
 	if !ok || text == "" {
 		return nil, fmt.Errorf("%s takes a string that is not empty", op)
 	}
-	if len(text) > maxText {
-		return nil, fmt.Errorf("a value has at most %d bytes", maxText)
+	if err := checkText(text); err != nil {
+		return nil, err
 	}
 	switch op {
 	case Contains:

@@ -11,10 +11,12 @@ import (
 	"maps"
 	"math"
 	"math/bits"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // TargetingKey is the name by which conditions ask for a subject's key.
@@ -251,6 +253,18 @@ func (p *Program) variant(name string) *Variant {
 	return &p.variants[i]
 }
 
+// What JSON can write and jsonb cannot keep: zero bytes, and halves of surrogate pairs.
+var (
+	wholePair = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
+	notKept   = regexp.MustCompile(`\\u(0000|[dD][89a-fA-F])`)
+)
+
+// isKept reports JSON that jsonb can keep.
+func isKept(text json.RawMessage) bool {
+	bare := bytes.ReplaceAll(text, []byte(`\\`), []byte(" ")) // what follows these escapes nothing
+	return utf8.Valid(text) && !notKept.Match(wholePair.ReplaceAll(bare, []byte(" ")))
+}
+
 // parseValue reads one variant's value.
 func parseValue(kind Type, text json.RawMessage) (Variant, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -260,6 +274,9 @@ func parseValue(kind Type, text json.RawMessage) (Variant, error) {
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Variant{}, errors.New("one value stands there, and nothing after it")
+	}
+	if !isKept(text) {
+		return Variant{}, errors.New("text is UTF-8 without zero bytes")
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, text); err != nil {
