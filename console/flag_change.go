@@ -18,13 +18,17 @@ func (c *Console) switchFlag(w http.ResponseWriter, r *http.Request, v *visit, p
 	if err == nil {
 		err = sensitive(v, acts.toggle.Reason)
 	}
-	toast := "flagOn"
+	// The form says what is to be, and not that it changes: the kill switch, pressed by two people at once, is not pressed back.
+	enabled, toast := false, "flagOff"
+	switch to := r.PostFormValue("enabled"); {
+	case err != nil:
+	case to == "true":
+		enabled, toast = true, "flagOn"
+	case to != "false":
+		err = errMalformed
+	}
 	if err == nil {
-		enabled := !all[at].Enabled
-		if !enabled {
-			toast = "flagOff"
-		}
-		_, err = c.flags.Update(r.Context(), p.sc, flag.UpdateRequest{Key: all[at].Key, Environment: all[at].Environment, Enabled: &enabled, Reason: acts.toggle.Reason, IfMatch: all[at].ETag})
+		_, err = c.flags.Update(r.Context(), p.sc, flag.UpdateRequest{Key: all[at].Key, Environment: all[at].Environment, Enabled: &enabled, Reason: acts.toggle.Reason})
 	}
 	if problem, code := c.inForm(r, err); problem != nil {
 		acts.toggle.Problem = problem

@@ -61,8 +61,23 @@ func TestFlagPages(t *testing.T) {
 	if res := save(rules, etagIn(t, form)); res.StatusCode != http.StatusConflict || !strings.Contains(res.body, "Somebody changed this flag meanwhile") {
 		t.Errorf("saving over somebody else's = %d", res.StatusCode)
 	}
-	if res := dev.form(t, at+"/switch?environment=staging", "reason", "try it"); res.StatusCode != http.StatusSeeOther {
+	if res := dev.form(t, at+"/switch?environment=staging", "enabled", "true", "reason", "try it"); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("switch = %d %s", res.StatusCode, res.body)
+	}
+	// Who presses what somebody else has pressed in the meantime does not undo it.
+	if res := dev.form(t, at+"/switch?environment=staging", "enabled", "true", "reason", "twice"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("twice = %d %s", res.StatusCode, res.body)
+	}
+	if got, err := flag.New(s.store.Store, s.keys).Get(t.Context(), acme, "number-matching"); err != nil || !got[1].Enabled {
+		t.Errorf("switching on twice switches off: %+v, %v", got, err)
+	}
+	for _, to := range []string{"", "maybe"} {
+		if res := dev.form(t, at+"/switch?environment=staging", "enabled", to, "reason", "x"); res.StatusCode < 400 {
+			t.Errorf("switching %q = %d", to, res.StatusCode)
+		}
+	}
+	if body := dev.get(t, at+"?environment=staging").body; !strings.Contains(body, `name="enabled" value="false"`) || !strings.Contains(dev.get(t, at).body, `name="enabled" value="true"`) {
+		t.Error("the forms do not say what they do")
 	}
 	body := dev.get(t, at+"?environment=staging").body
 	for _, want := range []string{"country is one of NO, SE and not (plan is free)", "12.5%", "Kill switch", "1 rule, then 12.5% on, 87.5% off", "Switched on", "Nordic first", "Serves off to everybody"} {

@@ -38,7 +38,7 @@ func TestRolloutPages(t *testing.T) {
 	if body := helper.get(t, at); body.StatusCode != http.StatusOK || strings.Contains(body.body, at+"/switch") || !strings.Contains(body.body, rollout.LiveStreams.Owner) {
 		t.Errorf("support sees %d, or may switch", body.StatusCode)
 	}
-	if res := boss.form(t, at+"/switch", "reason", "Redis is short of breath"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
+	if res := boss.form(t, at+"/switch", "enabled", "false", "reason", "Redis is short of breath"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
 		t.Fatalf("switch = %d %s", res.StatusCode, res.body)
 	}
 	if got, err := flags.Get(t.Context(), s.home, rollout.LiveStreams.Key); err != nil || got[0].Enabled {
