@@ -153,7 +153,7 @@ const HoldSegments = `-- name: HoldSegments :exec
 SELECT pg_advisory_xact_lock_shared(hashtextextended('biocore flag segments ' || current_setting('app.tenant_id'), 0))
 `
 
-// Advisory, shared: no segment goes while rules that ask for one are saved.
+// Advisory, shared: no segment comes or goes while rules that ask for one are saved, or read with it.
 func (q *Queries) HoldSegments(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, HoldSegments)
 	return err

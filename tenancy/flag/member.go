@@ -50,11 +50,10 @@ func (s *Service) memberships(ctx context.Context, sc scope.Scope) (memberships,
 	})
 }
 
-// listed are a tenant's segments with their lists, ready to be compiled.
-func (s *Service) listed(ctx context.Context, sc scope.Scope) ([]Segment, error) {
-	stored, err := s.Segments(ctx, sc)
-	if err != nil || len(stored) == 0 {
-		return nil, err
+// listed gives a tenant's segments their lists: they are ready to be compiled.
+func (s *Service) listed(ctx context.Context, sc scope.Scope, out []Segment) ([]Segment, error) {
+	if len(out) == 0 {
+		return nil, nil
 	}
 	lists, err := s.memberships(ctx, sc)
 	if err != nil {
@@ -64,7 +63,6 @@ func (s *Service) listed(ctx context.Context, sc scope.Scope) ([]Segment, error)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	out := bare(stored)
 	for i := range out {
 		if list := lists[out[i].Key]; len(list) > 0 {
 			out[i].Listed = func(key string) (in, known bool) {

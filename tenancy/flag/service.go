@@ -107,7 +107,7 @@ func (s *Service) Flags(ctx context.Context, sc scope.Scope, environment string)
 		return set, nil
 	}
 	return s.sets.Get(ctx, sc.Tenant(), environment, func(ctx context.Context) (*Set, error) {
-		stored, err := s.List(ctx, sc, environment)
+		stored, segments, err := s.snapshot(ctx, sc, environment)
 		if err != nil {
 			return nil, err
 		}
@@ -115,8 +115,7 @@ func (s *Service) Flags(ctx context.Context, sc scope.Scope, environment string)
 		for i := range stored {
 			flags[i] = stored[i].Flag
 		}
-		segments, err := s.listed(ctx, sc)
-		if err != nil {
+		if segments, err = s.listed(ctx, sc, segments); err != nil {
 			return nil, err
 		}
 		set, err := Compile(flags, segments)
@@ -128,6 +127,18 @@ func (s *Service) Flags(ctx context.Context, sc scope.Scope, environment string)
 	})
 }
 
+// snapshot reads the flags of an environment and the segments that their rules ask for, of one moment: no segment comes or goes meanwhile.
+func (s *Service) snapshot(ctx context.Context, sc scope.Scope, environment string) (flags []Stored, groups []Segment, err error) {
+	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		if groups, err = hold(ctx, tx); err != nil {
+			return err
+		}
+		flags, err = list(ctx, tx, environment)
+		return err
+	})
+	return flags, groups, err
+}
+
 // List returns all of the tenant's flags as they are in an environment, by key: at most 1000. ErrEnvironment.
 func (s *Service) List(ctx context.Context, sc scope.Scope, environment string) ([]Stored, error) {
 	environment, err := Environment(environment)
@@ -136,19 +147,18 @@ func (s *Service) List(ctx context.Context, sc scope.Scope, environment string) 
 	}
 	var out []Stored
 	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
-		rows, err := tx.ListFlags(ctx, environment)
-		if err != nil {
-			return fmt.Errorf("list flags: %w", err)
-		}
-		out = make([]Stored, len(rows))
-		for i := range rows {
-			if out[i], err = fromRow(&rows[i].Flag, &rows[i].FlagTargeting); err != nil {
-				return err
-			}
-		}
-		return nil
+		out, err = list(ctx, tx, environment)
+		return err
 	})
 	return out, err
+}
+
+func list(ctx context.Context, tx *db.TenantTx, environment string) ([]Stored, error) {
+	rows, err := tx.ListFlags(ctx, environment)
+	if err != nil {
+		return nil, fmt.Errorf("list flags: %w", err)
+	}
+	return each(rows, func(r *tenantq.ListFlagsRow) (Stored, error) { return fromRow(&r.Flag, &r.FlagTargeting) })
 }
 
 // Get returns a flag as it is in each environment, in their order. Another tenant's is ErrNotFound.

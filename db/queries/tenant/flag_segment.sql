@@ -3,7 +3,7 @@
 SELECT pg_advisory_xact_lock(hashtextextended('biocore flag segments ' || current_setting('app.tenant_id'), 0));
 
 -- name: HoldSegments :exec
--- Advisory, shared: no segment goes while rules that ask for one are saved.
+-- Advisory, shared: no segment comes or goes while rules that ask for one are saved, or read with it.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('biocore flag segments ' || current_setting('app.tenant_id'), 0));
 
 -- name: ListSegments :many
