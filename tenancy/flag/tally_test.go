@@ -203,8 +203,8 @@ func TestStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(`UPDATE flags SET created_at = now() - interval '50 days', updated_at = now() - interval '50 days' WHERE key NOT IN ('fresh', 'young', 'due', 'overdue')`)
-	exec(`UPDATE flag_targeting SET updated_at = now() - interval '50 days' WHERE flag_key NOT IN ('fresh', 'young', 'due', 'overdue')`)
+	exec(`UPDATE flags SET created_at = now() - interval '50 days', updated_at = now() - interval '50 days' WHERE tenant_id = $1 AND key NOT IN ('fresh', 'young', 'due', 'overdue')`, w.acme.Tenant())
+	exec(`UPDATE flag_targeting SET updated_at = now() - interval '50 days' WHERE tenant_id = $1 AND flag_key NOT IN ('fresh', 'young', 'due', 'overdue')`, w.acme.Tenant())
 	count := func(key, environment, variant string, days ...int) {
 		t.Helper()
 		for _, ago := range days {
@@ -266,7 +266,7 @@ func TestStale(t *testing.T) {
 	}
 
 	// What is older than 100 days goes, but not the last of a flag.
-	exec(`UPDATE flag_counts SET day = day - 100, last_at = last_at - interval '100 days' WHERE flag_key = 'ended'`)
+	exec(`UPDATE flag_counts SET day = day - 100, last_at = last_at - interval '100 days' WHERE tenant_id = $1 AND flag_key = 'ended'`, w.acme.Tenant())
 	exec(`INSERT INTO flag_counts (tenant_id, environment, flag_key, day, variant, served, last_at) VALUES ($1, 'production', 'single', current_date - 150, 'on', 1, now() - interval '150 days')`, w.acme.Tenant())
 	set, err := w.flags.Flags(ctx, w.acme, "")
 	if err != nil {
