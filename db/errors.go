@@ -3,8 +3,10 @@ package db
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,6 +55,19 @@ func classify(err error) error {
 		return ErrUnavailable.WithCause(err)
 	}
 	return err
+}
+
+// isGone reports that a connection had ended before it was used: Postgres was restarted, or somebody ended it. Whether Postgres is there
+// now is not known.
+func isGone(err error) bool {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Code == "57P01" || pe.Code == "57P02" // ended by an administrator, or by a crash
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || err == nil {
+		return false
+	}
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "conn closed")
 }
 
 // constraintError is a 23xxx without its detail: "Key (tenant_id, …)=(…) exists"

@@ -258,6 +258,37 @@ func TestAFailoverIsAnOutage(t *testing.T) {
 	}
 }
 
+// After a restart of Postgres no sign-in is refused for the sake of the writer's connection of before, however short it was: the change feed has
+// lost its own, and tells.
+func TestARestartCostsNoSignIn(t *testing.T) {
+	f := newFixtureOn(t, dbtest.Fresh(t))
+	store := f.running(t)
+	p := f.person(t, f.tenant(t))
+	waitFor(t, "the change feeds", func() bool { return store.Fresh() && f.store.Fresh() })
+	for count := uint32(1); count < 8; count += 2 {
+		if out, err := store.SignIn(t.Context(), p.sc, p.signIn(count)); err != nil || !out.Accepted {
+			t.Fatalf("SignIn = %+v, %v", out, err)
+		}
+		var feeds []int32 // of this server, and of the fixture's
+		if err := f.admin.QueryRow(t.Context(), `SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'biocore feed' AND datname = current_database()`).Scan(&feeds); err != nil {
+			t.Fatal(err)
+		}
+		f.endWriters(t)
+		f.exec(t, "SELECT pg_terminate_backend(pid) FROM unnest($1::integer[]) pid", feeds)
+		waitFor(t, "the heartbeats of other change feeds", func() bool {
+			var n int
+			if err := f.admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE application_name = 'biocore feed' AND datname = current_database()
+				AND pid <> ALL ($1) AND query <> '' AND query NOT LIKE 'LISTEN%'`, feeds).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n == len(feeds)
+		})
+		if out, err := store.SignIn(t.Context(), p.sc, p.signIn(count+1)); err != nil || !out.Accepted {
+			t.Errorf("after the restart: %+v, %v", out, err)
+		}
+	}
+}
+
 // endWriters ends the writers' connections, as a Postgres that shuts down does.
 func (f *fixture) endWriters(t *testing.T) {
 	t.Helper()

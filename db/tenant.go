@@ -177,6 +177,11 @@ func begin(ctx context.Context, pool *pgxpool.Pool, how string, tenant uuid.UUID
 		how += `; SELECT set_config('app.tenant_id', '` + tenant.String() + `', true)`
 	}
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: how})
+	if isGone(err) && ctx.Err() == nil {
+		// A connection of before Postgres was restarted, as the others of the pool are. Nothing has begun.
+		pool.Reset()
+		tx, err = pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: how})
+	}
 	if err != nil {
 		return classify(fmt.Errorf("begin: %w", err))
 	}

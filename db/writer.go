@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -65,6 +66,8 @@ type writer struct {
 	queue   *signInQueue
 	conn    *pgxpool.Conn // nil until needed
 	used    time.Time
+	lost    *atomic.Int64 // times that the change feed's connection was lost and made again
+	seen    int64         // of them, when conn was known to be alive
 	batch   []*signInRow
 	encoder signInEncoder
 
@@ -75,6 +78,12 @@ type writer struct {
 func (s *Store) runWriters(ctx context.Context) {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	var lost atomic.Int64
+	s.feed.subscribe(func(_ Change, all bool) {
+		if all {
+			lost.Add(1)
+		}
+	})
 	var running sync.WaitGroup
 	for _, w := range []*writer{
 		{lane: laneFast, least: 1, maxRows: maxRows},
@@ -82,7 +91,7 @@ func (s *Store) runWriters(ctx context.Context) {
 		{lane: laneAlone, least: 1, maxRows: 1},
 		{lane: lanePatient, least: 1, maxRows: 1},
 	} {
-		w.pool, w.queue, w.clock, w.awake = s.writer, s.signIns, s.clock, make(chan struct{}, 1)
+		w.pool, w.queue, w.clock, w.lost, w.awake = s.writer, s.signIns, s.clock, &lost, make(chan struct{}, 1)
 		running.Go(func() { w.run(working) })
 	}
 	<-ctx.Done()
@@ -173,11 +182,13 @@ func (w *writer) failure(err error) error {
 
 // connect sees to it that there is a connection that was alive a moment ago.
 func (w *writer) connect(ctx context.Context) (*pgconn.PgConn, error) {
+	lost := w.lost.Load()
 	if w.conn != nil {
 		pg := w.conn.Conn().PgConn()
 		// Postgres may have closed it while nobody signed in. Asking costs no round
-		// trip but a millisecond, so only after a pause.
-		if !pg.IsClosed() && (w.clock().Sub(w.used) < time.Second || pg.CheckConn() == nil) { //nolint:staticcheck // deprecated for Ping, which is the round trip that this saves
+		// trip but a millisecond, so only after a pause, or when another connection was lost.
+		if !pg.IsClosed() && (lost == w.seen && w.clock().Sub(w.used) < time.Second || pg.CheckConn() == nil) { //nolint:staticcheck // deprecated for Ping, which is the round trip that this saves
+			w.seen = lost
 			return pg, nil
 		}
 		w.release()
@@ -192,7 +203,7 @@ func (w *writer) connect(ctx context.Context) (*pgconn.PgConn, error) {
 			return nil, err
 		}
 	}
-	w.conn = conn
+	w.conn, w.seen = conn, lost
 	return conn.Conn().PgConn(), nil
 }
 
