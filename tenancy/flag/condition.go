@@ -71,6 +71,7 @@ type node struct {
 	segment *segment
 	path    []string // the attribute's name, and the way into objects where it has dots
 	test    func(value any) bool
+	steps   int // of the expression that test looks for
 	source  *Condition
 }
 
@@ -183,10 +184,12 @@ func (c *compiler) attribute(at string, from *Condition) (node, error) {
 	if most > 0 {
 		wanted = from.Values[0]
 	}
+	before := c.steps
 	var err error
 	if n.test, err = c.comparison(from.Operator, wanted); err != nil {
 		return node{}, refuse(at+".values[0]", "%v", err)
 	}
+	n.steps = c.steps - before
 	return n, nil
 }
 
@@ -379,9 +382,21 @@ func (n *node) holds(subject *Subject) bool {
 		return false
 	}
 	if list, is := value.([]any); is {
-		return n.source.Operator == Exists || slices.ContainsFunc(list, n.test)
+		return n.source.Operator == Exists || slices.ContainsFunc(list, func(value any) bool { return n.fits(value, subject) })
 	}
-	return n.test(value)
+	return n.fits(value, subject)
+}
+
+// fits reports whether one value fulfils n. What may no longer be looked at fits, which ends the search.
+func (n *node) fits(value any, subject *Subject) bool {
+	units := workOfTest
+	if text, is := value.(string); is {
+		units += len(text) / workBytes * workOfTest
+		if n.steps > 0 {
+			units += min(len(text), maxMatched) * n.steps
+		}
+	}
+	return !subject.spend(units) || n.test(value)
 }
 
 // asNumber takes what JSON and Go's callers have as numbers.

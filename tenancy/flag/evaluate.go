@@ -22,10 +22,35 @@ import (
 // TargetingKey is the name by which conditions ask for a subject's key.
 const TargetingKey = "targetingKey"
 
-// Subject is whom a flag is evaluated for: OpenFeature's evaluation context.
+// Subject is whom a flag is evaluated for: OpenFeature's evaluation context. It is not safe for concurrent use: what evaluations cost is
+// summed up in it.
 type Subject struct {
 	Key        string         // the targeting key; empty: none
 	Attributes map[string]any // as encoding/json reads them; Go's numbers and time.Time too
+
+	spent int  // units of work
+	over  bool // the flag that is evaluated would have cost more than is left: what its conditions say does not count
+}
+
+// What a subject may cost, however many flags are evaluated for it. Conditions and contexts both come from outside, and what they cost is
+// their product: a thousand flags that each look for an expression in a list of a thousand texts would take minutes.
+const (
+	maxWork    = 10_000_000 // units, of some 10 ns: a tenth of a second
+	workOfTest = 8          // of comparing one value, and as much again for each workBytes of text
+	workBytes  = 64
+)
+
+// workOfDigest is the work of a digest of text.
+func workOfDigest(text string) int { return 8*workOfTest + len(text)/workBytes*workOfTest*2 }
+
+// spend reports whether units of work may still be done. What may not is not counted: another flag may ask for less.
+func (s *Subject) spend(units int) bool {
+	if s.spent+units > maxWork {
+		s.over = true
+		return false
+	}
+	s.spent += units
+	return true
 }
 
 // lookup returns the attribute that path names: by its whole name, else by its way into objects.
@@ -71,6 +96,7 @@ const (
 	TypeMismatch        Code = "TYPE_MISMATCH"
 	TargetingKeyMissing Code = "TARGETING_KEY_MISSING"
 	InvalidContext      Code = "INVALID_CONTEXT"
+	General             Code = "GENERAL" // the evaluations of this subject cost more than they may
 )
 
 // Message is what c means, for people.
@@ -84,6 +110,8 @@ func (c Code) Message() string {
 		return "a rollout needs a targeting key, and the context has none"
 	case InvalidContext:
 		return "the attribute that the rollout tells subjects apart by is missing, or neither text nor number"
+	case General:
+		return "the rules and this context together take too long: send a smaller context"
 	}
 	return ""
 }
@@ -145,6 +173,9 @@ type segment struct {
 
 func (s *segment) holds(subject *Subject) bool {
 	if s.listed != nil && subject.Key != "" {
+		if !subject.spend(workOfDigest(subject.Key)) {
+			return false
+		}
 		if in, known := s.listed(subject.Key); known {
 			return in
 		}
@@ -334,9 +365,14 @@ func (p *Program) Evaluate(subject *Subject) Result {
 	if !p.enabled {
 		return Result{Variant: p.off, Reason: Disabled, Rule: -1}
 	}
+	subject.over = false
 	for i := range p.rules {
 		r := &p.rules[i]
-		if !r.when.holds(subject) {
+		holds := r.when.holds(subject)
+		if subject.over {
+			return Result{Reason: Failed, Rule: i, Code: General}
+		}
+		if !holds {
 			continue
 		}
 		if r.variant != nil {
@@ -374,19 +410,26 @@ func (p *Program) bucket(r *rule, subject *Subject) (Weight, Code) {
 		if subject.Key == "" {
 			return 0, TargetingKeyMissing
 		}
-		return Bucket(p.salt, subject.Key), ""
+		return p.place(subject, subject.Key)
 	}
 	value, ok := subject.lookup(r.by)
 	if !ok {
 		return 0, InvalidContext
 	}
 	if text, is := value.(string); is && text != "" {
-		return Bucket(p.salt, text), ""
+		return p.place(subject, text)
 	}
 	if number, is := asNumber(value); is {
 		return Bucket(p.salt, strconv.FormatFloat(number+0, 'f', -1, 64)), "" // 12345678, as it is written where it is text; -0 is 0
 	}
 	return 0, InvalidContext
+}
+
+func (p *Program) place(subject *Subject, text string) (Weight, Code) {
+	if !subject.spend(workOfDigest(text)) {
+		return 0, General
+	}
+	return Bucket(p.salt, text), ""
 }
 
 // Bucket places a subject among Whole places: the first eight bytes of SHA-256 of salt, a colon and the subject's

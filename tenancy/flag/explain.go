@@ -21,13 +21,18 @@ type Step struct {
 	Bucket  Weight // of a rollout that decided: where the subject stands
 }
 
-// Explain evaluates a flag and says why. It answers what Evaluate does; it allocates.
-func (s *Set) Explain(key string, subject *Subject) Explanation {
+// Explain evaluates a flag and says why. It answers what Evaluate does for a subject of its own; it allocates.
+func (s *Set) Explain(key string, about *Subject) Explanation {
+	subject := &Subject{Key: about.Key, Attributes: about.Attributes}
 	p := s.programs[key]
 	if p == nil {
 		return Explanation{Result: s.Evaluate(key, subject), Steps: []Step{{Decided: true, Why: FlagNotFound.Message()}}}
 	}
 	out := Explanation{Result: p.Evaluate(subject)}
+	if out.Code == General {
+		out.Steps = []Step{{Rule: p.rules[out.Rule].id, Decided: true, Why: out.Code.Message()}}
+		return out
+	}
 	if !p.enabled {
 		out.Steps = []Step{{Decided: true, Why: "the flag is off: everybody gets " + p.off.Name}}
 		return out
@@ -46,6 +51,7 @@ func (s *Set) Explain(key string, subject *Subject) Explanation {
 		case r.variant != nil:
 			step.Why = why
 		default:
+			subject.spent = 0
 			step.Bucket, _ = p.bucket(r, subject)
 			step.Why = r.place(step.Bucket)
 		}
@@ -75,9 +81,15 @@ func (r *rule) place(bucket Weight) string {
 
 func percent(w Weight) string { return strconv.FormatFloat(w.Percent(), 'f', -1, 64) }
 
+// held is holds of a part of what was evaluated, which costs no more than the whole did.
+func (n *node) held(subject *Subject) bool {
+	subject.spent = 0
+	return n.holds(subject)
+}
+
 // why says what a condition found, as it holds or as it does not.
 func (n *node) why(subject *Subject) string {
-	holds := n.holds(subject)
+	holds := n.held(subject)
 	switch n.kind {
 	case asksNothing:
 		return "it is for everybody"
@@ -85,7 +97,7 @@ func (n *node) why(subject *Subject) string {
 		var said []string
 		for i := range n.inner {
 			// Of an and that fails the parts that fail say why, of an or that holds those that hold; else all do.
-			if n.inner[i].holds(subject) == holds {
+			if n.inner[i].held(subject) == holds {
 				said = append(said, n.inner[i].why(subject))
 			}
 		}

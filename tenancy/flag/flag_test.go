@@ -447,6 +447,54 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// However many flags there are, and however large the context is, one subject takes no more than its share of a server: what is too
+// much is an error of OpenFeature's, and flags that ask little go on.
+func TestSubjectCostsWhatItMay(t *testing.T) {
+	t.Parallel()
+	slow := onOff(when(match("list", flag.Matches, "(a|aa|aaa){1,60}b")))
+	quick := onOff(when(match("country", flag.In, "BR")))
+	var all []flag.Flag
+	for i := range 50 {
+		slow.Key, quick.Key = fmt.Sprintf("slow-%02d", i), fmt.Sprintf("quick-%02d", i)
+		all = append(all, slow, quick)
+	}
+	set, err := flag.Compile(all, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("a", 1000)
+	long := make([]any, 60)
+	for i := range long {
+		long[i] = text
+	}
+	for name, tt := range map[string]struct {
+		list  any
+		costs bool
+	}{"one text": {list: text[:100]}, "a list of short ones": {list: []any{"a", "aa", "aab"}}, "a list of long ones": {list: long, costs: true}} {
+		subject := &flag.Subject{Key: "k", Attributes: map[string]any{"country": "BR", "list": tt.list}}
+		failed := 0
+		for _, key := range set.Keys() {
+			got := set.Evaluate(key, subject)
+			switch {
+			case got.Code == flag.General && strings.HasPrefix(key, "slow"):
+				failed++
+				if got.Variant != nil || got.Reason != flag.Failed || got.Code.Message() == "" {
+					t.Errorf("%s: %s: %+v", name, key, got)
+				}
+			case got.Variant == nil:
+				t.Errorf("%s: %s: %+v", name, key, got)
+			}
+		}
+		if (failed > 0) != tt.costs {
+			t.Errorf("%s: %d evaluations cost too much", name, failed)
+		}
+		why := set.Explain("slow-00", subject)
+		if again := set.Evaluate("slow-00", &flag.Subject{Key: "k", Attributes: subject.Attributes}); why.Result != again {
+			t.Errorf("%s: explained as %+v, evaluated as %+v", name, why, again)
+		}
+	}
+}
+
 // A simple flag costs no allocation, and so does a rollout.
 func TestEvaluateAllocatesNothing(t *testing.T) {
 	subject := &flag.Subject{Key: "cust_0051907", Attributes: map[string]any{"country": "BR", "amount": 18_400.0}}
@@ -471,7 +519,8 @@ func BenchmarkEvaluate(b *testing.B) {
 			set := compile(b, flags[name], flag.Segment{Key: "staff", Listed: lists([]string{"u1"}, nil)})
 			b.ReportAllocs()
 			for b.Loop() {
-				set.Evaluate("number-matching", subject)
+				one := *subject // what evaluations cost is summed up
+				set.Evaluate("number-matching", &one)
 			}
 		})
 	}

@@ -122,6 +122,8 @@ func failed(code Code) openfeature.ProviderResolutionDetail {
 		detail.ResolutionError = openfeature.NewTargetingKeyMissingResolutionError(code.Message())
 	case InvalidContext:
 		detail.ResolutionError = openfeature.NewInvalidContextResolutionError(code.Message())
+	case General:
+		detail.ResolutionError = openfeature.NewGeneralResolutionError(code.Message())
 	}
 	return detail
 }
