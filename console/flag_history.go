@@ -83,7 +83,7 @@ func (c *Console) flagBack200(w http.ResponseWriter, r *http.Request, v *visit, 
 	if change.Environment != "" {
 		view.Where = row.Where
 		before, after = targetingText(f.Rules, f.OffVariant, f.DefaultVariant), targetingText(change.After.Rules, change.After.OffVariant, change.After.DefaultVariant)
-		before, after = before+"\n\"salt\": "+oneLine(f.Salt), after+"\n\"salt\": "+oneLine(change.After.Salt)
+		before, after = before+"\n\"salt\": "+flag.ValueText(f.Salt), after+"\n\"salt\": "+flag.ValueText(change.After.Salt)
 	}
 	if before != after {
 		view.Diff, view.Changes = diffLines(before, after)
@@ -101,10 +101,10 @@ func (c *Console) flagBack200(w http.ResponseWriter, r *http.Request, v *visit, 
 // sharedText is what of a flag its environments share, a thing to a line.
 func sharedText(d *flag.Document) string {
 	lines := []string{
-		`"name": ` + oneLine(d.Name), `"description": ` + oneLine(d.Description), `"owner": ` + oneLine(d.Owner), `"removeBy": ` + oneLine(dayText(d.RemoveBy)), `"clientVisible": ` + oneLine(d.ClientVisible),
+		`"name": ` + flag.ValueText(d.Name), `"description": ` + flag.ValueText(d.Description), `"owner": ` + flag.ValueText(d.Owner), `"removeBy": ` + flag.ValueText(dayText(d.RemoveBy)), `"clientVisible": ` + flag.ValueText(d.ClientVisible),
 	}
 	for _, name := range variantNames(&flag.Stored{Flag: d.Flag}) {
-		lines = append(lines, oneLine(name)+": "+oneLine(d.Variants[name]))
+		lines = append(lines, flag.ValueText(name)+": "+flag.ValueText(d.Variants[name]))
 	}
 	return strings.Join(lines, "\n")
 }

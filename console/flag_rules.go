@@ -1,11 +1,8 @@
 package console
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -101,7 +98,7 @@ func readRules(form url.Values) rulesForm {
 // rules are what is typed, and by which fields. ErrInvalid where that cannot be read.
 func (f *rulesForm) rules() ([]flag.Rule, places, error) {
 	if f.View == "json" {
-		rules, err := parseRules(f.Text)
+		rules, err := flag.ParseRules(f.Text)
 		return rules, nil, err
 	}
 	where := places{}
@@ -241,7 +238,7 @@ func (c *Console) draftFlagRules(w http.ResponseWriter, r *http.Request, v *visi
 			form.Rules = ruleForms(rules, variantNames(f))
 		}
 		if do != "review" {
-			form.View, form.Text = do, ruleText(rules)
+			form.View, form.Text = do, flag.RulesText(rules)
 		}
 	default:
 		form.act(do, variantNames(f))
@@ -350,120 +347,5 @@ func (c *Console) rules200(w http.ResponseWriter, r *http.Request, v *visit, p *
 
 // targetingText is what a form of rules changes, a thing to a line.
 func targetingText(rules []flag.Rule, off, fallback string) string {
-	return "\"offVariant\": " + oneLine(off) + "\n\"defaultVariant\": " + oneLine(fallback) + "\n\"rules\": " + ruleText(rules)
-}
-
-// ruleText is rules as JSON with a comparison, a variant or a rollout to a line: a rule of a thousand values has few lines.
-func ruleText(rules []flag.Rule) string {
-	if len(rules) == 0 {
-		return "[]"
-	}
-	var out strings.Builder
-	out.WriteString("[")
-	for i := range rules {
-		r := &rules[i]
-		out.WriteString(comma(i) + "\n  {")
-		var parts []string
-		if r.ID != "" {
-			parts = append(parts, `"id": `+oneLine(r.ID))
-		}
-		if !r.When.IsZero() {
-			parts = append(parts, `"when": `+conditionText(&r.When, "    "))
-		}
-		if r.Variant != "" {
-			parts = append(parts, `"variant": `+oneLine(r.Variant))
-		}
-		if len(r.Rollout) > 0 {
-			shares := make([]string, len(r.Rollout))
-			for j, share := range r.Rollout {
-				shares[j] = `{"variant": ` + oneLine(share.Variant) + `, "weight": ` + oneLine(share.Weight) + "}"
-			}
-			parts = append(parts, `"rollout": [`+strings.Join(shares, ", ")+"]")
-		}
-		if r.By != "" {
-			parts = append(parts, `"by": `+oneLine(r.By))
-		}
-		for j, part := range parts {
-			out.WriteString(comma(j) + "\n    " + part)
-		}
-		out.WriteString("\n  }")
-	}
-	out.WriteString("\n]")
-	return out.String()
-}
-
-func comma(i int) string {
-	if i == 0 {
-		return ""
-	}
-	return ","
-}
-
-func conditionText(q *flag.Condition, indent string) string {
-	list := func(word string, of []flag.Condition) string {
-		var out strings.Builder
-		out.WriteString(`{"` + word + `": [`)
-		for i := range of {
-			out.WriteString(comma(i) + "\n" + indent + "  " + conditionText(&of[i], indent+"  "))
-		}
-		out.WriteString("\n" + indent + "]}")
-		return out.String()
-	}
-	switch {
-	case q.All != nil:
-		return list("all", q.All)
-	case q.Any != nil:
-		return list("any", q.Any)
-	case q.Not != nil:
-		return `{"not": ` + conditionText(q.Not, indent) + "}"
-	case q.Segment != "":
-		return `{"segment": ` + oneLine(q.Segment) + "}"
-	}
-	members := []string{`"attribute": ` + oneLine(q.Attribute), `"operator": ` + oneLine(q.Operator)}
-	if q.Values != nil {
-		values := make([]string, len(q.Values))
-		for i, value := range q.Values {
-			values[i] = oneLine(value)
-		}
-		members = append(members, `"values": [`+strings.Join(values, ", ")+"]")
-	}
-	return "{" + strings.Join(members, ", ") + "}"
-}
-
-// oneLine is a value as JSON in a line.
-func oneLine(value any) string {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false) // a page escapes by itself
-	if err := enc.Encode(value); err != nil {
-		return "null" // not reached: what is shown was read, or is text
-	}
-	return strings.TrimSuffix(out.String(), "\n")
-}
-
-// parseRules reads what was typed. A refusal says in which line reading stopped.
-func parseRules(text string) ([]flag.Rule, error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.DisallowUnknownFields()
-	rules := []flag.Rule{}
-	err := dec.Decode(&rules)
-	if err == nil && dec.More() {
-		err = errors.New("one list stands there, and nothing after it")
-	}
-	if err == nil {
-		return rules, nil
-	}
-	at, says := int(dec.InputOffset()), strings.TrimPrefix(err.Error(), "json: ")
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at = int(syntax.Offset)
-	} else if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		at, says = int(typed.Offset), typed.Value+" cannot stand here"
-		if typed.Field != "" {
-			says = typed.Value + " cannot stand at " + typed.Field
-		}
-	} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		at, says = len(text), "the list has no end"
-	}
-	line := 1 + strings.Count(text[:min(max(at, 0), len(text))], "\n")
-	return nil, flag.ErrInvalid.WithMessage(fmt.Sprintf("rules: line %d: %s", line, says)).With("field", "rules")
+	return "\"offVariant\": " + flag.ValueText(off) + "\n\"defaultVariant\": " + flag.ValueText(fallback) + "\n\"rules\": " + flag.RulesText(rules)
 }

@@ -51,7 +51,7 @@ func segmentChangeWords(h *flag.SegmentChange) string {
 		return "Made"
 	case h.After == nil:
 		return "Deleted"
-	case oneLine(h.Before.When) != oneLine(h.After.When):
+	case flag.ValueText(h.Before.When) != flag.ValueText(h.After.When):
 		return "Condition changed"
 	}
 	return "Details changed"
@@ -59,11 +59,7 @@ func segmentChangeWords(h *flag.SegmentChange) string {
 
 // segmentText is what of a segment comes back, a thing to a line, and of its condition a comparison.
 func segmentText(d *flag.SegmentDocument) string {
-	when := "null"
-	if !d.When.IsZero() {
-		when = conditionText(&d.When, "")
-	}
-	return "\"name\": " + oneLine(d.Name) + "\n\"description\": " + oneLine(d.Description) + "\n\"when\": " + when
+	return "\"name\": " + flag.ValueText(d.Name) + "\n\"description\": " + flag.ValueText(d.Description) + "\n\"when\": " + flag.ConditionText(d.When)
 }
 
 // segmentBackView is what bringing back a former version of a segment would change.
