@@ -22,6 +22,9 @@ var (
 	ErrSignals = fault.New(fault.Invalid, "RISK_SIGNALS_INVALID", "the signals are not valid")
 )
 
+// MaxBytes is how long a document may be.
+const MaxBytes = 48 << 10
+
 // Mode says what becomes of a rule, or of a whole ruleset.
 type Mode string
 
@@ -64,7 +67,6 @@ type Rule struct {
 const (
 	maxRules    = 50
 	maxAbout    = 200
-	maxDocument = 48 << 10
 	defaultStep = 50
 	defaultDeny = 0
 )
@@ -99,7 +101,7 @@ type Ruleset struct {
 // Parse reads a document as JSON, and makes it ready. Absent members have the values of Default; unknown ones, such as are given
 // twice, and null are refused. ErrInvalid.
 func Parse(document []byte) (*Ruleset, error) {
-	if len(document) > maxDocument {
+	if len(document) > MaxBytes {
 		return nil, ErrInvalid.WithMessage("risk rules have at most 48 KiB")
 	}
 	if wrong, ok := errors.AsType[*strictjson.Error](strictjson.Check(document)); ok {

@@ -109,6 +109,32 @@ func commands() []command {
 		{"policy versions", "", "list the versions of a tenant's policy, the newest first", "biocore policy versions --tenant acme", runPolicyVersions},
 		{"policy simulate", "FILE", "say what a draft would have changed in the last days; - reads it from standard input", "biocore policy simulate --tenant acme --days 14 draft.json", runPolicySimulate},
 		{"policy rollback", "VERSION", "go back to an old version of a tenant's policy, by a new version", "biocore policy rollback --tenant acme --reason 'nobody could enroll' 3", runPolicyRollback},
+		{"risk rules show", "", "print a tenant's risk rules, as a document to change", "biocore risk rules show --tenant acme > risk.json", runRiskRulesShow},
+		{"risk rules set", "FILE", "replace a tenant's risk rules; - reads the document from standard input", "biocore risk rules set --tenant acme --reason 'new payees' risk.json", runRiskRulesSet},
+		{"risk rules versions", "", "list the versions of a tenant's risk rules, the newest first", "biocore risk rules versions --tenant acme", runRiskRulesVersions},
+		{"risk rules rollback", "VERSION", "go back to an old version of a tenant's risk rules, by a new version", "biocore risk rules rollback --tenant acme --reason 'too many second sign-ins' 3", runRiskRulesRollback},
+		{"risk backtest", "", "say what risk rules would have made of the sign-ins of the last days", "biocore risk backtest --tenant acme --days 14 --draft risk.json", runRiskBacktest},
+		{"risk lookup", "ADDRESS", "tell country, network and lists of an address, and how old the files are that know them", "biocore risk lookup 81.2.69.142", runRiskLookup},
+		{"risk fetch", "FILE", "download a file of countries, networks or a list, and put it in place if it can be used", "biocore risk fetch --kind country --url https://mirror.example/country.mmdb /var/lib/biocore/country.mmdb", runRiskFetch},
+		{"flag list", "", "list a tenant's feature flags, as they are in an environment", "biocore flag list --tenant acme --environment staging", runFlagList},
+		{"flag show", "KEY", "tell what a feature flag is, in every environment", "biocore flag show --tenant acme number-matching", runFlagShow},
+		{"flag create", "KEY", "make a feature flag: off everywhere, without rules", "biocore flag create --tenant acme --type string --variant blue='\"b\"' --variant green='\"g\"' --off-variant blue button-colour", runFlagCreate},
+		{"flag on", "KEY", "turn a feature flag on in an environment", "biocore flag on --tenant acme --environment staging --reason 'to be tried' number-matching", runFlagOn},
+		{"flag off", "KEY", "turn a feature flag off in an environment: the kill switch", "biocore flag off --tenant acme --reason 'incident 7' number-matching", runFlagOff},
+		{"flag rules", "KEY FILE", "replace the rules of a feature flag in an environment; - reads them from standard input", "biocore flag rules --tenant acme --reason 'a quarter of all' number-matching rules.json", runFlagRules},
+		{"flag explain", "KEY", "tell what a subject gets of a feature flag, and why", "biocore flag explain --tenant acme --targeting-key cust_0051907 --context '{\"plan\": \"pro\"}' number-matching", runFlagExplain},
+		{"flag history", "KEY", "list who changed what of a feature flag, when and why, the newest first", "biocore flag history --tenant acme number-matching", runFlagHistory},
+		{"flag restore", "KEY CHANGE_ID", "go back to what a feature flag was after a change", "biocore flag restore --tenant acme --reason 'it was better' number-matching 0193a7d2-5b1e-7000-8000-000000000000", runFlagRestore},
+		{"flag stale", "", "list the feature flags that may be taken out of the code, and why", "biocore flag stale --tenant acme --days 60", runFlagStale},
+		{"flag delete", "KEY", "remove a feature flag for good", "biocore flag delete --tenant acme --reason 'out of the code' number-matching", runFlagDelete},
+		{"segment list", "", "list the groups of subjects that a tenant's flags ask for", "biocore segment list --tenant acme", runSegmentList},
+		{"segment show", "KEY", "tell what a segment is, and which flags ask for it", "biocore segment show --tenant acme beta-testers", runSegmentShow},
+		{"segment create", "KEY", "make a segment", "biocore segment create --tenant acme --name 'Beta testers' beta-testers", runSegmentCreate},
+		{"segment update", "KEY", "change what is given of a segment", "biocore segment update --tenant acme --when condition.json beta-testers", runSegmentUpdate},
+		{"segment add", "KEY [TARGETING_KEY...]", "list subjects in a segment, or keep them out of it", "biocore segment add --tenant acme --file keys.txt beta-testers", runSegmentAdd},
+		{"segment remove", "KEY [TARGETING_KEY...]", "take subjects off a segment's list", "biocore segment remove --tenant acme beta-testers cust_0051907", runSegmentRemove},
+		{"segment find", "KEY TARGETING_KEY", "tell whether a segment lists a subject", "biocore segment find --tenant acme beta-testers cust_0051907", runSegmentFind},
+		{"segment delete", "KEY", "remove a segment that no flag asks for, for good", "biocore segment delete --tenant acme --reason 'out of use' beta-testers", runSegmentDelete},
 		{"import", "FILE", "take users and public keys of another system over, after a check", "biocore import --tenant acme --rp-id localhost --dry-run users.jsonl", runImport},
 		{"export users", "FILE", "write a tenant's users and public keys as an import takes them, with a manifest", "biocore export users --tenant acme users.jsonl", runExportUsers},
 		{"stats overview", "", "tell how a tenant's users sign in, and how they did in the period before", "biocore stats overview --tenant acme --range 7d", runStatsOverview},
@@ -151,8 +177,6 @@ func commands() []command {
 		{"mds models", "", "list the models that the metadata describes", "biocore mds models --filter 'certification >= FIDO_CERTIFIED_L2 AND name = \"*key*\"'", runMDSModels},
 		{"mds show", "AAGUID", "tell what is known of a model", "biocore mds show --tenant acme ee882879-721c-4913-9775-3dfcce97072a", runMDSShow},
 		{"mds blast-radius", "", "count tenants, credentials and users of the models that are revoked or compromised", "biocore mds blast-radius --aaguid ee882879-721c-4913-9775-3dfcce97072a", runMDSBlastRadius},
-		{"risk lookup", "ADDRESS", "tell country, network and lists of an address, and how old the files are that know them", "biocore risk lookup 81.2.69.142", runRiskLookup},
-		{"risk fetch", "FILE", "download a file of countries, networks or a list, and put it in place if it can be used", "biocore risk fetch --kind country --url https://mirror.example/country.mmdb /var/lib/biocore/country.mmdb", runRiskFetch},
 		{"jobs list", "", "list the jobs that were given up", "biocore jobs list", runJobsList},
 		{"jobs retry", "ID", "have a job that was given up done once more", "biocore jobs retry --reason 'the mail server is back' 4711", runJobsRetry},
 		{"loadtest", "", "measure sign-ins against a server on this machine", "biocore loadtest --workers 1,16,64 --duration 10s", runLoadtest},
@@ -225,7 +249,7 @@ func find(args []string) (command, []string, bool) {
 func overview(w io.Writer) {
 	fmt.Fprint(w, "Biocore: passkey authentication on your own infrastructure.\n\nUsage: biocore COMMAND [FLAGS]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-24s  %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nbiocore COMMAND --help shows a command's flags and an example.\n")
 }

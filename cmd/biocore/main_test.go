@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -43,6 +45,16 @@ func (s *shell) leave(t *testing.T, cfg Config) {
 	if err := os.WriteFile(filepath.Join(s.dir, devConfig), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// file is the path of a new file that has text.
+func (s *shell) file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, uuid.NewString())
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // run types a command, and returns what it wrote and its exit code.

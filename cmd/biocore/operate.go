@@ -185,6 +185,20 @@ func (t *texts) Set(s string) error {
 	return nil
 }
 
+// readDocument reads a file, or standard input for "-", no further than it takes to see that it has more than bytes.
+func readDocument(env *environment, path string, bytes int) ([]byte, error) {
+	in := env.in
+	if path != "-" {
+		f, err := os.Open(path) //nolint:gosec // the operator names the file, with the operator's rights
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, int64(bytes)+1))
+}
+
 // table writes rows in columns that stand below each other.
 func table(w io.Writer, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"time"
 
@@ -96,7 +94,7 @@ func runPolicySet(ctx context.Context, env *environment, args []string) error {
 	if *slug == "" {
 		return misuse(env, command, "--tenant is required")
 	}
-	document, err := readPolicyDocument(env, fs.Arg(0))
+	document, err := readDocument(env, fs.Arg(0), policy.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("read the policy: %w", err)
 	}
@@ -186,19 +184,4 @@ func runPolicyRollback(ctx context.Context, env *environment, args []string) err
 		}
 		return printPolicyChange(env, asJSON, *slug, p)
 	})
-}
-
-// readPolicyDocument reads a file, or standard input for "-", no further than it
-// takes to see that it is too long.
-func readPolicyDocument(env *environment, path string) ([]byte, error) {
-	in := env.in
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	return io.ReadAll(io.LimitReader(in, policy.MaxBytes+1))
 }

@@ -95,7 +95,7 @@ func runPolicySimulate(ctx context.Context, env *environment, args []string) err
 	case *days < 1 || *days > 90:
 		return misuse(env, command, "--days is between 1 and 90")
 	}
-	document, err := readPolicyDocument(env, fs.Arg(0))
+	document, err := readDocument(env, fs.Arg(0), policy.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("read the policy: %w", err)
 	}

@@ -138,8 +138,8 @@ func unique(list []string) []string {
 }
 
 func (s *Service) changeMembers(ctx context.Context, sc scope.Scope, req MembersRequest, action Action, name string, do func(tx *db.TenantTx, indexes [][]byte) (int64, error)) (changed int, err error) {
-	if len(req.TargetingKeys) < 1 || len(req.TargetingKeys) > maxListed {
-		return 0, refuse("targetingKeys", "1 to %d targeting keys at once", maxListed)
+	if len(req.TargetingKeys) < 1 || len(req.TargetingKeys) > MaxListed {
+		return 0, refuse("targetingKeys", "1 to %d targeting keys at once", MaxListed)
 	}
 	for i, key := range req.TargetingKeys {
 		if !isText(key) {

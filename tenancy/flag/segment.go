@@ -30,10 +30,12 @@ var (
 	ErrTooManyMembers        = fault.New(fault.Precondition, "TOO_MANY_SEGMENT_MEMBERS", "all segments together list at most 200,000 members")
 )
 
+// MaxListed is how many members one call lists, or takes out.
+const MaxListed = 1000
+
 const (
 	maxSegments = 200
 	maxMembers  = 200_000 // of a tenant: they lie in memory of each server that is asked
-	maxListed   = 1000    // of one call
 	maxNamed    = 10      // flags that a refusal names
 )
 
