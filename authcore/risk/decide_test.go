@@ -37,6 +37,29 @@ func points(d risk.Decision) map[string]int {
 	return out
 }
 
+// What is read of rules that were taken is taken again: as they were written, and no longer than they may be.
+func TestDocumentsComeBack(t *testing.T) {
+	t.Parallel()
+	long := func(bytes int) string {
+		var rules []string
+		for i := range 48 {
+			rules = append(rules, fmt.Sprintf(`{"id":"r%d","when":"'<&>%s' != ''","then":"STEP_UP"}`, i, strings.Repeat("x", bytes)))
+		}
+		return `{"mode":"SHADOW","rules":[` + strings.Join(rules, ",") + `]}`
+	}
+	text := parse(t, long(900)).JSON()
+	if !strings.Contains(string(text), "'<&>x") {
+		t.Errorf("not as it was written: %.200s", text)
+	}
+	if again := parse(t, string(text)); string(again.JSON()) != string(text) {
+		t.Error("taken again it is another")
+	}
+	tight := long(960)
+	if _, err := risk.Parse([]byte(tight)); len(tight) > risk.MaxBytes || !errors.Is(err, risk.ErrInvalid) || !strings.Contains(err.Error(), "every member") {
+		t.Errorf("%d bytes, which come back as more than may be put: %v", len(tight), err)
+	}
+}
+
 // Each signal by itself, at both its ends: what is just not enough, what is all of it, and where it grows in between.
 func TestSignals(t *testing.T) {
 	const model = "ee882879-721c-4913-9775-3dfcce97072a"

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -293,9 +294,11 @@ func (s *Service) Ruleset(ctx context.Context, sc scope.Scope) (*Ruleset, error)
 
 // JSON is a document as it is stored: every member, in one order.
 func (d Document) JSON() []byte {
-	text, err := json.Marshal(d)
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // an expression is as it was written: no longer, and for people to read
+	if enc.Encode(d) != nil {
 		return []byte("{}") // cannot be: texts, numbers and lists
 	}
-	return text
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }

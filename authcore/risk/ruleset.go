@@ -22,7 +22,7 @@ var (
 	ErrSignals = fault.New(fault.Invalid, "RISK_SIGNALS_INVALID", "the signals are not valid")
 )
 
-// MaxBytes is how long a document may be.
+// MaxBytes is how long a document may be, as it is given and with every member.
 const MaxBytes = 48 << 10
 
 // Mode says what becomes of a rule, or of a whole ruleset.
@@ -113,7 +113,14 @@ func Parse(document []byte) (*Ruleset, error) {
 	if err := dec.Decode(&d); err != nil {
 		return nil, malformed(err)
 	}
-	return Compile(d)
+	r, err := Compile(d)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(r.Document.JSON()); n > MaxBytes { // what is read of the rules can be put again
+		return nil, ErrInvalid.WithMessage(fmt.Sprintf("risk rules have at most 48 KiB, and with every member that was left out these have %d KiB", n>>10))
+	}
+	return r, nil
 }
 
 // Compile makes a document ready. ErrInvalid.

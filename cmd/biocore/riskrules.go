@@ -299,8 +299,8 @@ func printBacktest(w io.Writer, b *risk.Backtest) error {
 	if !b.All {
 		some = ", which is not all that was asked for"
 	}
-	if _, err := fmt.Fprintf(w, "Since %s%s: %s decided again, %d from when risk was off, which cannot be, %d assessed without Redis.\n\n",
-		b.Since.UTC().Format(time.RFC3339), some, counted(b.Decisions, "sign-in"), b.Without, b.Degraded); err != nil {
+	if _, err := fmt.Fprintf(w, "Since %s%s: %s decided again, %d of them assessed without Redis; %d more are of when risk was off, and cannot be.\n\n",
+		b.Since.UTC().Format(time.RFC3339), some, counted(b.Decisions, "sign-in"), b.Degraded, b.Without); err != nil {
 		return err
 	}
 	rows := [][]string{{"WAS", "WOULD BE", "SIGN-INS"}}

@@ -19,12 +19,15 @@ func TestRiskRulesCommands(t *testing.T) {
 	if first := s.read(t, on("show")...); first.at("version") != 0.0 || first.at("document", "mode") != "OFF" || first.text("etag") == "" {
 		t.Errorf("before there are any: %s", first)
 	}
-	const rules = `{"mode": "SHADOW", "rules": [{"id": "everybody", "when": "true", "then": "STEP_UP"}]}`
+	const rules = `{"mode": "SHADOW", "rules": [{"id": "everybody", "when": "hour >= 0 && hour < 24", "then": "STEP_UP"}]}`
 	if out := s.must(t, on("set", "--reason", "ticket 1", s.file(t, rules))...); out != "acme goes by version 1 of its risk rules, mode SHADOW: servers within a second\n" {
 		t.Errorf("set = %s", out)
 	}
 	w.signIn(t, c)
 	printed := s.must(t, on("show")...)
+	if !strings.Contains(printed, `"when": "hour >= 0 && hour < 24"`) {
+		t.Errorf("show does not print the rule as it was written:\n%s", printed)
+	}
 	now := s.read(t, on("show")...)
 	if out, complaint, code := s.give(t, strings.Replace(printed, `"stepUpScore": 50`, `"stepUpScore": 60`, 1), on("set", "--if-match", now.text("etag"), "-")...); code != 0 || !strings.Contains(out, "version 2") {
 		t.Errorf("set - = %s%s", out, complaint)
