@@ -47,23 +47,29 @@ type Config struct {
 	TLSCertFile string `yaml:"tlsCertFile" env:"BIOCORE_TLS_CERT_FILE"`
 	TLSKeyFile  string `yaml:"tlsKeyFile" env:"BIOCORE_TLS_KEY_FILE"`
 	// TrustedHops is how many reverse proxies stand in front and append to
-	// X-Forwarded-For. Default 0: the header is ignored.
+	// X-Forwarded-For, 0 to 8. Default 0: the header is ignored.
 	TrustedHops int `yaml:"trustedHops" env:"BIOCORE_TRUSTED_HOPS"`
 
-	// DatabaseURL logs in as bc_app. Required, and so are the next five; all six
-	// name one database. DatabaseSupportURL logs in as bc_support, which sees of a tenant
-	// what it lets support see, and DatabaseAuditURL as bc_audit, which alone appends to audit logs. DatabaseWriterURL must reach Postgres directly and not
-	// through a transaction pooler, and so must DatabaseControlURL.
-	DatabaseURL        secret.Text `yaml:"databaseUrl" env:"BIOCORE_DATABASE_URL"`
-	DatabaseWriterURL  secret.Text `yaml:"databaseWriterUrl" env:"BIOCORE_DATABASE_WRITER_URL"`
+	// DatabaseURL is postgres://bc_app:password@host:5432/database: the role bc_app, behind the wall
+	// between tenants. Required, and so are the next five; all six name one database, each by
+	// another role.
+	DatabaseURL secret.Text `yaml:"databaseUrl" env:"BIOCORE_DATABASE_URL"`
+	// DatabaseWriterURL logs in as bc_writer, which commits sign-ins. It must reach Postgres directly and
+	// not through a transaction pooler. Required.
+	DatabaseWriterURL secret.Text `yaml:"databaseWriterUrl" env:"BIOCORE_DATABASE_WRITER_URL"`
+	// DatabaseControlURL logs in as bc_control: what concerns all tenants, and news for caches. It must
+	// reach Postgres directly and not through a transaction pooler. Required.
 	DatabaseControlURL secret.Text `yaml:"databaseControlUrl" env:"BIOCORE_DATABASE_CONTROL_URL"`
-	DatabaseJobsURL    secret.Text `yaml:"databaseJobsUrl" env:"BIOCORE_DATABASE_JOBS_URL"`
+	// DatabaseJobsURL logs in as bc_jobs, which runs jobs. Required.
+	DatabaseJobsURL secret.Text `yaml:"databaseJobsUrl" env:"BIOCORE_DATABASE_JOBS_URL"`
+	// DatabaseSupportURL logs in as bc_support, which sees of a tenant what it lets support see. Required.
 	DatabaseSupportURL secret.Text `yaml:"databaseSupportUrl" env:"BIOCORE_DATABASE_SUPPORT_URL"`
-	DatabaseAuditURL   secret.Text `yaml:"databaseAuditUrl" env:"BIOCORE_DATABASE_AUDIT_URL"`
+	// DatabaseAuditURL logs in as bc_audit, which alone appends to audit logs. Required.
+	DatabaseAuditURL secret.Text `yaml:"databaseAuditUrl" env:"BIOCORE_DATABASE_AUDIT_URL"`
 	// DatabaseMigratorURL logs in as bc_migrator: for `migrate` and `doctor` alone,
 	// `serve` does not use it.
 	DatabaseMigratorURL secret.Text `yaml:"databaseMigratorUrl" env:"BIOCORE_DATABASE_MIGRATOR_URL"`
-	// DatabaseConns bounds the pool of bc_app. Default 16.
+	// DatabaseConns bounds the pool of bc_app, 1 to 1000: docs/load.md. Default 16.
 	DatabaseConns int `yaml:"databaseConns" env:"BIOCORE_DATABASE_CONNS"`
 
 	// RedisURL is redis://[:password@]host:port[/db], or rediss://. Required.
@@ -75,9 +81,10 @@ type Config struct {
 	// KMSPreviousURLs are the KMSs that wrapped before KMSURL's did, divided by spaces or
 	// commas, until `biocore keys rewrap` has moved everything. Default none.
 	KMSPreviousURLs string `yaml:"kmsPreviousUrls" env:"BIOCORE_KMS_PREVIOUS_URLS"`
-	// ObjectStorageURL is where attestation evidence goes, in one of the forms of
-	// docs/object-storage.md, such as s3://bucket?region=eu-central-1 or file:///a/folder
-	// (for one server). It holds no secret. Without it evidence stays in Postgres.
+	// ObjectStorageURL is where exports, reports, archives of audit logs and attestation evidence go, in one
+	// of the forms of docs/object-storage.md, such as s3://bucket?region=eu-central-1 or file:///a/folder
+	// (for one server). It holds no secret. Without it evidence and audit logs stay in Postgres, and
+	// exports and reports are refused.
 	ObjectStorageURL string `yaml:"objectStorageUrl" env:"BIOCORE_OBJECT_STORAGE_URL"`
 	// AuditLockDays is for how many days nobody is to be able to remove heads and archives of audit logs from object
 	// storage, not even the account's owner, where it can lock objects (docs/object-storage.md): 0, for no lock,

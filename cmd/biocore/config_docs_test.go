@@ -25,9 +25,14 @@ func TestConfigurationPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# Configuration
 
-A value comes from, in rising order: the default, the file that ` + "`--config`" + ` names (YAML), the environment. Each variable may also be
+A value comes from, in rising order: the default, the file that ` + "`--config`" + ` or ` + "`BIOCORE_CONFIG`" + ` names (YAML), the environment. Each variable may also be
 read from a file, by ` + "`<NAME>_FILE`" + `: for secrets that are mounted. Unknown keys and unknown BIOCORE_ variables are refused. What is
 marked *secret* may stand as a reference that the KMS opens, and is shown nowhere: [secrets.md](secrets.md).
+
+` + "`biocore serve`" + ` takes at least ` + "`BIOCORE_PUBLIC_URL`" + `, six database URLs, ` + "`BIOCORE_REDIS_URL`" + ` and ` + "`BIOCORE_KMS_URL`" + `, and names what is missing; it takes a schema that
+` + "`biocore migrate up`" + ` has made. [deploy/compose](../deploy/compose/compose.yaml) is an example of all of it. Where no database is named at all, commands take the configuration that
+` + "`biocore dev`" + ` left in ` + "`.biocore/biocore.yaml`" + ` of the folder they run in. Traces and metrics are configured by the variables of OpenTelemetry: [architecture.md](architecture.md#telemetry).
+In the last column a field has its name in the code: ` + "`DatabaseURL`" + ` is ` + "`BIOCORE_DATABASE_URL`" + `.
 
 This page is written by a test from the comments in ` + "`cmd/biocore/config.go`" + `.
 
