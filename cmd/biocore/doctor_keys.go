@@ -88,7 +88,7 @@ func (d *checkup) dataKeys(ctx context.Context) finding {
 		return warn("run `biocore keys rewrap`, then drop BIOCORE_KMS_PREVIOUS_URLS",
 			"those of %d tenants open, and those of %s are under another KMS key than %s", walk.tenants, some(walk.previous, ", "), d.kms.KeyName())
 	case walk.keyless:
-		return warn("the first `biocore apikey create --kind platform` makes them", "those of %d tenants open%s; the platform has none yet", walk.tenants-1, walk.destroyed())
+		return warn("start a server, or run `biocore apikey create --kind platform`: either makes them", "those of %d tenants open%s; the platform has none yet", walk.tenants-1, walk.destroyed())
 	}
 	return ok("those of %d tenants open, the platform's among them%s", walk.tenants, walk.destroyed())
 }
