@@ -2,9 +2,9 @@ package flag
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
@@ -47,29 +47,44 @@ func (s *Service) Stale(ctx context.Context, sc scope.Scope, days int) ([]Stale,
 	if err != nil {
 		return nil, err
 	}
-	byEnvironment := make([][]Stored, len(Environments()))
-	for i, environment := range Environments() {
-		if byEnvironment[i], err = s.List(ctx, sc, environment); err != nil {
-			return nil, err
+	// Flags come and go between one environment's reading and the next: the first says which there are, and the others are found by key.
+	var flags []Stored
+	elsewhere := map[string][]Stored{} // by key
+	err = s.store.ReadTenant(ctx, sc, func(tx *db.TenantTx) error {
+		clear(elsewhere)
+		for i, environment := range Environments() {
+			all, err := list(ctx, tx, environment)
+			if err != nil {
+				return err
+			}
+			if i == 0 {
+				flags = all
+				continue
+			}
+			for j := range all {
+				elsewhere[all[j].Key] = append(elsewhere[all[j].Key], all[j])
+			}
 		}
-		if len(byEnvironment[i]) != len(byEnvironment[0]) {
-			return nil, fmt.Errorf("flags of tenant %s changed while they were read", sc.Tenant())
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	now := s.store.Now()
 	since, today := now.AddDate(0, 0, -days), now.UTC().Truncate(24*time.Hour)
 	var out []Stale
-	for i := range byEnvironment[0] {
-		f := &byEnvironment[0][i]
+	for i := range flags {
+		f := &flags[i]
 		one := Stale{Key: f.Key, Name: f.Name, Owner: f.Owner}
-		off, changed := true, f.UpdatedAt
-		for j := range byEnvironment {
-			here := &byEnvironment[j][i]
-			off = off && !here.Enabled
-			if here.UpdatedAt.After(changed) {
-				changed = here.UpdatedAt
+		off, changed := !f.Enabled, f.UpdatedAt
+		for _, there := range elsewhere[f.Key] {
+			off = off && !there.Enabled
+			if there.UpdatedAt.After(changed) {
+				changed = there.UpdatedAt
 			}
-			if u, ok := used[here.Environment][f.Key]; ok && (one.Last == nil || u.Last.After(*one.Last)) {
+		}
+		for _, environment := range Environments() {
+			if u, ok := used[environment][f.Key]; ok && (one.Last == nil || u.Last.After(*one.Last)) {
 				one.Last = u.Last
 			}
 		}

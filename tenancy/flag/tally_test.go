@@ -265,6 +265,15 @@ func TestStale(t *testing.T) {
 		t.Errorf("another tenant's = %v, %v", list, err)
 	}
 
+	// A flag that came after the first environment was read, or went before the last was, is no reason to say nothing of the others, nor
+	// to take one for another.
+	before := after(30)
+	exec(`DELETE FROM flag_targeting WHERE tenant_id = $1 AND environment = 'staging' AND flag_key = 'apart'`, w.acme.Tenant())
+	exec(`DELETE FROM flag_targeting WHERE tenant_id = $1 AND environment = 'development' AND flag_key = 'young'`, w.acme.Tenant())
+	if got := after(30); !slices.Equal(got, before) {
+		t.Errorf("while flags come and go %q, want %q", got, before)
+	}
+
 	// What is older than 100 days goes, but not the last of a flag.
 	exec(`UPDATE flag_counts SET day = day - 100, last_at = last_at - interval '100 days' WHERE tenant_id = $1 AND flag_key = 'ended'`, w.acme.Tenant())
 	exec(`INSERT INTO flag_counts (tenant_id, environment, flag_key, day, variant, served, last_at) VALUES ($1, 'production', 'single', current_date - 150, 'on', 1, now() - interval '150 days')`, w.acme.Tenant())
