@@ -122,7 +122,7 @@ func (s *Service) Flags(ctx context.Context, sc scope.Scope, environment string)
 		if err != nil {
 			return nil, fmt.Errorf("stored flags of tenant %s: %v", sc.Tenant(), err) //nolint:errorlint // it was valid when it was stored: not the caller's to mend
 		}
-		s.tallies.attach(sc.Tenant(), environment, set)
+		s.tallies.attach(sc.Tenant(), environment, set, s.store.Now())
 		return set, nil
 	})
 }

@@ -23,6 +23,7 @@ const (
 	flushEvery = 30 * time.Second
 	flushFor   = 10 * time.Second // and no longer: the next one goes on
 	maxRefused = 20               // times that a tenant's counts wait to be written, before they are let go
+	keptFor    = 2 * cacheLife    // a number that no set has: those in use were made, or read again, cacheLife ago at most
 	keptDays   = 100              // of counts
 )
 
@@ -36,7 +37,7 @@ type tallies struct {
 
 // tally is one tenant's.
 type tally struct {
-	counts  map[tallyKey]*atomic.Int64
+	counts  map[tallyKey]*number
 	refused int    // times in a row that it could not be written
 	pruned  string // the day on which old counts were deleted last
 }
@@ -44,9 +45,16 @@ type tally struct {
 // tallyKey is what is counted apart. An empty variant: none was served.
 type tallyKey struct{ environment, flag, variant string }
 
-// attach gives each program of a set the numbers that it adds to: those of the set before, where there was one. What is no longer in
-// the set is counted no more.
-func (t *tallies) attach(tenant uuid.UUID, environment string, set *Set) {
+// number is what programs add to.
+type number struct {
+	atomic.Int64
+
+	attached time.Time // to the last set
+}
+
+// attach gives each program of a set the numbers that it adds to: those of the set before, where there was one. Sets may come in another
+// order than they were read in, so that what is not in this one stays: see sweep.
+func (t *tallies) attach(tenant uuid.UUID, environment string, set *Set, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one := t.all[tenant]
@@ -54,27 +62,37 @@ func (t *tallies) attach(tenant uuid.UUID, environment string, set *Set) {
 		if len(t.all) >= maxCached {
 			return
 		}
-		one = &tally{counts: map[tallyKey]*atomic.Int64{}}
+		one = &tally{counts: map[tallyKey]*number{}}
 		t.all[tenant] = one
 	}
-	number := func(flag, variant string) *atomic.Int64 {
+	of := func(flag, variant string) *atomic.Int64 {
 		key := tallyKey{environment, flag, variant}
 		n := one.counts[key]
 		if n == nil {
-			n = new(atomic.Int64)
+			n = new(number)
 			one.counts[key] = n
 		}
-		return n
+		n.attached = now
+		return &n.Int64
 	}
 	for _, p := range set.programs {
-		p.failed = number(p.key, "")
+		p.failed = of(p.key, "")
 		for i := range p.variants {
-			p.variants[i].served = number(p.key, p.variants[i].Name)
+			p.variants[i].served = of(p.key, p.variants[i].Name)
 		}
 	}
-	maps.DeleteFunc(one.counts, func(key tallyKey, n *atomic.Int64) bool {
-		return key.environment == environment && set.programs[key.flag] == nil && n.Load() == 0
-	})
+}
+
+// sweep lets go of numbers that no set in use adds to any more: of flags and variants that are gone, and of tenants that nobody asks for.
+func (t *tallies) sweep(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for tenant, one := range t.all {
+		maps.DeleteFunc(one.counts, func(_ tallyKey, n *number) bool { return now.Sub(n.attached) > keptFor && n.Load() == 0 })
+		if len(one.counts) == 0 {
+			delete(t.all, tenant)
+		}
+	}
 }
 
 // Run writes what was counted every 30 seconds, and once more when ctx ends. It returns nil then.
@@ -114,6 +132,7 @@ func (s *Service) Flush(ctx context.Context) (kept int64, last error) {
 			kept, last = kept+n, err
 		}
 	}
+	s.tallies.sweep(s.store.Now())
 	return kept, last
 }
 
@@ -131,7 +150,7 @@ func (s *Service) flushTenant(ctx context.Context, tenant uuid.UUID) (kept int64
 	list := make([]counted, 0, len(one.counts))
 	for key, n := range one.counts {
 		if got := n.Swap(0); got > 0 {
-			list = append(list, counted{key, got, n})
+			list = append(list, counted{key, got, &n.Int64})
 		}
 	}
 	s.tallies.mu.Unlock()
