@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -192,7 +193,7 @@ func (f *Stored) differences(g *Stored) (shared, here []string) {
 		{"description", f.Description == g.Description, &shared},
 		{"owner", f.Owner == g.Owner, &shared},
 		{"removeBy", sameDay(f.RemoveBy, g.RemoveBy), &shared},
-		{"variants", sameJSON(f.Variants, g.Variants), &shared},
+		{"variants", sameVariants(f.Variants, g.Variants), &shared},
 		{"clientVisible", f.ClientVisible == g.ClientVisible, &shared},
 		{"enabled", f.Enabled == g.Enabled, &here},
 		{"offVariant", f.OffVariant == g.OffVariant, &here},
@@ -215,6 +216,22 @@ func sameJSON(a, b any) bool {
 	}
 	y, err := json.Marshal(b)
 	return err == nil && bytes.Equal(x, y)
+}
+
+// sameVariants reports variants of the same values. What is stored comes back with its members in another order than it was sent in.
+func sameVariants(a, b map[string]json.RawMessage) bool {
+	return maps.EqualFunc(a, b, func(x, y json.RawMessage) bool { return bytes.Equal(x, y) || sameJSON(plain(x), plain(y)) })
+}
+
+// plain is a value of JSON with members in the order of their names; numbers stay as they are written.
+func plain(text json.RawMessage) any {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var value any
+	if dec.Decode(&value) != nil {
+		return text // no JSON: it is the same as itself alone
+	}
+	return value
 }
 
 // change is what record records.

@@ -459,7 +459,7 @@ func (req *UpdateRequest) apply(f Stored) (Stored, error) {
 		f.Enabled = *req.Enabled
 	}
 	if req.Rules != nil {
-		f.Rules = slices.Clone(*req.Rules)
+		f.Rules = append([]Rule{}, *req.Rules...) // none are an empty list, which is another text than null
 		for i := range f.Rules {
 			if f.Rules[i].ID == "" {
 				f.Rules[i].ID = newSalt()

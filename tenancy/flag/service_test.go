@@ -278,3 +278,32 @@ func TestCreateRefuses(t *testing.T) {
 		t.Errorf("%d entries of what was refused", got)
 	}
 }
+
+// What is sent again as it is changes nothing: neither the order of an object's members, which Postgres does not keep, nor rules that are none
+// in another spelling. Another number is another value.
+func TestTheSameAgainLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	variants := map[string]json.RawMessage{"a": json.RawMessage(`{"limit": 9007199254740993, "b": [{"z": 1, "long": 2}], "name": "x"}`), "b": json.RawMessage(`[]`)}
+	made, err := w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: "f", Type: flag.Object, About: flag.About{Name: "F"}, Variants: variants, OffVariant: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none []flag.Rule
+	for name, req := range map[string]flag.UpdateRequest{
+		"the same text": {Key: "f", Variants: variants}, "no rules": {Key: "f", Rules: &none}, "an empty list": {Key: "f", Rules: &[]flag.Rule{}},
+		"another order": {Key: "f", Variants: map[string]json.RawMessage{"b": json.RawMessage(`[ ]`), "a": json.RawMessage(`{"b":[{"long":2,"z":1}],"limit":9007199254740993,"name":"x"}`)}},
+	} {
+		if got, err := w.flags.Update(ctx, w.acme, req); err != nil || got.ETag != made.ETag {
+			t.Errorf("%s is a change: %+v, %v", name, got, err)
+		}
+	}
+	if page, err := w.flags.Changes(ctx, w.acme, "f", listing.Request{}); err != nil || len(page.Items) != 1 {
+		t.Errorf("the history has %d changes, %v", len(page.Items), err)
+	}
+	variants["a"] = json.RawMessage(`{"limit": 9007199254740992, "b": [{"z": 1, "long": 2}], "name": "x"}`)
+	if got, err := w.flags.Update(ctx, w.acme, flag.UpdateRequest{Key: "f", Variants: variants}); err != nil || got.ETag == made.ETag {
+		t.Errorf("another number is no change: %v", err)
+	}
+}
