@@ -29,6 +29,7 @@ type Subject struct {
 	Attributes map[string]any // as encoding/json reads them; Go's numbers and time.Time too
 
 	spent int  // units of work
+	room  int  // units beside maxWork: explaining looks again at what was evaluated, and at what evaluating could leave out
 	over  bool // the flag that is evaluated would have cost more than is left: what its conditions say does not count
 }
 
@@ -45,7 +46,7 @@ func workOfDigest(text string) int { return 8*workOfTest + len(text)/workBytes*w
 
 // spend reports whether units of work may still be done. What may not is not counted: another flag may ask for less.
 func (s *Subject) spend(units int) bool {
-	if s.spent+units > maxWork {
+	if s.spent+units > maxWork+s.room {
 		s.over = true
 		return false
 	}

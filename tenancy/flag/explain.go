@@ -21,6 +21,13 @@ type Step struct {
 	Bucket  Weight // of a rollout that decided: where the subject stands
 }
 
+// roomToExplain is what saying why may cost beside the evaluation. Each part of a condition is looked at again, and so is each part of that
+// part: of conditions in conditions that is many times what evaluating took, which ends at the first part that decides.
+const roomToExplain = 4 * maxWork
+
+// tooLong is said of a rule that decided, or did not match, when saying why would cost more.
+const tooLong = "why takes too long to say with this context: send a smaller one"
+
 // Explain evaluates a flag and says why. It answers what Evaluate does for a subject of its own; it allocates.
 func (s *Set) Explain(key string, about *Subject) Explanation {
 	subject := &Subject{Key: about.Key, Attributes: about.Attributes}
@@ -38,10 +45,16 @@ func (s *Set) Explain(key string, about *Subject) Explanation {
 		return out
 	}
 	out.Steps = append(out.Steps, Step{Why: "the flag is on"})
+	subject.room = roomToExplain
 	for i := range p.rules {
 		r := &p.rules[i]
 		step := Step{Rule: r.id, Decided: i == out.Rule}
-		switch why := r.when.why(subject); {
+		subject.over = false
+		why := r.when.why(subject)
+		if subject.over {
+			why = tooLong
+		}
+		switch {
 		case !step.Decided:
 			step.Why = why
 		case out.Code == TargetingKeyMissing:
@@ -51,8 +64,7 @@ func (s *Set) Explain(key string, about *Subject) Explanation {
 		case r.variant != nil:
 			step.Why = why
 		default:
-			subject.spent = 0
-			step.Bucket, _ = p.bucket(r, subject)
+			step.Bucket, _ = p.bucket(r, &Subject{Key: subject.Key, Attributes: subject.Attributes}) // it was within bounds before
 			step.Why = r.place(step.Bucket)
 		}
 		if out.Steps = append(out.Steps, step); step.Decided {
@@ -81,15 +93,12 @@ func (r *rule) place(bucket Weight) string {
 
 func percent(w Weight) string { return strconv.FormatFloat(w.Percent(), 'f', -1, 64) }
 
-// held is holds of a part of what was evaluated, which costs no more than the whole did.
-func (n *node) held(subject *Subject) bool {
-	subject.spent = 0
-	return n.holds(subject)
-}
-
 // why says what a condition found, as it holds or as it does not.
 func (n *node) why(subject *Subject) string {
-	holds := n.held(subject)
+	holds := n.holds(subject)
+	if subject.over {
+		return tooLong // whatever holds says
+	}
 	switch n.kind {
 	case asksNothing:
 		return "it is for everybody"
@@ -97,8 +106,11 @@ func (n *node) why(subject *Subject) string {
 		var said []string
 		for i := range n.inner {
 			// Of an and that fails the parts that fail say why, of an or that holds those that hold; else all do.
-			if n.inner[i].held(subject) == holds {
+			if n.inner[i].holds(subject) == holds {
 				said = append(said, n.inner[i].why(subject))
+			}
+			if subject.over {
+				return tooLong
 			}
 		}
 		return strings.Join(said, "; ")

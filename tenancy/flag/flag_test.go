@@ -495,6 +495,39 @@ func TestSubjectCostsWhatItMay(t *testing.T) {
 	}
 }
 
+// Saying why costs what it may, too: evaluating ends at the first part that decides, and who asks why is told of the others no more than
+// that may cost. What was decided is told in any case.
+func TestWhyCostsWhatItMay(t *testing.T) {
+	t.Parallel()
+	looks := 0
+	slow := flag.Segment{Key: "slow", When: match("list", flag.Matches, "(a|aa|aaa){1,60}b"), Listed: func(string) (in, known bool) {
+		looks++
+		return false, false
+	}}
+	parts := []flag.Condition{match("list", flag.Exists)}
+	for range 40 {
+		parts = append(parts, flag.Condition{Segment: "slow"})
+	}
+	set := compile(t, onOff(when(flag.Condition{Any: parts})), slow)
+	list := make([]any, 10)
+	for i := range list {
+		list[i] = strings.Repeat("a", 1000)
+	}
+	subject := &flag.Subject{Key: "k", Attributes: map[string]any{"list": list}}
+	want := set.Evaluate("number-matching", subject)
+	got := set.Explain("number-matching", subject)
+	if got.Result != want || got.Variant == nil || !got.Variant.Bool || looks > 10 {
+		t.Errorf("explained as %+v by %d looks at a slow segment, evaluated as %+v", got.Result, looks, want)
+	}
+	if last := got.Steps[len(got.Steps)-1]; !last.Decided || !strings.Contains(last.Why, "too long to say") {
+		t.Errorf("said %+v", last)
+	}
+	subject.Attributes["list"] = []any{"a"}
+	if steps := set.Explain("number-matching", subject).Steps; !strings.Contains(steps[len(steps)-1].Why, "list is") {
+		t.Errorf("of a short list %+v", steps)
+	}
+}
+
 // A simple flag costs no allocation, and so does a rollout.
 func TestEvaluateAllocatesNothing(t *testing.T) {
 	subject := &flag.Subject{Key: "cust_0051907", Attributes: map[string]any{"country": "BR", "amount": 18_400.0}}
