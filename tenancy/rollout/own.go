@@ -41,11 +41,14 @@ func Prepare(ctx context.Context, flags *flag.Service, home scope.Scope) error {
 				Key: s.Key, Type: flag.Boolean, OffVariant: value, DefaultVariant: value,
 				About: flag.About{Name: s.Name, Description: s.Does, Owner: s.Owner}, Reason: "Biocore asks for it",
 			})
-			if errors.Is(err, flag.ErrTaken) {
-				continue // another server was faster, and goes on
+			if errors.Is(err, flag.ErrTaken) || errors.Is(err, flag.ErrTooMany) {
+				continue // another server was faster, and goes on; or there is no room, and the default holds
 			} else if err != nil {
 				return fmt.Errorf("make the flag %s: %w", s.Key, err)
 			}
+		}
+		if _, off := f.Variants["off"]; f.Type != flag.Boolean || !off {
+			continue // somebody made another of this key: a server starts, and says in readyz what is wrong with it
 		}
 		if f.Enabled || f.OffVariant != value || f.DefaultVariant != value || len(f.Rules) > 0 || value == "off" {
 			continue // it is as somebody wants it

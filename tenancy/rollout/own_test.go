@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -16,9 +17,9 @@ import (
 	"github.com/biocore-id/biocore/tenancy/scope"
 )
 
-// Servers that start at once make each flag once; one that died halfway is gone on with; what a person has changed stays; what is
-// deleted is made again. At no moment does a flag say anything but its default.
-func TestPrepare(t *testing.T) {
+// reserved is the reserved tenant of a new database, with its keys.
+func reserved(t *testing.T) (*dbtest.Store, *flag.Service, scope.Scope) {
+	t.Helper()
 	store := dbtest.Fresh(t)
 	path := filepath.Join(t.TempDir(), "kms.key")
 	if err := kms.CreateLocal(path); err != nil {
@@ -33,7 +34,13 @@ func TestPrepare(t *testing.T) {
 	if err := ks.Ensure(t.Context(), home); err != nil {
 		t.Fatal(err)
 	}
-	flags := flag.New(store.Store, ks)
+	return store, flag.New(store.Store, ks), home
+}
+
+// Servers that start at once make each flag once; one that died halfway is gone on with; what a person has changed stays; what is
+// deleted is made again. At no moment does a flag say anything but its default.
+func TestPrepare(t *testing.T) {
+	store, flags, home := reserved(t)
 	own := rollout.Own{Service: flags}
 	says := func(s rollout.Switch) (on, there bool) {
 		t.Helper()
@@ -97,6 +104,28 @@ func TestPrepare(t *testing.T) {
 	}
 	if on, there := says(rollout.TextScans); !on || !there {
 		t.Error("what was deleted is not there again")
+	}
+
+	// A flag of this key that is not what it should be keeps no server from starting, and stays as somebody made it.
+	for name, req := range map[string]flag.CreateRequest{
+		"a text":     {Type: flag.String, Variants: map[string]json.RawMessage{"on": json.RawMessage(`"yes"`)}},
+		"always on":  {Type: flag.Boolean, Variants: map[string]json.RawMessage{"on": json.RawMessage(`true`)}},
+		"other text": {Type: flag.String, Variants: map[string]json.RawMessage{"on": json.RawMessage(`"yes"`), "off": json.RawMessage(`"no"`)}},
+	} {
+		if err := flags.Delete(t.Context(), home, flag.DeleteRequest{Key: rollout.TextScans.Key}); err != nil {
+			t.Fatal(err)
+		}
+		req.Key, req.Name, req.OffVariant = rollout.TextScans.Key, name, "on"
+		made, err := flags.Create(t.Context(), home, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rollout.Prepare(t.Context(), flags, home); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := flags.Get(t.Context(), home, req.Key); err != nil || got[0].ETag != made.ETag {
+			t.Errorf("%s: it is now %+v, %v", name, got, err)
+		}
 	}
 }
 
