@@ -19,7 +19,8 @@ import (
 // openFlags opens what the configuration says of Biocore's own switches; own has the reserved tenant's flags.
 func openFlags(ctx context.Context, o *provider.Options, own *flag.Service, log *slog.Logger) (*rollout.Reader, error) {
 	if o.Kind == provider.Biocore {
-		return rollout.Open(ctx, rollout.Options{Provider: flag.NewProvider(rollout.Own{Service: own}), Log: log})
+		from := rollout.Own{Service: own}
+		return rollout.Open(ctx, rollout.Options{Provider: flag.NewProvider(from), Look: from.Look, Log: log})
 	}
 	opened, err := provider.Open(*o)
 	if err != nil {

@@ -18,6 +18,26 @@ func (o Own) Flags(ctx context.Context) (*flag.Set, error) {
 	return o.Service.Flags(ctx, scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "rollout"}), "")
 }
 
+// Look is as of Options. It evaluates nothing that would be counted.
+func (o Own) Look(ctx context.Context, sc scope.Scope) (missing []string, err error) {
+	set, err := o.Flags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subject := &flag.Subject{Key: sc.Tenant().String(), Attributes: attributes(sc)}
+	for _, s := range All() {
+		switch got := set.Explain(s.Key, subject); {
+		case got.Code == flag.FlagNotFound:
+			missing = append(missing, s.Key)
+		case got.Code != "":
+			err = errors.Join(err, fmt.Errorf("%s: %s", s.Key, got.Code))
+		case got.Variant.Type != flag.Boolean:
+			err = errors.Join(err, fmt.Errorf("%s: %s", s.Key, flag.TypeMismatch))
+		}
+	}
+	return missing, err
+}
+
 // Prepare makes the flag of each switch that has none, so that the staff find it in the console. home is a scope of the reserved
 // tenant. Several servers may do it at once. At each moment of it the flag says what the default says.
 func Prepare(ctx context.Context, flags *flag.Service, home scope.Scope) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -126,6 +127,66 @@ func TestPrepare(t *testing.T) {
 		if got, err := flags.Get(t.Context(), home, req.Key); err != nil || got[0].ETag != made.ETag {
 			t.Errorf("%s: it is now %+v, %v", name, got, err)
 		}
+	}
+}
+
+// Who looks at the provider every few seconds finds what is missing and what is no boolean, and is nobody who asked: what people read of
+// how often a flag was evaluated is of evaluations.
+func TestLookingIsNotCounted(t *testing.T) {
+	store, flags, home := reserved(t)
+	own := rollout.Own{Service: flags}
+	r, err := rollout.Open(t.Context(), rollout.Options{Provider: flag.NewProvider(own), Look: own.Look})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing, err := r.Look(t.Context()); err != nil || len(missing) != len(rollout.All()) {
+		t.Errorf("before there are any: %q, %v", missing, err)
+	}
+	if err := rollout.Prepare(t.Context(), flags, home); err != nil {
+		t.Fatal(err)
+	}
+	counted := func() (n int64) {
+		t.Helper()
+		if _, err := flags.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		used, err := flags.Usage(t.Context(), home, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range used {
+			n += u.Total()
+		}
+		return n
+	}
+	if missing, err := r.Look(t.Context()); err != nil || len(missing) != 0 || counted() != 0 {
+		t.Errorf("looked: %q, %v, counted %d", missing, err, counted())
+	}
+	if !r.On(t.Context(), home, rollout.LiveStreams) || counted() != 1 {
+		t.Errorf("asked once, counted %d", counted())
+	}
+	if err := flags.Delete(t.Context(), home, flag.DeleteRequest{Key: rollout.TextScans.Key}); err != nil {
+		t.Fatal(err)
+	}
+	// There is room for no other flag: the default holds, and a server starts.
+	if _, err := store.Superuser(t).Exec(t.Context(), `INSERT INTO flags (tenant_id, key, type, name, description, owner, variants, client_visible, created_by, created_at, updated_by, updated_at)
+		SELECT $1, 'f' || n, 'BOOLEAN', 'F', '', '', '{"on": true}', false, 'system:test', now(), 'system:test', now() FROM generate_series(1, 998) n`, home.Tenant()); err != nil {
+		t.Fatal(err)
+	}
+	if err := rollout.Prepare(t.Context(), flags, home); err != nil {
+		t.Errorf("where there is no room: %v", err)
+	}
+	if missing, err := r.Look(t.Context()); err != nil || !slices.Equal(missing, []string{rollout.TextScans.Key}) {
+		t.Errorf("then %q is missing, %v", missing, err)
+	}
+	if err := flags.Delete(t.Context(), home, flag.DeleteRequest{Key: rollout.LiveStreams.Key}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flags.Create(t.Context(), home, flag.CreateRequest{Key: rollout.LiveStreams.Key, Type: flag.String, About: flag.About{Name: "x"}, Variants: map[string]json.RawMessage{"on": json.RawMessage(`"x"`)}, OffVariant: "on"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Look(t.Context()); err == nil || !strings.Contains(err.Error(), rollout.LiveStreams.Key+": TYPE_MISMATCH") {
+		t.Errorf("a text looked at = %v", err)
 	}
 }
 

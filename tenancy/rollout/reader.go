@@ -24,7 +24,7 @@ const (
 	askWithin = 500 * time.Millisecond
 	// closeWithin is how long a provider may take to send what it has counted.
 	closeWithin = 5 * time.Second
-	// lookEvery is how often a provider from elsewhere is asked how it is.
+	// lookEvery is how often a provider is asked how it is.
 	lookEvery = 15 * time.Second
 )
 
@@ -34,7 +34,10 @@ type Options struct {
 	// Health is how the provider is, for one that answers from memory although nobody tells it anything any more. nil: asking
 	// it tells.
 	Health func() error
-	Log    *slog.Logger // nil means slog.Default()
+	// Look asks for each switch, for a tenant, and returns those that there are not: of a provider that counts what it evaluates, which
+	// people read. nil: it is asked as by On.
+	Look func(ctx context.Context, sc scope.Scope) (missing []string, err error)
+	Log  *slog.Logger // nil means slog.Default()
 }
 
 // Reader asks for switches. It is safe for concurrent use.
@@ -43,6 +46,7 @@ type Reader struct {
 	client   *openfeature.Client
 	provider string // what it calls itself
 	health   func() error
+	look     func(ctx context.Context, sc scope.Scope) (missing []string, err error)
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -65,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		return nil, errors.New("rollout: Provider is required")
 	}
 	r := &Reader{
-		api: isolated.NewAPI(), provider: o.Provider.Metadata().Name, health: o.Health, log: o.Log,
+		api: isolated.NewAPI(), provider: o.Provider.Metadata().Name, health: o.Health, look: o.Look, log: o.Log,
 		asked: map[Answered]int64{}, logged: map[Answered]bool{},
 	}
 	if r.log == nil {
@@ -149,6 +153,12 @@ func (r *Reader) Look(ctx context.Context) (missing []string, err error) {
 	}
 	// Each is asked, not only the first: one that is no boolean is a mistake to be told.
 	home := scope.New(scope.PlatformTenant, scope.Actor{Kind: scope.ActorSystem, ID: "rollout"})
+	if r.look != nil && err == nil {
+		if missing, err = r.look(ctx, home); err != nil {
+			err = fmt.Errorf("%s: %w", r.provider, err)
+		}
+		return missing, err
+	}
 	var wrong []string
 	for _, s := range All() {
 		switch _, code, asking := r.ask(ctx, home, s); code {

@@ -64,6 +64,9 @@ const (
 
 // about is the evaluation context of a tenant.
 func about(sc scope.Scope) openfeature.EvaluationContext {
-	id := sc.Tenant().String()
-	return openfeature.NewEvaluationContext(id, map[string]any{AttributeTenant: id, AttributeKind: "tenant"})
+	return openfeature.NewEvaluationContext(sc.Tenant().String(), attributes(sc))
+}
+
+func attributes(sc scope.Scope) map[string]any {
+	return map[string]any{AttributeTenant: sc.Tenant().String(), AttributeKind: "tenant"}
 }
