@@ -71,6 +71,15 @@ func (t *term) group(name string) *term {
 	return nil
 }
 
+// size is how many terms are in t, at whatever depth.
+func (t *term) size() int {
+	n := len(t.Terms)
+	for i := range t.Terms {
+		n += t.Terms[i].size()
+	}
+	return n
+}
+
 // readGroup reads the group of a name, and what stands in it, from a form.
 func readGroup(form url.Values, name string) term {
 	t := term{Name: name, Is: isGroup, Match: form.Get(name + ".match")}

@@ -95,6 +95,21 @@ func readRules(form url.Values) rulesForm {
 	}
 }
 
+// fits refuses rows that no page has drawn: drawn, each would be larger than what was posted by what there is to choose from.
+func (f *rulesForm) fits() error {
+	terms := 0
+	for i := range f.Rules {
+		terms += f.Rules[i].Who.size()
+		if len(f.Rules[i].Shares) > 2*flag.MaxVariants {
+			return errMalformed
+		}
+	}
+	if len(f.Rules) > 2*flag.MaxRules || terms > 2*flag.MaxConditions {
+		return errMalformed
+	}
+	return nil
+}
+
 // rules are what is typed, and by which fields. ErrInvalid where that cannot be read.
 func (f *rulesForm) rules() ([]flag.Rule, places, error) {
 	if f.View == "json" {
@@ -221,6 +236,10 @@ func (c *Console) draftFlagRules(w http.ResponseWriter, r *http.Request, v *visi
 	}
 	f := &all[at]
 	form, do := readRules(r.PostForm), r.PostFormValue("do")
+	if err := form.fits(); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	switch do {
 	case "form", "json", "review":
 		rules, where, wrong := form.rules()
@@ -269,6 +288,10 @@ func (c *Console) saveFlagRules(w http.ResponseWriter, r *http.Request, v *visit
 		return
 	}
 	f, form := &all[at], readRules(r.PostForm)
+	if err := form.fits(); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	var where places
 	switch err = sensitive(v, form.Reason); {
 	case err != nil:

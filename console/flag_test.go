@@ -2,6 +2,8 @@ package console_test
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +48,9 @@ func TestFlagPages(t *testing.T) {
 		"200 percent":   {`[{"rollout": [{"variant": "on", "weight": 200}]}]`, "0 to 100 percent"},
 		"half of it":    {`[{"rollout": [{"variant": "on", "weight": 50}]}]`, "add up to 100 percent"},
 		"two in a line": {`[] []`, "nothing after it"},
+		"no condition":  {`[{"variant": "off"}, {"when": {"all": null}, "variant": "on"}]`, "condition of rule 2 asks nothing"},
+		"many rules":    {"[" + strings.Repeat("{},", 10_000) + "{}]", "these are 10001 with 0"},
+		"many of all":   {`[{"when": {"all": [` + strings.Repeat(`{"not": {"segment": "x"}},`, 100) + `{"segment": "x"}]}, "variant": "on"}]`, "these are 1 with 202"},
 	} {
 		res := save(tt.text, etagIn(t, form))
 		if res.StatusCode != http.StatusUnprocessableEntity && res.StatusCode != http.StatusBadRequest || !strings.Contains(res.body, `id="flag-rules-error"`) || !strings.Contains(res.body, tt.says) || !strings.Contains(res.body, "Nordic first") {
@@ -54,6 +59,27 @@ func TestFlagPages(t *testing.T) {
 	}
 	if got, err := flag.New(s.store.Store, s.keys).Get(t.Context(), acme, "number-matching"); err != nil || len(got[1].Rules) != 0 {
 		t.Errorf("what was refused is in force: %+v, %v", got[1].Rules, err)
+	}
+	// What would be drawn many times larger than it was posted, or compared line by line with what is in force, is not.
+	huge := []string{"view", "json", "rules", "[" + strings.Repeat("{},", 10_000) + "{}]"}
+	terms, splits, many := []string{"r0.id", "", "r0.match", "all", "r0.to", "on"}, []string{"r0.id", "", "r0.match", "all", "r0.to", "*"}, []string{}
+	for i := range 500 {
+		n := strconv.Itoa(i)
+		terms, splits, many = append(terms, "r0.c"+n+".is", "segment"), append(splits, "r0.s"+n+".variant", "x"), append(many, "r"+n+".id", "")
+	}
+	for name, fields := range map[string][]string{"terms": terms, "shares": splits, "rules": many, "JSON": huge} {
+		for _, do := range []string{"rule", "form", "json", "review"} {
+			res := dev.form(t, at+"/rules/draft?environment=staging", append(slices.Clone(fields), "do", do)...)
+			if name == "JSON" && do == "rule" {
+				continue // which has no rows
+			}
+			if res.StatusCode < 400 || res.StatusCode >= 500 || len(res.body) > 200_000 {
+				t.Errorf("%s by %s = %d, %d bytes", name, do, res.StatusCode, len(res.body))
+			}
+		}
+		if res := dev.form(t, at+"/rules?environment=staging", append(slices.Clone(fields), "etag", etagIn(t, form), "reason", "x")...); res.StatusCode < 400 || res.StatusCode >= 500 || len(res.body) > 200_000 {
+			t.Errorf("saving %s = %d, %d bytes", name, res.StatusCode, len(res.body))
+		}
 	}
 	if res := save(rules, etagIn(t, form)); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at+"?environment=staging" {
 		t.Fatalf("save = %d %s", res.StatusCode, res.body)

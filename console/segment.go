@@ -97,6 +97,14 @@ func readSegment(r *http.Request) segmentForm {
 	}
 }
 
+// fits refuses rows that no page has drawn.
+func (f *segmentForm) fits() error {
+	if f.Who.size() > 2*flag.MaxConditions {
+		return errMalformed
+	}
+	return nil
+}
+
 type segmentFormView struct {
 	ui.Page
 
@@ -178,6 +186,10 @@ func (c *Console) draftSegment(w http.ResponseWriter, r *http.Request, v *visit,
 		return
 	}
 	form := readSegment(r)
+	if err := form.fits(); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	switch verb, name, _ := strings.Cut(r.PostFormValue("do"), " "); verb {
 	case "term", isGroup:
 		form.Focus = form.Who.add(verb, name)
@@ -195,6 +207,10 @@ func (c *Console) saveSegment(w http.ResponseWriter, r *http.Request, v *visit, 
 		return
 	}
 	form, where := readSegment(r), places{}
+	if err := form.fits(); err != nil {
+		c.fail(w, r, v, err)
+		return
+	}
 	switch err = sensitive(v, form.Reason); {
 	case err != nil:
 	case form.ETag == "":

@@ -95,7 +95,7 @@ type compiler struct {
 
 func (c *compiler) compile(at string, from *Condition, depth int) (node, error) {
 	if c.left--; c.left < 0 {
-		return node{}, refuse(at, "a flag has at most %d conditions", maxConditions)
+		return node{}, refuse(at, "a flag has at most %d conditions", MaxConditions)
 	}
 	if depth > maxDepth {
 		return node{}, refuse(at, "conditions stand in each other at most %d deep", maxDepth)

@@ -233,7 +233,7 @@ func (s *Segment) compile() (*segment, error) {
 	if s.When.IsZero() {
 		return out, nil
 	}
-	c := compiler{left: maxConditions}
+	c := compiler{left: MaxConditions}
 	var err error
 	out.when, err = c.compile("when", &s.When, 1)
 	out.matches = true
@@ -254,7 +254,7 @@ func (f *Flag) compile(segments map[string]*segment) (*Program, error) {
 		p.variants = append(p.variants, v)
 	}
 	p.off, p.fallback = p.variant(f.OffVariant), p.variant(f.DefaultVariant)
-	c := compiler{segments: segments, left: maxConditions}
+	c := compiler{segments: segments, left: MaxConditions}
 	for i := range f.Rules {
 		from, to := &f.Rules[i], &p.rules[i]
 		to.id = from.ID

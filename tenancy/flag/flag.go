@@ -26,18 +26,22 @@ var ErrInvalid = fault.New(fault.Invalid, "FLAG_INVALID", "this flag cannot be e
 
 // Bounds of a flag. What a snapshot holds in memory, and how long an evaluation takes, follow from them.
 const (
-	maxKey        = 128 // bytes, of a flag, a segment, an environment
-	maxVariants   = 50
+	maxKey        = 128      // bytes, of a flag, a segment, an environment
 	maxVariantKey = 64       // bytes
 	maxValue      = 16 << 10 // bytes of one variant's value as JSON
-	maxRules      = 50
-	maxDepth      = 8    // of conditions in conditions
-	maxConditions = 200  // of a flag, all rules together
-	maxValues     = 1000 // of one condition
-	maxSteps      = 1000 // of all expressions of a flag, or of a segment, with repetitions unrolled
-	maxMatched    = 1024 // bytes of a text that expressions look into
-	maxText       = 256  // bytes of one value, and of an attribute's name
-	maxDescribed  = 1000 // characters of a description
+	maxDepth      = 8        // of conditions in conditions
+	maxValues     = 1000     // of one condition
+	maxSteps      = 1000     // of all expressions of a flag, or of a segment, with repetitions unrolled
+	maxMatched    = 1024     // bytes of a text that expressions look into
+	maxText       = 256      // bytes of one value, and of an attribute's name
+	maxDescribed  = 1000     // characters of a description
+)
+
+// Bounds of a flag that whoever draws one has, too.
+const (
+	MaxVariants   = 50
+	MaxRules      = 50
+	MaxConditions = 200 // all rules together
 )
 
 // Type is what a flag's variants are.
@@ -141,12 +145,12 @@ func (f *Flag) check() error {
 		return refuse("key", "a key has 1 to %d of the characters A-Z a-z 0-9 . _ -, and begins with a letter or a digit", maxKey)
 	case !slices.Contains(Types(), f.Type):
 		return refuse("type", "%q is no type: it is one of BOOLEAN, STRING, NUMBER, OBJECT%s", cut(string(f.Type)), fault.Hint(string(f.Type), names(Types())))
-	case len(f.Variants) < 1 || len(f.Variants) > maxVariants:
-		return refuse("variants", "a flag has 1 to %d variants", maxVariants)
+	case len(f.Variants) < 1 || len(f.Variants) > MaxVariants:
+		return refuse("variants", "a flag has 1 to %d variants", MaxVariants)
 	case !isName(f.Salt):
 		return refuse("salt", "a salt has 1 to %d of the characters A-Z a-z 0-9 . _ -", maxVariantKey)
-	case len(f.Rules) > maxRules:
-		return refuse("rules", "a flag has at most %d rules", maxRules)
+	case len(f.Rules) > MaxRules:
+		return refuse("rules", "a flag has at most %d rules", MaxRules)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Variants)) {
 		if !isName(name) {

@@ -112,7 +112,49 @@ func ParseRules(text string) ([]Rule, error) {
 	if err := parse("rules", "list", text, &rules); err != nil {
 		return nil, err
 	}
-	return rules, nil
+	return rules, checkParsed(text, rules)
+}
+
+// checkParsed refuses rules that are not to be drawn: more than a flag has, whose changes nobody could read, and a condition that asks nothing,
+// which would match everybody although something was to be asked.
+func checkParsed(text string, rules []Rule) error {
+	conditions := 0
+	for i := range rules {
+		conditions += rules[i].When.size()
+	}
+	if len(rules) > MaxRules || conditions > MaxConditions {
+		return refuse("rules", "a flag has at most %d rules with %d conditions in all: these are %d with %d", MaxRules, MaxConditions, len(rules), conditions)
+	}
+	var asked []struct {
+		When *Condition `json:"when"`
+	}
+	if err := json.Unmarshal([]byte(text), &asked); err != nil {
+		return fmt.Errorf("rules that were read: %w", err) // not reached
+	}
+	for i := range asked {
+		if asked[i].When != nil && asked[i].When.IsZero() {
+			return refuse("rules", "the condition of rule %d asks nothing: leave it out to match everybody", i+1)
+		}
+	}
+	return nil
+}
+
+// size is how many conditions c is, with those in it: none of one that asks nothing.
+func (c Condition) size() int {
+	if c.IsZero() {
+		return 0
+	}
+	n := 1
+	for i := range c.All {
+		n += c.All[i].size()
+	}
+	for i := range c.Any {
+		n += c.Any[i].size()
+	}
+	if c.Not != nil {
+		n += c.Not.size()
+	}
+	return n
 }
 
 // ParseCondition reads one condition, as ParseRules does.
