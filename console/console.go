@@ -80,16 +80,18 @@ const maxBodyBytes = 48 << 10
 // maxCatalogueBody bounds the post of a catalogue of controls: a text and a file of 128 KiB each.
 const maxCatalogueBody = 300 << 10
 
-// maxFlagBody bounds the post of a flag's rules: 64 KiB as JSON, or what of it is typed into fields, each with its name.
+// maxFlagBody bounds the post of a flag's variants or rules: 64 KiB as JSON, or what of it is typed into fields, each with its name.
 const maxFlagBody = 512 << 10
 
 // bodyLimit is how much may be posted to a path.
 func bodyLimit(path string) int64 {
 	place, ok := strings.CutPrefix(path, Path+"/t/")
 	switch {
+	case strings.HasPrefix(path, platformBase+flagsPath): // Biocore's own
+		return maxFlagBody
 	case ok && strings.HasSuffix(place, findingsPath+"/import"):
 		return dlp.MaxImportBytes + maxBodyBytes
-	case ok && (strings.Contains(place, flagsPath+"/") || strings.Contains(place, segmentsPath+"/")):
+	case ok && (strings.Contains(place, flagsPath+"/") || strings.HasSuffix(place, flagsPath) || strings.Contains(place, segmentsPath+"/")):
 		return maxFlagBody
 	case strings.Contains(path, cataloguesPath):
 		return maxCatalogueBody

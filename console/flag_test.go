@@ -201,13 +201,17 @@ func TestFlagPages(t *testing.T) {
 	if res := dev.form(t, page, "key", "number-matching", "name", "x", "type", "BOOLEAN", "reason", "x"); res.StatusCode < 400 || !strings.Contains(res.body, `id="flag-key-error"`) {
 		t.Errorf("a key twice = %d", res.StatusCode)
 	}
+	letters := strings.Repeat("é", 2500) // three times as many bytes in a post
+	if res := dev.form(t, page, "key", "texts", "name", "Texts", "type", "STRING", "variants", `{"a": "`+letters+`", "b": "`+letters+`", "c": "`+letters+`", "d": "`+letters+`"}`, "offVariant", "a", "reason", "x"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("variants that the field has room for = %d", res.StatusCode)
+	}
 	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "another"); res.StatusCode < 400 {
 		t.Errorf("delete without its key = %d", res.StatusCode)
 	}
 	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "number-matching"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"flag.create": 1, "flag.update": 3, "flag.delete": 1} {
+	for action, n := range map[string]int64{"flag.create": 2, "flag.update": 3, "flag.delete": 1} {
 		if got := s.store.AuditCount(t, acme, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}

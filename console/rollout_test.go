@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/biocore-id/biocore/tenancy/apikey"
 	"github.com/biocore-id/biocore/tenancy/flag"
 	"github.com/biocore-id/biocore/tenancy/member"
@@ -51,6 +53,15 @@ func TestRolloutPages(t *testing.T) {
 	if res := boss.form(t, at+"/rules", "view", "json", "rules", rules, "offVariant", "off", "defaultVariant", "on", "etag", etagIn(t, boss.get(t, at+"/rules").body), "reason", "for one of them"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("rules = %d %s", res.StatusCode, res.body)
 	}
+	// Tenants are told by their ids, and there is room for those of a rule.
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = `"` + uuid.NewString() + `"`
+	}
+	rules = `[{"when": {"attribute": "tenant", "operator": "IN", "values": [` + strings.Join(ids, ", ") + `]}, "variant": "off"}]`
+	if res := boss.form(t, at+"/rules", "view", "json", "rules", rules, "offVariant", "off", "defaultVariant", "on", "etag", etagIn(t, boss.get(t, at+"/rules").body), "reason", "for a thousand"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("rules for a thousand tenants = %d", res.StatusCode)
+	}
 	if body := boss.get(t, at).body; strings.Contains(body, at+"/activity") {
 		t.Error("the page leads to an audit log that the staff do not read")
 	}
@@ -73,7 +84,7 @@ func TestRolloutPages(t *testing.T) {
 	if res := boss.form(t, page+"/mine/delete", "reason", "tried", "confirm", "mine"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 3} {
+	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 4} {
 		if got := s.store.AuditCount(t, s.home, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}
