@@ -217,8 +217,26 @@ type flagsView struct {
 	Curl      string
 }
 
+// environments are those that a flag is told in: of Biocore's own flags the first, which is what Biocore asks for. Whoever would switch one
+// of them off elsewhere would have switched off nothing.
+func (p *place) environments() []string {
+	if p.staff {
+		return flag.Environments()[:1]
+	}
+	return flag.Environments()
+}
+
+// environment returns the one of a name: the first for none. flag.ErrEnvironment.
+func (p *place) environment(name string) (string, error) {
+	environment, err := flag.Environment(name)
+	if err == nil && !slices.Contains(p.environments(), environment) {
+		return "", flag.ErrEnvironment
+	}
+	return environment, err
+}
+
 func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	environment, err := flag.Environment(r.URL.Query().Get("environment"))
+	environment, err := p.environment(r.URL.Query().Get("environment"))
 	var list []flag.Stored
 	if err == nil {
 		list, err = c.flags.List(r.Context(), p.sc, environment)
@@ -237,7 +255,7 @@ func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p 
 	if p.staff {
 		view.Sub, view.Segments = "What Biocore itself does, and for which tenants. Every server goes by it within a second.", ""
 	}
-	for i, one := range flag.Environments() {
+	for i, one := range p.environments() {
 		tab := ui.Tab{Href: here, Label: ui.Upper(one), Here: one == environment}
 		if i > 0 {
 			tab.Href += "?environment=" + one
@@ -262,7 +280,11 @@ func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, 
 		Name:    "flags",
 		Columns: []string{"key", "type", "name", "owner", "removeBy", "clientVisible", "environment", "enabled", "offVariant", "defaultVariant", "variants", "rules", "createdAt", "updatedAt"},
 		Next: func(string) ([][]string, string, error) {
-			list, err := c.flags.List(r.Context(), p.sc, r.URL.Query().Get("environment"))
+			environment, err := p.environment(r.URL.Query().Get("environment"))
+			if err != nil {
+				return nil, "", err
+			}
+			list, err := c.flags.List(r.Context(), p.sc, environment)
 			if err != nil {
 				return nil, "", err
 			}
@@ -353,7 +375,7 @@ type flagView struct {
 	By          string
 	Made        ui.Moment
 	History     []changeRow
-	OFREP       string
+	OFREP       string // the base URL of a provider; empty: nobody asks from outside
 
 	Switch, Delete ui.Act
 	Asked          bool
@@ -374,7 +396,7 @@ func (c *Console) showFlag(w http.ResponseWriter, r *http.Request, v *visit, p *
 
 // flagOf returns the flag of the path in every environment, and which of them is asked for.
 func (c *Console) flagOf(ctx context.Context, r *http.Request, p *place) (all []flag.Stored, at int, err error) {
-	environment, err := flag.Environment(r.FormValue("environment"))
+	environment, err := p.environment(r.FormValue("environment"))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -414,6 +436,9 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 	if f.Environment != flag.Environments()[0] {
 		view.OFREP += "/flags/" + f.Environment
 	}
+	if p.staff { // whose flags no key evaluates
+		view.OFREP = ""
+	}
 	switch {
 	case len(f.Rules) == 0:
 		view.Rest = "Everybody:"
@@ -427,6 +452,9 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 	}
 	view.Flag.Used = c.usedRow(used, f.Key)
 	for i := range all {
+		if !slices.Contains(p.environments(), all[i].Environment) {
+			continue
+		}
 		card := c.flagRow(p, &all[i])
 		card.Here = i == at
 		view.Cards = append(view.Cards, card)

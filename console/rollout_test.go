@@ -40,6 +40,18 @@ func TestRolloutPages(t *testing.T) {
 	if body := helper.get(t, at); body.StatusCode != http.StatusOK || strings.Contains(body.body, at+"/switch") || !strings.Contains(body.body, rollout.LiveStreams.Owner) {
 		t.Errorf("support sees %d, or may switch", body.StatusCode)
 	}
+	// What Biocore asks for is told in one environment, and elsewhere there is nothing to switch.
+	for _, path := range []string{page, at} {
+		if body := boss.get(t, path).body; strings.Contains(body, "Staging") || strings.Contains(body, "environment=staging") || strings.Contains(body, "provider’s base URL") {
+			t.Errorf("%s tells of an environment that nobody asks for, or of OFREP", path)
+		}
+		if res := boss.get(t, path+"?environment=staging"); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s elsewhere = %d", path, res.StatusCode)
+		}
+	}
+	if res := boss.form(t, at+"/switch?environment=staging", "enabled", "true", "reason", "in the wrong place"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a switch elsewhere = %d", res.StatusCode)
+	}
 	if res := boss.form(t, at+"/switch", "enabled", "false", "reason", "Redis is short of breath"); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
 		t.Fatalf("switch = %d %s", res.StatusCode, res.body)
 	}
