@@ -47,6 +47,8 @@ func (c *Console) flagPages() []flagPage {
 		{http.MethodGet, flagsPath + "/new", writes, c.showNewFlag},
 		{http.MethodPost, flagsPath, writes, c.createFlag},
 		{http.MethodGet, one, reads, c.showFlag},
+		{http.MethodGet, one + "/edit", writes, c.showFlagForm},
+		{http.MethodPost, one + "/edit", writes, c.saveFlag},
 		{http.MethodGet, one + "/rules", writes, c.showFlagRules},
 		{http.MethodPost, one + "/rules", writes, c.saveFlagRules},
 		{http.MethodPost, one + "/rules/draft", writes, c.draftFlagRules},

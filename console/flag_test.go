@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"html"
 	"net/http"
 	"slices"
 	"strconv"
@@ -201,6 +202,61 @@ func TestFlagPages(t *testing.T) {
 	if res := dev.form(t, page, "key", "number-matching", "name", "x", "type", "BOOLEAN", "reason", "x"); res.StatusCode < 400 || !strings.Contains(res.body, `id="flag-key-error"`) {
 		t.Errorf("a key twice = %d", res.StatusCode)
 	}
+	// What environments share changes by a form, too: all of it, and nothing that rules rely on goes.
+	if body := dev.get(t, at).body; !strings.Contains(body, `href="`+at+`/edit"`) || strings.Contains(viewer.get(t, at).body, at+"/edit") {
+		t.Error("the page does not lead to its details, or leads a viewer there")
+	}
+	details := dev.get(t, at+"/edit").body
+	if !strings.Contains(details, html.EscapeString(`"off": false,`+"\n"+`  "on": true`)) || !strings.Contains(details, `value="Payments"`) {
+		t.Error("the form does not have what the flag is")
+	}
+	edit := func(tag string, pairs ...string) answer {
+		fields := map[string]string{"name": "Matching", "owner": "Cards", "removeBy": "2099-12-31", "variants": `{"on": true, "off": false, "also": true}`, "reason": "it stays", "etag": tag}
+		for pair := range slices.Chunk(pairs, 2) {
+			fields[pair[0]] = pair[1]
+		}
+		var form []string
+		for name, value := range fields {
+			form = append(form, name, value)
+		}
+		return dev.form(t, at+"/edit", form...)
+	}
+	for name, tt := range map[string]struct {
+		res answer
+		at  string
+	}{
+		"no name": {edit(etagIn(t, details), "name", " "), "name"}, "no variants": {edit(etagIn(t, details), "variants", ""), "variants"}, "a list": {edit(etagIn(t, details), "variants", "[]"), "variants"},
+		"one that a rule serves": {edit(etagIn(t, details), "variants", `{"off": false}`), "variants"}, "no day": {edit(etagIn(t, details), "removeBy", "soon"), "remove"}, "no reason": {edit(etagIn(t, details), "reason", ""), "reason"},
+	} {
+		if tt.res.StatusCode < 400 || !strings.Contains(tt.res.body, `id="flag-`+tt.at+`-error"`) || !strings.Contains(tt.res.body, `value="Cards"`) {
+			t.Errorf("%s = %d", name, tt.res.StatusCode)
+		}
+	}
+	if res := edit(""); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("without what was read = %d", res.StatusCode)
+	}
+	if res := edit(etagIn(t, details)); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != at {
+		t.Fatalf("details = %d %s", res.StatusCode, res.body)
+	}
+	if res := edit(etagIn(t, details), "name", "Another"); res.StatusCode != http.StatusConflict || !strings.Contains(res.body, "Somebody changed this flag meanwhile") {
+		t.Errorf("details over somebody else's = %d", res.StatusCode)
+	}
+	if got, err := flags.Get(t.Context(), acme, "number-matching"); err != nil || got[0].Name != "Matching" || got[0].Owner != "Cards" || got[0].ClientVisible || len(got[0].Variants) != 3 || got[0].RemoveBy == nil || len(got[1].Rules) != 2 || !got[1].Enabled {
+		t.Errorf("stored %+v, %v", got, err)
+	}
+	if body := dev.get(t, at).body; !strings.Contains(body, "Details changed") || !strings.Contains(body, "it stays") {
+		t.Error("the history lacks it")
+	}
+	for name, tt := range map[string]struct {
+		res  answer
+		want int
+	}{
+		"a viewer's": {viewer.form(t, at+"/edit", "reason", "x"), http.StatusForbidden}, "a stranger's": {stranger.form(t, "/console/t/"+foreign+"/flags/number-matching/edit", "reason", "x"), http.StatusNotFound},
+	} {
+		if tt.res.StatusCode != tt.want {
+			t.Errorf("%s details = %d", name, tt.res.StatusCode)
+		}
+	}
 	letters := strings.Repeat("é", 2500) // three times as many bytes in a post
 	if res := dev.form(t, page, "key", "texts", "name", "Texts", "type", "STRING", "variants", `{"a": "`+letters+`", "b": "`+letters+`", "c": "`+letters+`", "d": "`+letters+`"}`, "offVariant", "a", "reason", "x"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("variants that the field has room for = %d", res.StatusCode)
@@ -211,7 +267,7 @@ func TestFlagPages(t *testing.T) {
 	if res := dev.form(t, at+"/delete", "reason", "over", "confirm", "number-matching"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"flag.create": 2, "flag.update": 3, "flag.delete": 1} {
+	for action, n := range map[string]int64{"flag.create": 2, "flag.update": 4, "flag.delete": 1} {
 		if got := s.store.AuditCount(t, acme, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}

@@ -93,10 +93,13 @@ func TestRolloutPages(t *testing.T) {
 	if res := boss.form(t, page, "key", "mine", "name", "Mine", "type", "BOOLEAN", "reason", "to try"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("create = %d %s", res.StatusCode, res.body)
 	}
+	if res := boss.form(t, page+"/mine/edit", "name", "Mine", "owner", "Me", "variants", `{"on": true, "off": false}`, "etag", etagIn(t, boss.get(t, page+"/mine/edit").body), "reason", "whose"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("details = %d %s", res.StatusCode, res.body)
+	}
 	if res := boss.form(t, page+"/mine/delete", "reason", "tried", "confirm", "mine"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("delete = %d %s", res.StatusCode, res.body)
 	}
-	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 4} {
+	for action, n := range map[string]int64{"flag.create": int64(len(rollout.All())) + 1, "flag.delete": 1, "flag.update": int64(len(rollout.All())) + 5} {
 		if got := s.store.AuditCount(t, s.home, action); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}
