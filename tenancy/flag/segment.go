@@ -37,6 +37,7 @@ const (
 	maxSegments = 200
 	maxMembers  = 200_000 // of a tenant: they lie in memory of each server that is asked
 	maxNamed    = 10      // flags that a refusal names
+	maxAsked    = 2 << 20 // bytes of the conditions of all segments together: each set of flags is compiled with them
 )
 
 // StoredSegment is a segment with what is kept beside it.
@@ -143,6 +144,9 @@ func (s *Service) CreateSegment(ctx context.Context, sc scope.Scope, req CreateS
 		} else if n >= maxSegments {
 			return ErrTooManySegments
 		}
+		if err := conditionsTogether(ctx, tx, made.Key, condition); err != nil {
+			return err
+		}
 		switch n, err := tx.InsertSegment(ctx, tenantq.InsertSegmentParams{
 			Key: made.Key, Name: made.Name, Description: made.Description, Condition: condition, By: sc.Actor().String(), Now: tx.Now(),
 		}); {
@@ -224,6 +228,11 @@ func (s *Service) UpdateSegment(ctx context.Context, sc scope.Scope, req UpdateS
 				fields = append(fields, name)
 			}
 		}
+		if slices.Contains(fields, "when") {
+			if err := conditionsTogether(ctx, tx, out.Key, condition); err != nil {
+				return err
+			}
+		}
 		if slices.Sort(fields); len(fields) > 0 {
 			if err := tx.UpdateSegment(ctx, tenantq.UpdateSegmentParams{Key: out.Key, Name: out.Name, Description: out.Description, Condition: condition, By: sc.Actor().String(), Now: tx.Now()}); err != nil {
 				return fmt.Errorf("update segment: %w", err)
@@ -242,6 +251,27 @@ func (s *Service) UpdateSegment(ctx context.Context, sc scope.Scope, req UpdateS
 		return recordSegment(ctx, tx, segmentChange{key: out.Key, action: updated, before: &before, after: &out, reason: req.Reason, audit: "segment.update", detail: detail, news: event.SegmentUpdated})
 	})
 	return out, err
+}
+
+// conditionsTogether refuses a segment whose condition, beside those of all others, would be too much to compile with each set of flags; one
+// that asks nothing is always taken. Under LockSegments.
+func conditionsTogether(ctx context.Context, tx *db.TenantTx, key string, condition []byte) error {
+	all, err := tx.ListSegments(ctx)
+	if err != nil {
+		return fmt.Errorf("list segments: %w", err)
+	}
+	sum, before := len(condition), 0
+	for i := range all {
+		if one := &all[i].FlagSegment; one.Key != key {
+			sum += len(one.Condition)
+		} else {
+			before = len(one.Condition)
+		}
+	}
+	if sum > maxAsked && len(condition) > before {
+		return refuse("when", "the conditions of all segments together have at most %d bytes", maxAsked)
+	}
+	return nil
 }
 
 // DeleteSegmentRequest names a segment that is to be removed, with its members.
