@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,7 @@ func (c *Console) flagPages() []flagPage {
 		{http.MethodGet, flagsPath + "/new", writes, c.showNewFlag},
 		{http.MethodPost, flagsPath, writes, c.createFlag},
 		{http.MethodGet, one, reads, c.showFlag},
+		{http.MethodPost, one + "/why", reads, c.explainFlag},
 		{http.MethodGet, one + "/edit", writes, c.showFlagForm},
 		{http.MethodPost, one + "/edit", writes, c.saveFlag},
 		{http.MethodGet, one + "/rules", writes, c.showFlagRules},
@@ -214,6 +216,8 @@ type flagsView struct {
 	May       bool
 	Writers   string // who may
 	Where     []ui.Tab
+	Filters   ui.Filters
+	None      bool // there is no flag, whatever is looked for
 	Rows      []flagRow
 	CSV, JSON string
 	Curl      string
@@ -248,19 +252,26 @@ func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p 
 		return
 	}
 	here := p.base + flagsPath
+	at := ui.Address{Path: here, Query: url.Values{}}
+	for _, name := range []string{"environment", "q"} {
+		if value := clean(r.URL.Query().Get(name)); value != "" {
+			at.Query.Set(name, value)
+		}
+	}
 	view := flagsView{
 		Page: c.frame(w, r, v, p, "Feature flags", here), Base: p.base, May: p.may(apikey.ScopeFlagsWrite), Writers: flagWriters(p),
 		Sub: "What your applications switch on, for whom. They ask by OpenFeature.", Segments: p.base + segmentsPath,
-		CSV: here + "/export?environment=" + environment, JSON: here + "/export?format=json&environment=" + environment,
+		Filters: ui.Filters{At: at, Search: &ui.Search{Name: "q", Label: "Key, name or owner", Value: at.Get("q")}}, None: len(list) == 0,
+		CSV: at.At(here + "/export"), JSON: ui.Address{Path: here + "/export", Query: at.Query}.With("format", "json"),
 		Curl: "curl -H \"Authorization: Bearer $BIOCORE_KEY\" \\\n  -d '{\"key\":\"number-matching\",\"type\":\"BOOLEAN\",\"name\":\"Number matching\"}' \\\n  " + c.publicURL + "/admin/v1/flags",
 	}
 	if p.staff {
 		view.Sub, view.Segments = "What Biocore itself does, and for which tenants. Every server goes by it within a second.", ""
 	}
 	for i, one := range p.environments() {
-		tab := ui.Tab{Href: here, Label: ui.Upper(one), Here: one == environment}
+		tab := ui.Tab{Href: at.Without("environment"), Label: ui.Upper(one), Here: one == environment}
 		if i > 0 {
-			tab.Href += "?environment=" + one
+			tab.Href = at.With("environment", one)
 		}
 		view.Where = append(view.Where, tab)
 	}
@@ -270,11 +281,20 @@ func (c *Console) showFlags(w http.ResponseWriter, r *http.Request, v *visit, p 
 		return
 	}
 	for i := range list {
+		if !isFound(&list[i], at.Get("q")) {
+			continue
+		}
 		row := c.flagRow(p, &list[i])
 		row.Used = c.usedRow(used, list[i].Key)
 		view.Rows = append(view.Rows, row)
 	}
 	c.render(w, r, http.StatusOK, c.flagsPage(view))
+}
+
+// isFound reports a flag whose key, name or owner has text in it, in whichever case.
+func isFound(f *flag.Stored, text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc([]string{f.Key, f.Name, f.Owner}, func(of string) bool { return strings.Contains(strings.ToLower(of), text) })
 }
 
 func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
@@ -290,9 +310,12 @@ func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, 
 			if err != nil {
 				return nil, "", err
 			}
-			rows := make([][]string, len(list))
+			rows := [][]string{}
 			for i := range list {
 				f := &list[i]
+				if !isFound(f, clean(r.URL.Query().Get("q"))) {
+					continue
+				}
 				variants, err := json.Marshal(f.Variants)
 				if err != nil {
 					return nil, "", fmt.Errorf("encode variants: %w", err)
@@ -301,10 +324,10 @@ func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, 
 				if err != nil {
 					return nil, "", fmt.Errorf("encode rules: %w", err)
 				}
-				rows[i] = []string{
+				rows = append(rows, []string{
 					f.Key, string(f.Type), f.Name, f.Owner, dayText(f.RemoveBy), strconv.FormatBool(f.ClientVisible), f.Environment, strconv.FormatBool(f.Enabled), f.OffVariant, f.DefaultVariant,
 					string(variants), string(rules), iso(&f.CreatedAt), iso(&f.UpdatedAt),
-				}
+				})
 			}
 			return rows, "", nil
 		},
@@ -377,10 +400,11 @@ type flagView struct {
 	By          string
 	Made        ui.Moment
 	History     []changeRow
-	OFREP       string // the base URL of a provider; empty: nobody asks from outside
+	Pager       ui.Pager // of History
+	OFREP       string   // the base URL of a provider; empty: nobody asks from outside
 
 	Switch, Delete ui.Act
-	Asked          bool
+	WhyTo          string // where the question goes
 	Subject        ui.Input
 	Context        ui.Input
 	Why            *flag.Explanation
@@ -408,6 +432,11 @@ func (c *Console) flagOf(ctx context.Context, r *http.Request, p *place) (all []
 	return all, slices.IndexFunc(all, func(f flag.Stored) bool { return f.Environment == environment }), nil
 }
 
+// explainFlag answers "Why did this user get that?". Who is asked about comes in the body: addresses are kept in many places.
+func (c *Console) explainFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	c.flag200(w, r, v, p, flagActs{}, http.StatusOK)
+}
+
 func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *place, acts flagActs, status int) {
 	all, at, err := c.flagOf(r.Context(), r, p)
 	if err != nil {
@@ -415,7 +444,7 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 		return
 	}
 	f := &all[at]
-	history, err := c.flags.Changes(r.Context(), p.sc, f.Key, listing.Request{PageSize: 20})
+	history, err := c.flags.Changes(r.Context(), p.sc, f.Key, listing.Request{PageSize: historyRows, PageToken: r.URL.Query().Get("after")})
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -471,11 +500,12 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 		if h.Environment != "" {
 			row.Where = ui.Upper(h.Environment)
 		}
-		if view.May && h.After != nil && i > 0 {
+		if view.May && h.After != nil && (i > 0 || r.URL.Query().Has("after")) {
 			row.Back = p.base + flagsPath + "/" + f.Key + "/history/" + h.ID.String()
 		}
 		view.History = append(view.History, row)
 	}
+	view.Pager = historyPager(r, view.Flag.Href, len(history.Items), history.NextToken)
 	if err := c.explain(&view, r, p, f); err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -536,13 +566,14 @@ func (c *Console) setFlagActs(view *flagView, v *visit, f *flag.Stored) {
 
 // explain answers what was asked in "Why did this user get that?".
 func (c *Console) explain(view *flagView, r *http.Request, p *place, f *flag.Stored) error {
-	q := r.URL.Query()
-	view.Subject = ui.Input{ID: "why-subject", Name: "subject", Label: "Targeting key", Hint: "Whom rollouts are dealt by: your application’s id of the user.", Value: clean(q.Get("subject")), Max: 256, Optional: true}
-	view.Context = ui.Input{ID: "why-context", Name: "context", Label: "Context", Hint: "One attribute to a line, as country = NO. Numbers, true and false are read as such.", Value: q.Get("context"), Max: 4000, Rows: 3, Optional: true}
-	if view.Asked = q.Has("subject") || q.Has("context"); !view.Asked {
+	subject, about := clean(r.PostFormValue("subject")), plainLines(r.PostFormValue("context"))
+	view.WhyTo = view.Flag.below("/why")
+	view.Subject = ui.Input{ID: "why-subject", Name: "subject", Label: "Targeting key", Hint: "Whom rollouts are dealt by: your application’s id of the user.", Value: subject, Max: 256, Optional: true}
+	view.Context = ui.Input{ID: "why-context", Name: "context", Label: "Context", Hint: "One attribute to a line, as country = NO. Numbers, true and false are read as such.", Value: about, Max: 4000, Rows: 3, Optional: true}
+	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/why") {
 		return nil
 	}
-	attributes, bad := contextOf(q.Get("context"))
+	attributes, bad := contextOf(about)
 	if bad != "" {
 		view.WhyProblem = &ui.Problem{Title: "This line is no attribute", Message: "“" + bad + "”: write name = value.", Field: "context"}
 		view.Context.Problem = view.WhyProblem

@@ -79,20 +79,27 @@ func (c *Console) flagBack200(w http.ResponseWriter, r *http.Request, v *visit, 
 		Page: c.frame(w, r, v, p, "Back to a former version", p.base+flagsPath, ui.Link{Href: p.base + flagsPath, Label: "Feature flags"}, ui.Link{Href: row.Href, Label: f.Name}),
 		Flag: row, What: changeWords(&change), At: ui.Ago(change.ChangedAt, c.now()), Act: act,
 	}
-	before, after := sharedText(&flag.Document{Flag: f.Flag, About: f.About}), sharedText(change.After)
-	if change.Environment != "" {
-		view.Where = row.Where
-		before, after = targetingText(f.Rules, f.OffVariant, f.DefaultVariant), targetingText(change.After.Rules, change.After.OffVariant, change.After.DefaultVariant)
-		before, after = before+"\n\"salt\": "+flag.ValueText(f.Salt), after+"\n\"salt\": "+flag.ValueText(change.After.Salt)
+	here, shared := change.Restores()
+	var before, after []string
+	if shared {
+		before, after = append(before, sharedText(&flag.Document{Flag: f.Flag, About: f.About})), append(after, sharedText(change.After))
 	}
-	if before != after {
-		view.Diff, view.Changes = diffLines(before, after)
+	if here {
+		view.Where = row.Where
+		before = append(before, targetingText(f.Rules, f.OffVariant, f.DefaultVariant), `"salt": `+flag.ValueText(f.Salt))
+		after = append(after, targetingText(change.After.Rules, change.After.OffVariant, change.After.DefaultVariant), `"salt": `+flag.ValueText(change.After.Salt))
+	}
+	if was, is := strings.Join(before, "\n"), strings.Join(after, "\n"); was != is {
+		view.Diff, view.Changes = diffLines(was, is)
 	}
 	view.Act.ID, view.Act.Action, view.Act.Fresh, view.Act.Title, view.Act.Button, view.Act.Cancel = "back", r.URL.Path, freshUntil(v), "Bring it back", "bring back", row.Href
 	view.Act.Effects = []ui.Effect{{Icon: "history", Text: "A change of its own, in the history with your reason"}}
-	if view.Where == "" {
+	switch {
+	case !here:
 		view.Act.Effects = append(view.Act.Effects, ui.Effect{Icon: "globe", Text: "In every environment; rules stay as they are"})
-	} else {
+	case shared:
+		view.Act.Effects = append(view.Act.Effects, ui.Effect{Icon: "globe", Text: "In every environment what they share, and in " + f.Environment + " the rules; it stays " + strings.ToLower(row.StateIs)})
+	default:
 		view.Act.Effects = append(view.Act.Effects, ui.Effect{Icon: "zap", Text: "In " + f.Environment + ", within a second; it stays " + strings.ToLower(row.StateIs)})
 	}
 	c.render(w, r, status, c.flagBackPage(view, f.ETag))

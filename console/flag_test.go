@@ -113,17 +113,24 @@ func TestFlagPages(t *testing.T) {
 		}
 	}
 	for ask, want := range map[string]string{
-		"subject=u1&context=country+%3D+NO%0Aplan+%3D+pro": "Country is NO; plan is pro",
-		"subject=u1&context=country+%3D+NO%0Aplan=free":    "plan is free, needs not to",
-		"subject=&context=":          "a rollout needs a targeting key",
-		"subject=u1&context=country": "write name = value",
+		"u1\x00country = NO\nplan = pro": "Country is NO; plan is pro",
+		"u1\x00country = NO\nplan=free":  "plan is free, needs not to",
+		"\x00":                           "a rollout needs a targeting key",
+		"u1\x00country":                  "write name = value",
 	} {
-		if got := viewer.get(t, at+"?environment=staging&"+ask); got.StatusCode != http.StatusOK || !strings.Contains(strings.ToLower(got.body), strings.ToLower(want)) {
+		who, about, _ := strings.Cut(ask, "\x00")
+		if got := viewer.form(t, at+"/why?environment=staging", "subject", who, "context", about); got.StatusCode != http.StatusOK || !strings.Contains(strings.ToLower(got.body), strings.ToLower(want)) {
 			t.Errorf("asked %s, the page lacks %q", ask, want)
 		}
 	}
 	if got, err := flag.New(s.store.Store, s.keys).Get(t.Context(), acme, "number-matching"); err != nil || got[0].Enabled || !got[1].Enabled || len(got[1].Rules) != 2 {
 		t.Errorf("stored %+v, %v", got, err)
+	}
+	for q, found := range map[string]bool{"": true, "MATCH": true, "number-m": true, "nothing": false} {
+		list, file := viewer.get(t, page+"?environment=staging&q="+q).body, viewer.get(t, page+"/export?environment=staging&q="+q).body
+		if strings.Contains(list, "/flags/number-matching?") != found || strings.Contains(file, "number-matching,") != found || strings.Contains(list, "No flags found") == found {
+			t.Errorf("looking for %q finds it: %t", q, !found)
+		}
 	}
 	if file := viewer.get(t, page+"/export?environment=staging"); file.StatusCode != http.StatusOK || !strings.Contains(file.body, "number-matching,BOOLEAN") {
 		t.Errorf("export = %d %s", file.StatusCode, file.body)

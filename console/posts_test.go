@@ -24,6 +24,8 @@ var silent = map[string]string{
 	"POST /console/t/{slug}/flags/{key}/rules/draft":        "draws a draft",
 	"POST /console/t/{slug}/segments/{key}/draft":           "draws a draft",
 	"POST /console/t/{slug}/segments/{key}/find":            "says whether a list has somebody",
+	"POST /console/t/{slug}/flags/{key}/why":                "says what somebody gets, and why",
+	"POST /console/platform/flags/{key}/why":                "the same of Biocore's own",
 	"POST /console/t/{slug}/policies/affected":              "tells of a draft whom it would concern",
 	"POST /console/t/{slug}/policies/check":                 "says what is wrong with a draft",
 	"POST /console/t/{slug}/policies/draft":                 "draws a draft",

@@ -246,6 +246,7 @@ type segmentView struct {
 	List, Delete ui.Act
 	Keys, How    ui.Input
 	History      []changeRow
+	Pager        ui.Pager // of History
 }
 
 // hows are what the form of a list does with the keys that are typed.
@@ -270,7 +271,7 @@ func (c *Console) segment200(w http.ResponseWriter, r *http.Request, v *visit, p
 		c.fail(w, r, v, err)
 		return
 	}
-	history, names, err := c.segmentHistory(r.Context(), p, &s)
+	history, pager, names, err := c.segmentHistory(r, p, &s)
 	if err != nil {
 		c.fail(w, r, v, err)
 		return
@@ -284,7 +285,7 @@ func (c *Console) segment200(w http.ResponseWriter, r *http.Request, v *visit, p
 		Keys: ui.Input{ID: "list-keys", Name: "targetingKeys", Label: "Targeting keys", Hint: "One to a line, up to 1000.", Value: acts.keys, Rows: 5, Max: 300_000, Problem: acts.list.Problem},
 		How:  ui.Input{ID: "list-how", Name: "how", Label: "What to do", Value: acts.how, Problem: acts.list.Problem},
 	}
-	view.History = history
+	view.History, view.Pager = history, pager
 	for _, key := range usedBy {
 		view.UsedBy = append(view.UsedBy, ui.Link{Href: p.base + flagsPath + "/" + key, Label: key})
 	}

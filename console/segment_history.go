@@ -1,8 +1,9 @@
 package console
 
 import (
-	"context"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -12,11 +13,27 @@ import (
 	"github.com/biocore-id/biocore/tenancy/listing"
 )
 
-// segmentHistory is what became of a segment lately, with the names of who did that, and of who made it.
-func (c *Console) segmentHistory(ctx context.Context, p *place, s *flag.StoredSegment) ([]changeRow, map[uuid.UUID]string, error) {
-	history, err := c.flags.SegmentChanges(ctx, p.sc, s.Key, listing.Request{PageSize: 20})
+// historyRows are those of one page of a flag's history, or of a segment's.
+const historyRows = 20
+
+// historyPager leads from one page of a history to those around it.
+func historyPager(r *http.Request, href string, rows int, next string) ui.Pager {
+	p := ui.Pager{Says: ui.Count(rows, "change"), ByTime: true}
+	path, query, _ := strings.Cut(href, "?")
+	q, err := url.ParseQuery(query)
 	if err != nil {
-		return nil, nil, err
+		q = url.Values{} // not reached: it is ours
+	}
+	p.Turn(ui.Address{Path: path, Query: q}, r.URL.Query(), next)
+	return p
+}
+
+// segmentHistory is a page of what became of a segment, with the names of who did that, and of who made it.
+func (c *Console) segmentHistory(r *http.Request, p *place, s *flag.StoredSegment) ([]changeRow, ui.Pager, map[uuid.UUID]string, error) {
+	ctx := r.Context()
+	history, err := c.flags.SegmentChanges(ctx, p.sc, s.Key, listing.Request{PageSize: historyRows, PageToken: r.URL.Query().Get("after")})
+	if err != nil {
+		return nil, ui.Pager{}, nil, err
 	}
 	people := []uuid.UUID{who(s.CreatedBy)}
 	for i := range history.Items {
@@ -24,7 +41,7 @@ func (c *Console) segmentHistory(ctx context.Context, p *place, s *flag.StoredSe
 	}
 	names, err := c.names(ctx, people)
 	if err != nil {
-		return nil, nil, err
+		return nil, ui.Pager{}, nil, err
 	}
 	rows := make([]changeRow, len(history.Items))
 	for i := range history.Items {
@@ -34,7 +51,7 @@ func (c *Console) segmentHistory(ctx context.Context, p *place, s *flag.StoredSe
 			rows[i].Back = p.base + segmentsPath + "/" + s.Key + "/history/" + h.ID.String()
 		}
 	}
-	return rows, names, nil
+	return rows, historyPager(r, p.base+segmentsPath+"/"+s.Key, len(rows), history.NextToken), names, nil
 }
 
 // segmentChangeWords says what a step in a segment's history changed.

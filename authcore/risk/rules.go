@@ -297,7 +297,7 @@ func (d Document) JSON() []byte {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false) // an expression is as it was written: no longer, and for people to read
-	if enc.Encode(d) != nil {
+	if err := enc.Encode(d); err != nil {
 		return []byte("{}") // cannot be: texts, numbers and lists
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))

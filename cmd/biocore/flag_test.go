@@ -107,6 +107,9 @@ func TestFlagsByREST(t *testing.T) {
 	if off := w.must(t, "POST", "/admin/v1/flags/theme:evaluate", c.secret, map[string]any{}); off.text("reason") != "DISABLED" || off.text("variant") != "plain" {
 		t.Errorf("where it is off: %s", off)
 	}
+	if a := w.call(t, "POST", "/admin/v1/flags/theme:evaluate", c.secret, map[string]any{"context": map[string]any{"targetingKey": 7}}); a.status != http.StatusBadRequest || a.metadata("field") != "context" {
+		t.Errorf("a targeting key that is a number: %s", a)
+	}
 	for name, tt := range map[string]struct {
 		method, path string
 		body         any

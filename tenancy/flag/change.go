@@ -50,6 +50,20 @@ type Change struct {
 	ChangedAt   time.Time
 }
 
+// Restores says what comes back with c: what the flag is in c's environment, what its environments share, or both, where c changed both: they
+// may need each other.
+func (c *Change) Restores() (here, shared bool) {
+	if here = c.Environment != ""; !here {
+		return false, true
+	}
+	if c.Before == nil || c.After == nil {
+		return true, false
+	}
+	before, after := Stored{Flag: c.Before.Flag, About: c.Before.About}, Stored{Flag: c.After.Flag, About: c.After.About}
+	fields, _ := before.differences(&after)
+	return true, len(fields) > 0
+}
+
 // Changes returns one page of a flag's history, the newest first. It takes no filter. The history of a flag that is
 // gone is there, too: ErrNotFound where there never was one. listing.ErrFilter, listing.ErrPageToken.
 func (s *Service) Changes(ctx context.Context, sc scope.Scope, key string, req listing.Request) (listing.Page[Change], error) {
@@ -161,8 +175,8 @@ type RestoreRequest struct {
 }
 
 // Restore brings back what a flag was after a change, as a change of its own: of a change in an environment the rules, the variants
-// that are served there and the salt, but not whether it is on; of one everywhere what environments share. It returns the flag as it is
-// there. ErrChangeNotFound, also of the change that deleted it; else as Update.
+// that are served there and the salt, but not whether it is on; of one everywhere what environments share; of one that changed both,
+// which may need each other, both. It returns the flag as it is there. ErrChangeNotFound, also of the change that deleted it; else as Update.
 func (s *Service) Restore(ctx context.Context, sc scope.Scope, req RestoreRequest) (Stored, error) {
 	was, err := s.Change(ctx, sc, req.Key, req.Change)
 	if err != nil {
@@ -173,9 +187,11 @@ func (s *Service) Restore(ctx context.Context, sc scope.Scope, req RestoreReques
 		return Stored{}, ErrChangeNotFound
 	}
 	up := UpdateRequest{Key: req.Key, Environment: was.Environment, Reason: req.Reason, IfMatch: req.IfMatch, restores: was.ID}
-	if was.Environment != "" {
+	here, shared := was.Restores()
+	if here {
 		up.Rules, up.OffVariant, up.DefaultVariant, up.Salt = &to.Rules, &to.OffVariant, &to.DefaultVariant, &to.Salt
-	} else {
+	}
+	if shared {
 		up.Name, up.Description, up.Owner, up.RemoveBy, up.Variants, up.ClientVisible = &to.Name, &to.Description, &to.Owner, &to.RemoveBy, to.Variants, &to.ClientVisible
 	}
 	return s.Update(ctx, sc, up)

@@ -38,6 +38,9 @@ func TestHostileValuesAreRefused(t *testing.T) {
 		"a zero byte of a name":      {variant(`{"a\u0000": 1}`), "variants.on"},
 		"half a letter of a variant": {variant(`{"a": "\ud800"}`), "variants.on"},
 		"half a letter of a name":    {variant(`{"\udc00": 1}`), "variants.on"},
+		"a page of the console":      {second(w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: "new", Type: flag.Boolean, About: flag.About{Name: "N"}})), "key"},
+		"another":                    {second(w.flags.Create(ctx, w.acme, flag.CreateRequest{Key: "export", Type: flag.Boolean, About: flag.About{Name: "N"}})), "key"},
+		"one of segments":            {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "new", Name: "N"})), "key"},
 		"a segment's zero byte":      {second(w.flags.CreateSegment(ctx, w.acme, flag.CreateSegmentRequest{Key: "s", Name: "S", When: flag.Condition{Attribute: "a", Operator: flag.EndsWith, Values: []any{"a\x00"}}})), "when.values[0]"},
 	} {
 		refused, ok := fault.As(tt.err)

@@ -13,30 +13,15 @@ type Source interface {
 }
 
 // Provider is an OpenFeature provider that evaluates in process. It is safe for concurrent use.
-type Provider struct {
-	source  Source
-	changes chan openfeature.Event
-}
+type Provider struct{ source Source }
 
 // providerName is what OpenFeature calls it.
 const providerName = "biocore"
 
 // NewProvider returns a Provider of what source has.
 func NewProvider(source Source) *Provider {
-	return &Provider{source: source, changes: make(chan openfeature.Event, 1)}
+	return &Provider{source: source}
 }
-
-// Changed tells OpenFeature's handlers that flags changed. When the last change was not taken yet, that
-// one stands for this too.
-func (p *Provider) Changed() {
-	select {
-	case p.changes <- openfeature.Event{ProviderName: providerName, EventType: openfeature.ProviderConfigChange}:
-	default:
-	}
-}
-
-// EventChannel implements openfeature.EventHandler.
-func (p *Provider) EventChannel() <-chan openfeature.Event { return p.changes }
 
 // Metadata implements openfeature.FeatureProvider.
 func (p *Provider) Metadata() openfeature.Metadata { return openfeature.Metadata{Name: providerName} }

@@ -134,6 +134,9 @@ type CreateSegmentRequest struct {
 // CreateSegment makes a segment. ErrInvalid, ErrSegmentTaken, ErrTooManySegments, ErrReason.
 func (s *Service) CreateSegment(ctx context.Context, sc scope.Scope, req CreateSegmentRequest) (StoredSegment, error) {
 	made := StoredSegment{Segment: Segment{Key: req.Key, When: req.When}, Name: req.Name, Description: req.Description}
+	if err := checkReserved(req.Key); err != nil {
+		return StoredSegment{}, err
+	}
 	condition, err := made.clean(req.Reason)
 	if err != nil {
 		return StoredSegment{}, err

@@ -496,6 +496,15 @@ func TestRestore(t *testing.T) {
 	if got, err := w.flags.Get(ctx, w.acme, "f"); err != nil || len(got[1].Rules) != 1 {
 		t.Errorf("restoring the flag changed an environment: %+v, %v", got, err)
 	}
+	// Of a change of both halves both come back: here neither is valid without the other.
+	update(flag.UpdateRequest{Environment: "staging", Variants: map[string]json.RawMessage{"yes": json.RawMessage("true"), "off": json.RawMessage("false")}, Rules: &[]flag.Rule{{Variant: "yes"}}})
+	both := newest()
+	again := flag.Rule{Variant: "on"}
+	update(flag.UpdateRequest{Environment: "staging", Variants: map[string]json.RawMessage{"on": json.RawMessage("true"), "off": json.RawMessage("false")}, Rules: &[]flag.Rule{again}})
+	if back, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: both.ID}); err != nil || len(back.Rules) != 1 || back.Rules[0].Variant != "yes" || back.Variants["yes"] == nil {
+		t.Errorf("Restore of both halves = %+v, %v", back, err)
+	}
+	update(flag.UpdateRequest{Environment: "staging", Variants: map[string]json.RawMessage{"on": json.RawMessage("true"), "off": json.RawMessage("false")}, Rules: &[]flag.Rule{rollout(25)}})
 	// Rules of a variant that is gone, or of a segment that is.
 	if _, err := w.flags.Restore(ctx, w.acme, flag.RestoreRequest{Key: "f", Change: with.ID}); err != nil {
 		t.Fatal(err)

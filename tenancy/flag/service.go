@@ -212,6 +212,9 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 	if req.Reason != "" && !audit.IsReason(req.Reason) {
 		return Stored{}, ErrReason
 	}
+	if err := checkReserved(req.Key); err != nil {
+		return Stored{}, err
+	}
 	if len(req.Variants) == 0 && req.Type == Boolean {
 		req.Variants = map[string]json.RawMessage{"on": json.RawMessage("true"), "off": json.RawMessage("false")}
 	}
@@ -275,6 +278,14 @@ func (s *Service) Create(ctx context.Context, sc scope.Scope, req CreateRequest)
 	})
 	s.sets.Forget(sc.Tenant(), "")
 	return made, err
+}
+
+// checkReserved refuses keys by which the console has pages of its own: nobody could open what is called so.
+func checkReserved(key string) error {
+	if key == "new" || key == "export" {
+		return refuse("key", "%s is a page of the console: choose another key", key)
+	}
+	return nil
 }
 
 // UpdateRequest is what of a flag is to change; nil leaves it as it is. What its environments share changes in all of them.

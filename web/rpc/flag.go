@@ -285,7 +285,10 @@ func (h *FlagHandler) EvaluateFlag(ctx context.Context, req *adminv1.EvaluateFla
 		return nil, err
 	}
 	attributes := req.GetContext().AsMap()
-	key, _ := attributes[flag.TargetingKey].(string)
+	key, is := attributes[flag.TargetingKey].(string)
+	if _, given := attributes[flag.TargetingKey]; given && !is {
+		return nil, flag.ErrInvalid.WithMessage("context: a targeting key is a string").With("field", "context")
+	}
 	got := set.Explain(req.GetFlagKey(), &flag.Subject{Key: key, Attributes: attributes})
 	if got.Code == flag.FlagNotFound {
 		return nil, flag.ErrNotFound
