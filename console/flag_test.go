@@ -1,8 +1,11 @@
 package console_test
 
 import (
+	"errors"
+	"fmt"
 	"html"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +15,45 @@ import (
 	"github.com/biocore-id/biocore/tenancy/flag"
 	"github.com/biocore-id/biocore/tenancy/member"
 )
+
+// A history has pages, the last of which ends where a thing was made; of flags and of segments.
+func TestHistoriesHavePages(t *testing.T) {
+	s := newSite(t)
+	acme, slug := s.tenant(t)
+	viewer, dev := s.person(t, "Vi", acme, member.Viewer), s.person(t, "Dev", acme, member.Developer)
+	flags := flag.New(s.store.Store, s.keys)
+	_, err := flags.Create(t.Context(), acme, flag.CreateRequest{Key: "f", Type: flag.Boolean, About: flag.About{Name: "F"}})
+	_, wrong := flags.CreateSegment(t.Context(), acme, flag.CreateSegmentRequest{Key: "s", Name: "S"})
+	if err := errors.Join(err, wrong); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 25 {
+		name := fmt.Sprintf("F%d", i)
+		_, err := flags.Update(t.Context(), acme, flag.UpdateRequest{Key: "f", Name: &name})
+		_, wrong := flags.UpdateSegment(t.Context(), acme, flag.UpdateSegmentRequest{Key: "s", Name: &name})
+		if err := errors.Join(err, wrong); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := regexp.MustCompile(`href="([^"]+)"[^>]*rel="next"|rel="next"[^>]*href="([^"]+)"`)
+	for _, at := range []string{"/console/t/" + slug + "/flags/f", "/console/t/" + slug + "/segments/s"} {
+		first := viewer.get(t, at).body
+		older := next.FindStringSubmatch(first)
+		if older == nil || strings.Contains(first, "<span>Made</span>") {
+			t.Fatalf("%s: a long history has one page", at)
+		}
+		to := html.UnescapeString(older[1] + older[2])
+		if body := viewer.get(t, to).body; !strings.Contains(body, "<span>Made</span>") || !strings.Contains(body, `rel="prev"`) {
+			t.Errorf("%s: its older page does not go back to where it was made", at)
+		}
+		if all := strings.Count(dev.get(t, to).body, "Back to this"); all != 6 {
+			t.Errorf("%s: %d of six older changes can be brought back", at, all)
+		}
+		if res := viewer.get(t, at+"?after=x"); res.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%s: a page that is none = %d", at, res.StatusCode)
+		}
+	}
+}
 
 // A developer makes a flag, says who gets what, switches it on, asks why, and takes it back.
 func TestFlagPages(t *testing.T) {

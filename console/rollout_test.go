@@ -61,6 +61,9 @@ func TestRolloutPages(t *testing.T) {
 	if body := boss.get(t, at).body; !strings.Contains(body, "Redis is short of breath") || !strings.Contains(body, "Serves off to everybody") {
 		t.Error("the page does not tell who switched it off, and why")
 	}
+	if body := helper.form(t, at+"/why", "subject", "acme").body; !strings.Contains(body, "The flag is off: everybody gets off") {
+		t.Error("the page does not tell why a tenant gets what it gets")
+	}
 	rules := `[{"when": {"attribute": "tenant", "operator": "IN", "values": ["` + acme.Tenant().String() + `"]}, "variant": "off"}]`
 	if res := boss.form(t, at+"/rules", "view", "json", "rules", rules, "offVariant", "off", "defaultVariant", "on", "etag", etagIn(t, boss.get(t, at+"/rules").body), "reason", "for one of them"); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("rules = %d %s", res.StatusCode, res.body)
