@@ -109,7 +109,7 @@ func runAttestationRootsAdd(ctx context.Context, env *environment, args []string
 			return err
 		}
 	}
-	if req.Certificate, err = readBounded(env, fs.Arg(0)); err != nil {
+	if req.Certificate, err = readDocument(env, fs.Arg(0), maxFile); err != nil {
 		return fmt.Errorf("read the certificate: %w", err)
 	}
 	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {

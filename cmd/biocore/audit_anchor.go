@@ -88,7 +88,7 @@ func runAuditAnchor(ctx context.Context, env *environment, args []string) error 
 
 // readAnchor reads what runAuditAnchor or the API has answered, and checks it.
 func readAnchor(env *environment, name, key string) (bundle.Head, error) {
-	raw, err := readBounded(env, name)
+	raw, err := readDocument(env, name, maxFile)
 	if err != nil {
 		return bundle.Head{}, fmt.Errorf("read the anchor: %w", err)
 	}
@@ -102,7 +102,7 @@ func readAnchor(env *environment, name, key string) (bundle.Head, error) {
 // fromFile reads the file that a flag names with @.
 func fromFile(env *environment, value *string) error {
 	if name, ok := strings.CutPrefix(*value, "@"); ok {
-		raw, err := readBounded(env, name)
+		raw, err := readDocument(env, name, maxFile)
 		if err != nil {
 			return fmt.Errorf("read the key: %w", err)
 		}

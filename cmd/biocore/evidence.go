@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/biocore-id/biocore/authcore/evidence"
@@ -133,13 +132,13 @@ func runEvidenceVerify(_ context.Context, env *environment, args []string) error
 	if err := parse(fs, args, 1); err != nil {
 		return err
 	}
-	raw, err := readBounded(env, fs.Arg(0))
+	raw, err := readDocument(env, fs.Arg(0), maxFile)
 	if err != nil {
 		return fmt.Errorf("read the evidence: %w", err)
 	}
 	var jwks []byte
 	if *keySet != "" {
-		if jwks, err = readBounded(env, *keySet); err != nil {
+		if jwks, err = readDocument(env, *keySet, maxFile); err != nil {
 			return fmt.Errorf("read the key set: %w", err)
 		}
 	}
@@ -174,19 +173,4 @@ func printEvidence(w io.Writer, r evidence.Report) error {
 		return err
 	}
 	return nil
-}
-
-// readBounded reads a file, or standard input for "-", no further than it takes to see
-// that it is too long.
-func readBounded(env *environment, path string) ([]byte, error) {
-	in := env.in
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	return io.ReadAll(io.LimitReader(in, 4<<20))
 }

@@ -79,29 +79,21 @@ const maxFlagText = 1 << 20
 
 // flagCommand is what the commands on feature flags have in common.
 type flagCommand struct {
-	env          *environment
-	name         string
-	asJSON       bool
-	config, slug *string
-	environment  *string // nil: of all
+	*tenantCommand
+
+	environment *string // nil: all of them
 }
 
-// flagArgs has what a command on feature flags takes from args, and its own flags beside.
+// flagArgs reads the arguments of one; own adds its own flags.
 func flagArgs(env *environment, name string, args []string, positional int, own func(c *flagCommand, fs *goflag.FlagSet)) (*flagCommand, *goflag.FlagSet, error) {
-	c := &flagCommand{env: env, name: name}
-	fs := flags(env, name, &c.asJSON)
-	c.config = configFlag(fs)
-	c.slug = fs.String("tenant", "", "`slug` of the tenant; platform has Biocore's own switches")
-	if own != nil {
-		own(c, fs)
-	}
-	if err := parse(fs, args, positional); err != nil {
-		return nil, nil, err
-	}
-	if *c.slug == "" {
-		return nil, nil, misuse(env, name, "--tenant is required")
-	}
-	return c, fs, nil
+	c := &flagCommand{}
+	t, fs, err := tenantArgs(env, name, "`slug` of the tenant; platform has Biocore's own switches", args, positional, func(fs *goflag.FlagSet) {
+		if own != nil {
+			own(c, fs)
+		}
+	})
+	c.tenantCommand = t
+	return c, fs, err
 }
 
 // here adds --environment.

@@ -142,14 +142,14 @@ func formatOf(text string) siem.Format { return siem.Format(strings.ToUpper(text
 // files reads the certificates and the credential that flags name.
 func (f *streamFlags) files(env *environment) (ca, credential string, err error) {
 	if *f.ca != "" {
-		text, err := readBounded(env, *f.ca)
+		text, err := readDocument(env, *f.ca, maxFile)
 		if err != nil {
 			return "", "", fmt.Errorf("read the certificates: %w", err)
 		}
 		ca = string(text)
 	}
 	if *f.credential != "" {
-		text, err := readBounded(env, *f.credential)
+		text, err := readDocument(env, *f.credential, maxFile)
 		if err != nil {
 			return "", "", fmt.Errorf("read the credential: %w", err)
 		}

@@ -127,6 +127,30 @@ func inTenant(ctx context.Context, env *environment, path, slug string, fn func(
 	return fn(c, sc)
 }
 
+// tenantCommand is what commands in a tenant have in common.
+type tenantCommand struct {
+	env          *environment
+	asJSON       bool
+	config, slug *string
+}
+
+// tenantArgs reads the arguments of a command in a tenant, whose --tenant is said to be of; own adds its own flags.
+func tenantArgs(env *environment, name, of string, args []string, positional int, own func(fs *flag.FlagSet)) (*tenantCommand, *flag.FlagSet, error) {
+	c := &tenantCommand{env: env}
+	fs := flags(env, name, &c.asJSON)
+	c.config, c.slug = configFlag(fs), fs.String("tenant", "", of)
+	if own != nil {
+		own(fs)
+	}
+	if err := parse(fs, args, positional); err != nil {
+		return nil, nil, err
+	}
+	if *c.slug == "" {
+		return nil, nil, misuse(env, name, "--tenant is required")
+	}
+	return c, fs, nil
+}
+
 // misuse says what is wrong with a command's arguments, and returns errUsage.
 func misuse(env *environment, command, format string, args ...any) error {
 	_, _ = fmt.Fprintf(env.err, "biocore %s: %s\nbiocore %[1]s --help shows how it is used.\n", command, fmt.Sprintf(format, args...))
@@ -184,6 +208,9 @@ func (t *texts) Set(s string) error {
 	*t = append(*t, s)
 	return nil
 }
+
+// maxFile is how many bytes are read of a certificate, a credential, or a signed file.
+const maxFile = 4 << 20
 
 // readDocument reads a file, or standard input for "-", no further than it takes to see that it has more than bytes.
 func readDocument(env *environment, path string, bytes int) ([]byte, error) {

@@ -366,7 +366,7 @@ func runReportCatalogue(ctx context.Context, env *environment, args []string) er
 			}
 			return said(env, asJSON, map[string]any{"name": name, "deleted": true}, "the catalogue %s is deleted\n", name)
 		case *set != "":
-			text, err := readBounded(env, *set)
+			text, err := readDocument(env, *set, maxFile)
 			if err != nil {
 				return fmt.Errorf("read the catalogue: %w", err)
 			}
@@ -400,7 +400,7 @@ func runReportVerify(_ context.Context, env *environment, args []string) error {
 	var jwks []byte
 	if *keySet != "" {
 		var err error
-		if jwks, err = readBounded(env, *keySet); err != nil {
+		if jwks, err = readDocument(env, *keySet, maxFile); err != nil {
 			return fmt.Errorf("read the key set: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"strconv"
@@ -37,14 +38,14 @@ func toRiskRulesJSON(v *risk.RulesVersion) riskRulesJSON {
 const tenantOfRisk = "`slug` of the rules' tenant"
 
 // withRisk runs fn with the risk rules of the tenant that is named on the command line. Rules are in Postgres: Redis is not asked.
-func withRisk(ctx context.Context, env *environment, path, slug string, fn func(s *risk.Service, sc scope.Scope) error) error {
-	return inTenant(ctx, env, path, slug, func(c *control, sc scope.Scope) (err error) {
-		redis, err := ephemeral.Open(c.redisURL.Reveal())
+func (c *tenantCommand) withRisk(ctx context.Context, fn func(s *risk.Service, sc scope.Scope) error) error {
+	return inTenant(ctx, c.env, *c.config, *c.slug, func(ctl *control, sc scope.Scope) (err error) {
+		redis, err := ephemeral.Open(ctl.redisURL.Reveal())
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, redis.Close()) }()
-		s, err := risk.New(risk.Options{Store: c.store, Keys: c.keys, Ephemeral: redis, Log: quietTelemetry(env).Log})
+		s, err := risk.New(risk.Options{Store: ctl.store, Keys: ctl.keys, Ephemeral: redis, Log: quietTelemetry(c.env).Log})
 		if err != nil {
 			return err
 		}
@@ -54,19 +55,14 @@ func withRisk(ctx context.Context, env *environment, path, slug string, fn func(
 
 // runRiskRulesShow prints the document alone, which risk rules set takes again; under --json with what is known about the version.
 func runRiskRulesShow(ctx context.Context, env *environment, args []string) error {
-	const command = "risk rules show"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfRisk)
-	version := fs.Int("version", 0, "`number` of the version to print (the one that is in force)")
-	if err := parse(fs, args, 0); err != nil {
+	var version *int
+	c, _, err := tenantArgs(env, "risk rules show", tenantOfRisk, args, 0, func(fs *flag.FlagSet) {
+		version = fs.Int("version", 0, "`number` of the version to print (the one that is in force)")
+	})
+	if err != nil {
 		return err
 	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
-	}
-	return withRisk(ctx, env, *config, *slug, func(s *risk.Service, sc scope.Scope) error {
+	return c.withRisk(ctx, func(s *risk.Service, sc scope.Scope) error {
 		var v risk.RulesVersion
 		var err error
 		if *version == 0 {
@@ -77,7 +73,7 @@ func runRiskRulesShow(ctx context.Context, env *environment, args []string) erro
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if c.asJSON {
 			return printJSON(env.out, toRiskRulesJSON(&v))
 		}
 		return printJSON(env.out, json.RawMessage(v.Document.JSON()))
@@ -85,63 +81,54 @@ func runRiskRulesShow(ctx context.Context, env *environment, args []string) erro
 }
 
 func runRiskRulesSet(ctx context.Context, env *environment, args []string) error {
-	const command = "risk rules set"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfRisk)
-	reason := fs.String("reason", "", "`text` for the history and the audit log")
-	ifMatch := fs.String("if-match", "", "`etag` of the version that the document is made from: refuse when there is a newer one")
-	if err := parse(fs, args, 1); err != nil {
+	var reason, ifMatch *string
+	c, fs, err := tenantArgs(env, "risk rules set", tenantOfRisk, args, 1, func(fs *flag.FlagSet) {
+		reason = reasonFlag(fs, "`text` for the history and the audit log")
+		ifMatch = fs.String("if-match", "", "`etag` of the version that the document is made from: refuse when there is a newer one")
+	})
+	if err != nil {
 		return err
-	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
 	}
 	document, err := readDocument(env, fs.Arg(0), risk.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("read the rules: %w", err)
 	}
-	return withRisk(ctx, env, *config, *slug, func(s *risk.Service, sc scope.Scope) error {
+	return c.withRisk(ctx, func(s *risk.Service, sc scope.Scope) error {
 		v, err := s.PutRules(ctx, sc, risk.PutRulesRequest{Document: document, Reason: *reason, IfMatch: *ifMatch})
 		if err != nil {
 			return err
 		}
-		return printRiskRulesChange(env, asJSON, *slug, &v)
+		return c.riskRulesChanged(&v)
 	})
 }
 
-func printRiskRulesChange(env *environment, asJSON bool, slug string, v *risk.RulesVersion) error {
-	if asJSON {
-		return printJSON(env.out, toRiskRulesJSON(v))
+func (c *tenantCommand) riskRulesChanged(v *risk.RulesVersion) error {
+	if c.asJSON {
+		return printJSON(c.env.out, toRiskRulesJSON(v))
 	}
-	_, err := fmt.Fprintf(env.out, "%s goes by version %d of its risk rules, mode %s: servers within a second\n", slug, v.Version, v.Document.Mode)
+	_, err := fmt.Fprintf(c.env.out, "%s goes by version %d of its risk rules, mode %s: servers within a second\n", *c.slug, v.Version, v.Document.Mode)
 	return err
 }
 
 // runRiskRulesVersions lists versions without their documents, which risk rules show prints; under --json with them.
 func runRiskRulesVersions(ctx context.Context, env *environment, args []string) error {
 	const command = "risk rules versions"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfRisk)
-	limit := fs.Int("limit", listing.DefaultPageSize, "list at most this many `versions`, up to 200")
-	if err := parse(fs, args, 0); err != nil {
+	var limit *int
+	c, _, err := tenantArgs(env, command, tenantOfRisk, args, 0, func(fs *flag.FlagSet) {
+		limit = fs.Int("limit", listing.DefaultPageSize, "list at most this many `versions`, up to 200")
+	})
+	if err != nil {
 		return err
 	}
-	switch {
-	case *slug == "":
-		return misuse(env, command, "--tenant is required")
-	case *limit < 1 || *limit > listing.MaxPageSize:
+	if *limit < 1 || *limit > listing.MaxPageSize {
 		return misuse(env, command, "--limit is between 1 and 200")
 	}
-	return withRisk(ctx, env, *config, *slug, func(s *risk.Service, sc scope.Scope) error {
+	return c.withRisk(ctx, func(s *risk.Service, sc scope.Scope) error {
 		page, err := s.RulesVersions(ctx, sc, listing.Request{PageSize: *limit})
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if c.asJSON {
 			out := make([]riskRulesJSON, len(page.Items))
 			for i := range page.Items {
 				out[i] = toRiskRulesJSON(&page.Items[i])
@@ -158,28 +145,24 @@ func runRiskRulesVersions(ctx context.Context, env *environment, args []string) 
 
 func runRiskRulesRollback(ctx context.Context, env *environment, args []string) error {
 	const command = "risk rules rollback"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfRisk)
-	reason := fs.String("reason", "", "`text` for the history and the audit log")
-	ifMatch := fs.String("if-match", "", "`etag` of the version that is in force: refuse when there is a newer one")
-	if err := parse(fs, args, 1); err != nil {
+	var reason, ifMatch *string
+	c, fs, err := tenantArgs(env, command, tenantOfRisk, args, 1, func(fs *flag.FlagSet) {
+		reason = reasonFlag(fs, "`text` for the history and the audit log")
+		ifMatch = fs.String("if-match", "", "`etag` of the version that is in force: refuse when there is a newer one")
+	})
+	if err != nil {
 		return err
-	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
 	}
 	version, err := strconv.Atoi(fs.Arg(0))
 	if err != nil || version < 1 {
 		return misuse(env, command, "VERSION is a number from 1")
 	}
-	return withRisk(ctx, env, *config, *slug, func(s *risk.Service, sc scope.Scope) error {
+	return c.withRisk(ctx, func(s *risk.Service, sc scope.Scope) error {
 		v, err := s.RollbackRules(ctx, sc, version, *reason, *ifMatch)
 		if err != nil {
 			return err
 		}
-		return printRiskRulesChange(env, asJSON, *slug, &v)
+		return c.riskRulesChanged(&v)
 	})
 }
 
@@ -259,34 +242,30 @@ func toBacktestJSON(b *risk.Backtest) backtestJSON {
 
 func runRiskBacktest(ctx context.Context, env *environment, args []string) error {
 	const command = "risk backtest"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfRisk)
-	days := fs.Int("days", 30, "look back this many `days`, up to 90")
-	draft := fs.String("draft", "", "`file` of the rules to try; - reads standard input (the rules in force)")
-	if err := parse(fs, args, 0); err != nil {
+	var days *int
+	var draft *string
+	c, _, err := tenantArgs(env, command, tenantOfRisk, args, 0, func(fs *flag.FlagSet) {
+		days = fs.Int("days", 30, "look back this many `days`, up to 90")
+		draft = fs.String("draft", "", "`file` of the rules to try; - reads standard input (the rules in force)")
+	})
+	if err != nil {
 		return err
 	}
-	switch {
-	case *slug == "":
-		return misuse(env, command, "--tenant is required")
-	case *days < 1 || *days > 90:
+	if *days < 1 || *days > 90 {
 		return misuse(env, command, "--days is between 1 and 90")
 	}
 	var document []byte
 	if *draft != "" {
-		var err error
 		if document, err = readDocument(env, *draft, risk.MaxBytes); err != nil {
 			return fmt.Errorf("read the rules: %w", err)
 		}
 	}
-	return withRisk(ctx, env, *config, *slug, func(s *risk.Service, sc scope.Scope) error {
+	return c.withRisk(ctx, func(s *risk.Service, sc scope.Scope) error {
 		b, err := s.Backtest(ctx, sc, risk.BacktestRequest{Document: document, Days: *days})
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if c.asJSON {
 			return printJSON(env.out, toBacktestJSON(&b))
 		}
 		return printBacktest(env.out, &b)

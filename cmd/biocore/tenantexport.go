@@ -298,7 +298,7 @@ func runTenantVerifyExport(_ context.Context, env *environment, args []string) e
 	var jwks []byte
 	if *keySet != "" {
 		var err error
-		if jwks, err = readBounded(env, *keySet); err != nil {
+		if jwks, err = readDocument(env, *keySet, maxFile); err != nil {
 			return fmt.Errorf("read the key set: %w", err)
 		}
 	}
