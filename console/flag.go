@@ -298,6 +298,7 @@ func isFound(f *flag.Stored, text string) bool {
 }
 
 func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
+	sought := clean(r.URL.Query().Get("q"))
 	c.export(w, r, v, exported{
 		Name:    "flags",
 		Columns: []string{"key", "type", "name", "owner", "removeBy", "clientVisible", "environment", "enabled", "offVariant", "defaultVariant", "variants", "rules", "createdAt", "updatedAt"},
@@ -313,7 +314,7 @@ func (c *Console) exportFlags(w http.ResponseWriter, r *http.Request, v *visit, 
 			rows := [][]string{}
 			for i := range list {
 				f := &list[i]
-				if !isFound(f, clean(r.URL.Query().Get("q"))) {
+				if !isFound(f, sought) {
 					continue
 				}
 				variants, err := json.Marshal(f.Variants)
@@ -414,7 +415,10 @@ type flagView struct {
 type variantRow struct{ Name, Value string }
 
 // flagActs is what was typed into the forms of a flag's page.
-type flagActs struct{ toggle, remove ui.Act }
+type flagActs struct {
+	toggle, remove ui.Act
+	asks           bool // why somebody gets what
+}
 
 func (c *Console) showFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
 	c.flag200(w, r, v, p, flagActs{}, http.StatusOK)
@@ -430,11 +434,6 @@ func (c *Console) flagOf(ctx context.Context, r *http.Request, p *place) (all []
 		return nil, 0, err
 	}
 	return all, slices.IndexFunc(all, func(f flag.Stored) bool { return f.Environment == environment }), nil
-}
-
-// explainFlag answers "Why did this user get that?". Who is asked about comes in the body: addresses are kept in many places.
-func (c *Console) explainFlag(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	c.flag200(w, r, v, p, flagActs{}, http.StatusOK)
 }
 
 func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *place, acts flagActs, status int) {
@@ -506,7 +505,7 @@ func (c *Console) flag200(w http.ResponseWriter, r *http.Request, v *visit, p *p
 		view.History = append(view.History, row)
 	}
 	view.Pager = historyPager(r, view.Flag.Href, len(history.Items), history.NextToken)
-	if err := c.explain(&view, r, p, f); err != nil {
+	if err := c.explain(&view, r, p, f, acts.asks); err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
@@ -562,48 +561,4 @@ func (c *Console) setFlagActs(view *flagView, v *visit, f *flag.Stored) {
 		{Icon: "history", Text: "Its history stays"},
 	}
 	view.Delete.Confirm, view.Delete.Danger = f.Key, true
-}
-
-// explain answers what was asked in "Why did this user get that?".
-func (c *Console) explain(view *flagView, r *http.Request, p *place, f *flag.Stored) error {
-	subject, about := clean(r.PostFormValue("subject")), plainLines(r.PostFormValue("context"))
-	view.WhyTo = view.Flag.below("/why")
-	view.Subject = ui.Input{ID: "why-subject", Name: "subject", Label: "Targeting key", Hint: "Whom rollouts are dealt by: your application’s id of the user.", Value: subject, Max: 256, Optional: true}
-	view.Context = ui.Input{ID: "why-context", Name: "context", Label: "Context", Hint: "One attribute to a line, as country = NO. Numbers, true and false are read as such.", Value: about, Max: 4000, Rows: 3, Optional: true}
-	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/why") {
-		return nil
-	}
-	attributes, bad := contextOf(about)
-	if bad != "" {
-		view.WhyProblem = &ui.Problem{Title: "This line is no attribute", Message: "“" + bad + "”: write name = value.", Field: "context"}
-		view.Context.Problem = view.WhyProblem
-		return nil
-	}
-	set, err := c.flags.Flags(r.Context(), p.sc, f.Environment)
-	if err != nil {
-		return err
-	}
-	why := set.Explain(f.Key, &flag.Subject{Key: view.Subject.Value, Attributes: attributes})
-	view.Why = &why
-	return nil
-}
-
-// contextOf reads attributes, a line each; bad is the first line that is none.
-func contextOf(text string) (attributes map[string]any, bad string) {
-	attributes = map[string]any{}
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" {
-			return nil, line
-		}
-		var typed any
-		if json.Unmarshal([]byte(value), &typed) != nil {
-			typed = value
-		}
-		attributes[name] = typed
-	}
-	return attributes, ""
 }

@@ -102,7 +102,7 @@ func (c *flagCommand) here(fs *goflag.FlagSet) {
 }
 
 func (c *flagCommand) do(ctx context.Context, fn func(s *flag.Service, sc scope.Scope) error) error {
-	return inTenant(ctx, c.env, *c.config, *c.slug, func(ctl *control, sc scope.Scope) error { return fn(flag.New(ctl.store, ctl.keys), sc) })
+	return c.tenantCommand.do(ctx, func(ctl *control, sc scope.Scope) error { return fn(flag.New(ctl.store, ctl.keys), sc) })
 }
 
 // shown prints a flag after a change.

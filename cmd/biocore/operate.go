@@ -151,6 +151,11 @@ func tenantArgs(env *environment, name, of string, args []string, positional int
 	return c, fs, nil
 }
 
+// do runs fn in the tenant that was named.
+func (c *tenantCommand) do(ctx context.Context, fn func(ctl *control, sc scope.Scope) error) error {
+	return inTenant(ctx, c.env, *c.config, *c.slug, fn)
+}
+
 // misuse says what is wrong with a command's arguments, and returns errUsage.
 func misuse(env *environment, command, format string, args ...any) error {
 	_, _ = fmt.Fprintf(env.err, "biocore %s: %s\nbiocore %[1]s --help shows how it is used.\n", command, fmt.Sprintf(format, args...))

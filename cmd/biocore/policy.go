@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"strconv"
 	"time"
@@ -36,19 +37,14 @@ const tenantOfPolicy = "`slug` of the policy's tenant"
 // runPolicyShow prints the document alone, which policy set takes again; under --json
 // with what is known about the version.
 func runPolicyShow(ctx context.Context, env *environment, args []string) error {
-	const command = "policy show"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfPolicy)
-	version := fs.Int("version", 0, "`number` of the version to print (the one that is in force)")
-	if err := parse(fs, args, 0); err != nil {
+	var version *int
+	t, _, err := tenantArgs(env, "policy show", tenantOfPolicy, args, 0, func(fs *flag.FlagSet) {
+		version = fs.Int("version", 0, "`number` of the version to print (the one that is in force)")
+	})
+	if err != nil {
 		return err
 	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
-	}
-	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+	return t.do(ctx, func(c *control, sc scope.Scope) error {
 		var p tenant.PolicyVersion
 		var err error
 		if *version == 0 {
@@ -63,7 +59,7 @@ func runPolicyShow(ctx context.Context, env *environment, args []string) error {
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if t.asJSON {
 			return printJSON(env.out, out)
 		}
 		return printJSON(env.out, out.Document)
@@ -81,41 +77,36 @@ func runPolicySchema(_ context.Context, env *environment, args []string) error {
 }
 
 func runPolicySet(ctx context.Context, env *environment, args []string) error {
-	const command = "policy set"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfPolicy)
-	reason := fs.String("reason", "", "`text` for the audit log")
-	ifMatch := fs.String("if-match", "", "`etag` of the version that the document is made from: refuse when there is a newer one")
-	if err := parse(fs, args, 1); err != nil {
+	var reason, ifMatch *string
+	t, fs, err := tenantArgs(env, "policy set", tenantOfPolicy, args, 1, func(fs *flag.FlagSet) {
+		reason = reasonFlag(fs, "`text` for the audit log")
+		ifMatch = fs.String("if-match", "", "`etag` of the version that the document is made from: refuse when there is a newer one")
+	})
+	if err != nil {
 		return err
-	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
 	}
 	document, err := readDocument(env, fs.Arg(0), policy.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("read the policy: %w", err)
 	}
-	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+	return t.do(ctx, func(c *control, sc scope.Scope) error {
 		p, err := c.tenants.PutPolicy(ctx, sc, tenant.PutPolicyRequest{Document: document, Reason: *reason, IfMatch: *ifMatch})
 		if err != nil {
 			return err
 		}
-		return printPolicyChange(env, asJSON, *slug, p)
+		return t.policyChanged(p)
 	})
 }
 
-func printPolicyChange(env *environment, asJSON bool, slug string, p tenant.PolicyVersion) error {
-	if asJSON {
+func (c *tenantCommand) policyChanged(p tenant.PolicyVersion) error {
+	if c.asJSON {
 		out, err := toPolicyJSON(p)
 		if err != nil {
 			return err
 		}
-		return printJSON(env.out, out)
+		return printJSON(c.env.out, out)
 	}
-	_, err := fmt.Fprintf(env.out, "%s goes by version %d of its policy: servers within a second, keys within six hours\n", slug, p.Version)
+	_, err := fmt.Fprintf(c.env.out, "%s goes by version %d of its policy: servers within a second, keys within six hours\n", *c.slug, p.Version)
 	return err
 }
 
@@ -123,26 +114,22 @@ func printPolicyChange(env *environment, asJSON bool, slug string, p tenant.Poli
 // under --json with them.
 func runPolicyVersions(ctx context.Context, env *environment, args []string) error {
 	const command = "policy versions"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfPolicy)
-	limit := fs.Int("limit", listing.DefaultPageSize, "list at most this many `versions`, up to 200")
-	if err := parse(fs, args, 0); err != nil {
+	var limit *int
+	t, _, err := tenantArgs(env, command, tenantOfPolicy, args, 0, func(fs *flag.FlagSet) {
+		limit = fs.Int("limit", listing.DefaultPageSize, "list at most this many `versions`, up to 200")
+	})
+	if err != nil {
 		return err
 	}
-	switch {
-	case *slug == "":
-		return misuse(env, command, "--tenant is required")
-	case *limit < 1 || *limit > listing.MaxPageSize:
+	if *limit < 1 || *limit > listing.MaxPageSize {
 		return misuse(env, command, "--limit is between 1 and 200")
 	}
-	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+	return t.do(ctx, func(c *control, sc scope.Scope) error {
 		page, err := c.tenants.PolicyVersions(ctx, sc, listing.Request{PageSize: *limit})
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if t.asJSON {
 			out := make([]policyJSON, len(page.Items))
 			for i, p := range page.Items {
 				if out[i], err = toPolicyJSON(p); err != nil {
@@ -161,27 +148,23 @@ func runPolicyVersions(ctx context.Context, env *environment, args []string) err
 
 func runPolicyRollback(ctx context.Context, env *environment, args []string) error {
 	const command = "policy rollback"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfPolicy)
-	reason := fs.String("reason", "", "`text` for the audit log")
-	ifMatch := fs.String("if-match", "", "`etag` of the version that is in force: refuse when there is a newer one")
-	if err := parse(fs, args, 1); err != nil {
+	var reason, ifMatch *string
+	t, fs, err := tenantArgs(env, command, tenantOfPolicy, args, 1, func(fs *flag.FlagSet) {
+		reason = reasonFlag(fs, "`text` for the audit log")
+		ifMatch = fs.String("if-match", "", "`etag` of the version that is in force: refuse when there is a newer one")
+	})
+	if err != nil {
 		return err
-	}
-	if *slug == "" {
-		return misuse(env, command, "--tenant is required")
 	}
 	version, err := strconv.Atoi(fs.Arg(0))
 	if err != nil || version < 1 {
 		return misuse(env, command, "VERSION is a number from 1")
 	}
-	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+	return t.do(ctx, func(c *control, sc scope.Scope) error {
 		p, err := c.tenants.RollbackPolicy(ctx, sc, tenant.RollbackPolicyRequest{Version: version, Reason: *reason, IfMatch: *ifMatch})
 		if err != nil {
 			return err
 		}
-		return printPolicyChange(env, asJSON, *slug, p)
+		return t.policyChanged(p)
 	})
 }

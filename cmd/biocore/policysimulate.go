@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"strconv"
@@ -81,30 +82,26 @@ func toSimulationJSON(r simulation.Result) simulationJSON {
 
 func runPolicySimulate(ctx context.Context, env *environment, args []string) error {
 	const command = "policy simulate"
-	var asJSON bool
-	fs := flags(env, command, &asJSON)
-	config := configFlag(fs)
-	slug := fs.String("tenant", "", tenantOfPolicy)
-	days := fs.Int("days", 30, "look back this many `days`, up to 90")
-	if err := parse(fs, args, 1); err != nil {
+	var days *int
+	t, fs, err := tenantArgs(env, command, tenantOfPolicy, args, 1, func(fs *flag.FlagSet) {
+		days = fs.Int("days", 30, "look back this many `days`, up to 90")
+	})
+	if err != nil {
 		return err
 	}
-	switch {
-	case *slug == "":
-		return misuse(env, command, "--tenant is required")
-	case *days < 1 || *days > 90:
+	if *days < 1 || *days > 90 {
 		return misuse(env, command, "--days is between 1 and 90")
 	}
 	document, err := readDocument(env, fs.Arg(0), policy.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("read the policy: %w", err)
 	}
-	return inTenant(ctx, env, *config, *slug, func(c *control, sc scope.Scope) error {
+	return t.do(ctx, func(c *control, sc scope.Scope) error {
 		r, err := simulation.New(simulation.Options{Store: c.store}).Simulate(ctx, sc, simulation.Request{Document: document, Days: *days})
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if t.asJSON {
 			return printJSON(env.out, toSimulationJSON(r))
 		}
 		return printSimulation(env.out, toSimulationJSON(r))

@@ -39,7 +39,7 @@ const tenantOfRisk = "`slug` of the rules' tenant"
 
 // withRisk runs fn with the risk rules of the tenant that is named on the command line. Rules are in Postgres: Redis is not asked.
 func (c *tenantCommand) withRisk(ctx context.Context, fn func(s *risk.Service, sc scope.Scope) error) error {
-	return inTenant(ctx, c.env, *c.config, *c.slug, func(ctl *control, sc scope.Scope) (err error) {
+	return c.do(ctx, func(ctl *control, sc scope.Scope) (err error) {
 		redis, err := ephemeral.Open(ctl.redisURL.Reveal())
 		if err != nil {
 			return err

@@ -37,7 +37,6 @@ const (
 	maxSegments = 200
 	maxMembers  = 200_000 // of a tenant: they lie in memory of each server that is asked
 	maxNamed    = 10      // flags that a refusal names
-	maxAsked    = 2 << 20 // bytes of the conditions of all segments together: each set of flags is compiled with them
 )
 
 // StoredSegment is a segment with what is kept beside it.
@@ -254,27 +253,6 @@ func (s *Service) UpdateSegment(ctx context.Context, sc scope.Scope, req UpdateS
 		return recordSegment(ctx, tx, segmentChange{key: out.Key, action: updated, before: &before, after: &out, reason: req.Reason, audit: "segment.update", detail: detail, news: event.SegmentUpdated})
 	})
 	return out, err
-}
-
-// conditionsTogether refuses a segment whose condition, beside those of all others, would be too much to compile with each set of flags; one
-// that asks nothing is always taken. Under LockSegments.
-func conditionsTogether(ctx context.Context, tx *db.TenantTx, key string, condition []byte) error {
-	all, err := tx.ListSegments(ctx)
-	if err != nil {
-		return fmt.Errorf("list segments: %w", err)
-	}
-	sum, before := len(condition), 0
-	for i := range all {
-		if one := &all[i].FlagSegment; one.Key != key {
-			sum += len(one.Condition)
-		} else {
-			before = len(one.Condition)
-		}
-	}
-	if sum > maxAsked && len(condition) > before {
-		return refuse("when", "the conditions of all segments together have at most %d bytes", maxAsked)
-	}
-	return nil
 }
 
 // DeleteSegmentRequest names a segment that is to be removed, with its members.

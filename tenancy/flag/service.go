@@ -35,7 +35,6 @@ var (
 const (
 	maxFlags    = 1000     // of a tenant: one snapshot has them all
 	maxDocument = 64 << 10 // bytes of all variants, and of all rules, as JSON
-	maxTogether = 4 << 20  // of all flags together, in an environment: compiled they take some fifteen times as much, and half a second
 	maxLine     = 128      // characters of a name, an owner
 	// A snapshot is as old as cacheLife although nothing announced a change.
 	cacheLife = 10 * time.Minute
@@ -368,55 +367,6 @@ func (s *Service) Update(ctx context.Context, sc scope.Scope, req UpdateRequest)
 	})
 	s.sets.Forget(sc.Tenant(), "")
 	return out, err
-}
-
-// fits refuses a flag that has grown over what all of them may be together. One that shrinks, or is switched, always fits.
-func fits(ctx context.Context, tx *db.TenantTx, before, after *Stored) error {
-	variants, rules, err := after.encode()
-	if err != nil {
-		return err
-	}
-	variantsBefore, rulesBefore, err := before.encode()
-	if err != nil {
-		return err
-	}
-	if len(variants) <= len(variantsBefore) {
-		variants = nil
-	}
-	if len(rules) <= len(rulesBefore) {
-		rules = nil
-	}
-	if len(variants)+len(rules) == 0 {
-		return nil
-	}
-	// Two at once could each count the other as it was.
-	if err := tx.LockFlags(ctx); err != nil {
-		return fmt.Errorf("lock flags: %w", err)
-	}
-	return together(ctx, tx, after, len(variants), len(rules))
-}
-
-// together refuses f with that many bytes of variants and of rules, beside all others of its environment: 0 are not asked about. A set of the
-// largest flags there can be would take gigabytes of each server, and seconds for each change. Under LockFlags.
-func together(ctx context.Context, tx *db.TenantTx, f *Stored, variants, rules int) error {
-	rows, err := tx.ListFlags(ctx, f.Environment)
-	if err != nil {
-		return fmt.Errorf("list flags: %w", err)
-	}
-	allVariants, allRules := variants, rules
-	for i := range rows {
-		if rows[i].Flag.Key != f.Key {
-			allVariants += len(rows[i].Flag.Variants)
-			allRules += len(rows[i].FlagTargeting.Rules)
-		}
-	}
-	switch {
-	case variants > 0 && allVariants > maxTogether:
-		return refuse("variants", "the variants of all flags together have at most %d bytes", maxTogether)
-	case rules > 0 && allRules > maxTogether:
-		return refuse("rules", "the rules of all flags of an environment together have at most %d bytes: list subjects in segments", maxTogether)
-	}
-	return nil
 }
 
 // hold returns the segments that rules may ask for, and keeps them until the transaction ends.
