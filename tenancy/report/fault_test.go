@@ -316,7 +316,8 @@ func TestEndsInEachStep(t *testing.T) {
 	}
 }
 
-// Three servers ask, schedule and make at once: each report is made once, of each period of a schedule there is one.
+// Three servers ask, schedule and make at once: each report is made once, of each period of a schedule there is one. Two periods are
+// due and three reports are asked for, which is what may be open at once: in whatever order they come, none is refused.
 func TestServersTakeTurns(t *testing.T) {
 	p, b, _ := newFaulty(t)
 	p.log(t, p.acme, "user.create")
@@ -325,12 +326,12 @@ func TestServersTakeTurns(t *testing.T) {
 	}
 	from := time.Now().UTC()
 	from = time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, time.UTC)
-	p.exec(t, "UPDATE report_schedules SET due_at = $2 WHERE tenant_id = $1", p.acme.Tenant(), from.AddDate(0, -3, 0).Add(10*time.Minute))
+	p.exec(t, "UPDATE report_schedules SET due_at = $2 WHERE tenant_id = $1", p.acme.Tenant(), from.AddDate(0, -1, 0).Add(10*time.Minute))
 	servers := []*report.Service{p.Service, p.on(p.store.Replica(t)), p.on(p.store.Replica(t))}
 	var wg sync.WaitGroup
-	for i, s := range servers {
+	for _, s := range servers {
 		wg.Go(func() {
-			if _, err := s.Create(t.Context(), p.acme, report.CreateRequest{Catalogue: "soc2", Period: today()}); err != nil && i == 0 {
+			if _, err := s.Create(t.Context(), p.acme, report.CreateRequest{Catalogue: "soc2", Period: today()}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -364,7 +365,7 @@ func TestServersTakeTurns(t *testing.T) {
 		}
 	}
 	n := len(page.Items)
-	if len(periods) != 4 || len(sums) != 1 || n < 5 {
+	if len(periods) != 2 || len(sums) != 1 || n != 5 {
 		t.Errorf("%d reports, of the schedule %v, bodies %v", n, periods, sums)
 	}
 	for period, times := range periods {
