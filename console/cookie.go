@@ -124,6 +124,7 @@ var toasts = map[string]string{
 	"sessrevoked":      "Sessions revoked",
 	"saved":            "Saved",
 	"quotas":           "Quotas settled",
+	"limits":           "Limits settled: every server goes by them within a second",
 	"suspended":        "The tenant is suspended",
 	"resumed":          "The tenant works again",
 	"deleting":         "The tenant is being deleted. It can be restored for 30 days",

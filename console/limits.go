@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,10 +31,14 @@ type limitsView struct {
 	Rest     int  // rows that are not shown
 	Untold   bool // nobody can tell what was refused
 	Off      bool // the server has no limits
+	Own      bool // some are the tenant's own
 	Overload string
 }
 
-type limitView struct{ Label, Name, Calls, By, Held, Refused string }
+type limitView struct {
+	Label, Name, Calls, By, Held, Refused string
+	Instead                               string // of which calls, which other tenants have; empty: it has none of its own
+}
 
 // refusedView is who was refused within an hour.
 type refusedView struct {
@@ -80,9 +85,12 @@ func (c *Console) showLimits(w http.ResponseWriter, r *http.Request, v *visit, p
 	}
 	for _, l := range ratelimit.All() {
 		words := limitWords[l.Name]
-		row := limitView{Label: words[0], Name: l.Name, By: words[1], Calls: callsIn(l), Held: "Nearly, over all servers", Refused: ui.Thousands(int(sums[l.Name]))}
+		row := limitView{Label: words[0], Name: l.Name, By: words[1], Calls: callsIn(p.tenant.Limits.Of(l)), Held: "Nearly, over all servers", Refused: ui.Thousands(int(sums[l.Name]))}
 		if l.Exact {
 			row.Held = "Exactly, over all servers"
+		}
+		if p.tenant.Limits.Of(l) != l {
+			view.Own, row.Instead = true, "instead of "+callsIn(l)
 		}
 		if view.Untold {
 			row.Refused = "–"
@@ -106,6 +114,52 @@ func (c *Console) showLimits(w http.ResponseWriter, r *http.Request, v *visit, p
 func callsIn(l *ratelimit.Limit) string {
 	span := map[time.Duration]string{time.Second: "a second", time.Minute: "a minute", time.Hour: "an hour"}[l.Window]
 	return ui.Thousands(int(l.Max)) + " " + span
+}
+
+// limitInputs are the fields of a form that settles a tenant's own limits, with those that it has.
+func limitInputs(own *ratelimit.Own) []ui.Input {
+	inputs := make([]ui.Input, 0, len(ratelimit.All()))
+	for _, l := range ratelimit.All() {
+		least, most := l.Bounds()
+		input := ui.Input{
+			Name: l.Name, Label: limitWords[l.Name][0], Max: 12, Optional: true,
+			Hint: "Counted by " + limitWords[l.Name][1] + ". Empty: " + callsIn(l) + ", as all tenants. From " + ui.Thousands(int(least)) + " to " + ui.Thousands(int(most)) + ".",
+		}
+		if mine := own.Of(l); mine != l {
+			input.Value = strconv.FormatInt(mine.Max, 10)
+		}
+		inputs = append(inputs, input)
+	}
+	return inputs
+}
+
+// limitsOf reads what limitInputs asks for: what is set, and what is left to be as all tenants have
+// it. ratelimit.ErrOwn, with the field.
+func limitsOf(values map[string]string) (set []ratelimit.Calls, remove []string, err error) {
+	for _, l := range ratelimit.All() {
+		text := values[l.Name]
+		if text == "" {
+			remove = append(remove, l.Name)
+			continue
+		}
+		calls, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, nil, ratelimit.ErrOwn.With("field", l.Name)
+		}
+		set = append(set, ratelimit.Calls{Name: l.Name, Calls: calls})
+	}
+	return set, remove, nil
+}
+
+// ownLimits are a tenant's own limits in words.
+func ownLimits(own *ratelimit.Own) []string {
+	var all []string
+	for _, l := range ratelimit.All() {
+		if mine := own.Of(l); mine != l {
+			all = append(all, limitWords[l.Name][0]+": "+callsIn(mine))
+		}
+	}
+	return all
 }
 
 // refusedRows names keys and addresses for those who may know them: keys by their names for who

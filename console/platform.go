@@ -213,6 +213,7 @@ type tenantView struct {
 	ID         string
 	RPID       string
 	Origins    []string
+	Limits     []string // of its own, in words
 	Created    ui.Moment
 	Suspended  string
 	Opens      string // address of the tenant, for who was let in
@@ -243,7 +244,7 @@ func (c *Console) showTenant(w http.ResponseWriter, r *http.Request, v *visit, p
 	} else if p.may(apikey.ScopeSupportRequest) && !v.worksIn(t.ID) {
 		view.Asks = t.href() + "/support"
 	}
-	view.Plan, view.Region, view.Users, view.Active = t.Plan, t.Region, ui.Thousands(t.Users), at(t.LastActiveAt)
+	view.Plan, view.Region, view.Users, view.Active, view.Limits = t.Plan, t.Region, ui.Thousands(t.Users), at(t.LastActiveAt), ownLimits(&t.Limits)
 	if t.Restorable(now) {
 		view.Deletes, view.Left, view.DeleteBy = at(t.DeleteAfter), "in "+ui.Left(t.DeleteAfter.Sub(now)), "The platform deletes it"
 		if t.DeletedByTenant {

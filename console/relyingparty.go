@@ -303,7 +303,7 @@ func (c *Console) mayLook(r *http.Request, p *place) error {
 	if c.limits == nil {
 		return nil
 	}
-	return c.limits.Check(r.Context(), p.sc, ratelimit.Ask{Limit: &ratelimit.PerDomainLook, ID: "all"})
+	return c.limits.Check(r.Context(), p.sc, ratelimit.Ask{Limit: p.tenant.Limits.Of(&ratelimit.PerDomainLook), ID: "all"})
 }
 
 func (c *Console) verifyParty(w http.ResponseWriter, r *http.Request, v *visit, p *place) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/biocore-id/biocore/tenancy/audit/audittest"
 	"github.com/biocore-id/biocore/tenancy/member"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -257,6 +258,26 @@ func TestTenantActs(t *testing.T) {
 	if body := boss.get(t, path+"/quotas").body; !strings.Contains(body, `value="100:hard"`) || !strings.Contains(body, `value="5000"`) {
 		t.Errorf("quotas: %s", body)
 	}
+	if a := boss.form(t, path+"/limits", "key", "1e9", "reason", "contract"); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, `id="limits-key-error"`) || !strings.Contains(a.body, `value="1e9"`) {
+		t.Errorf("a limit of words: %d\n%s", a.StatusCode, a.body)
+	}
+	if a := boss.form(t, path+"/limits", "endpoint", "19", "reason", "contract"); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, `id="limits-endpoint-error"`) {
+		t.Errorf("a limit below its bounds: %d\n%s", a.StatusCode, a.body)
+	}
+	do("limits", "key", "2000", "user", "60")
+	if body := boss.get(t, path+"/limits").body; !strings.Contains(body, `value="2000"`) || !strings.Contains(body, `value="60"`) || !strings.Contains(body, "Empty: 400 a second") {
+		t.Errorf("limits: %s", body)
+	}
+	if body := boss.get(t, path).body; !strings.Contains(body, "Server key: 2,000 a second") {
+		t.Errorf("the tenant's page does not tell of its limits: %s", body)
+	}
+	if body := owner.get(t, "/console/t/"+slug+"/limits").body; !strings.Contains(body, "2,000 a second") || !strings.Contains(body, "instead of 400 a second") || !strings.Contains(body, "settled by the staff") {
+		t.Errorf("its owner is not told of them: %s", body)
+	}
+	do("limits", "key", "", "user", "60")
+	if got := state(); got.Limits.Of(&ratelimit.PerKey) != &ratelimit.PerKey || got.Limits.Of(&ratelimit.PerUser).Max != 60 {
+		t.Errorf("a limit that was taken away: %+v", got.Limits.List())
+	}
 	do("suspend")
 	if got := state(); got.State != tenant.Suspended || got.SuspendReason != "contract" {
 		t.Errorf("suspended: %+v", got)
@@ -282,7 +303,7 @@ func TestTenantActs(t *testing.T) {
 	if page := helper.get(t, path); page.StatusCode != http.StatusOK || strings.Contains(page.body, "Suspend…") {
 		t.Errorf("the help desk of the staff sees: %d", page.StatusCode)
 	}
-	for _, act := range []string{"edit", "quotas", "suspend", "resume", "delete", "restore"} {
+	for _, act := range []string{"edit", "quotas", "limits", "suspend", "resume", "delete", "restore"} {
 		if a := helper.form(t, path+"/"+act, "reason", "x"); a.StatusCode != http.StatusForbidden {
 			t.Errorf("the help desk of the staff does %s: %d", act, a.StatusCode)
 		}

@@ -90,6 +90,25 @@ var tenantActs = []tenantAct{
 		},
 	},
 	{
+		name: "limits", label: "Limits…", title: "Limits of", button: "settle the limits", done: "limits",
+		effects: []ui.Effect{
+			{Icon: "gauge", Text: "Every server goes by them within a second"},
+			{Icon: "ban", Text: "Calls beyond are refused with 429, and told when to come back"},
+			{Icon: "eye", Text: "Members see them under Limits"},
+		},
+		inputs: func(t *tenant.Tenant, _ []usage.Quota) []ui.Input { return limitInputs(&t.Limits) },
+		fits:   inState(tenant.Active, tenant.Suspended),
+		do: func(ctx context.Context, c *Console, v *visit, t *tenant.Tenant, form tenantActForm) error {
+			req := tenant.LimitsRequest{ID: t.ID, Reason: form.act.Reason}
+			var err error
+			if req.Set, req.Remove, err = limitsOf(form.values); err != nil {
+				return err
+			}
+			_, err = c.tenants.SetLimits(ctx, v.platform(), req)
+			return err
+		},
+	},
+	{
 		name: "suspend", label: "Suspend…", title: "Suspend", button: "suspend", danger: true, done: "suspended",
 		effects: []ui.Effect{
 			{Icon: "ban", Text: "Its keys, sign-ins and sessions are refused within a second, on every server"},

@@ -49,7 +49,7 @@ var tables = []table{
 		columns: "id slug name mode state rp_id rp_name origins direct_tokens policy_version suspend_reason created_at updated_at delete_after version " +
 			"token_audience token_encryption_key related_origins android_apps ios_apps passkey_enroll_url passkey_manage_url passkey_prf_url plan region " +
 			"delete_reason delete_asked_by delete_by_tenant quotas_exceeded user_count last_active_at month_answered month_faults " +
-			"accent_color accent_color_dark support_url support_email logo_sha256",
+			"accent_color accent_color_dark support_url support_email logo_sha256 limits!jsonb",
 		left: map[string]string{"shredded_at": isMark, "destroying_at": isMark, "emptied_at": isMark},
 	},
 	{name: "logos", columns: "png"},

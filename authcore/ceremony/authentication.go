@@ -55,7 +55,7 @@ func (s *Service) BeginAuthentication(ctx context.Context, sc scope.Scope, req B
 		named, req.UserID = true, a.user.String()
 	}
 	if named {
-		if allowed, err = s.identify(ctx, sc, ring, &a, req); err != nil {
+		if allowed, err = s.identify(ctx, sc, ring, snap, &a, req); err != nil {
 			return BegunAuthentication{}, err
 		}
 	}
@@ -106,7 +106,7 @@ func (s *Service) tenant(ctx context.Context, sc scope.Scope) (*keys.Ring, *tena
 // that may answer: the user's that are not revoked, the newest first, else fakes.
 // Both are made for everybody, so that they take the same time.
 func (s *Service) identify(
-	ctx context.Context, sc scope.Scope, ring *keys.Ring, a *authentication, req BeginAuthenticationRequest,
+	ctx context.Context, sc scope.Scope, ring *keys.Ring, snap *tenant.Snapshot, a *authentication, req BeginAuthenticationRequest,
 ) ([]webauthn.Descriptor, error) {
 	kind, name := "user", req.UserID
 	if req.ExternalID != "" {
@@ -115,7 +115,7 @@ func (s *Service) identify(
 		name = id.String() // a user is shown one list, however the id is spelled
 	}
 	fakes, root := fakesOf(ring, kind, name)
-	if err := s.mayBegin(ctx, sc, root); err != nil {
+	if err := s.mayBegin(ctx, sc, snap, root); err != nil {
 		return nil, err
 	}
 	var rows []tenantq.ListDescriptorsOfUserRow

@@ -376,6 +376,9 @@ func effects() []effect {
 		{adminv1connect.UsageServiceUpdateTenantQuotasProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
 			return "PATCH", "/admin/v1/tenants/" + c.id + "/quotas", w.platformKey, map[string]any{"set": []map[string]any{{"kind": "CEREMONIES", "most": 1000}}}
 		}, "quota.set", false, ""},
+		{adminv1connect.UsageServiceUpdateTenantLimitsProcedure, func(_ *testing.T, w *world, c *customer) (string, string, string, any) {
+			return "PATCH", "/admin/v1/tenants/" + c.id + "/limits", w.platformKey, map[string]any{"set": []map[string]any{{"name": "key", "calls": 2000}}, "reason": "contract"}
+		}, "limits.set", false, ""},
 	}
 }
 

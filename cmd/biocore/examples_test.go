@@ -187,6 +187,7 @@ var echoed = map[string][]string{
 	"CreateSegment":         {"key", "name", "description", "when", "included", "excluded", "usedBy"},
 	"CreateAuditView":       {"name", "filter"},
 	"UpdateTenantQuotas":    {"quotas"},
+	"UpdateTenantLimits":    {"limits"},
 }
 
 // Each call that the reference shows is one that this server takes: nothing in its path, its

@@ -96,6 +96,7 @@ func commands() []command {
 		{"tenant cancel-export", "ID", "end an export that is being written, and remove what is written of it", "biocore tenant cancel-export --tenant acme --reason 'asked for by mistake' 0193a7d2-5b1e-7000-8000-000000000000", runTenantCancelExport},
 		{"tenant verify-export", "FILE", "check an archive by itself, without a network", "biocore tenant verify-export acme.zip", runTenantVerifyExport},
 		{"tenant quotas", "SLUG", "show and settle what a tenant may use", "biocore tenant quotas acme --mau 10000 --ceremonies 1000000:hard --storage none", runTenantQuotas},
+		{"tenant limits", "SLUG", "show how often a tenant may call, and settle limits of its own", "biocore tenant limits acme --set key=2000 --set tenant=20000 --unset visitor --reason contract", runTenantLimits},
 		{"usage", "", "show what a tenant uses, day by day", "biocore usage --tenant acme --from 2026-11-01", runUsage},
 		{"evidence list", "", "list what is kept of a tenant's registrations", "biocore evidence list --tenant acme --filter 'outcome = FAILED'", runEvidenceList},
 		{"evidence download", "ID", "print one piece of evidence as a signed file", "biocore evidence download --tenant acme 0199f3a4-5b6c-7d8e-9f01-23456789abcd > evidence.json", runEvidenceDownload},

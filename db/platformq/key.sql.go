@@ -92,7 +92,7 @@ func (q *Queries) ListTenantsWithKeysDue(ctx context.Context, maxRows int32) ([]
 
 const SetTenantShredded = `-- name: SetTenantShredded :one
 UPDATE tenants SET state = 'DELETING', shredded_at = $1::timestamptz, updated_at = $1::timestamptz, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type SetTenantShreddedParams struct {
@@ -146,6 +146,7 @@ func (q *Queries) SetTenantShredded(ctx context.Context, arg SetTenantShreddedPa
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }

@@ -89,4 +89,5 @@ type Tenant struct {
 	LogoSha256         string
 	MonthAnswered      int64
 	MonthFaults        int64
+	Limits             []byte
 }

@@ -30,7 +30,7 @@ func (q *Queries) DestroyTenantRows(ctx context.Context, arg DestroyTenantRowsPa
 }
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE id = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits FROM tenants WHERE id = $1
 `
 
 // Index: tenants_pkey.
@@ -79,12 +79,13 @@ func (q *Queries) GetTenant(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
 
 const GetTenantBySlug = `-- name: GetTenantBySlug :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE slug = $1
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits FROM tenants WHERE slug = $1
 `
 
 // Index: tenants_slug_key.
@@ -133,6 +134,7 @@ func (q *Queries) GetTenantBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -141,7 +143,7 @@ const InsertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, slug, name, mode, rp_id, rp_name, origins, plan, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 ON CONFLICT (slug) DO NOTHING
-RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type InsertTenantParams struct {
@@ -212,12 +214,13 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
 
 const ListTenants = `-- name: ListTenants :many
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits FROM tenants
 WHERE ($1::uuid IS NULL OR id < $1::uuid)
   AND ($2::text IS NULL OR slug = $2::text)
   AND ($3::text IS NULL OR mode = $3::text)
@@ -304,6 +307,7 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.LogoSha256,
 			&i.MonthAnswered,
 			&i.MonthFaults,
+			&i.Limits,
 		); err != nil {
 			return nil, err
 		}
@@ -316,7 +320,7 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 }
 
 const ListTenantsBy = `-- name: ListTenantsBy :many
-SELECT t.id, t.slug, t.name, t.mode, t.state, t.rp_id, t.rp_name, t.origins, t.direct_tokens, t.policy_version, t.suspend_reason, t.created_at, t.updated_at, t.delete_after, t.version, t.shredded_at, t.token_audience, t.token_encryption_key, t.related_origins, t.android_apps, t.ios_apps, t.passkey_enroll_url, t.passkey_manage_url, t.passkey_prf_url, t.plan, t.region, t.delete_reason, t.delete_asked_by, t.delete_by_tenant, t.destroying_at, t.emptied_at, t.quotas_exceeded, t.user_count, t.last_active_at, t.accent_color, t.accent_color_dark, t.support_url, t.support_email, t.logo_sha256, t.month_answered, t.month_faults, k.sort_key::text AS sort_key
+SELECT t.id, t.slug, t.name, t.mode, t.state, t.rp_id, t.rp_name, t.origins, t.direct_tokens, t.policy_version, t.suspend_reason, t.created_at, t.updated_at, t.delete_after, t.version, t.shredded_at, t.token_audience, t.token_encryption_key, t.related_origins, t.android_apps, t.ios_apps, t.passkey_enroll_url, t.passkey_manage_url, t.passkey_prf_url, t.plan, t.region, t.delete_reason, t.delete_asked_by, t.delete_by_tenant, t.destroying_at, t.emptied_at, t.quotas_exceeded, t.user_count, t.last_active_at, t.accent_color, t.accent_color_dark, t.support_url, t.support_email, t.logo_sha256, t.month_answered, t.month_faults, t.limits, k.sort_key::text AS sort_key
 FROM tenants t CROSS JOIN LATERAL (SELECT (CASE $1::text
   WHEN 'name' THEN lower(t.name)
   WHEN 'users' THEN lpad(t.user_count::text, 12, '0')
@@ -427,6 +431,7 @@ func (q *Queries) ListTenantsBy(ctx context.Context, arg ListTenantsByParams) ([
 			&i.Tenant.LogoSha256,
 			&i.Tenant.MonthAnswered,
 			&i.Tenant.MonthFaults,
+			&i.Tenant.Limits,
 			&i.SortKey,
 		); err != nil {
 			return nil, err
@@ -537,7 +542,7 @@ func (q *Queries) ListTenantsToMeasure(ctx context.Context, arg ListTenantsToMea
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: state changes of one tenant, one after the other. Index: tenants_pkey.
@@ -586,6 +591,7 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -593,7 +599,7 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 const RestoreTenant = `-- name: RestoreTenant :one
 UPDATE tenants SET state = CASE WHEN suspend_reason IS NULL THEN 'ACTIVE' ELSE 'SUSPENDED' END, delete_after = NULL, delete_reason = NULL,
   delete_asked_by = '', delete_by_tenant = false, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type RestoreTenantParams struct {
@@ -647,6 +653,7 @@ func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (T
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -654,7 +661,7 @@ func (q *Queries) RestoreTenant(ctx context.Context, arg RestoreTenantParams) (T
 const SetTenantDeleting = `-- name: SetTenantDeleting :one
 UPDATE tenants SET state = 'DELETING', delete_after = $1::timestamptz, delete_reason = $2::text,
   delete_asked_by = $3, delete_by_tenant = $4, updated_at = $5, version = version + 1
-WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+WHERE id = $6 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type SetTenantDeletingParams struct {
@@ -719,6 +726,7 @@ func (q *Queries) SetTenantDeleting(ctx context.Context, arg SetTenantDeletingPa
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -742,8 +750,8 @@ func (q *Queries) SetTenantDestroying(ctx context.Context, arg SetTenantDestroyi
 const SetTenantEmptied = `-- name: SetTenantEmptied :one
 UPDATE tenants SET emptied_at = $1::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
   android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
-  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, month_answered = 0, month_faults = 0, updated_at = $1, version = version + 1
-WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', limits = '{}', user_count = 0, month_answered = 0, month_faults = 0, updated_at = $1, version = version + 1
+WHERE id = $2 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type SetTenantEmptiedParams struct {
@@ -797,6 +805,68 @@ func (q *Queries) SetTenantEmptied(ctx context.Context, arg SetTenantEmptiedPara
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
+	)
+	return i, err
+}
+
+const SetTenantLimits = `-- name: SetTenantLimits :one
+UPDATE tenants SET limits = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
+`
+
+type SetTenantLimitsParams struct {
+	Limits []byte
+	Now    time.Time
+	ID     uuid.UUID
+}
+
+// Under LockTenant. Index: tenants_pkey.
+func (q *Queries) SetTenantLimits(ctx context.Context, arg SetTenantLimitsParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, SetTenantLimits, arg.Limits, arg.Now, arg.ID)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Mode,
+		&i.State,
+		&i.RpID,
+		&i.RpName,
+		&i.Origins,
+		&i.DirectTokens,
+		&i.PolicyVersion,
+		&i.SuspendReason,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeleteAfter,
+		&i.Version,
+		&i.ShreddedAt,
+		&i.TokenAudience,
+		&i.TokenEncryptionKey,
+		&i.RelatedOrigins,
+		&i.AndroidApps,
+		&i.IosApps,
+		&i.PasskeyEnrollUrl,
+		&i.PasskeyManageUrl,
+		&i.PasskeyPrfUrl,
+		&i.Plan,
+		&i.Region,
+		&i.DeleteReason,
+		&i.DeleteAskedBy,
+		&i.DeleteByTenant,
+		&i.DestroyingAt,
+		&i.EmptiedAt,
+		&i.QuotasExceeded,
+		&i.UserCount,
+		&i.LastActiveAt,
+		&i.AccentColor,
+		&i.AccentColorDark,
+		&i.SupportUrl,
+		&i.SupportEmail,
+		&i.LogoSha256,
+		&i.MonthAnswered,
+		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -831,7 +901,7 @@ func (q *Queries) SetTenantMeasured(ctx context.Context, arg SetTenantMeasuredPa
 
 const SetTenantState = `-- name: SetTenantState :one
 UPDATE tenants SET state = $1, suspend_reason = $2, updated_at = $3, version = version + 1
-WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+WHERE id = $4 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type SetTenantStateParams struct {
@@ -892,6 +962,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -899,7 +970,7 @@ func (q *Queries) SetTenantState(ctx context.Context, arg SetTenantStateParams) 
 const UpdateTenant = `-- name: UpdateTenant :one
 UPDATE tenants SET name = $1, rp_id = $2, rp_name = $3, origins = $4,
   direct_tokens = $5, plan = $6, region = $7, updated_at = $8, version = version + 1
-WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+WHERE id = $9 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type UpdateTenantParams struct {
@@ -970,6 +1041,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }

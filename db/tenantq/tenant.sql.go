@@ -13,7 +13,7 @@ import (
 )
 
 const GetTenant = `-- name: GetTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits FROM tenants
 `
 
 // The caller's own tenant: the wall leaves one row. Lock: none. Index: tenants_pkey.
@@ -62,12 +62,13 @@ func (q *Queries) GetTenant(ctx context.Context) (Tenant, error) {
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
 
 const LockTenant = `-- name: LockTenant :one
-SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // FOR UPDATE: changes of one's own settings, one after the other. Index: tenants_pkey.
@@ -116,6 +117,7 @@ func (q *Queries) LockTenant(ctx context.Context, id uuid.UUID) (Tenant, error) 
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }
@@ -145,7 +147,7 @@ UPDATE tenants SET rp_id = $1, rp_name = $2, origins = $3,
   accent_color = $13, accent_color_dark = $14, support_url = $15,
   support_email = $16, logo_sha256 = $17,
   updated_at = $18, version = version + 1
-WHERE id = $19 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults
+WHERE id = $19 RETURNING id, slug, name, mode, state, rp_id, rp_name, origins, direct_tokens, policy_version, suspend_reason, created_at, updated_at, delete_after, version, shredded_at, token_audience, token_encryption_key, related_origins, android_apps, ios_apps, passkey_enroll_url, passkey_manage_url, passkey_prf_url, plan, region, delete_reason, delete_asked_by, delete_by_tenant, destroying_at, emptied_at, quotas_exceeded, user_count, last_active_at, accent_color, accent_color_dark, support_url, support_email, logo_sha256, month_answered, month_faults, limits
 `
 
 type UpdateSettingsParams struct {
@@ -236,6 +238,7 @@ func (q *Queries) UpdateSettings(ctx context.Context, arg UpdateSettingsParams) 
 		&i.LogoSha256,
 		&i.MonthAnswered,
 		&i.MonthFaults,
+		&i.Limits,
 	)
 	return i, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/tenancy/audit"
 	"github.com/biocore-id/biocore/tenancy/fault"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
@@ -24,6 +25,7 @@ type Caller struct {
 	Kind   Kind
 	Scopes []string
 	Mode   tenant.Mode
+	Limits *ratelimit.Own // of the tenant; shared: read only
 
 	ExpiresAt    *time.Time     // nil: never
 	AllowedCIDRs []netip.Prefix // empty: from anywhere
@@ -114,7 +116,7 @@ func (s *Service) admit(ctx context.Context, p parsed, rec *record, from netip.A
 	if err := usable(t); err != nil {
 		return Caller{}, err
 	}
-	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode, ExpiresAt: rec.expiresAt, AllowedCIDRs: rec.cidrs}, nil
+	return Caller{Scope: sc, ID: rec.id, Kind: rec.kind, Scopes: rec.scopes, Mode: t.Mode, Limits: &t.Limits, ExpiresAt: rec.expiresAt, AllowedCIDRs: rec.cidrs}, nil
 }
 
 // deny records that a key that exists was refused. One that does not exist leaves no

@@ -14,8 +14,9 @@ const (
 	TenantRestored  Type = "tenant.restored"  // its deletion was taken back
 	TenantDestroyed Type = "tenant.destroyed" // of the platform's own: nothing of it is left
 
-	QuotaChanged Type = "quota.changed" // by the platform
-	QuotaReached Type = "quota.reached" // 80 or 100 percent of it, once a month
+	QuotaChanged  Type = "quota.changed"  // by the platform
+	LimitsChanged Type = "limits.changed" // by the platform
+	QuotaReached  Type = "quota.reached"  // 80 or 100 percent of it, once a month
 
 	SettingsUpdated Type = "settings.updated" // by the tenant itself
 
@@ -145,7 +146,7 @@ const (
 // Types lists every type.
 func Types() []Type {
 	return []Type{
-		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded, TenantDeleting, TenantRestored, TenantDestroyed, QuotaChanged, QuotaReached,
+		TenantCreated, TenantUpdated, TenantSuspended, TenantResumed, TenantShredded, TenantDeleting, TenantRestored, TenantDestroyed, QuotaChanged, QuotaReached, LimitsChanged,
 		SettingsUpdated,
 		DomainProven, DomainProofMissing, DomainProofFound,
 		PolicyChanged, RiskRulesChanged, RiskProviderChanged,

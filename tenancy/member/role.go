@@ -141,7 +141,7 @@ var permissions = []Permission{
 	{apikey.ScopeUsageRead, "See usage and quotas", []Role{Owner, Admin, Security, Developer, Auditor, Viewer}},
 	{ScopeTenantDelete, "Delete this tenant, and restore it", []Role{Owner}},
 	{apikey.ScopeTenantsRead, "See tenants", []Role{StaffAdmin, StaffSupport}},
-	{apikey.ScopeTenantsWrite, "Create, suspend and delete tenants, settle quotas", []Role{StaffAdmin}},
+	{apikey.ScopeTenantsWrite, "Create, suspend and delete tenants, settle quotas and limits", []Role{StaffAdmin}},
 	{apikey.ScopeSystemRead, "See how the installation is", []Role{StaffAdmin, StaffSupport}},
 	{apikey.ScopeSystemWrite, "Retry jobs that were given up", []Role{StaffAdmin}},
 	{ScopeRolloutsRead, "See which parts of Biocore are on, and for whom", []Role{StaffAdmin, StaffSupport}},

@@ -8,7 +8,7 @@ import (
 // Limit is one rule: Max calls in each Window, evenly, and Max of them at once, counted by an
 // id that the caller gives (the key's, the user's, the address's). It is a GCRA: a call takes
 // Window/Max of time, and up to Window of time may be taken in advance. In any span t at most
-// Max + Max/Window × t calls are admitted. Window/Max is whole microseconds.
+// Max + Max/Window × t calls are admitted.
 //
 // Name is part of the counter's key, of answers and of the metrics: it is never reused for
 // another meaning.
@@ -17,18 +17,23 @@ type Limit struct {
 	Max    int64
 	Window time.Duration
 
+	// Least is the smallest Max that a tenant may be given, so that its dearest call is admitted
+	// at all; 0 means one.
+	Least int64
+
 	// Exact limits are asked of Redis at each call. The others are judged by what this server
 	// knows, which the others' calls reach within about syncEvery.
 	Exact bool
 }
 
-// every is what a call takes, in microseconds.
-func (l *Limit) every() int64 { return l.most() / l.Max }
+// every is what a call takes, in microseconds, rounded up.
+func (l *Limit) every() int64 { return (l.Window.Microseconds() + l.Max - 1) / l.Max }
 
-// most is what may be taken in advance, in microseconds.
-func (l *Limit) most() int64 { return l.Window.Microseconds() }
+// most is what may be taken in advance, in microseconds: Max calls.
+func (l *Limit) most() int64 { return l.every() * l.Max }
 
-// Every limit of Biocore, in the order of docs/limits.md. A counter's key is
+// Every limit of Biocore, in the order of docs/limits.md, as all tenants have it that have none of
+// their own (Own). A counter's key is
 //
 //	bc:{tenant}:limit:NAME:ID
 var (
@@ -63,7 +68,7 @@ var (
 	// PerEndpoint bounds, method by method and for all keys of a tenant together, what costs
 	// far more than a call: exports, reports, evidence, previews of policy. The methods and what
 	// a call of each takes are a table of package rpc.
-	PerEndpoint = Limit{Name: "endpoint", Max: 120, Window: time.Minute}
+	PerEndpoint = Limit{Name: "endpoint", Max: 120, Window: time.Minute, Least: 20}
 
 	// PerSigningKeyChange bounds how often a tenant rotates and revokes signing keys by the
 	// API: each makes a key, of which an RSA one costs a third of a second of CPU and one in

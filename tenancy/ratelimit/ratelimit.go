@@ -215,6 +215,7 @@ func (s *shard) look(sc scope.Scope, asks []Ask, now int64, found *[maxAsks]*cou
 		if c == nil {
 			continue
 		}
+		c.limit = a.Limit // which may have been given other calls
 		if wait := max(c.tat-now, 0) + a.cost()*a.Limit.every() - a.Limit.most(); wait > 0 {
 			return i, wait
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/biocore-id/biocore/tenancy/fault"
 	"github.com/biocore-id/biocore/tenancy/jwe"
 	"github.com/biocore-id/biocore/tenancy/policy"
+	"github.com/biocore-id/biocore/tenancy/ratelimit"
 	"github.com/biocore-id/biocore/tenancy/scope"
 	"github.com/biocore-id/biocore/tenancy/stats"
 )
@@ -98,7 +99,8 @@ type Tenant struct {
 	LastActiveAt *time.Time  // of the last ceremony that it found; nil: none
 	Month        stats.Level // of 30 days, as it summed them up: Answered and Faults alone
 
-	QuotasExceeded []string // kinds of hard quotas that are used up: see Exceeds
+	Limits         ratelimit.Own // instead of those that all tenants have
+	QuotasExceeded []string      // kinds of hard quotas that are used up: see Exceeds
 
 	shredded, destroying, emptied bool
 }
@@ -215,7 +217,7 @@ func fromRow(row tenantq.Tenant) Tenant {
 		},
 		Plan: row.Plan, Region: row.Region, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		DeleteAfter: row.DeleteAfter, DeleteReason: text(row.DeleteReason), DeletedByTenant: row.DeleteByTenant,
-		QuotasExceeded: row.QuotasExceeded, Users: int(row.UserCount), LastActiveAt: row.LastActiveAt, Month: stats.Level{Answered: row.MonthAnswered, Faults: row.MonthFaults}, shredded: row.ShreddedAt != nil, destroying: row.DestroyingAt != nil, emptied: row.EmptiedAt != nil, ETag: etag.Of("tenant", row.ID[:], row.Version),
+		Limits: ratelimit.ReadOwn(row.Limits), QuotasExceeded: row.QuotasExceeded, Users: int(row.UserCount), LastActiveAt: row.LastActiveAt, Month: stats.Level{Answered: row.MonthAnswered, Faults: row.MonthFaults}, shredded: row.ShreddedAt != nil, destroying: row.DestroyingAt != nil, emptied: row.EmptiedAt != nil, ETag: etag.Of("tenant", row.ID[:], row.Version),
 	}
 }
 

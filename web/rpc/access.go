@@ -99,6 +99,8 @@ var methods = map[string]access{
 	adminv1connect.UsageServiceGetUsageProcedure:           {serverKey, apikey.ScopeUsageRead, reads},
 	adminv1connect.UsageServiceGetTenantUsageProcedure:     {platformKey, apikey.ScopeTenantsRead, reads},
 	adminv1connect.UsageServiceGetLimitsProcedure:          {serverKey, apikey.ScopeUsageRead, reads},
+	adminv1connect.UsageServiceGetTenantLimitsProcedure:    {platformKey, apikey.ScopeTenantsRead, reads},
+	adminv1connect.UsageServiceUpdateTenantLimitsProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 	adminv1connect.UsageServiceUpdateTenantQuotasProcedure: {platformKey, apikey.ScopeTenantsWrite, replays},
 
 	adminv1connect.SystemServiceGetSystemProcedure: {platformKey, apikey.ScopeSystemRead, reads},

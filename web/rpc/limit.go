@@ -118,8 +118,11 @@ func allow(ctx context.Context, l limiter, caller *apikey.Caller, method ratelim
 		asks = append(asks, method)
 	}
 	asks = append(asks, ratelimit.Ask{Limit: &ratelimit.PerTenant, ID: "all", Who: id, Quiet: page})
+	for i := range asks {
+		asks[i].Limit = caller.Limits.Of(asks[i].Limit)
+	}
 	standing, err := l.Allow(ctx, caller.Scope, asks...)
-	tellStanding(ctx, page, method.Limit, standing)
+	tellStanding(ctx, caller.Limits, page, method.Limit, standing)
 	return err
 }
 
@@ -127,7 +130,7 @@ func allow(ctx context.Context, l limiter, caller *apikey.Caller, method ratelim
 // RateLimit, with where it stands in the one that it is closest to
 // (draft-ietf-httpapi-ratelimit-headers-11). A GCRA gives back evenly: t is when all of it is
 // back. They are set on the response itself, which all transports share, and are no trailers.
-func tellStanding(ctx context.Context, page bool, method *ratelimit.Limit, s ratelimit.Standing) {
+func tellStanding(ctx context.Context, own *ratelimit.Own, page bool, method *ratelimit.Limit, s ratelimit.Standing) {
 	header := headerFromContext(ctx)
 	if header == nil || s.Limit == nil {
 		return
@@ -140,10 +143,14 @@ func tellStanding(ctx context.Context, page bool, method *ratelimit.Limit, s rat
 	b = append(b, ";t="...)
 	b = strconv.AppendInt(b, int64((s.Reset+time.Second-1)/time.Second), 10)
 	header["Ratelimit"] = []string{string(b)}
-	header["Ratelimit-Policy"] = told[toldOf{page, method}]
+	if own.None() {
+		header["Ratelimit-Policy"] = told[toldOf{page, method}]
+	} else {
+		header["Ratelimit-Policy"] = []string{policyOf(own, page, method)}
+	}
 }
 
-// toldOf is what the value of RateLimit-Policy depends on.
+// toldOf is what the value of RateLimit-Policy depends on, for tenants without limits of their own.
 type toldOf struct {
 	page   bool
 	method *ratelimit.Limit
@@ -153,15 +160,24 @@ type toldOf struct {
 var told = func() map[toldOf][]string {
 	out := map[toldOf][]string{}
 	for _, method := range append([]*ratelimit.Limit{nil}, ratelimit.All()...) {
-		server := quota(&ratelimit.PerKey)
-		if method != nil {
-			server += ", " + quota(method)
+		for _, page := range []bool{false, true} {
+			out[toldOf{page, method}] = []string{policyOf(nil, page, method)}
 		}
-		out[toldOf{false, method}] = []string{server + ", " + quota(&ratelimit.PerTenant)}
-		out[toldOf{true, method}] = []string{quota(&ratelimit.PerVisitor)}
 	}
 	return out
 }()
+
+// policyOf is the value of RateLimit-Policy.
+func policyOf(own *ratelimit.Own, page bool, method *ratelimit.Limit) string {
+	if page {
+		return quota(own.Of(&ratelimit.PerVisitor))
+	}
+	limits := quota(own.Of(&ratelimit.PerKey))
+	if method != nil {
+		limits += ", " + quota(own.Of(method))
+	}
+	return limits + ", " + quota(own.Of(&ratelimit.PerTenant))
+}
 
 func quota(l *ratelimit.Limit) string {
 	return `"` + l.Name + `";q=` + strconv.FormatInt(l.Max, 10) + ";w=" + strconv.Itoa(int(math.Ceil(l.Window.Seconds())))

@@ -23,9 +23,11 @@ type meter interface {
 	SetQuotas(ctx context.Context, sc scope.Scope, req usage.QuotasRequest) ([]usage.Quota, error)
 }
 
-// tenantReader is what the handler needs of tenant.Service.
-type tenantReader interface {
+// limitedTenants is what the handler needs of tenant.Service.
+type limitedTenants interface {
 	Get(ctx context.Context, sc scope.Scope, id uuid.UUID) (tenant.Tenant, error)
+	Current(ctx context.Context, sc scope.Scope) (*tenant.Snapshot, error)
+	SetLimits(ctx context.Context, sc scope.Scope, req tenant.LimitsRequest) (tenant.Tenant, error)
 }
 
 // refusals is what the handler needs of ratelimit.Limiter.
@@ -37,7 +39,7 @@ type refusals interface {
 type UsageHandler struct {
 	adminv1connect.UnimplementedUsageServiceHandler
 	usage   meter
-	tenants tenantReader
+	tenants limitedTenants
 	limits  refusals
 }
 
@@ -52,16 +54,33 @@ func (h *UsageHandler) GetLimits(ctx context.Context, _ *adminv1.GetLimitsReques
 	if err != nil {
 		return nil, err
 	}
+	t, err := h.tenants.Current(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return h.limitsOf(ctx, sc, &t.Limits)
+}
+
+// GetTenantLimits opens the tenant that a platform key names.
+func (h *UsageHandler) GetTenantLimits(ctx context.Context, req *adminv1.GetTenantLimitsRequest) (*adminv1.Limits, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.tenants.Get(ctx, sc, id) // the platform's alone, and there is one
+	if err != nil {
+		return nil, err
+	}
+	return h.limitsOf(ctx, scope.New(id, sc.Actor()).WithOrigin(sc.Origin()), &t.Limits)
+}
+
+// limitsOf are limits, and what they refused.
+func (h *UsageHandler) limitsOf(ctx context.Context, sc scope.Scope, own *ratelimit.Own) (*adminv1.Limits, error) {
 	recent, err := h.limits.Recent(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
-	out := &adminv1.Limits{}
-	for _, l := range ratelimit.All() {
-		out.Limits = append(out.Limits, &adminv1.Limit{
-			Name: l.Name, Calls: int32(l.Max), WindowSeconds: int32(l.Window.Seconds()), Exact: l.Exact, //nolint:gosec // constants
-		})
-	}
+	out := &adminv1.Limits{Limits: toLimits(own)}
 	for _, r := range recent {
 		out.Refusals = append(out.Refusals, &adminv1.LimitRefusals{
 			Limit: r.Limit, Hour: timestamppb.New(r.Hour), Who: r.Who, Calls: int32(min(r.Calls, math.MaxInt32)), //nolint:gosec // bounded here
@@ -105,6 +124,37 @@ func (h *UsageHandler) report(ctx context.Context, sc scope.Scope, from, to stri
 		return nil, err
 	}
 	return toUsage(r), nil
+}
+
+// UpdateTenantLimits translates: one call, one answer.
+func (h *UsageHandler) UpdateTenantLimits(ctx context.Context, req *adminv1.UpdateTenantLimitsRequest) (*adminv1.UpdateTenantLimitsResponse, error) {
+	sc, id, err := tenantCall(ctx, req.GetTenantId())
+	if err != nil {
+		return nil, err
+	}
+	answers(ctx, func(t tenant.Tenant) proto.Message {
+		return &adminv1.UpdateTenantLimitsResponse{Limits: toLimits(&t.Limits)}
+	})
+	in := tenant.LimitsRequest{ID: id, Remove: req.GetRemove(), Reason: req.GetReason()}
+	for _, one := range req.GetSet() {
+		in.Set = append(in.Set, ratelimit.Calls{Name: one.GetName(), Calls: int64(one.GetCalls())})
+	}
+	t, err := h.tenants.SetLimits(ctx, sc, in)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateTenantLimitsResponse{Limits: toLimits(&t.Limits)}, nil
+}
+
+// toLimits are all limits, as a tenant with limits of its own is subject to them.
+func toLimits(own *ratelimit.Own) []*adminv1.Limit {
+	out := make([]*adminv1.Limit, 0, len(ratelimit.All()))
+	for _, l := range ratelimit.All() {
+		out = append(out, &adminv1.Limit{
+			Name: l.Name, Calls: int32(own.Of(l).Max), WindowSeconds: int32(l.Window.Seconds()), Exact: l.Exact, DefaultCalls: int32(l.Max), //nolint:gosec // bounded by Limit.Bounds
+		})
+	}
+	return out
 }
 
 // UpdateTenantQuotas translates: one call, one answer.

@@ -108,12 +108,16 @@ SELECT destroy_rows(sqlc.arg(id), sqlc.arg(max_rows));
 -- Under LockTenant, when DestroyTenantRows has answered 0: id and slug stay, so that they never come back. Index: tenants_pkey.
 UPDATE tenants SET emptied_at = sqlc.arg(now)::timestamptz, name = slug, rp_id = '', rp_name = slug, origins = '{}', related_origins = '{}',
   android_apps = '{}', ios_apps = '{}', passkey_enroll_url = NULL, passkey_manage_url = NULL, passkey_prf_url = NULL,
-  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', user_count = 0, month_answered = 0, month_faults = 0, updated_at = sqlc.arg(now), version = version + 1
+  token_audience = NULL, token_encryption_key = NULL, suspend_reason = NULL, quotas_exceeded = '{}', limits = '{}', user_count = 0, month_answered = 0, month_faults = 0, updated_at = sqlc.arg(now), version = version + 1
 WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: ListTenantsToDestroy :many
 -- As bc_jobs, whose policy admits only tenants that are due. Index: tenants_delete_after.
 SELECT id FROM tenants WHERE delete_after <= now() AND emptied_at IS NULL ORDER BY delete_after LIMIT sqlc.arg(max_rows);
+
+-- name: SetTenantLimits :one
+-- Under LockTenant. Index: tenants_pkey.
+UPDATE tenants SET limits = sqlc.arg(limits), updated_at = sqlc.arg(now), version = version + 1 WHERE id = sqlc.arg(id) RETURNING *;
 
 -- name: SetTenantMeasured :exec
 -- Under LockTenant. It is no change of what somebody has read: the etag stays. Index: tenants_pkey.

@@ -491,7 +491,7 @@ func (*GetLimitsRequest) Descriptor() ([]byte, []int) {
 // Limits are what bounds a tenant's calls, and what was refused.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In force, the same for every tenant.
+	// In force.
 	Limits []*Limit `protobuf:"bytes,1,rep,name=limits,proto3" json:"limits,omitempty"`
 	// Of the last 24 hours, of all servers together: the latest hour first, and in
 	// it what was refused most. It may be five seconds behind, and is forgotten
@@ -556,7 +556,10 @@ type Limit struct {
 	WindowSeconds int32 `protobuf:"varint,3,opt,name=window_seconds,json=windowSeconds,proto3" json:"window_seconds,omitempty"`
 	// Whether it holds exactly over all servers. The others may admit more for
 	// about 100 ms, and take it from what comes.
-	Exact         bool `protobuf:"varint,4,opt,name=exact,proto3" json:"exact,omitempty"`
+	Exact bool `protobuf:"varint,4,opt,name=exact,proto3" json:"exact,omitempty"`
+	// How many all tenants have that have no limit of their own: other than `calls`
+	// where this one has.
+	DefaultCalls  int32 `protobuf:"varint,5,opt,name=default_calls,json=defaultCalls,proto3" json:"default_calls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -619,6 +622,179 @@ func (x *Limit) GetExact() bool {
 	return false
 }
 
+func (x *Limit) GetDefaultCalls() int32 {
+	if x != nil {
+		return x.DefaultCalls
+	}
+	return 0
+}
+
+// GetTenantLimitsRequest names a tenant.
+type GetTenantLimitsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tenant.
+	TenantId      string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTenantLimitsRequest) Reset() {
+	*x = GetTenantLimitsRequest{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTenantLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTenantLimitsRequest) ProtoMessage() {}
+
+func (x *GetTenantLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTenantLimitsRequest.ProtoReflect.Descriptor instead.
+func (*GetTenantLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetTenantLimitsRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+// UpdateTenantLimitsRequest holds the limits to settle, and those to leave to what
+// all tenants have.
+type UpdateTenantLimitsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tenant.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Limits to settle, each once.
+	Set []*UpdateTenantLimitsRequest_Calls `protobuf:"bytes,2,rep,name=set,proto3" json:"set,omitempty"`
+	// Names of limits that are those of all tenants again.
+	Remove []string `protobuf:"bytes,3,rep,name=remove,proto3" json:"remove,omitempty"`
+	// Why, for the audit log: up to 256 characters.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTenantLimitsRequest) Reset() {
+	*x = UpdateTenantLimitsRequest{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTenantLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTenantLimitsRequest) ProtoMessage() {}
+
+func (x *UpdateTenantLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTenantLimitsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateTenantLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateTenantLimitsRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *UpdateTenantLimitsRequest) GetSet() []*UpdateTenantLimitsRequest_Calls {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *UpdateTenantLimitsRequest) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+func (x *UpdateTenantLimitsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// UpdateTenantLimitsResponse holds what the tenant is subject to now.
+type UpdateTenantLimitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All its limits.
+	Limits        []*Limit `protobuf:"bytes,1,rep,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTenantLimitsResponse) Reset() {
+	*x = UpdateTenantLimitsResponse{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTenantLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTenantLimitsResponse) ProtoMessage() {}
+
+func (x *UpdateTenantLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTenantLimitsResponse.ProtoReflect.Descriptor instead.
+func (*UpdateTenantLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateTenantLimitsResponse) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 // LimitRefusals are calls that a limit refused.
 type LimitRefusals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -637,7 +813,7 @@ type LimitRefusals struct {
 
 func (x *LimitRefusals) Reset() {
 	*x = LimitRefusals{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +825,7 @@ func (x *LimitRefusals) String() string {
 func (*LimitRefusals) ProtoMessage() {}
 
 func (x *LimitRefusals) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[9]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +838,7 @@ func (x *LimitRefusals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitRefusals.ProtoReflect.Descriptor instead.
 func (*LimitRefusals) Descriptor() ([]byte, []int) {
-	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{9}
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LimitRefusals) GetLimit() string {
@@ -715,7 +891,7 @@ type Usage_Day struct {
 
 func (x *Usage_Day) Reset() {
 	*x = Usage_Day{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +903,7 @@ func (x *Usage_Day) String() string {
 func (*Usage_Day) ProtoMessage() {}
 
 func (x *Usage_Day) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[10]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +979,7 @@ type Usage_Meter struct {
 
 func (x *Usage_Meter) Reset() {
 	*x = Usage_Meter{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +991,7 @@ func (x *Usage_Meter) String() string {
 func (*Usage_Meter) ProtoMessage() {}
 
 func (x *Usage_Meter) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[11]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +1054,7 @@ type Usage_Alert struct {
 
 func (x *Usage_Alert) Reset() {
 	*x = Usage_Alert{}
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1066,7 @@ func (x *Usage_Alert) String() string {
 func (*Usage_Alert) ProtoMessage() {}
 
 func (x *Usage_Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_biocore_admin_v1_usage_proto_msgTypes[12]
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,6 +1115,62 @@ func (x *Usage_Alert) GetAt() *timestamppb.Timestamp {
 		return x.At
 	}
 	return nil
+}
+
+// Calls is how many calls of a limit the tenant is given in the limit's window.
+type UpdateTenantLimitsRequest_Calls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the limit.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many: from 1, of `endpoint` from 20, to 25 times `default_calls`. As many
+	// as all tenants have is no limit of its own.
+	Calls         int32 `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTenantLimitsRequest_Calls) Reset() {
+	*x = UpdateTenantLimitsRequest_Calls{}
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTenantLimitsRequest_Calls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTenantLimitsRequest_Calls) ProtoMessage() {}
+
+func (x *UpdateTenantLimitsRequest_Calls) ProtoReflect() protoreflect.Message {
+	mi := &file_biocore_admin_v1_usage_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTenantLimitsRequest_Calls.ProtoReflect.Descriptor instead.
+func (*UpdateTenantLimitsRequest_Calls) Descriptor() ([]byte, []int) {
+	return file_biocore_admin_v1_usage_proto_rawDescGZIP(), []int{10, 0}
+}
+
+func (x *UpdateTenantLimitsRequest_Calls) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateTenantLimitsRequest_Calls) GetCalls() int32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
 }
 
 var File_biocore_admin_v1_usage_proto protoreflect.FileDescriptor
@@ -1000,21 +1232,37 @@ const file_biocore_admin_v1_usage_proto_rawDesc = "" +
 	"\x10GetLimitsRequest\"v\n" +
 	"\x06Limits\x12/\n" +
 	"\x06limits\x18\x01 \x03(\v2\x17.biocore.admin.v1.LimitR\x06limits\x12;\n" +
-	"\brefusals\x18\x02 \x03(\v2\x1f.biocore.admin.v1.LimitRefusalsR\brefusals\"n\n" +
+	"\brefusals\x18\x02 \x03(\v2\x1f.biocore.admin.v1.LimitRefusalsR\brefusals\"\x93\x01\n" +
 	"\x05Limit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x05R\x05calls\x12%\n" +
 	"\x0ewindow_seconds\x18\x03 \x01(\x05R\rwindowSeconds\x12\x14\n" +
-	"\x05exact\x18\x04 \x01(\bR\x05exact\"}\n" +
+	"\x05exact\x18\x04 \x01(\bR\x05exact\x12#\n" +
+	"\rdefault_calls\x18\x05 \x01(\x05R\fdefaultCalls\"@\n" +
+	"\x16GetTenantLimitsRequest\x12&\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\"\xa5\x02\n" +
+	"\x19UpdateTenantLimitsRequest\x12&\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\btenantId\x12M\n" +
+	"\x03set\x18\x02 \x03(\v21.biocore.admin.v1.UpdateTenantLimitsRequest.CallsB\b\xbaH\x05\x92\x01\x02\x10 R\x03set\x12(\n" +
+	"\x06remove\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10 \"\x06r\x04\x10\x01\x18 R\x06remove\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06reason\x1aE\n" +
+	"\x05Calls\x12\x1d\n" +
+	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\x04name\x12\x1d\n" +
+	"\x05calls\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x05calls\"M\n" +
+	"\x1aUpdateTenantLimitsResponse\x12/\n" +
+	"\x06limits\x18\x01 \x03(\v2\x17.biocore.admin.v1.LimitR\x06limits\"}\n" +
 	"\rLimitRefusals\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\tR\x05limit\x12.\n" +
 	"\x04hour\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04hour\x12\x10\n" +
 	"\x03who\x18\x03 \x01(\tR\x03who\x12\x14\n" +
-	"\x05calls\x18\x04 \x01(\x05R\x05calls2\x85\x04\n" +
+	"\x05calls\x18\x04 \x01(\x05R\x05calls2\xb4\x06\n" +
 	"\fUsageService\x12b\n" +
 	"\bGetUsage\x12!.biocore.admin.v1.GetUsageRequest\x1a\x17.biocore.admin.v1.Usage\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/admin/v1/usage\x90\x02\x01\x12\x82\x01\n" +
 	"\x0eGetTenantUsage\x12'.biocore.admin.v1.GetTenantUsageRequest\x1a\x17.biocore.admin.v1.Usage\".\x82\xd3\xe4\x93\x02%\x12#/admin/v1/tenants/{tenant_id}/usage\x90\x02\x01\x12f\n" +
-	"\tGetLimits\x12\".biocore.admin.v1.GetLimitsRequest\x1a\x18.biocore.admin.v1.Limits\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/v1/limits\x90\x02\x01\x12\xa3\x01\n" +
+	"\tGetLimits\x12\".biocore.admin.v1.GetLimitsRequest\x1a\x18.biocore.admin.v1.Limits\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/v1/limits\x90\x02\x01\x12\x86\x01\n" +
+	"\x0fGetTenantLimits\x12(.biocore.admin.v1.GetTenantLimitsRequest\x1a\x18.biocore.admin.v1.Limits\"/\x82\xd3\xe4\x93\x02&\x12$/admin/v1/tenants/{tenant_id}/limits\x90\x02\x01\x12\xa3\x01\n" +
+	"\x12UpdateTenantLimits\x12+.biocore.admin.v1.UpdateTenantLimitsRequest\x1a,.biocore.admin.v1.UpdateTenantLimitsResponse\"2\x82\xd3\xe4\x93\x02):\x01*2$/admin/v1/tenants/{tenant_id}/limits\x90\x02\x02\x12\xa3\x01\n" +
 	"\x12UpdateTenantQuotas\x12+.biocore.admin.v1.UpdateTenantQuotasRequest\x1a,.biocore.admin.v1.UpdateTenantQuotasResponse\"2\x82\xd3\xe4\x93\x02):\x01*2$/admin/v1/tenants/{tenant_id}/quotas\x90\x02\x02BBZ@github.com/biocore-id/biocore/proto/gen/biocore/admin/v1;adminv1b\x06proto3"
 
 var (
@@ -1030,53 +1278,63 @@ func file_biocore_admin_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_biocore_admin_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_biocore_admin_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_biocore_admin_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_biocore_admin_v1_usage_proto_goTypes = []any{
-	(Quota_Kind)(0),                    // 0: biocore.admin.v1.Quota.Kind
-	(*Quota)(nil),                      // 1: biocore.admin.v1.Quota
-	(*Usage)(nil),                      // 2: biocore.admin.v1.Usage
-	(*GetUsageRequest)(nil),            // 3: biocore.admin.v1.GetUsageRequest
-	(*GetTenantUsageRequest)(nil),      // 4: biocore.admin.v1.GetTenantUsageRequest
-	(*UpdateTenantQuotasRequest)(nil),  // 5: biocore.admin.v1.UpdateTenantQuotasRequest
-	(*UpdateTenantQuotasResponse)(nil), // 6: biocore.admin.v1.UpdateTenantQuotasResponse
-	(*GetLimitsRequest)(nil),           // 7: biocore.admin.v1.GetLimitsRequest
-	(*Limits)(nil),                     // 8: biocore.admin.v1.Limits
-	(*Limit)(nil),                      // 9: biocore.admin.v1.Limit
-	(*LimitRefusals)(nil),              // 10: biocore.admin.v1.LimitRefusals
-	(*Usage_Day)(nil),                  // 11: biocore.admin.v1.Usage.Day
-	(*Usage_Meter)(nil),                // 12: biocore.admin.v1.Usage.Meter
-	(*Usage_Alert)(nil),                // 13: biocore.admin.v1.Usage.Alert
-	(*timestamppb.Timestamp)(nil),      // 14: google.protobuf.Timestamp
+	(Quota_Kind)(0),                         // 0: biocore.admin.v1.Quota.Kind
+	(*Quota)(nil),                           // 1: biocore.admin.v1.Quota
+	(*Usage)(nil),                           // 2: biocore.admin.v1.Usage
+	(*GetUsageRequest)(nil),                 // 3: biocore.admin.v1.GetUsageRequest
+	(*GetTenantUsageRequest)(nil),           // 4: biocore.admin.v1.GetTenantUsageRequest
+	(*UpdateTenantQuotasRequest)(nil),       // 5: biocore.admin.v1.UpdateTenantQuotasRequest
+	(*UpdateTenantQuotasResponse)(nil),      // 6: biocore.admin.v1.UpdateTenantQuotasResponse
+	(*GetLimitsRequest)(nil),                // 7: biocore.admin.v1.GetLimitsRequest
+	(*Limits)(nil),                          // 8: biocore.admin.v1.Limits
+	(*Limit)(nil),                           // 9: biocore.admin.v1.Limit
+	(*GetTenantLimitsRequest)(nil),          // 10: biocore.admin.v1.GetTenantLimitsRequest
+	(*UpdateTenantLimitsRequest)(nil),       // 11: biocore.admin.v1.UpdateTenantLimitsRequest
+	(*UpdateTenantLimitsResponse)(nil),      // 12: biocore.admin.v1.UpdateTenantLimitsResponse
+	(*LimitRefusals)(nil),                   // 13: biocore.admin.v1.LimitRefusals
+	(*Usage_Day)(nil),                       // 14: biocore.admin.v1.Usage.Day
+	(*Usage_Meter)(nil),                     // 15: biocore.admin.v1.Usage.Meter
+	(*Usage_Alert)(nil),                     // 16: biocore.admin.v1.Usage.Alert
+	(*UpdateTenantLimitsRequest_Calls)(nil), // 17: biocore.admin.v1.UpdateTenantLimitsRequest.Calls
+	(*timestamppb.Timestamp)(nil),           // 18: google.protobuf.Timestamp
 }
 var file_biocore_admin_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: biocore.admin.v1.Quota.kind:type_name -> biocore.admin.v1.Quota.Kind
-	11, // 1: biocore.admin.v1.Usage.days:type_name -> biocore.admin.v1.Usage.Day
-	12, // 2: biocore.admin.v1.Usage.meters:type_name -> biocore.admin.v1.Usage.Meter
-	13, // 3: biocore.admin.v1.Usage.alerts:type_name -> biocore.admin.v1.Usage.Alert
+	14, // 1: biocore.admin.v1.Usage.days:type_name -> biocore.admin.v1.Usage.Day
+	15, // 2: biocore.admin.v1.Usage.meters:type_name -> biocore.admin.v1.Usage.Meter
+	16, // 3: biocore.admin.v1.Usage.alerts:type_name -> biocore.admin.v1.Usage.Alert
 	1,  // 4: biocore.admin.v1.UpdateTenantQuotasRequest.set:type_name -> biocore.admin.v1.Quota
 	0,  // 5: biocore.admin.v1.UpdateTenantQuotasRequest.remove:type_name -> biocore.admin.v1.Quota.Kind
 	1,  // 6: biocore.admin.v1.UpdateTenantQuotasResponse.quotas:type_name -> biocore.admin.v1.Quota
 	9,  // 7: biocore.admin.v1.Limits.limits:type_name -> biocore.admin.v1.Limit
-	10, // 8: biocore.admin.v1.Limits.refusals:type_name -> biocore.admin.v1.LimitRefusals
-	14, // 9: biocore.admin.v1.LimitRefusals.hour:type_name -> google.protobuf.Timestamp
-	14, // 10: biocore.admin.v1.Usage.Day.measured_at:type_name -> google.protobuf.Timestamp
-	0,  // 11: biocore.admin.v1.Usage.Meter.kind:type_name -> biocore.admin.v1.Quota.Kind
-	1,  // 12: biocore.admin.v1.Usage.Meter.quota:type_name -> biocore.admin.v1.Quota
-	0,  // 13: biocore.admin.v1.Usage.Alert.kind:type_name -> biocore.admin.v1.Quota.Kind
-	14, // 14: biocore.admin.v1.Usage.Alert.at:type_name -> google.protobuf.Timestamp
-	3,  // 15: biocore.admin.v1.UsageService.GetUsage:input_type -> biocore.admin.v1.GetUsageRequest
-	4,  // 16: biocore.admin.v1.UsageService.GetTenantUsage:input_type -> biocore.admin.v1.GetTenantUsageRequest
-	7,  // 17: biocore.admin.v1.UsageService.GetLimits:input_type -> biocore.admin.v1.GetLimitsRequest
-	5,  // 18: biocore.admin.v1.UsageService.UpdateTenantQuotas:input_type -> biocore.admin.v1.UpdateTenantQuotasRequest
-	2,  // 19: biocore.admin.v1.UsageService.GetUsage:output_type -> biocore.admin.v1.Usage
-	2,  // 20: biocore.admin.v1.UsageService.GetTenantUsage:output_type -> biocore.admin.v1.Usage
-	8,  // 21: biocore.admin.v1.UsageService.GetLimits:output_type -> biocore.admin.v1.Limits
-	6,  // 22: biocore.admin.v1.UsageService.UpdateTenantQuotas:output_type -> biocore.admin.v1.UpdateTenantQuotasResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 8: biocore.admin.v1.Limits.refusals:type_name -> biocore.admin.v1.LimitRefusals
+	17, // 9: biocore.admin.v1.UpdateTenantLimitsRequest.set:type_name -> biocore.admin.v1.UpdateTenantLimitsRequest.Calls
+	9,  // 10: biocore.admin.v1.UpdateTenantLimitsResponse.limits:type_name -> biocore.admin.v1.Limit
+	18, // 11: biocore.admin.v1.LimitRefusals.hour:type_name -> google.protobuf.Timestamp
+	18, // 12: biocore.admin.v1.Usage.Day.measured_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: biocore.admin.v1.Usage.Meter.kind:type_name -> biocore.admin.v1.Quota.Kind
+	1,  // 14: biocore.admin.v1.Usage.Meter.quota:type_name -> biocore.admin.v1.Quota
+	0,  // 15: biocore.admin.v1.Usage.Alert.kind:type_name -> biocore.admin.v1.Quota.Kind
+	18, // 16: biocore.admin.v1.Usage.Alert.at:type_name -> google.protobuf.Timestamp
+	3,  // 17: biocore.admin.v1.UsageService.GetUsage:input_type -> biocore.admin.v1.GetUsageRequest
+	4,  // 18: biocore.admin.v1.UsageService.GetTenantUsage:input_type -> biocore.admin.v1.GetTenantUsageRequest
+	7,  // 19: biocore.admin.v1.UsageService.GetLimits:input_type -> biocore.admin.v1.GetLimitsRequest
+	10, // 20: biocore.admin.v1.UsageService.GetTenantLimits:input_type -> biocore.admin.v1.GetTenantLimitsRequest
+	11, // 21: biocore.admin.v1.UsageService.UpdateTenantLimits:input_type -> biocore.admin.v1.UpdateTenantLimitsRequest
+	5,  // 22: biocore.admin.v1.UsageService.UpdateTenantQuotas:input_type -> biocore.admin.v1.UpdateTenantQuotasRequest
+	2,  // 23: biocore.admin.v1.UsageService.GetUsage:output_type -> biocore.admin.v1.Usage
+	2,  // 24: biocore.admin.v1.UsageService.GetTenantUsage:output_type -> biocore.admin.v1.Usage
+	8,  // 25: biocore.admin.v1.UsageService.GetLimits:output_type -> biocore.admin.v1.Limits
+	8,  // 26: biocore.admin.v1.UsageService.GetTenantLimits:output_type -> biocore.admin.v1.Limits
+	12, // 27: biocore.admin.v1.UsageService.UpdateTenantLimits:output_type -> biocore.admin.v1.UpdateTenantLimitsResponse
+	6,  // 28: biocore.admin.v1.UsageService.UpdateTenantQuotas:output_type -> biocore.admin.v1.UpdateTenantQuotasResponse
+	23, // [23:29] is the sub-list for method output_type
+	17, // [17:23] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_biocore_admin_v1_usage_proto_init() }
@@ -1084,14 +1342,14 @@ func file_biocore_admin_v1_usage_proto_init() {
 	if File_biocore_admin_v1_usage_proto != nil {
 		return
 	}
-	file_biocore_admin_v1_usage_proto_msgTypes[11].OneofWrappers = []any{}
+	file_biocore_admin_v1_usage_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_biocore_admin_v1_usage_proto_rawDesc), len(file_biocore_admin_v1_usage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,12 @@ const (
 	UsageServiceGetTenantUsageProcedure = "/biocore.admin.v1.UsageService/GetTenantUsage"
 	// UsageServiceGetLimitsProcedure is the procedure name of the UsageService's GetLimits RPC.
 	UsageServiceGetLimitsProcedure = "/biocore.admin.v1.UsageService/GetLimits"
+	// UsageServiceGetTenantLimitsProcedure is the procedure name of the UsageService's GetTenantLimits
+	// RPC.
+	UsageServiceGetTenantLimitsProcedure = "/biocore.admin.v1.UsageService/GetTenantLimits"
+	// UsageServiceUpdateTenantLimitsProcedure is the procedure name of the UsageService's
+	// UpdateTenantLimits RPC.
+	UsageServiceUpdateTenantLimitsProcedure = "/biocore.admin.v1.UsageService/UpdateTenantLimits"
 	// UsageServiceUpdateTenantQuotasProcedure is the procedure name of the UsageService's
 	// UpdateTenantQuotas RPC.
 	UsageServiceUpdateTenantQuotasProcedure = "/biocore.admin.v1.UsageService/UpdateTenantQuotas"
@@ -61,6 +67,22 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	usageServiceGetTenantLimitsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_usage_proto.Services().ByName("UsageService").Methods().ByName("GetTenantLimits"),
+			Procedure:        UsageServiceGetTenantLimitsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	usageServiceUpdateTenantLimitsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_biocore_admin_v1_usage_proto.Services().ByName("UsageService").Methods().ByName("UpdateTenantLimits"),
+			Procedure:        UsageServiceUpdateTenantLimitsProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 	usageServiceUpdateTenantQuotasSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -81,6 +103,15 @@ type UsageServiceClient interface {
 	// what they refused in the last 24 hours. REDIS_UNAVAILABLE while nobody can
 	// tell.
 	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.Limits, error)
+	// GetTenantLimits answers the rate limits that a tenant is subject to, and what
+	// they refused in the last 24 hours. It takes platform keys. REDIS_UNAVAILABLE
+	// while nobody can tell.
+	GetTenantLimits(context.Context, *v1.GetTenantLimitsRequest) (*v1.Limits, error)
+	// UpdateTenantLimits gives a tenant rate limits of its own, and leaves those
+	// that are not named as they are. Every server holds it to them within a second.
+	// It takes platform keys. LIMIT_INVALID, with the limit's name in the metadata
+	// `field`, and `least` and `most` where it is out of bounds.
+	UpdateTenantLimits(context.Context, *v1.UpdateTenantLimitsRequest) (*v1.UpdateTenantLimitsResponse, error)
 	// UpdateTenantQuotas settles what a tenant may use, and leaves the kinds that
 	// are not named as they are. It takes platform keys.
 	UpdateTenantQuotas(context.Context, *v1.UpdateTenantQuotasRequest) (*v1.UpdateTenantQuotasResponse, error)
@@ -102,6 +133,15 @@ type UsageServiceHandler interface {
 	// what they refused in the last 24 hours. REDIS_UNAVAILABLE while nobody can
 	// tell.
 	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.Limits, error)
+	// GetTenantLimits answers the rate limits that a tenant is subject to, and what
+	// they refused in the last 24 hours. It takes platform keys. REDIS_UNAVAILABLE
+	// while nobody can tell.
+	GetTenantLimits(context.Context, *v1.GetTenantLimitsRequest) (*v1.Limits, error)
+	// UpdateTenantLimits gives a tenant rate limits of its own, and leaves those
+	// that are not named as they are. Every server holds it to them within a second.
+	// It takes platform keys. LIMIT_INVALID, with the limit's name in the metadata
+	// `field`, and `least` and `most` where it is out of bounds.
+	UpdateTenantLimits(context.Context, *v1.UpdateTenantLimitsRequest) (*v1.UpdateTenantLimitsResponse, error)
 	// UpdateTenantQuotas settles what a tenant may use, and leaves the kinds that
 	// are not named as they are. It takes platform keys.
 	UpdateTenantQuotas(context.Context, *v1.UpdateTenantQuotasRequest) (*v1.UpdateTenantQuotasResponse, error)
@@ -115,6 +155,8 @@ func RegisterUsageServiceHandler(server *connect.Server, svc UsageServiceHandler
 		connect.Method{Spec: usageServiceGetUsageSpec(), Handler: adapter.getUsage},
 		connect.Method{Spec: usageServiceGetTenantUsageSpec(), Handler: adapter.getTenantUsage},
 		connect.Method{Spec: usageServiceGetLimitsSpec(), Handler: adapter.getLimits},
+		connect.Method{Spec: usageServiceGetTenantLimitsSpec(), Handler: adapter.getTenantLimits},
+		connect.Method{Spec: usageServiceUpdateTenantLimitsSpec(), Handler: adapter.updateTenantLimits},
 		connect.Method{Spec: usageServiceUpdateTenantQuotasSpec(), Handler: adapter.updateTenantQuotas},
 	)
 }
@@ -132,6 +174,14 @@ func (UnimplementedUsageServiceHandler) GetTenantUsage(context.Context, *v1.GetT
 
 func (UnimplementedUsageServiceHandler) GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.Limits, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.UsageService.GetLimits is not implemented")
+}
+
+func (UnimplementedUsageServiceHandler) GetTenantLimits(context.Context, *v1.GetTenantLimitsRequest) (*v1.Limits, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.UsageService.GetTenantLimits is not implemented")
+}
+
+func (UnimplementedUsageServiceHandler) UpdateTenantLimits(context.Context, *v1.UpdateTenantLimitsRequest) (*v1.UpdateTenantLimitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "biocore.admin.v1.UsageService.UpdateTenantLimits is not implemented")
 }
 
 func (UnimplementedUsageServiceHandler) UpdateTenantQuotas(context.Context, *v1.UpdateTenantQuotasRequest) (*v1.UpdateTenantQuotasResponse, error) {
@@ -161,6 +211,22 @@ func (c *usageServiceClient) GetTenantUsage(ctx context.Context, req *v1.GetTena
 func (c *usageServiceClient) GetLimits(ctx context.Context, req *v1.GetLimitsRequest) (*v1.Limits, error) {
 	var res v1.Limits
 	if err := c.client.CallUnary(ctx, usageServiceGetLimitsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *usageServiceClient) GetTenantLimits(ctx context.Context, req *v1.GetTenantLimitsRequest) (*v1.Limits, error) {
+	var res v1.Limits
+	if err := c.client.CallUnary(ctx, usageServiceGetTenantLimitsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *usageServiceClient) UpdateTenantLimits(ctx context.Context, req *v1.UpdateTenantLimitsRequest) (*v1.UpdateTenantLimitsResponse, error) {
+	var res v1.UpdateTenantLimitsResponse
+	if err := c.client.CallUnary(ctx, usageServiceUpdateTenantLimitsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -206,6 +272,30 @@ func (h usageServiceHandler) getLimits(ctx context.Context, _ connect.Spec, stre
 		return err
 	}
 	res, err := h.svc.GetLimits(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h usageServiceHandler) getTenantLimits(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetTenantLimitsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetTenantLimits(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h usageServiceHandler) updateTenantLimits(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UpdateTenantLimitsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UpdateTenantLimits(ctx, &req)
 	if err != nil {
 		return err
 	}
