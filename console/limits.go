@@ -28,10 +28,10 @@ type limitsView struct {
 
 	Limits   []limitView
 	Refused  []refusedView
-	Rest     int  // rows that are not shown
-	Untold   bool // nobody can tell what was refused
-	Off      bool // the server has no limits
-	Own      bool // some are the tenant's own
+	Rest     int    // rows that are not shown
+	Untold   bool   // nobody can tell what was refused
+	Off      bool   // the server has no limits
+	Says     string // how they hold
 	Overload string
 }
 
@@ -63,11 +63,13 @@ var limitWords = map[string][2]string{
 	ratelimit.Shed:                     {"The server was full", ""},
 }
 
+const limitsHold = "As many at once, and then evenly. Over it a call answers 429 with Retry-After"
+
 // maxRefused bounds the table: a day of 200 rows an hour is no table.
 const maxRefused = 100
 
 func (c *Console) showLimits(w http.ResponseWriter, r *http.Request, v *visit, p *place) {
-	view := limitsView{Off: c.limits.Off()}
+	view := limitsView{Off: c.limits.Off(), Says: limitsHold}
 	var recent []ratelimit.Refusals
 	if c.limits != nil {
 		var err error
@@ -90,7 +92,7 @@ func (c *Console) showLimits(w http.ResponseWriter, r *http.Request, v *visit, p
 			row.Held = "Exactly, over all servers"
 		}
 		if p.tenant.Limits.Of(l) != l {
-			view.Own, row.Instead = true, "instead of "+callsIn(l)
+			view.Says, row.Instead = limitsHold+". What is other than for other tenants was settled by the staff of this installation", "instead of "+callsIn(l)
 		}
 		if view.Untold {
 			row.Refused = "–"
@@ -123,7 +125,7 @@ func limitInputs(own *ratelimit.Own) []ui.Input {
 		least, most := l.Bounds()
 		input := ui.Input{
 			Name: l.Name, Label: limitWords[l.Name][0], Max: 12, Optional: true,
-			Hint: "Counted by " + limitWords[l.Name][1] + ". Empty: " + callsIn(l) + ", as all tenants. From " + ui.Thousands(int(least)) + " to " + ui.Thousands(int(most)) + ".",
+			Hint: ui.Upper(limitWords[l.Name][1]) + ". Empty: " + callsIn(l) + ". Takes " + ui.Thousands(int(least)) + " to " + ui.Thousands(int(most)) + ".",
 		}
 		if mine := own.Of(l); mine != l {
 			input.Value = strconv.FormatInt(mine.Max, 10)
@@ -134,8 +136,8 @@ func limitInputs(own *ratelimit.Own) []ui.Input {
 }
 
 // limitsOf reads what limitInputs asks for: what is set, and what is left to be as all tenants have
-// it. ratelimit.ErrOwn, with the field.
-func limitsOf(values map[string]string) (set []ratelimit.Calls, remove []string, err error) {
+// it. What is no number is settled as -1, which no limit takes.
+func limitsOf(values map[string]string) (set []ratelimit.Calls, remove []string) {
 	for _, l := range ratelimit.All() {
 		text := values[l.Name]
 		if text == "" {
@@ -144,11 +146,11 @@ func limitsOf(values map[string]string) (set []ratelimit.Calls, remove []string,
 		}
 		calls, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return nil, nil, ratelimit.ErrOwn.With("field", l.Name)
+			calls = -1
 		}
 		set = append(set, ratelimit.Calls{Name: l.Name, Calls: calls})
 	}
-	return set, remove, nil
+	return set, remove
 }
 
 // ownLimits are a tenant's own limits in words.

@@ -99,12 +99,8 @@ var tenantActs = []tenantAct{
 		inputs: func(t *tenant.Tenant, _ []usage.Quota) []ui.Input { return limitInputs(&t.Limits) },
 		fits:   inState(tenant.Active, tenant.Suspended),
 		do: func(ctx context.Context, c *Console, v *visit, t *tenant.Tenant, form tenantActForm) error {
-			req := tenant.LimitsRequest{ID: t.ID, Reason: form.act.Reason}
-			var err error
-			if req.Set, req.Remove, err = limitsOf(form.values); err != nil {
-				return err
-			}
-			_, err = c.tenants.SetLimits(ctx, v.platform(), req)
+			set, remove := limitsOf(form.values)
+			_, err := c.tenants.SetLimits(ctx, v.platform(), tenant.LimitsRequest{ID: t.ID, Set: set, Remove: remove, Reason: form.act.Reason})
 			return err
 		},
 	},

@@ -47,7 +47,8 @@ func (o *Own) With(set []Calls, remove []string) (Own, error) {
 			return Own{}, ErrOwn.With("field", one.Name)
 		}
 		if least, most := l.Bounds(); one.Calls < least || one.Calls > most {
-			return Own{}, ErrOwn.With("field", one.Name).With("least", strconv.FormatInt(least, 10)).With("most", strconv.FormatInt(most, 10))
+			from, to := strconv.FormatInt(least, 10), strconv.FormatInt(most, 10)
+			return Own{}, ErrOwn.WithMessage(l.Name+" takes from "+from+" to "+to+" calls").With("field", l.Name).With("least", from).With("most", to)
 		}
 		calls[one.Name] = one.Calls
 	}

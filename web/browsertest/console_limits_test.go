@@ -43,4 +43,20 @@ func TestConsoleLimits(t *testing.T) {
 	ana.Inspect("console-limits")
 	ana.Open(ana.url + "/t/acme")
 	ana.See("body", "5 calls refused by limits")
+
+	// The staff give the tenant a limit of its own, and its members see it beside everybody's.
+	ana.Open(ana.url + "/platform/tenants/acme")
+	ana.Follow(`a[href$="/platform/tenants/acme/limits"]`)
+	ana.Type("#limits-key", "1000000")
+	ana.Type("#limits-reason", "contract 4711")
+	ana.confirm(`form[action$="/limits"]`)
+	ana.See("#limits-key-error", "takes from 1 to 10000 calls")
+	ana.Inspect("console-limits-refused")
+	ana.Type("#limits-key", "2000")
+	ana.confirm(`form[action$="/limits"]`)
+	ana.See("body", "Server key: 2,000 a second")
+	ana.Inspect("console-limits-tenant")
+	ana.Open(ana.url + "/t/acme/limits")
+	ana.See("table", "instead of 400 a second")
+	ana.Inspect("console-limits-own")
 }
