@@ -117,7 +117,21 @@ func New(o Options) http.Handler {
 		mux.Handle("/demo/", o.Demo)
 		mux.Handle("GET /{$}", http.RedirectHandler("/demo", http.StatusFound))
 	}
-	return arrive(mux, o.TrustedHops, o.HSTS, o.Log)
+	return arrive(asWritten(crossOrigin(o.REST), mux), o.TrustedHops, o.HSTS, o.Log)
+}
+
+// asWritten sends calls whose path has an empty segment or one that begins with a dot to api, which takes a path as it is written.
+// mux would redirect to a shorter path, which names something else: GET /v1/users//sessions, where an id is missing, is not the
+// user "sessions".
+func asWritten(api, mux http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		if (strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/admin/v1/")) && (strings.Contains(path, "//") || strings.Contains(path, "/.")) {
+			api.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // fileOf tells the file of an export, a report or a user, which a value of the path names and a suffix follows, from the thing itself.

@@ -69,6 +69,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no such path", "GET", "/v1/nothing", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
 		{"no such verb", "POST", "/v1/users/u-1:explode", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
+		{"an empty segment", "GET", "/v1/users//sessions", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
 		{"a trailing slash", "GET", "/v1/users/", "", nil, 404, "not_found", "ROUTE_UNKNOWN"},
 		{"no such method", "PUT", "/v1/users/u-1", "{}", nil, 405, "unimplemented", "METHOD_NOT_ALLOWED"},
 		{"a form", "POST", "/v1/users", "externalId=u", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "invalid_argument", "MEDIA_TYPE_UNSUPPORTED"},
