@@ -430,6 +430,25 @@ func (q *Queries) RemoveSegmentMembers(ctx context.Context, arg RemoveSegmentMem
 	return result.RowsAffected(), nil
 }
 
+const SumSegmentBytes = `-- name: SumSegmentBytes :one
+SELECT coalesce(sum(octet_length(condition::text)) FILTER (WHERE key <> $1), 0)::bigint AS others,
+  coalesce(sum(octet_length(condition::text)) FILTER (WHERE key = $1), 0)::bigint AS before
+FROM flag_segments
+`
+
+type SumSegmentBytesRow struct {
+	Others int64
+	Before int64
+}
+
+// What the conditions of all segments but one take, and that of the one, as they are read. Index: flag_segments_pkey; there are at most 200.
+func (q *Queries) SumSegmentBytes(ctx context.Context, key string) (SumSegmentBytesRow, error) {
+	row := q.db.QueryRow(ctx, SumSegmentBytes, key)
+	var i SumSegmentBytesRow
+	err := row.Scan(&i.Others, &i.Before)
+	return i, err
+}
+
 const TouchSegment = `-- name: TouchSegment :exec
 UPDATE flag_segments SET updated_by = $1, updated_at = $2, version = version + 1 WHERE key = $3
 `

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/biocore-id/biocore/db"
+	"github.com/biocore-id/biocore/db/tenantq"
 )
 
 // What a tenant's flags and segments may be together: a set holds all of them, on every server that is asked.
@@ -42,21 +43,14 @@ func fits(ctx context.Context, tx *db.TenantTx, before, after *Stored) error {
 // together refuses f with that many bytes of variants and of rules, beside all others of its environment: 0 are not asked about. A set of the
 // largest flags there can be would take gigabytes of each server, and seconds for each change. Under LockFlags.
 func together(ctx context.Context, tx *db.TenantTx, f *Stored, variants, rules int) error {
-	rows, err := tx.ListFlags(ctx, f.Environment)
+	others, err := tx.SumFlagBytes(ctx, tenantq.SumFlagBytesParams{Environment: f.Environment, But: f.Key})
 	if err != nil {
-		return fmt.Errorf("list flags: %w", err)
-	}
-	allVariants, allRules := variants, rules
-	for i := range rows {
-		if rows[i].Flag.Key != f.Key {
-			allVariants += len(rows[i].Flag.Variants)
-			allRules += len(rows[i].FlagTargeting.Rules)
-		}
+		return fmt.Errorf("sum flags: %w", err)
 	}
 	switch {
-	case variants > 0 && allVariants > maxTogether:
+	case variants > 0 && others.Variants+int64(variants) > maxTogether:
 		return refuse("variants", "the variants of all flags together have at most %d bytes", maxTogether)
-	case rules > 0 && allRules > maxTogether:
+	case rules > 0 && others.Rules+int64(rules) > maxTogether:
 		return refuse("rules", "the rules of all flags of an environment together have at most %d bytes: list subjects in segments", maxTogether)
 	}
 	return nil
@@ -65,19 +59,11 @@ func together(ctx context.Context, tx *db.TenantTx, f *Stored, variants, rules i
 // conditionsTogether refuses a segment whose condition, beside those of all others, would be too much to compile with each set of flags; one
 // that asks nothing is always taken. Under LockSegments.
 func conditionsTogether(ctx context.Context, tx *db.TenantTx, key string, condition []byte) error {
-	all, err := tx.ListSegments(ctx)
+	sum, err := tx.SumSegmentBytes(ctx, key)
 	if err != nil {
-		return fmt.Errorf("list segments: %w", err)
+		return fmt.Errorf("sum segments: %w", err)
 	}
-	sum, before := len(condition), 0
-	for i := range all {
-		if one := &all[i].FlagSegment; one.Key != key {
-			sum += len(one.Condition)
-		} else {
-			before = len(one.Condition)
-		}
-	}
-	if sum > maxAsked && len(condition) > before {
+	if size := int64(len(condition)); sum.Others+size > maxAsked && size > sum.Before {
 		return refuse("when", "the conditions of all segments together have at most %d bytes", maxAsked)
 	}
 	return nil

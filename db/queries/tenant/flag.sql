@@ -22,6 +22,12 @@ VALUES (sqlc.arg(flag_key), sqlc.arg(environment), sqlc.arg(enabled), sqlc.arg(o
 SELECT sqlc.embed(flags), sqlc.embed(flag_targeting) FROM flag_targeting JOIN flags ON flags.key = flag_targeting.flag_key AND flags.tenant_id = flag_targeting.tenant_id
 WHERE flag_targeting.environment = sqlc.arg(environment) ORDER BY flags.key;
 
+-- name: SumFlagBytes :one
+-- What all flags of an environment but one take, as they are read. Index: flag_targeting_pkey, flags_pkey; there are at most a thousand.
+SELECT coalesce(sum(octet_length(flags.variants::text)), 0)::bigint AS variants, coalesce(sum(octet_length(flag_targeting.rules::text)), 0)::bigint AS rules
+FROM flag_targeting JOIN flags ON flags.key = flag_targeting.flag_key AND flags.tenant_id = flag_targeting.tenant_id
+WHERE flag_targeting.environment = sqlc.arg(environment) AND flags.key <> sqlc.arg(but);
+
 -- name: GetFlag :many
 -- In all its environments. Index: flag_targeting_flag, flags_pkey.
 SELECT sqlc.embed(flags), sqlc.embed(flag_targeting) FROM flags JOIN flag_targeting ON flags.key = flag_targeting.flag_key AND flags.tenant_id = flag_targeting.tenant_id

@@ -6,6 +6,12 @@ SELECT pg_advisory_xact_lock(hashtextextended('biocore flag segments ' || curren
 -- Advisory, shared: no segment comes or goes while rules that ask for one are saved, or read with it.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('biocore flag segments ' || current_setting('app.tenant_id'), 0));
 
+-- name: SumSegmentBytes :one
+-- What the conditions of all segments but one take, and that of the one, as they are read. Index: flag_segments_pkey; there are at most 200.
+SELECT coalesce(sum(octet_length(condition::text)) FILTER (WHERE key <> sqlc.arg(key)), 0)::bigint AS others,
+  coalesce(sum(octet_length(condition::text)) FILTER (WHERE key = sqlc.arg(key)), 0)::bigint AS before
+FROM flag_segments;
+
 -- name: ListSegments :many
 -- All, by key, with how many are listed. Index: flag_segments_pkey, flag_segment_members_pkey; there are at most 200, with 200,000 members in all.
 SELECT sqlc.embed(s),

@@ -100,7 +100,7 @@ type RecoveryServiceClient interface {
 	// SECOND_PERSON, the token works once somebody has approved.
 	RedeemRecoveryCode(context.Context, *v1.RedeemRecoveryCodeRequest) (*v1.RedeemRecoveryCodeResponse, error)
 	// GetRecovery answers how a recovery stands, for a page that waits for its
-	// approval. The events `recovery.approved` and `recovery.refused` say the same.
+	// approval.
 	GetRecovery(context.Context, *v1.GetRecoveryRequest) (*v1.Recovery, error)
 }
 
@@ -128,7 +128,7 @@ type RecoveryServiceHandler interface {
 	// SECOND_PERSON, the token works once somebody has approved.
 	RedeemRecoveryCode(context.Context, *v1.RedeemRecoveryCodeRequest) (*v1.RedeemRecoveryCodeResponse, error)
 	// GetRecovery answers how a recovery stands, for a page that waits for its
-	// approval. The events `recovery.approved` and `recovery.refused` say the same.
+	// approval.
 	GetRecovery(context.Context, *v1.GetRecoveryRequest) (*v1.Recovery, error)
 }
 
