@@ -155,7 +155,8 @@ type ApiKey struct {
 	Kind ApiKey_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=biocore.admin.v1.ApiKey_Kind" json:"kind,omitempty"`
 	// What people call it.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// How the plain key begins, to recognise it by.
+	// What is shown of the plain key, to recognise it by: kind, mode, and the last
+	// six digits of its id, such as `bk_live_…3kQz9A`.
 	Prefix string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// What the key may do. Empty for publishable keys.
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
