@@ -37,7 +37,8 @@ func toRiskRulesJSON(v *risk.RulesVersion) riskRulesJSON {
 // tenantOfRisk is --tenant of the commands on risk rules.
 const tenantOfRisk = "`slug` of the rules' tenant"
 
-// withRisk runs fn with the risk rules of the tenant that is named on the command line. Rules are in Postgres: Redis is not asked.
+// withRisk runs fn with the risk rules and the scoring service of the tenant that is named on the command line. Both are in Postgres: Redis is not
+// asked.
 func (c *tenantCommand) withRisk(ctx context.Context, fn func(s *risk.Service, sc scope.Scope) error) error {
 	return c.do(ctx, func(ctl *control, sc scope.Scope) (err error) {
 		redis, err := ephemeral.Open(ctl.redisURL.Reveal())
@@ -45,7 +46,7 @@ func (c *tenantCommand) withRisk(ctx context.Context, fn func(s *risk.Service, s
 			return err
 		}
 		defer func() { err = errors.Join(err, redis.Close()) }()
-		s, err := risk.New(risk.Options{Store: ctl.store, Keys: ctl.keys, Ephemeral: redis, Log: quietTelemetry(c.env).Log})
+		s, err := risk.New(risk.Options{Store: ctl.store, Keys: ctl.keys, Ephemeral: redis, Allowed: ctl.networks, Log: quietTelemetry(c.env).Log})
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,6 +105,7 @@ type operator struct {
 	exports  *archive.Service  // as evidence
 	reports  *report.Service   // as evidence
 	shared   []report.Document // catalogues of the installation's own
+	networks []netip.Prefix    // where servers that tenants name may be, beside the public Internet
 
 	sequencer *sequencer.Sequencer // of audit logs: runs while a server does
 	anchors   *anchor.Service      // of their heads: as evidence
@@ -192,13 +194,12 @@ func newOperator(ctx context.Context, cfg Config, tel *telemetry) (*operator, er
 		return u.Name, err
 	}})
 	o.debugger, o.trail = debugger.NewReader(store, o.keys), trail.NewReader(store, o.keys)
-	networks, err := cfg.fetchNetworks()
-	if err != nil {
+	if o.networks, err = cfg.fetchNetworks(); err != nil {
 		store.Close()
 		return nil, err
 	}
 	o.dlp = dlp.New(dlp.Options{Store: store, Keys: o.keys, Trail: o.trail, Log: tel.Log})
-	o.streams = siem.New(siem.Options{Store: store, Keys: o.keys, Trail: o.trail, Log: tel.Log, Allowed: networks, Resolver: cfg.resolver(), Host: host})
+	o.streams = siem.New(siem.Options{Store: store, Keys: o.keys, Trail: o.trail, Log: tel.Log, Allowed: o.networks, Resolver: cfg.resolver(), Host: host})
 	o.usage = usage.New(usage.Options{Store: store, Mail: o.mail})
 	o.denials = audit.NewDenials(audit.DenialsOptions{Store: store, Log: tel.Log})
 	o.apiKeys = apikey.New(apikey.Options{Store: store, Keys: o.keys, Tenants: o.tenants, Denials: o.denials, Guesses: guesses})
@@ -411,11 +412,7 @@ func (p *platform) wire(ctx context.Context) error {
 	if err := p.tel.ObserveTail(p.tail.Stats); err != nil {
 		return err
 	}
-	networks, err := p.cfg.fetchNetworks()
-	if err != nil {
-		return err
-	}
-	if p.risk, err = risk.New(risk.Options{Store: p.store, Keys: p.keys, Ephemeral: p.redis, Locate: p.locate, Distance: kilometres, Allowed: networks, Resolver: p.cfg.resolver(), Counts: p.scores, Log: p.tel.Log}); err != nil {
+	if p.risk, err = risk.New(risk.Options{Store: p.store, Keys: p.keys, Ephemeral: p.redis, Locate: p.locate, Distance: kilometres, Allowed: p.networks, Resolver: p.cfg.resolver(), Counts: p.scores, Log: p.tel.Log}); err != nil {
 		return err
 	}
 	p.forget = p.risk.Forget
