@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
 	"github.com/biocore-id/biocore/authcore/evidence"
+	"github.com/biocore-id/biocore/db/dbtest"
 )
 
 // fleet is an authenticator of a model, with an attestation under a root of its own.
@@ -73,11 +73,12 @@ func TestEnterpriseAttestation(t *testing.T) {
 	}
 	within := func(what string, done func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Second); !done(); pause(t, 10*time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: the other server does not know after a second", what)
+		dbtest.Seen(t, what, func() string {
+			if !done() {
+				return "the other server does not know"
 			}
-		}
+			return ""
+		})
 	}
 	untrusted("without roots", w, c)
 	untrusted("without roots, on the other server", other, c) // which remembers that there are none

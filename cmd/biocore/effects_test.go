@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/biocore-id/biocore/authcore/authenticatortest"
+	"github.com/biocore-id/biocore/db/dbtest"
 	"github.com/biocore-id/biocore/proto/gen/biocore/admin/v1/adminv1connect"
 	"github.com/biocore-id/biocore/proto/gen/biocore/auth/v1/authv1connect"
 	"github.com/biocore-id/biocore/tenancy/member"
@@ -539,17 +540,7 @@ func TestRevocationIsSeenByEveryServer(t *testing.T) {
 	}
 	within := func(what, want string, ask func() string) {
 		t.Helper()
-		deadline := time.Now().Add(time.Second)
-		for {
-			got := ask()
-			if got == want {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: after a second the other server still answers %q, want %q", what, got, want)
-			}
-			pause(t, 10*time.Millisecond)
-		}
+		dbtest.Seen(t, what+" at the other server", unless(want, ask))
 	}
 	within("signed in", "true", func() string { return verify(other) })
 	w.must(t, "POST", "/v1/sessions/"+c.session+":revoke", c.secret, map[string]any{})

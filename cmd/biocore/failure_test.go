@@ -27,7 +27,7 @@ func TestRedisGone(t *testing.T) {
 
 	began := time.Now()
 	a := w.call(t, "POST", "/v1/registrations:begin", c.secret, map[string]any{"userId": c.user})
-	if took := time.Since(began); a.status != http.StatusServiceUnavailable || a.reason() != "REDIS_UNAVAILABLE" || a.header.Get("Retry-After") == "" || took > 200*time.Millisecond {
+	if took := time.Since(began); a.status != http.StatusServiceUnavailable || a.reason() != "REDIS_UNAVAILABLE" || a.header.Get("Retry-After") == "" || took > 2*time.Second { // 150 ms and a slow machine; go-redis would wait for 15 s
 		t.Errorf("registration without Redis: %s after %s, Retry-After %q", a, took, a.header.Get("Retry-After"))
 	}
 	w.signIn(t, c)

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/biocore-id/biocore/db"
 	"github.com/biocore-id/biocore/db/dbtest"
@@ -14,32 +14,31 @@ import (
 	"github.com/biocore-id/biocore/tenancy/tenant"
 )
 
-// seenWithin is how soon a server heeds what the command line has changed.
-const seenWithin = time.Second
-
-// eventually asks until the answer has status, at most for within.
-func (w *world) eventually(t *testing.T, within time.Duration, status int, key string) answer {
+// eventually asks until the server, which is told within a second, answers with status.
+func (w *world) eventually(t *testing.T, status int, key string) (a answer) {
 	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		a := w.call(t, "GET", "/v1/users", key, nil)
-		if a.status == status || time.Now().After(deadline) {
-			return a
+	dbtest.Seen(t, "what the command changed", func() string {
+		if a = w.call(t, "GET", "/v1/users", key, nil); a.status != status {
+			return fmt.Sprintf("the answer is %s, want %d", a, status)
 		}
-		pause(t, 10*time.Millisecond)
-	}
+		return ""
+	})
+	return a
 }
 
 // until asks until the server, which is told within a second, answers with the reason.
 func (w *world) until(t *testing.T, reason string, ask func() answer) {
 	t.Helper()
-	deadline := time.Now().Add(seenWithin)
-	for a := ask(); a.reason() != reason; a = ask() {
-		if time.Now().After(deadline) {
-			t.Errorf("after %s: %s, want %s", seenWithin, a, reason)
-			return
+	dbtest.Seen(t, "what the command changed", unless(reason, func() string { return ask().reason() }))
+}
+
+// unless says that ask does not answer what is wanted, for dbtest.Seen.
+func unless(want string, ask func() string) func() string {
+	return func() string {
+		if got := ask(); got != want {
+			return fmt.Sprintf("the answer is %q, want %q", got, want)
 		}
-		pause(t, 10*time.Millisecond)
+		return ""
 	}
 }
 
@@ -84,7 +83,7 @@ func TestTenantCommands(t *testing.T) {
 	if suspended.text("state") != "SUSPENDED" || suspended.text("suspendReason") != "unpaid invoice" {
 		t.Errorf("tenant suspend --json = %s", suspended.raw)
 	}
-	if a := w.eventually(t, seenWithin, http.StatusForbidden, secretKey); a.reason() != tenant.ErrSuspended.Reason {
+	if a := w.eventually(t, http.StatusForbidden, secretKey); a.reason() != tenant.ErrSuspended.Reason {
 		t.Errorf("a second after the suspension the server answers %s", a)
 	}
 	if out := s.must(t, "tenant", "suspend", "globex"); out != "tenant globex is suspended\n" {
@@ -93,7 +92,7 @@ func TestTenantCommands(t *testing.T) {
 	if out := s.must(t, "tenant", "resume", "globex"); out != "tenant globex is active\n" {
 		t.Errorf("tenant resume = %q", out)
 	}
-	if a := w.eventually(t, seenWithin, http.StatusOK, secretKey); a.status != http.StatusOK {
+	if a := w.eventually(t, http.StatusOK, secretKey); a.status != http.StatusOK {
 		t.Errorf("a second after it was resumed the server answers %s", a)
 	}
 
