@@ -47,6 +47,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 // tellable is what one exchange tells of a counter.
 type tellable struct {
 	of    *counter
+	limit *Limit // as it was when they were collected: a counter's may change
 	calls int64
 }
 
@@ -69,7 +70,7 @@ func (s *shard) collect(now int64) []tellable {
 	todo := make([]tellable, 0, len(s.untold))
 	for _, c := range s.untold {
 		if c.listed = false; c.untold > 0 {
-			todo = append(todo, tellable{c, c.untold})
+			todo = append(todo, tellable{c, c.limit, c.untold})
 			c.untold = 0
 		}
 	}
@@ -96,7 +97,7 @@ func (l *Limiter) tell(ctx context.Context, s *shard, todo []tellable) {
 		ids, args := make([]string, len(g)), make([]any, 0, 4*len(g))
 		for i, t := range g {
 			ids[i] = t.of.key.limit + ":" + t.of.key.id
-			args = append(args, t.of.limit.every(), t.of.limit.most(), t.calls, 0)
+			args = append(args, t.limit.every(), t.limit.most(), t.calls, 0)
 		}
 		replies = append(replies, x.Run(g[0].of.scope, script, kind, ids, args...))
 	}
@@ -118,7 +119,7 @@ func (l *Limiter) tell(ctx context.Context, s *shard, todo []tellable) {
 		for j, t := range g {
 			c := s.counters[t.of.key]
 			if ahead := answer[j+1]; c == nil && ahead > 0 {
-				c = s.add(t.of.scope, &Ask{Limit: t.of.limit, ID: t.of.key.id})
+				c = s.add(t.of.scope, &Ask{Limit: t.limit, ID: t.of.key.id})
 			}
 			if c != nil {
 				c.learn(now, answer[j+1])

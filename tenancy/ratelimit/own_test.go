@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"errors"
 	"maps"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,6 +164,23 @@ func TestOwnIsTold(t *testing.T) {
 	if n := admitted(t, b, acme, after, "k", 1); n != 0 {
 		t.Errorf("another server admitted %d after it asked", n)
 	}
+}
+
+// A limit changes while its counter is told: with the race detector on.
+func TestOwnChangesWhileItIsTold(t *testing.T) {
+	var now clock
+	l, acme := newLimiter(t, &now, dbtest.Redis(t)), newTenant()
+	limits := []*Limit{{Name: "test", Max: 1000, Window: time.Hour}, {Name: "test", Max: 2000, Window: time.Hour}}
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		for i := range 500 {
+			admits(t, l, acme, Ask{Limit: limits[i%2], ID: "k"})
+		}
+	})
+	for range 50 {
+		l.sync(t.Context())
+	}
+	calls.Wait()
 }
 
 func BenchmarkOf(b *testing.B) {
