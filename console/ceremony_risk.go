@@ -157,6 +157,9 @@ func riskFacts(f *risk.Facts) []fact {
 		add("Sign count", "Shrank by "+ui.Thousands(-f.CountJump))
 	}
 	add("In ten minutes", joined(some(f.UserAttempts, "of the user"), some(f.AddressAttempts, "from the address")))
+	if f.TenantPeak > 0 {
+		add("All users", some(f.TenantAttempts, "in a minute")+", "+some(f.TenantPeak, "in a busy one"))
+	}
 	add("Failed", joined(some(f.UserFailures, "of the user"), some(f.AddressFailures, "from the address")))
 	add("Addresses", some(f.UserAddresses, "of the user in a day"))
 	add("Users", some(f.AddressUsers, "from the address in an hour"))

@@ -18,7 +18,7 @@ import (
 const riskOfATheft = `{"origin":"https://login.example","flags":5,"aal":2,"risk":{"signals":{"NEW_COUNTRY":25,"IMPOSSIBLE_TRAVEL":45,"CALLER.bot":5},"version":1,"ruleset":3,"score":75,` +
 	`"matched":["far-away","look"],"failed":["plan"],"outcome":"STEP_UP","reason":"RISK_RULE","rule":"far-away","would":"DENY","wouldReason":"RISK_RULE","wouldRule":"look",` +
 	`"facts":{"hour":3,"country":"JP","asn":64500,"networks":["tor"],"userVerified":true,"aal":2,"credentialAge":50,"known":true,"signIns":34,"newDevice":true,"newCountry":true,` +
-	`"previousCountry":"DE","previousSeconds":7200,"distanceKm":8000,"userAttempts":2,"addressAttempts":9,"caller":{"bot":true,"plan":"<b>gold</b>"}}}}`
+	`"previousCountry":"DE","previousSeconds":7200,"distanceKm":8000,"userAttempts":2,"addressAttempts":9,"tenantAttempts":1400,"tenantPeak":90,"caller":{"bot":true,"plan":"<b>gold</b>"}}}}`
 
 // Of a sign-in that was assessed the page says how unusual it was, why, what the rules made of it, and what came of it in the end.
 func TestCeremonyRisk(t *testing.T) {
@@ -37,7 +37,7 @@ func TestCeremonyRisk(t *testing.T) {
 	for _, want := range []string{
 		"75 of 100", ">High<", "Asked for a second sign-in, by the rule far-away", "it would have been refused, by the rule look", "From DE to JP, at least 8000 km, in 2 hours", "+45",
 		"A country that this user has not come from before: JP", "The application says so: bot", "far-away, look", ">plan<", "Version 3", "34 sign-ins before, the last one 2 hours earlier",
-		"New for this user", "JP, new for this user", "DE, at least 8,000 km away", "AS64500", ">tor<", "03:00 to 04:00 UTC", "registered 2 days before", "2 of the user, 9 from the address",
+		"New for this user", "JP, new for this user", "DE, at least 8,000 km away", "AS64500", ">tor<", "03:00 to 04:00 UTC", "registered 2 days before", "2 of the user, 9 from the address", "1,400 in a minute, 90 in a busy one",
 		"&lt;b&gt;gold&lt;/b&gt;", "Sign-in, step-up: a risk rule matched", "score 75, rules of version 3, rule far-away", "Nobody has said yet",
 	} {
 		if !strings.Contains(page.body, want) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -267,6 +268,53 @@ func TestRiskOfFailures(t *testing.T) {
 		t.Errorf("somebody else from there: %+v", f)
 	}
 	settled()
+}
+
+// What a busy minute is, the week before tells; one day of an attack is not usual.
+func TestRiskOfABusyTenant(t *testing.T) {
+	w := newWorld(t)
+	settled := w.learns(t)
+	acme, other := w.risky(t, `{"mode":"SHADOW"}`), w.risky(t, `{"mode":"SHADOW"}`)
+	redis, err := ephemeral.Open(w.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = redis.Close() })
+	peak := func(day int64) string { return "tenant-peak:all:" + strconv.FormatInt(day, 10) }
+	const days = 24 * time.Hour
+	today := time.Now().UnixNano() / int64(days)
+	for past, attempts := range []string{1: "3", 2: "7", 3: "9000", 4: "5", 5: "7"} { // midnight may come before the sign-ins
+		if attempts == "" {
+			continue
+		}
+		if err := redis.Put(t.Context(), acme, "risk-count", peak(today-int64(past)), []byte(attempts), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := phone(t), phone(t)
+	w.enroll(t, acme, a)
+	w.enroll(t, other, b)
+	for range 3 {
+		if f := w.from(t, acme, a, berlin, firefox, nil).Risk.Facts; f.TenantPeak != 7 || f.TenantAttempts < 1 || f.TenantAttempts > 3 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if f := w.from(t, other, b, berlin, firefox, nil).Risk.Facts; f.TenantPeak != 0 || f.TenantAttempts != 1 {
+		t.Errorf("another tenant: %+v", f)
+	}
+	settled()
+	busiest := 0
+	for _, day := range []int64{today, time.Now().UnixNano() / int64(days)} {
+		if text, ok, err := redis.Get(t.Context(), acme, "risk-count", peak(day)); err != nil {
+			t.Fatal(err)
+		} else if ok {
+			n, _ := strconv.Atoi(string(text))
+			busiest = max(busiest, n)
+		}
+	}
+	if busiest < 1 || busiest > 3 {
+		t.Errorf("the busiest minute of today had %d of 3 attempts", busiest)
+	}
 }
 
 // A profile outlives Redis: Postgres has it. Without Redis the sign-in goes on with what is local, and says so.

@@ -91,6 +91,11 @@ func TestSignals(t *testing.T) {
 		{"USER_VELOCITY", risk.Facts{UserAttempts: 1000}, 20},
 		{"ADDRESS_VELOCITY", risk.Facts{AddressAttempts: 19}, 0},
 		{"ADDRESS_VELOCITY", risk.Facts{AddressAttempts: 200}, 15},
+		{"TENANT_VELOCITY", risk.Facts{TenantAttempts: 100_000}, 0}, // nobody knows what is usual
+		{"TENANT_VELOCITY", risk.Facts{TenantAttempts: 29, TenantPeak: 1}, 0},
+		{"TENANT_VELOCITY", risk.Facts{TenantAttempts: 199, TenantPeak: 100}, 0},
+		{"TENANT_VELOCITY", risk.Facts{TenantAttempts: 500, TenantPeak: 100}, 5},
+		{"TENANT_VELOCITY", risk.Facts{TenantAttempts: 800, TenantPeak: 100}, 10},
 		{"USER_ADDRESSES", risk.Facts{UserAddresses: 3}, 0},
 		{"USER_ADDRESSES", risk.Facts{UserAddresses: 12}, 15},
 		{"ADDRESS_USERS", risk.Facts{AddressUsers: 9}, 0},
@@ -228,12 +233,12 @@ func TestVariables(t *testing.T) {
 	facts := risk.Facts{
 		Purpose: "pay", Hour: 1, Country: "DE", ASN: 2, Networks: []string{"tor"}, UserVerified: true, BackedUp: true, AAL: 3, CredentialAge: 4, CountJump: 5,
 		Adverse: true, Model: "m", Known: true, SignIns: 6, NewDevice: true, NewCountry: true, NewNetwork: true, PreviousCountry: "FR", PreviousSeconds: 7, CountrySeconds: 17, DistanceKm: 8,
-		UserAttempts: 9, AddressAttempts: 10, TenantAttempts: 11, UserFailures: 12, AddressFailures: 13, UserAddresses: 14, AddressUsers: 15, ProviderScore: 16, ProviderFailed: "BUSY", Degraded: true,
+		UserAttempts: 9, AddressAttempts: 10, TenantAttempts: 11, TenantPeak: 18, UserFailures: 12, AddressFailures: 13, UserAddresses: 14, AddressUsers: 15, ProviderScore: 16, ProviderFailed: "BUSY", Degraded: true,
 		Caller: risk.Values{{Name: "n", Number: 0.5}},
 	}
 	when := `purpose == 'pay' && hour == 1 && country == 'DE' && asn == 2 && networks == ['tor'] && userVerified && backedUp && aal == 3 && credentialAge == 4 && ` +
 		`countJump == 5 && adverse && model == 'm' && known && signIns == 6 && newDevice && newCountry && newNetwork && previousCountry == 'FR' && previousSeconds == 7 && countrySeconds == 17 && distanceKm == 8 && ` +
-		`userAttempts == 9 && addressAttempts == 10 && tenantAttempts == 11 && userFailures == 12 && addressFailures == 13 && userAddresses == 14 && addressUsers == 15 && providerScore == 16 && providerFailed == 'BUSY' && ` +
+		`userAttempts == 9 && addressAttempts == 10 && tenantAttempts == 11 && tenantPeak == 18 && userFailures == 12 && addressFailures == 13 && userAddresses == 14 && addressUsers == 15 && providerScore == 16 && providerFailed == 'BUSY' && ` +
 		`degraded && caller.n == 0.5 && score == 100 && level == 'HIGH' && signals.ADVERSE_STATUS == 40 && !('NEW_HOUR' in signals)`
 	document, err := json.Marshal(map[string]any{"mode": "ENFORCE", "rules": []any{map[string]any{"id": "all", "when": when, "then": "DENY"}}})
 	if err != nil {

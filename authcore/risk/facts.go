@@ -47,6 +47,7 @@ type Facts struct {
 	UserAttempts    int `json:"userAttempts"`
 	AddressAttempts int `json:"addressAttempts"`
 	TenantAttempts  int `json:"tenantAttempts"`
+	TenantPeak      int `json:"tenantPeak"` // attempts in the busiest minute of the second busiest of the seven days before, UTC
 	UserFailures    int `json:"userFailures"`
 	AddressFailures int `json:"addressFailures"`
 	UserAddresses   int `json:"userAddresses"` // from how many addresses the user came in a day
@@ -149,6 +150,7 @@ func (f *Facts) append(m *writer) {
 	m.number("userAttempts", f.UserAttempts)
 	m.number("addressAttempts", f.AddressAttempts)
 	m.number("tenantAttempts", f.TenantAttempts)
+	m.number("tenantPeak", f.TenantPeak)
 	m.number("userFailures", f.UserFailures)
 	m.number("addressFailures", f.AddressFailures)
 	m.number("userAddresses", f.UserAddresses)

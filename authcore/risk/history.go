@@ -36,7 +36,24 @@ const (
 	usersWindow    = time.Hour      // of distinct users of an address
 	profileLife    = 7 * 24 * time.Hour
 	distinctSlices = 2 // a window of distinct ones is made of halves: they cannot be counted in part
+
+	peakWindow = 24 * time.Hour // of the tenant's busiest minute
+	peakDays   = 7
 )
+
+// busy counts an attempt of a tenant. KEYS are this minute, today, and the days before; ARGV are how long a minute and a day are
+// kept, in milliseconds. It answers how many there are in this minute, and what a busy minute is: the most of the second busiest of
+// the days before, so that one day of an attack does not make the next one usual.
+var busy = ephemeral.NewScript(`
+local now = redis.call('INCR', KEYS[1])
+if now == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+if now > tonumber(redis.call('GET', KEYS[2]) or 0) then redis.call('SET', KEYS[2], now, 'PX', ARGV[2]) end
+local most, second = 0, 0
+for i = 3, #KEYS do
+  local n = tonumber(redis.call('GET', KEYS[i]) or 0)
+  if n > most then most, second = n, most elseif n > second then second = n end
+end
+return {now, second}`)
 
 // subject is whom counters count: a user, an address, or both.
 type subject struct {
@@ -76,7 +93,7 @@ type observed struct {
 	profile []byte // sealed; nil: Redis has none
 }
 
-// observe counts an attempt and reads what is known, in one round trip: at most fourteen commands.
+// observe counts an attempt and reads what is known, in one round trip: at most fourteen commands, one of which is a script.
 func (s *Service) observe(ctx context.Context, sc scope.Scope, who subject, at time.Time, f *Facts) (observed, error) {
 	attempt, before := window(at, attemptWindow)
 	minute, _ := window(at, tenantWindow)
@@ -99,7 +116,13 @@ func (s *Service) observe(ctx context.Context, sc scope.Scope, who subject, at t
 		addresses = x.Distinct(sc, kindCount, who.address, addressWindow*3/2, counter("addresses", who.user, fromHalf), counter("addresses", who.user, fromHalf-1))
 		users = x.Distinct(sc, kindCount, who.user, usersWindow*3/2, counter("users", who.address, usersHalf), counter("users", who.address, usersHalf-1))
 	}
-	tenantNow := x.Count(sc, kindCount, counter("tenant", "all", minute), 1, 2*tenantWindow)
+	day, _ := window(at, peakWindow)
+	minutes := make([]string, 0, 2+peakDays)
+	minutes = append(minutes, counter("tenant", "all", minute))
+	for past := range int64(1 + peakDays) {
+		minutes = append(minutes, counter("tenant-peak", "all", day-past))
+	}
+	tenant := x.Run(sc, busy, kindCount, minutes, (2 * tenantWindow).Milliseconds(), ((1 + peakDays) * peakWindow).Milliseconds())
 	if len(names) > 0 {
 		others = x.Numbers(sc, kindCount, names...)
 	}
@@ -108,7 +131,10 @@ func (s *Service) observe(ctx context.Context, sc scope.Scope, who subject, at t
 	}
 	counts, err := others.Numbers()
 	var errs [6]error
-	f.TenantAttempts, errs[0] = tenantNow.Int()
+	all, err2 := tenant.Ints()
+	if errs[0] = err2; len(all) == 2 {
+		f.TenantAttempts, f.TenantPeak = int(all[0]), int(all[1])
+	}
 	f.UserAttempts, errs[1] = userNow.Int()
 	f.AddressAttempts, errs[2] = addressNow.Int()
 	f.UserAddresses, errs[3] = addresses.Int()

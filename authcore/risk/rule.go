@@ -93,6 +93,7 @@ var variables = []variable{
 	{"userAttempts", "of the user in ten minutes", cel.IntType, number(func(f *Facts) int { return f.UserAttempts }), false},
 	{"addressAttempts", "from the address in ten minutes", cel.IntType, number(func(f *Facts) int { return f.AddressAttempts }), false},
 	{"tenantAttempts", "of all users in a minute", cel.IntType, number(func(f *Facts) int { return f.TenantAttempts }), false},
+	{"tenantPeak", "of all users in the busiest minute of the second busiest of the seven days before; 0 where that is not known", cel.IntType, number(func(f *Facts) int { return f.TenantPeak }), false},
 	{"userFailures", "of the user in fifteen minutes", cel.IntType, number(func(f *Facts) int { return f.UserFailures }), false},
 	{"addressFailures", "from the address in fifteen minutes", cel.IntType, number(func(f *Facts) int { return f.AddressFailures }), false},
 	{"userAddresses", "from how many addresses the user came in a day", cel.IntType, number(func(f *Facts) int { return f.UserAddresses }), false},

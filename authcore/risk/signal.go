@@ -65,6 +65,9 @@ const (
 	rareShare      = 60 // of 1000
 	freshHours     = 24
 	unusualJump    = 1000
+	manyInMinute   = 30
+	busyTwice      = 2 // times the tenant's busy minute
+	busyFully      = 8
 	secondsPerDay  = 24 * 3600
 	secondsPerHour = 3600
 )
@@ -104,6 +107,13 @@ var signals = []signal{
 		func(f *Facts) float64 { return between(f.AddressAttempts, 19, 200) },
 		func(f *Facts) string {
 			return fmt.Sprintf("%d attempts from this address in ten minutes", f.AddressAttempts)
+		}},
+	{"TENANT_VELOCITY", 10, "Many more attempts of all users than in a busy minute of the week before: from 30 in a minute and twice as many on, fully at eight times.",
+		func(f *Facts) float64 {
+			return when(f.TenantPeak > 0 && f.TenantAttempts >= manyInMinute) * between(f.TenantAttempts, busyTwice*f.TenantPeak-1, busyFully*f.TenantPeak)
+		},
+		func(f *Facts) string {
+			return fmt.Sprintf("%d attempts of all users in a minute, where a busy one had %d", f.TenantAttempts, f.TenantPeak)
 		}},
 	{"USER_ADDRESSES", 15, "One user from many addresses: from 4 in a day on, fully at 12.",
 		func(f *Facts) float64 { return between(f.UserAddresses, 3, 12) },
