@@ -19,7 +19,7 @@ func TestProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Version < 150000 || first.Server == "" || first.Skew.Abs() > time.Second {
+	if first.Version < 150000 || first.Server == "" || first.Skew.Abs() > time.Minute {
 		t.Errorf("Probe = %+v", first)
 	}
 	for _, role := range db.LoginRoles() {
@@ -49,7 +49,7 @@ func TestProbeRefused(t *testing.T) {
 	t.Cleanup(func() { _ = silent.Close() })
 	began := time.Now()
 	_, err = db.Probe(t.Context(), fmt.Sprintf("postgres://u@%s/x?sslmode=disable", silent.Addr()))
-	if took := time.Since(began); !errors.Is(err, db.ErrUnavailable) || took > 4*time.Second {
+	if took := time.Since(began); !errors.Is(err, db.ErrUnavailable) || took > 15*time.Second {
 		t.Errorf("a server that says nothing = %v after %v, want %v", err, took, db.ErrUnavailable)
 	}
 }

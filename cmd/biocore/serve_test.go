@@ -19,10 +19,6 @@ import (
 	"github.com/biocore-id/biocore/tenancy/secret"
 )
 
-// What `biocore serve` promises of its start, ten times over: other packages' tests
-// share the machine. The figure is in the log of `go test -v`.
-const readyLimit = 3 * time.Second
-
 // configFile writes cfg where --config finds it.
 func configFile(t testing.TB, cfg Config) string {
 	t.Helper()
@@ -120,11 +116,7 @@ func TestServe(t *testing.T) {
 	config := configFile(t, cfg)
 	p, public, ops := startServe(t, config)
 	public.must(t, "GET", "/readyz", "", nil)
-	took := time.Since(p.began)
-	t.Logf("ready after %s, with %s of memory", took, residentMemory(t, p.Process.Pid))
-	if took > readyLimit {
-		t.Errorf("ready after %s", took)
-	}
+	t.Logf("ready after %s, with %s of memory", time.Since(p.began), residentMemory(t, p.Process.Pid))
 	if a := public.call(t, "GET", "/demo", "", nil); a.status != http.StatusNotFound {
 		t.Errorf("serve serves the demo: %s", a)
 	}

@@ -85,23 +85,25 @@ func TestTheRequestLineLeavesTheIDToTheLogger(t *testing.T) {
 
 // A path of the API is taken as it is written, never for a shorter one that names something else.
 func TestPathsAreTakenAsWritten(t *testing.T) {
-	rest := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "REST "+r.URL.EscapedPath()) })
+	var taken string
+	rest := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { taken = r.URL.EscapedPath() })
 	h := handler(edge.Options{REST: rest})
-	for path, want := range map[string]string{
-		"/v1/users//sessions":          "REST /v1/users//sessions",
-		"/v1//users":                   "REST /v1//users",
-		"/v1/users/":                   "REST /v1/users/",
-		"/v1/users/../sessions":        "REST /v1/users/../sessions",
-		"/v1/users/.":                  "REST /v1/users/.",
-		"/admin/v1/tenants/../apiKeys": "REST /admin/v1/tenants/../apiKeys",
-		"/admin/v1/tenants//":          "REST /admin/v1/tenants//",
-		"/v1/users/a%2F%2Fb":           "REST /v1/users/a%2F%2Fb",
-		"/v1/users/a.b":                "REST /v1/users/a.b",
+	for _, path := range []string{
+		"/v1/users//sessions",
+		"/v1//users",
+		"/v1/users/",
+		"/v1/users/../sessions",
+		"/v1/users/.",
+		"/admin/v1/tenants/../apiKeys",
+		"/admin/v1/tenants//",
+		"/v1/users/a%2F%2Fb",
+		"/v1/users/a.b",
 	} {
+		taken = ""
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-		if w.Code != http.StatusOK || w.Body.String() != want {
-			t.Errorf("GET %s: %d %s", path, w.Code, w.Body)
+		if w.Code != http.StatusOK || taken != path {
+			t.Errorf("GET %s: %d, taken as %q", path, w.Code, taken)
 		}
 	}
 }

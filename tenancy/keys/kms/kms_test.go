@@ -137,8 +137,8 @@ func testKMS(t *testing.T, open func(t *testing.T) rig) {
 		r.stall(t)
 		from := time.Now()
 		_, err := r.kms.Unwrap(t.Context(), r.kms.KeyName(), wrapped, ad)
-		if took := time.Since(from); took > callTime+time.Second {
-			t.Errorf("it took %v, want %v at most", took, callTime)
+		if took := time.Since(from); took > 3*callTime {
+			t.Errorf("it took %v, want about %v", took, callTime)
 		}
 		if !errors.Is(err, keys.ErrKMSUnavailable) {
 			t.Errorf("Unwrap error = %v, want %v", err, keys.ErrKMSUnavailable)
@@ -152,7 +152,7 @@ func testKMS(t *testing.T, open func(t *testing.T) rig) {
 		if _, err = r.kms.Wrap(ctx, secret, ad); !errors.Is(err, keys.ErrKMSUnavailable) {
 			t.Errorf("Wrap error = %v, want %v", err, keys.ErrKMSUnavailable)
 		}
-		if took := time.Since(from); took > time.Second {
+		if took := time.Since(from); took > callTime {
 			t.Errorf("it took %v, although the caller had 50 ms", took)
 		}
 		ctx, leave := context.WithCancel(t.Context())
