@@ -254,10 +254,7 @@ func (s *Service) parseProvider(text []byte) (scoring.Config, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return c, ErrProvider.WithMessage("wrong type of value").With("field", wrong.Field)
-		}
-		return c, ErrProvider.WithMessage("not what a risk scoring service is configured by")
+		return c, malformed(ErrProvider, err, scoring.Fields())
 	}
 	if problems := c.Check(s.o.Allowed); len(problems) > 0 {
 		return c, ErrProvider.WithMessage(problems[0].Error()).With("field", problems[0].Field)

@@ -111,7 +111,7 @@ func Parse(document []byte) (*Ruleset, error) {
 	dec := json.NewDecoder(bytes.NewReader(document))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
-		return nil, malformed(err)
+		return nil, malformed(ErrInvalid, err, []string{"mode", "stepUpScore", "denyScore", "weights", "callerWeights", "rules", "id", "about", "when", "then", "hard"})
 	}
 	r, err := Compile(d)
 	if err != nil {
@@ -227,20 +227,24 @@ func (rule *Rule) check(at string, seen map[string]bool) error {
 }
 
 func refuse(field, format string, values ...any) error {
-	return ErrInvalid.WithMessage(fmt.Sprintf(format, values...)).With("field", field)
+	return refuseAs(ErrInvalid, field, format, values...)
+}
+
+func refuseAs(kind *fault.Error, field, format string, values ...any) error {
+	return kind.WithMessage(fmt.Sprintf(format, values...)).With("field", field)
 }
 
 // cut is a text as an error may repeat it: of at most 64 bytes, and UTF-8.
 func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }
 
-func malformed(err error) error {
+// malformed says what is wrong with JSON that strictjson passed and a document of known fields cannot be read from.
+func malformed(kind *fault.Error, err error, known []string) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return refuse(wrong.Field, "wrong type of value")
+		return refuseAs(kind, wrong.Field, "wrong type of value")
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		field = strings.Trim(field, `"`)
-		known := []string{"mode", "stepUpScore", "denyScore", "weights", "callerWeights", "rules", "id", "about", "when", "then", "hard"}
-		return refuse(cut(field), "unknown field%s", fault.Hint(field, known))
+		return refuseAs(kind, cut(field), "unknown field%s", fault.Hint(field, known))
 	}
-	return ErrInvalid.WithMessage("not JSON")
+	return kind.WithMessage("not JSON")
 }

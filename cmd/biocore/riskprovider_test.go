@@ -37,6 +37,7 @@ func TestRiskProviderCommands(t *testing.T) {
 
 	s.refused(t, 1, "ETAG_MISMATCH", on("set", "--if-match", now.text("etag"), s.file(t, config))...)
 	s.refused(t, 1, "field=timeoutMillis", on("set", s.file(t, `{"kind": "FEEDZAI", "address": "https://scores.example.com/api", "timeoutMillis": 5}`))...)
+	s.refused(t, 1, "unknown field (did you mean timeoutMillis?)", on("set", s.file(t, `{"kind": "FEEDZAI", "address": "https://scores.example.com/api", "timeoutMilis": 500}`))...)
 	s.refused(t, 1, "BIOCORE_FETCH_NETWORKS", on("set", s.file(t, `{"kind": "FEEDZAI", "address": "https://192.168.0.1/"}`))...)
 	s.refused(t, 1, "credential is needed anew", on("set", s.file(t, strings.Replace(config, "scores.", "other.", 1)))...)
 	s.refused(t, 2, "credential's file is empty", on("set", "--credential", s.file(t, "\n"), s.file(t, config))...)

@@ -539,7 +539,7 @@ func withoutSchema(text []byte) ([]byte, error) {
 			return nil, errors.New("not JSON")
 		}
 		if name != schemaMember && !slices.Contains(Fields(), name) {
-			return nil, fmt.Errorf("unknown field %q", cut(name))
+			return nil, fmt.Errorf("unknown field %q%s", cut(name), fault.Hint(name, Fields()))
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {

@@ -221,6 +221,9 @@ func TestParse(t *testing.T) {
 			}
 		})
 	}
+	if _, err := policy.Parse([]byte(`{"userVerificaton":"required"}`)); !strings.Contains(err.Error(), `unknown field "userVerificaton" (did you mean userVerification?)`) {
+		t.Errorf("a misspelt field: %v", err)
+	}
 	got, err := policy.Parse([]byte(`{"$schema":"https://auth.example/schemas/policy/v1.json","algorithms":[-7],"signCountRollback":"FLAG"}`))
 	want := policy.Default()
 	want.Algorithms, want.SignCountRollback = []int{-7}, policy.RollbackFlag

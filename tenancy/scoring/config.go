@@ -52,6 +52,13 @@ type Config struct {
 	CACertificates string `json:"caCertificates,omitempty"`
 }
 
+// Fields are the names of Config's fields in JSON, in order.
+func Fields() []string {
+	return []string{
+		"kind", "address", "organization", "policy", "maxScore", "timeoutMillis", "sendSubject", "sendAddress", "sendPlace", "sendUserAgent", "caCertificates",
+	}
+}
+
 // ConfigError is something that is wrong with a Config.
 type ConfigError struct {
 	Field string // as JSON spells it

@@ -3,12 +3,27 @@ package scoring_test
 import (
 	"encoding/json"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/biocore-id/biocore/tenancy/fetch/fetchtest"
 	"github.com/biocore-id/biocore/tenancy/scoring"
 )
+
+// An error proposes the nearest of the fields: each is one of them.
+func TestFields(t *testing.T) {
+	var tags []string
+	for f := range reflect.TypeFor[scoring.Config]().Fields() {
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		tags = append(tags, tag)
+	}
+	if diff := cmp.Diff(tags, scoring.Fields()); diff != "" {
+		t.Error(diff)
+	}
+}
 
 func TestCheck(t *testing.T) {
 	ca := fetchtest.New(t).CA()
