@@ -49,10 +49,11 @@ const (
 var busy = ephemeral.NewScript(`
 local now = redis.call('INCR', KEYS[1])
 if now == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-if now > tonumber(redis.call('GET', KEYS[2]) or 0) then redis.call('SET', KEYS[2], now, 'PX', ARGV[2]) end
+local peaks = redis.call('MGET', unpack(KEYS, 2))
+if now > tonumber(peaks[1] or 0) then redis.call('SET', KEYS[2], now, 'PX', ARGV[2]) end
 local most, second = 0, 0
-for i = 3, #KEYS do
-  local n = tonumber(redis.call('GET', KEYS[i]) or 0)
+for i = 2, #peaks do
+  local n = tonumber(peaks[i] or 0)
   if n > most then most, second = n, most elseif n > second then second = n end
 end
 return {now, second}`)
